@@ -1,0 +1,43 @@
+"""The command line, ``jupyter kueue …``: parses, calls one function of the package, prints.
+
+Each subcommand is a module with ``add_parser``; errors of the package become one line and exit
+code 1 here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from jupyter_kueue import __version__
+from jupyter_kueue.cli import local
+from jupyter_kueue.errors import JupyterKueueError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 it could not be done, 2 misuse."""
+    parser = argparse.ArgumentParser(
+        prog="jupyter kueue",
+        description="Queue notebook runs fairly on a Kubernetes cluster with Kueue.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    local.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except JupyterKueueError as error:
+        print(f"jupyter kueue: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
+        return 1

@@ -1,0 +1,156 @@
+"""``jupyter kueue local …``: the local cluster's commands.
+
+Called by ``cli.main``. Translates arguments into calls of ``local.lifecycle`` and prints; decides
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.local import lifecycle
+from jupyter_kueue.local.kubectl import kubectl_environment
+from jupyter_kueue.local.state_folder import DEFAULT_GPUS, find_state_folder
+
+if TYPE_CHECKING:
+    from jupyter_kueue.local.state_folder import StateFolder
+
+_MOST_GPUS = 1024
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``local`` and its subcommands to the command line."""
+    local = commands.add_parser(
+        "local",
+        help="a Kueue cluster of your own on this machine",
+        description="A real Kubernetes control plane with Kueue, a bucket and a node on this "
+        "machine, as ordinary processes of yours: for trying out and for tests.",
+    )
+    subcommands = local.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Any, text: str, **options: Any) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = subcommands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", **options
+        )
+        parser.add_argument(
+            "--dir",
+            metavar="FOLDER",
+            help="where the cluster lives (default: $JUPYTER_KUEUE_LOCAL_DIR, else kueue-local in "
+            "the folder that `jupyter --data-dir` names)",
+        )
+        parser.set_defaults(run=run)
+        return parser
+
+    up = add("up", _up, "start the cluster, or repair it; harmless when it runs")
+    up.add_argument(
+        "--gpus", type=_gpus, help=f"fake GPUs of the node (remembered; {DEFAULT_GPUS} at first)"
+    )
+    up.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        type=_image,
+        metavar="NAME=PREFIX",
+        help="an image name and the folder of the Python environment that it stands for; may be "
+        "repeated (remembered)",
+    )
+    add("down", _down, "stop the cluster and all runs on it; nothing is forgotten")
+    status = add("status", _status, "say what runs; exit code 0 when all is ready")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    reset = add("reset", _reset, "stop the cluster and forget everything in it")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    add("env", _env, 'print exports for a shell: eval "$(jupyter kueue local env)"')
+    kubectl = add("kubectl", _kubectl, "run kubectl as the cluster's administrator", add_help=False)
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
+
+
+def _gpus(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= _MOST_GPUS:
+        raise argparse.ArgumentTypeError(f"a number from 0 to {_MOST_GPUS} is needed")
+    return number
+
+
+def _image(text: str) -> tuple[str, str]:
+    name, _, prefix = text.partition("=")
+    folder = Path(prefix).expanduser().absolute()
+    if not name or not prefix:
+        raise argparse.ArgumentTypeError("NAME=PREFIX is needed, for example my/image=/opt/env")
+    if not (folder / "bin" / "python").exists():
+        raise argparse.ArgumentTypeError(f"{folder} is no Python environment: no bin/python there")
+    return name, str(folder)
+
+
+def _folder(arguments: argparse.Namespace) -> StateFolder:
+    return find_state_folder(arguments.dir)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    folder = _folder(arguments)
+    lifecycle.start_cluster(folder, _say, gpus=arguments.gpus, images=dict(arguments.image))
+    _say(f"ready in {time.monotonic() - started:.1f} s: {folder.path}")
+    chosen = f" --dir {shlex.quote(arguments.dir)}" if arguments.dir else ""
+    _say(f'use it with: eval "$(jupyter kueue local env{chosen})"')
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    lifecycle.stop_cluster(_folder(arguments), _say)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    status = lifecycle.cluster_status(_folder(arguments))
+    if arguments.json:
+        print(json.dumps(asdict(status), indent=2))
+    else:
+        for part in status.parts:
+            pid = f"pid {part.pid}" if part.pid else ""
+            port = f"port {part.port}" if part.port else ""
+            print(f"{part.name:24} {part.state:9} {pid:12} {port}".rstrip())
+        print(
+            "ready" if status.ready else "not ready: `jupyter kueue local up` starts or repairs it"
+        )
+    return 0 if status.ready else 1
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments)
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise LocalClusterError("Nobody can be asked here: add --yes to forget the cluster.")
+        answer = input(f"Forget all runs, results and settings in {folder.path}? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            return 1
+    lifecycle.reset_cluster(folder, _say)
+    return 0
+
+
+def _env(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments)
+    for name, value in lifecycle.cluster_environment(folder).items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f'export PATH={shlex.quote(str(folder.programs))}:"$PATH"')
+    return 0
+
+
+def _kubectl(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments)
+    lifecycle.cluster_environment(folder)  # says so when there is no cluster
+    program = str(folder.programs / "kubectl")
+    command = [program, *arguments.arguments]
+    os.execve(program, command, kubectl_environment(folder))  # noqa: S606 - a shell has no part in it

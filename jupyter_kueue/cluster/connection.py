@@ -1,0 +1,307 @@
+"""One authenticated connection to a Kubernetes API server, speaking raw JSON.
+
+``service``, ``local`` and the modules beside this one use it. The ``kubernetes`` package supplies
+credentials (kubeconfig with exec plug-ins and OIDC, or in-cluster) and the HTTP session; it is
+imported on first use, because it takes longer to import than a server may spend on starting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from jupyter_kueue import errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+Json = dict[str, Any]
+Params = Mapping[str, str | int | bool]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Connection:
+    """Requests to one API server as one user. Make it with one of the class methods.
+
+    Attributes:
+        namespace: the namespace that the kubeconfig's context or the pod's service account names,
+            else ``default``.
+        host: the API server's address, for messages.
+    """
+
+    def __init__(self, api_client: Any, namespace: str) -> None:
+        self._api_client = api_client
+        self.namespace = namespace
+        self.host: str = api_client.configuration.host
+
+    @classmethod
+    async def from_kubeconfig(
+        cls, path: str | Path | None = None, context: str | None = None
+    ) -> Connection:
+        """Connect as the kubeconfig says: ``path``, else ``$KUBECONFIG``, else ``~/.kube/config``.
+
+        Raises:
+            NotConfiguredError: there is no such file or context, or it cannot be read.
+        """
+        from kubernetes.aio import client, config  # noqa: PLC0415 - slow to import
+
+        configuration = client.Configuration()
+        try:
+            await config.load_kube_config(
+                config_file=str(path) if path else None,
+                context=context,
+                client_configuration=configuration,
+            )
+            _, active = config.list_kube_config_contexts(config_file=str(path) if path else None)
+        except (config.ConfigException, OSError, TypeError, ValueError) as error:
+            where = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
+            raise errors.NotConfiguredError(
+                f"No usable Kubernetes configuration in {where}: {error}. "
+                "Set KUBECONFIG, or start a local cluster with `jupyter kueue local up` and run "
+                '`eval "$(jupyter kueue local env)"`.'
+            ) from error
+        chosen = active
+        if context:
+            contexts, _ = config.list_kube_config_contexts(config_file=str(path) if path else None)
+            chosen = next(item for item in contexts if item["name"] == context)
+        namespace = chosen.get("context", {}).get("namespace") or "default"
+        return cls(_api_client(client, configuration), namespace)
+
+    @classmethod
+    async def in_cluster(cls) -> Connection:
+        """Connect as the service account of the pod this runs in.
+
+        Raises:
+            NotConfiguredError: this is not a pod, or it has no token.
+        """
+        from kubernetes.aio import client, config  # noqa: PLC0415 - slow to import
+
+        configuration = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+            namespace = await asyncio.to_thread(_read_text, _SERVICE_ACCOUNT_NAMESPACE)
+        except (config.ConfigException, OSError) as error:
+            raise errors.NotConfiguredError(
+                f"This pod has no service account token ({error}). Give the pod a service account, "
+                "or set KUBECONFIG."
+            ) from error
+        return cls(_api_client(client, configuration), namespace)
+
+    async def close(self) -> None:
+        """Close the connections. The object cannot be used again."""
+        await self._api_client.close()
+
+    async def get(
+        self, path: str, params: Params | None = None, *, timeout_seconds: float = 30
+    ) -> Json:
+        """GET ``path`` (beginning with ``/``) and return the parsed JSON object."""
+        return await self._call("GET", path, params, timeout_seconds=timeout_seconds)
+
+    async def get_text(self, path: str, params: Params | None = None) -> str:
+        """GET ``path`` and return the body as text, for logs."""
+        async with self._response("GET", path, params, 60) as response:
+            return str(await response.text(errors="replace"))
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> Json:
+        """POST ``body`` to the collection ``path`` and return the object as created.
+
+        Raises:
+            ConflictError: an object of that name exists.
+        """
+        return await self._call("POST", path, None, body)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> Json:
+        """PUT ``body`` at ``path`` and return the object as stored."""
+        return await self._call("PUT", path, None, body)
+
+    async def patch(
+        self,
+        path: str,
+        body: Any,
+        *,
+        content_type: str = MERGE_PATCH,
+        params: Params | None = None,
+    ) -> Json:
+        """PATCH ``path`` with ``body`` in the given patch format and return the object."""
+        return await self._call("PATCH", path, params, body, content_type=content_type)
+
+    async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        """DELETE ``path``; ``body`` is a DeleteOptions object or None. Returns what was answered.
+
+        Raises:
+            NotFoundError: it is gone already.
+        """
+        return await self._call("DELETE", path, None, body)
+
+    async def watch(
+        self, path: str, params: Params | None = None, *, timeout_seconds: int = 300
+    ) -> AsyncIterator[Json]:
+        """Yield the watch events of the collection ``path``, each ``{"type", "object"}``.
+
+        Ends when the server ends the watch, at the latest after ``timeout_seconds``; that says
+        nothing about the objects, so watch again from the last resource version.
+
+        Raises:
+            ExpiredError: the resource version is too old: list again (HTTP 410, or an ERROR event
+                of that code).
+        """
+        asked: Params = {"watch": "true", "timeoutSeconds": timeout_seconds, **(params or {})}
+        async for line in self.stream_lines(path, asked, timeout_seconds=timeout_seconds + 30):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                raise _error_of(event["object"].get("code", 500), event["object"], path)
+            yield event
+
+    async def stream_lines(
+        self, path: str, params: Params | None = None, *, timeout_seconds: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """GET ``path`` and yield the body line by line, as it comes, without the line ends."""
+        async with self._response("GET", path, params, timeout_seconds) as response:
+            pending = b""
+            try:
+                async for chunk in response.content.iter_any():
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+            except _network_errors() as error:
+                raise errors.ClusterUnavailableError(
+                    f"The connection to the Kubernetes API at {self.host} broke: {error}"
+                ) from error
+            if pending:
+                yield pending
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        timeout_seconds: float = 30,
+    ) -> Json:
+        async with self._response(
+            method, path, params, timeout_seconds, body, content_type
+        ) as response:
+            try:
+                text = await response.read()
+            except _network_errors() as error:
+                raise errors.ClusterUnavailableError(
+                    f"The connection to the Kubernetes API at {self.host} broke: {error}"
+                ) from error
+        parsed: Json = json.loads(text) if text else {}
+        return parsed
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        timeout_seconds: float | None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> AsyncIterator[Any]:
+        import aiohttp  # noqa: PLC0415 - comes with the client, slow to import
+
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        # Asked each time: an exec plug-in's or a service account's token is renewed in there.
+        for setting in (await self._api_client.configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        query = f"?{urlencode(params)}" if params else ""
+        try:
+            answer = await self._api_client.rest_client.request(
+                method,
+                f"{self.host}{path}{query}",
+                headers=headers,
+                body=body,
+                _request_timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5),
+            )
+        except _network_errors() as error:
+            raise errors.ClusterUnavailableError(
+                f"The Kubernetes API at {self.host} does not answer "
+                f"({error or type(error).__name__}). It is tried again by itself; if this lasts, "
+                "check that the cluster is up."
+            ) from error
+        response = answer.response
+        try:
+            if response.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+                raise _error_of(response.status, await _status_object(response), path)
+            yield response
+        finally:
+            response.release()
+
+
+def _api_client(client: Any, configuration: Any) -> Any:
+    # No retries inside the client: callers decide, and a create must not be repeated blindly.
+    configuration.retries = None
+    configuration.connection_pool_maxsize = 64
+    # A proxy from the environment must never stand between us and a server on this machine.
+    if urlsplit(configuration.host).hostname in _LOOPBACK:
+        configuration.client_session_kwargs = {"trust_env": False}
+    return client.ApiClient(configuration)
+
+
+def _network_errors() -> tuple[type[BaseException], ...]:
+    import aiohttp  # noqa: PLC0415 - comes with the client, slow to import
+
+    return (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, OSError)
+
+
+async def _status_object(response: Any) -> Json:
+    text = await response.text(errors="replace")
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        parsed = None
+    # What is no Status object may be a proxy's page and hold anything: it is cut short.
+    return parsed if isinstance(parsed, dict) else {"message": text[:256]}
+
+
+def _error_of(code: int, status: Json, path: str) -> errors.JupyterKueueError:
+    """Translate a Kubernetes Status object into the error tree.
+
+    Reasons and codes: https://kubernetes.io/docs/reference/using-api/api-concepts/ and
+    ``apimachinery/pkg/apis/meta/v1/types.go``.
+    """
+    message = str(status.get("message") or status.get("reason") or f"HTTP {code} for {path}")
+    match code:
+        case 401:
+            return errors.ForbiddenError(
+                f"The cluster does not accept these credentials: {message}. Log in again, or renew "
+                "the kubeconfig."
+            )
+        case 403:
+            return errors.ForbiddenError(message)
+        case 404:
+            return errors.NotFoundError(message)
+        case 409:
+            return errors.ConflictError(message)
+        case 410:
+            return errors.ExpiredError(message)
+        case 413:
+            return errors.TooLargeError(message)
+        case 400 | 422:
+            causes = (status.get("details") or {}).get("causes") or []
+            fields = {cause.get("field", "object"): cause.get("message", "") for cause in causes}
+            return errors.InvalidRequestError(fields or {"object": message})
+        case _:
+            return errors.ClusterUnavailableError(f"The Kubernetes API answered {code}: {message}")
+
+
+def _read_text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - one line of a mounted file
+        return file.read().strip()

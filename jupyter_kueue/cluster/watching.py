@@ -1,0 +1,117 @@
+"""A live copy of all objects of one kind in one namespace: list, then watch, for ever.
+
+``service.cluster_view`` keeps one per kind, and nothing else watches. A watch that ends says
+nothing about the objects: it is taken up again, and listed anew when the server forgot its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_kueue.cluster.connection import Connection, Params
+
+Json = dict[str, Any]
+
+_PAGE = 500
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Watched:
+    """All objects at one collection path, kept up to date.
+
+    Attributes:
+        items: the objects by uid, as ``trim`` left them.
+        synced: set once the first list is complete; never cleared.
+        error: why the last request failed, None while it works.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        path: str,
+        *,
+        on_change: Callable[[Json, bool], None],
+        params: Params | None = None,
+        trim: Callable[[Json], Json] = lambda item: item,
+    ) -> None:
+        """Prepare; ``run`` does the work. ``on_change(object, gone)`` is called on each change."""
+        self._connection = connection
+        self._path = path
+        self._params = params or {}
+        self._on_change = on_change
+        self._trim = trim
+        self.items: dict[str, Json] = {}
+        self.synced = asyncio.Event()
+        self.error: errors.JupyterKueueError | None = None
+
+    async def run(self) -> None:
+        """Keep the copy true until cancelled."""
+        pause = _FIRST_PAUSE_SECONDS
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                self.error = None
+                async for event in self._connection.watch(
+                    self._path,
+                    {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"},
+                ):
+                    pause = _FIRST_PAUSE_SECONDS
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    self._apply(event)
+            except errors.ExpiredError:
+                version = ""
+            except errors.JupyterKueueError as error:
+                if self.error is None:
+                    log.warning("watching path=%s failed: %s", self._path, error)
+                self.error = error
+                # What was missed meanwhile may be more than the server remembers: list again.
+                version = ""
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _list(self) -> str:
+        seen: dict[str, Json] = {}
+        params: Params = {**self._params, "limit": _PAGE}
+        while True:
+            page = await self._connection.get(self._path, params)
+            seen.update((item["metadata"]["uid"], item) for item in page["items"])
+            token = page["metadata"].get("continue")
+            if not token:
+                break
+            params = {**params, "continue": token}
+        for uid in [uid for uid in self.items if uid not in seen]:
+            self._on_change(self.items.pop(uid), True)  # noqa: FBT003 - see on_change
+        for uid, item in seen.items():
+            self._store(uid, item)
+        self.synced.set()
+        return str(page["metadata"]["resourceVersion"])
+
+    def _apply(self, event: Json) -> None:
+        item = event["object"]
+        uid = item["metadata"].get("uid", "")
+        if event["type"] == "DELETED":
+            self.items.pop(uid, None)
+            self._on_change(self._trim(item), True)  # noqa: FBT003 - see on_change
+        elif event["type"] in ("ADDED", "MODIFIED"):
+            self._store(uid, item)
+
+    def _store(self, uid: str, item: Json) -> None:
+        old = self.items.get(uid)
+        version = item["metadata"]["resourceVersion"]
+        if old is not None and old["metadata"]["resourceVersion"] == version:
+            return
+        self.items[uid] = self._trim(item)
+        self._on_change(self.items[uid], False)  # noqa: FBT003 - see on_change

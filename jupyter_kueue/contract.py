@@ -1,0 +1,157 @@
+"""What the server and the containers of a run agree on: names of files, variables and exit codes.
+
+Imported by the server, by the staging containers and by ``execute`` inside any user's image, so it
+needs nothing beyond Python 3.9's standard library and must stay that way.
+"""
+
+from __future__ import annotations
+
+# --- Containers -------------------------------------------------------------------------------
+
+STAGE_IN = "stage-in"
+STAGE_OUT = "stage-out"
+NOTEBOOK = "notebook"
+
+# --- Environment variables of the containers. Every path reaches the runner by one of them. ---
+
+ENV_JOB_ID = "JUPYTER_KUEUE_JOB_ID"
+ENV_OWNER = "JUPYTER_KUEUE_OWNER"  # the owner's slug: the first part of every key in the bucket
+ENV_POD_UID = "JUPYTER_KUEUE_POD_UID"
+ENV_POD_NAME = "JUPYTER_KUEUE_POD_NAME"
+ENV_NAMESPACE = "JUPYTER_KUEUE_NAMESPACE"
+ENV_LOCAL_QUEUE = "JUPYTER_KUEUE_LOCAL_QUEUE"
+ENV_CONTROL_DIR = "JUPYTER_KUEUE_CONTROL_DIR"
+ENV_WORKSPACE_DIR = "JUPYTER_KUEUE_WORKSPACE_DIR"
+ENV_RUNNER_DIR = "JUPYTER_KUEUE_RUNNER_DIR"
+ENV_BUCKET_DIR = "JUPYTER_KUEUE_BUCKET"  # a folder of credential files, see storage.bucket
+ENV_CHECKPOINT_DIR = "CHECKPOINT_DIR"  # survives attempts
+ENV_SCRATCH_DIR = "SCRATCH_DIR"  # fast, gone with the pod
+ENV_MEMORY_LIMIT = "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES"
+ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # what is left after SIGTERM
+ENV_TERMINATION_LOG = "JUPYTER_KUEUE_TERMINATION_LOG"  # the container's terminationMessagePath
+
+# How long stage-in tries to fetch the inputs, stage-out to put the outputs away, and execute waits
+# for stage-out's word, in seconds.
+ENV_STAGE_IN_SECONDS = "JUPYTER_KUEUE_STAGE_IN_SECONDS"
+ENV_STAGE_OUT_SECONDS = "JUPYTER_KUEUE_STAGE_OUT_SECONDS"
+ENV_COMMIT_SECONDS = "JUPYTER_KUEUE_COMMIT_SECONDS"
+
+DEFAULT_GRACE_PERIOD_SECONDS = 60.0
+DEFAULT_STAGE_IN_SECONDS = 120.0
+DEFAULT_STAGE_OUT_SECONDS = 300.0
+DEFAULT_COMMIT_SECONDS = 600.0
+
+# The program that stage-in leaves in the runner folder for the notebook container.
+EXECUTE_FILE = "execute.pyz"
+
+# Where those folders are mounted in a pod.
+CONTROL_MOUNT = "/jupyter-kueue/control"
+RUNNER_MOUNT = "/jupyter-kueue/runner"
+BUCKET_MOUNT = "/jupyter-kueue/bucket"
+WORKSPACE_MOUNT = "/jupyter-kueue/workspace"
+CHECKPOINT_MOUNT = "/jupyter-kueue/checkpoints"
+SCRATCH_MOUNT = "/jupyter-kueue/scratch"
+
+# --- Files in the control folder, each replaced atomically --------------------------------------
+
+# stage-in -> both: {"job_id", "notebook": path relative to the workspace, "kernel_name",
+# "timeout_seconds", "cell_timeout_seconds", "output_formats", "started_at": of this attempt}
+RUN_FILE = "run.json"
+# execute -> stage-out, after each cell and every few seconds within one: see PROGRESS below.
+PROGRESS_FILE = "progress.json"
+# execute -> stage-out: the notebook with the outputs so far.
+NOTEBOOK_FILE = "notebook.ipynb"
+# execute -> stage-out: everything the notebook printed, as in the container's log.
+LOG_FILE = "run.log"
+# execute -> stage-out: how it ended, see ENDED below. The last thing execute writes.
+ENDED_FILE = "ended.json"
+# stage-out -> execute: {"committed": bool, "message", "result_of": pod uid or None}: the outputs are
+# up (or never will be), exit. "result_of" names another attempt whose result.json came first, and
+# "superseded": true says that a newer attempt has taken over.
+COMMITTED_FILE = "committed.json"
+# stage-in -> both: a result is in the bucket already; end at once with EXIT_SUCCEEDED.
+FINISHED_FILE = "finished.json"
+# stage-in -> stage-out: {path: {"size_bytes", "mtime_ns"}} of the staged inputs.
+STAGED_FILE = "staged.json"
+# stage-in -> stage-out: the same of the checkpoints that former attempts left.
+STAGED_CHECKPOINTS_FILE = "staged-checkpoints.json"
+
+# PROGRESS: {"pod_uid", "cell": index of the code cell that runs or None, "cell_index": its index in
+# the notebook, "cells_done", "cells": number of code cells, "since": RFC 3339 start of that cell,
+# "updated_at"}
+# ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "started_at",
+# "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None}
+# ERROR: {"name", "value", "cell_index", "cell_source", "traceback": [lines]}
+
+# --- How an attempt ends ------------------------------------------------------------------------
+
+SUCCEEDED = "succeeded"
+NOTEBOOK_FAILED = "notebook-failed"  # a cell raised
+TIME_LIMIT = "time-limit"  # the run's own limit, or a cell's
+INTERRUPTED = "interrupted"  # SIGTERM: preempted, stopped, drained
+KERNEL_DIED = "kernel-died"
+NO_KERNEL = "no-kernel"  # the environment lacks the kernel, nbclient or ipykernel
+STAGING = "staging"  # inputs could not be fetched, or outputs not be put away
+OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT, INTERRUPTED, KERNEL_DIED, NO_KERNEL, STAGING)
+
+# Outcomes that a result.json is written for: the notebook came to its end.
+FINAL_OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT)
+
+# Exit codes. 137 and 143 stand for themselves (killed, terminated) and are in no rule.
+EXIT_SUCCEEDED = 0
+EXIT_NOTEBOOK_FAILED = 41
+EXIT_TIME_LIMIT = 42
+EXIT_INTERRUPTED = 43
+EXIT_KERNEL_DIED = 44
+EXIT_NO_KERNEL = 45
+EXIT_STAGING = 46
+
+EXIT_CODES = {
+    SUCCEEDED: EXIT_SUCCEEDED,
+    NOTEBOOK_FAILED: EXIT_NOTEBOOK_FAILED,
+    TIME_LIMIT: EXIT_TIME_LIMIT,
+    INTERRUPTED: EXIT_INTERRUPTED,
+    KERNEL_DIED: EXIT_KERNEL_DIED,
+    NO_KERNEL: EXIT_NO_KERNEL,
+    STAGING: EXIT_STAGING,
+}
+OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
+
+# Failures that another attempt cannot mend: podFailurePolicy FailJob. The first two are used only
+# once result.json is up, and none after SIGTERM, because the Job controller scans all pods.
+FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_NO_KERNEL)
+
+# --- Keys of one job in the bucket, below <owner>/jobs/<job_id>/ ----------------------------------
+
+JOB_KEY = "job.json"
+ACCEPTED_KEY = "accepted.json"
+META_KEY = "meta.json"
+STOP_KEY = "stop.json"
+DELETED_KEY = "deleted"
+INPUT_PREFIX = "input/"
+LIVE_PROGRESS_KEY = "live/progress.json"
+LIVE_NOTEBOOK_KEY = "live/notebook.ipynb"
+LIVE_LOG_KEY = "live/run.log"
+ATTEMPTS_PREFIX = "attempts/"
+# {"pod_uid"}: the newest attempt. An older one that still runs reads it and writes no more.
+CURRENT_KEY = "current.json"
+CHECKPOINTS_PREFIX = "checkpoints/"
+OUTPUT_PREFIX = "output/"
+RESULT_KEY = "result.json"
+FINAL_KEY = "final.json"
+
+# RESULT: ENDED + {"version": 1, "job_id", "files": [FILE], "format_errors": {format: message},
+# "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}
+# FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}
+ROLE_NOTEBOOK = "notebook"  # the executed notebook, first in the list
+ROLE_EXPORT = "export"
+ROLE_SIDE_EFFECT = "side-effect"
+ROLE_INPUT = "input"
+ROLE_LOG = "log"
+# ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason":
+# one of OUTCOMES or None while it runs, "message", "cells_done", "cells", "peak_memory_bytes"}
+
+
+def job_prefix(owner: str, job_id: str) -> str:
+    """Return the key prefix of one job, with the slash at its end."""
+    return f"{owner}/jobs/{job_id}/"

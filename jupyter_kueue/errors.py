@@ -1,0 +1,117 @@
+"""Every error this package raises on purpose.
+
+    JupyterKueueError                 a sentence for the user: what is so, and what to do
+    ├── InvalidRequestError           422  names each bad field
+    ├── NotFoundError                 404
+    ├── ConflictError                 409
+    ├── ForbiddenError                403
+    ├── TooLargeError                 413
+    ├── RangeNotSatisfiableError      416
+    ├── UnavailableError              503  something outside does not answer; try again
+    │   ├── ClusterUnavailableError
+    │   └── BucketUnavailableError
+    ├── NotConfiguredError            503  something must be set up first
+    ├── ExpiredError                  410  a cursor or resource version is too old: start anew
+    └── LocalClusterError             the local cluster could not do what was asked
+
+Errors of other libraries are translated once, where they cross into this package, with the cause
+chained. They become HTTP in ``server``, exit codes in ``runner`` and ``cli``, and nothing else.
+"""
+
+from __future__ import annotations
+
+
+class JupyterKueueError(Exception):
+    """Base of all. ``message`` may be shown to users and never holds a credential."""
+
+    status = 500
+    reason = "internal"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequestError(JupyterKueueError):
+    """The request cannot be done as asked. ``fields`` maps each bad field to what is wrong."""
+
+    status = 422
+    reason = "invalid"
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {text}" for field, text in fields.items()))
+        self.fields = fields
+
+
+class NotFoundError(JupyterKueueError):
+    """What was named does not exist (any more)."""
+
+    status = 404
+    reason = "not-found"
+
+
+class ConflictError(JupyterKueueError):
+    """It exists already, or changed in the meantime."""
+
+    status = 409
+    reason = "conflict"
+
+
+class ForbiddenError(JupyterKueueError):
+    """The cluster or the bucket knows us and refuses."""
+
+    status = 403
+    reason = "forbidden"
+
+
+class TooLargeError(JupyterKueueError):
+    """Over a limit, which the message names."""
+
+    status = 413
+    reason = "too-large"
+
+
+class RangeNotSatisfiableError(JupyterKueueError):
+    """A byte range lies outside the file."""
+
+    status = 416
+    reason = "range-not-satisfiable"
+
+
+class UnavailableError(JupyterKueueError):
+    """Something outside this process does not answer; the same call may go through later."""
+
+    status = 503
+    reason = "unavailable"
+
+
+class ClusterUnavailableError(UnavailableError):
+    """The Kubernetes API server does not answer, or answers with a server error."""
+
+    reason = "cluster-unavailable"
+
+
+class BucketUnavailableError(UnavailableError):
+    """The bucket does not answer, is full, or answers with a server error."""
+
+    reason = "bucket-unavailable"
+
+
+class NotConfiguredError(JupyterKueueError):
+    """A setting or a component is missing; the message says which and how to get it."""
+
+    status = 503
+    reason = "not-configured"
+
+
+class ExpiredError(JupyterKueueError):
+    """A cursor or a resource version is too old: list again."""
+
+    status = 410
+    reason = "expired"
+
+
+class LocalClusterError(JupyterKueueError):
+    """The local cluster could not do what was asked."""
+
+    reason = "local-cluster"

@@ -1,0 +1,53 @@
+"""Who may do what on a local cluster: the node, and two users with a namespace each.
+
+``local.lifecycle`` applies these objects. The roles themselves are plain manifests beside this
+file, the same that an administrator of another cluster would apply.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jupyter_kueue.local.state_folder import NAMESPACES
+
+_MANIFESTS = Path(__file__).parent / "manifests"
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def access_objects() -> list[dict[str, Any]]:
+    """Return the namespaces and everybody's roles and bindings."""
+    objects: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        for namespace in NAMESPACES.values()
+    ]
+    objects += _read("node.yaml") + _read("quota-reader.yaml")
+    objects.append(_binding("ClusterRole", "jupyter-kueue-quota-reader", list(NAMESPACES)))
+    for user, namespace in NAMESPACES.items():
+        objects += namespace_access(namespace, user)
+    return objects
+
+
+def namespace_access(namespace: str, user: str) -> list[dict[str, Any]]:
+    """Return the Role of a namespace's users, and its binding to one user."""
+    role = _read("namespace-user.yaml")[0]
+    role["metadata"]["namespace"] = namespace
+    binding = _binding("Role", role["metadata"]["name"], [user])
+    binding["metadata"]["namespace"] = namespace
+    return [role, binding]
+
+
+def _binding(kind: str, role: str, users: list[str]) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": user} for user in users],
+    }
+
+
+def _read(manifest: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((_MANIFESTS / manifest).read_text()))

@@ -1,0 +1,125 @@
+"""Writes Events about pods, as the kubelet does: `kubectl describe pod` shows them.
+
+``pod_worker`` and ``probes`` call ``record``; one task sends. Events are best effort: they are kept
+for a while when the API server does not answer, and never hold anything up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors
+
+if TYPE_CHECKING:
+    from jupyter_kueue.cluster.connection import Connection
+
+Json = dict[str, Any]
+
+_MOST_WAITING = 1000
+_MOST_REMEMBERED = 2000
+_RETRY_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Sent:
+    """An Event that exists: a repetition only raises its count."""
+
+    path: str
+    count: int
+
+
+class EventRecorder:
+    """Sends the events of one node."""
+
+    def __init__(self, connection: Connection, node_name: str) -> None:
+        self._connection = connection
+        self._node_name = node_name
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MOST_WAITING)
+        self._sent: dict[tuple[str, ...], _Sent] = {}
+
+    def record(
+        self, pod: Json, kind: str, reason: str, message: str, field_path: str = ""
+    ) -> None:
+        """Note an event about ``pod``; ``kind`` is ``Normal`` or ``Warning``.
+
+        ``field_path`` names the container, for example ``spec.containers{main}``.
+        """
+        metadata = pod["metadata"]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{metadata['name']}.{secrets.token_hex(8)}",
+                "namespace": metadata["namespace"],
+            },
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "uid": metadata["uid"],
+                **({"fieldPath": field_path} if field_path else {}),
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "source": {"component": "kubelet", "host": self._node_name},
+            "reportingComponent": "kubelet",
+            "reportingInstance": self._node_name,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            log.warning("event dropped pod=%s reason=%s: too many wait", metadata["name"], reason)
+
+    async def send_all(self) -> None:
+        """Send events until cancelled."""
+        while True:
+            event = await self._waiting.get()
+            while True:
+                try:
+                    await self._send(event)
+                except errors.UnavailableError:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                except errors.JupyterKueueError as error:
+                    # For example the namespace is being deleted: nobody will ask for it.
+                    log.debug("event refused reason=%s: %s", event["reason"], error)
+                break
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything noted was taken up, at most ``seconds``."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self._waiting.empty() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
+    async def _send(self, event: Json) -> None:
+        about = event["involvedObject"]
+        key = (about["uid"], about.get("fieldPath", ""), event["reason"], event["message"])
+        sent = self._sent.get(key)
+        if sent:
+            sent.count += 1
+            try:
+                await self._connection.patch(
+                    sent.path, {"count": sent.count, "lastTimestamp": event["lastTimestamp"]}
+                )
+            except errors.NotFoundError:
+                del self._sent[key]
+            else:
+                return
+        path = f"/api/v1/namespaces/{about['namespace']}/events"
+        await self._connection.create(path, event)
+        if len(self._sent) >= _MOST_REMEMBERED:
+            self._sent.clear()
+        self._sent[key] = _Sent(f"{path}/{event['metadata']['name']}", 1)

@@ -1,0 +1,71 @@
+"""Where the files of one pod lie, and what the agent must know again after its own restart.
+
+``pod_worker``, ``containers`` and ``volumes`` get their paths here. One folder for each pod's uid:
+
+    pod.json                    namespace, name, and what was decided about the pod
+    volumes/<name>/             what its volumes hold
+    home/ tmp/                  HOME and TMPDIR of its containers
+    containers/<name>/<n>/      the n-th start of a container, counted from 0; see ``shim``
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Json = dict[str, Any]
+
+
+class PodFolder:
+    """The folder of one pod."""
+
+    def __init__(self, pods: Path, uid: str) -> None:
+        self.path = pods / uid
+        self.volumes = self.path / "volumes"
+        self.home = self.path / "home"
+        self.tmp = self.path / "tmp"
+        self._memory = self.path / "pod.json"
+
+    def create(self) -> None:
+        """Make the folder, readable by its owner alone."""
+        for folder in (self.path, self.volumes, self.home, self.tmp):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def container(self, name: str) -> Path:
+        """Return the folder with all starts of a container."""
+        return self.path / "containers" / name
+
+    def attempts(self, name: str) -> list[Path]:
+        """Return the folders of a container's starts, oldest first."""
+        folder = self.container(name)
+        if not folder.is_dir():
+            return []
+        return sorted(
+            (entry for entry in folder.iterdir() if entry.name.isdigit()),
+            key=lambda entry: int(entry.name),
+        )
+
+    def load_memory(self) -> Json:
+        """Return what was remembered about the pod, an empty object for a new one."""
+        try:
+            memory = json.loads(self._memory.read_text())
+        except FileNotFoundError:
+            return {}
+        return memory if isinstance(memory, dict) else {}
+
+    def save_memory(self, memory: Json) -> None:
+        """Remember ``memory``, replacing what was there at once."""
+        write_atomically(self._memory, json.dumps(memory).encode())
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file by one with this content and mode, at once or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.chmod(mode)
+    temporary.replace(path)

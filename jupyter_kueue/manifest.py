@@ -1,0 +1,248 @@
+"""From a job's record to its Job: pure, so that a test can compare the whole object.
+
+``service.jobs`` calls ``build_job``. The pod's shape and the reasons for its exit-code rules are in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, names, quantities
+
+if TYPE_CHECKING:
+    from jupyter_kueue.models import JobRecord
+
+Json = dict[str, Any]
+
+# A finished Job is deleted by the reconciler long before; this is the net under it.
+_KEEP_FINISHED_SECONDS = 7 * 24 * 3600
+# The run's own limit counts the notebook's time only. The Job's deadline is the net under it and
+# leaves room for pulling, staging and the upload.
+_DEADLINE_MARGIN_SECONDS = 3600
+
+_CONTAINER_SECURITY: Json = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass(frozen=True)
+class PodPolicy:
+    """What the admin decides about every pod.
+
+    Attributes:
+        runner_image: the image of the staging containers.
+        bucket_secret: the Secret with the bucket's credential files, in the job's namespace.
+        grace_period_seconds: between SIGTERM and SIGKILL.
+        staging_cpu, staging_memory: what the staging containers ask for, as quantities.
+        staging_memory_limit: what the staging containers may use, exports included.
+        run_as_user, run_as_group: one numeric identity for all containers, so that images that
+            name their user or run as root can share the volumes.
+        template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...);
+            its lists are appended, and it cannot touch the containers' commands.
+    """
+
+    runner_image: str
+    bucket_secret: str = names.BUCKET_SECRET
+    grace_period_seconds: int = 30
+    staging_cpu: str = "50m"
+    staging_memory: str = "128Mi"
+    staging_memory_limit: str = "2Gi"
+    run_as_user: int = 1000
+    run_as_group: int = 100
+    template: Json = field(default_factory=dict)
+
+
+def build_job(record: JobRecord, policy: PodPolicy) -> Json:
+    """Return the suspended Job of a record, ready to be created in the record's namespace."""
+    labels = {
+        names.LABEL_JOB_ID: record.job_id,
+        names.LABEL_OWNER: record.owner.slug,
+        names.LABEL_COMPONENT: names.COMPONENT_RUN,
+        names.LABEL_NAME: "notebook-run",
+        names.LABEL_PART_OF: names.PREFIX,
+        names.LABEL_MANAGED_BY: names.PREFIX,
+    }
+    if record.schedule_id:
+        labels[names.LABEL_SCHEDULE_ID] = record.schedule_id
+    queue_labels = {names.KUEUE_QUEUE_NAME: record.local_queue}
+    if record.priority_class:
+        queue_labels[names.KUEUE_PRIORITY_CLASS] = record.priority_class
+    spec: Json = {
+        "suspend": True,
+        "parallelism": 1,
+        "completions": 1,
+        "backoffLimit": record.request.get("max_retries") or 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": _failure_rules()},
+        "ttlSecondsAfterFinished": _KEEP_FINISHED_SECONDS,
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": _pod_spec(record, policy),
+        },
+    }
+    timeout = record.request.get("timeout_seconds")
+    if timeout:
+        spec["activeDeadlineSeconds"] = timeout + _DEADLINE_MARGIN_SECONDS
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.kube_job_name(record.job_id),
+            "namespace": record.namespace,
+            "labels": {**labels, **queue_labels},
+            "annotations": {
+                names.ANNOTATION_NAME: record.name,
+                names.ANNOTATION_OWNER: record.owner.name,
+            },
+        },
+        "spec": spec,
+    }
+
+
+def _failure_rules() -> list[Json]:
+    return [
+        {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        },
+        {
+            "action": "Ignore",
+            "onExitCodes": {"operator": "In", "values": [contract.EXIT_INTERRUPTED]},
+        },
+        {
+            "action": "FailJob",
+            "onExitCodes": {
+                "containerName": contract.NOTEBOOK,
+                "operator": "In",
+                "values": sorted(contract.FAIL_JOB_EXIT_CODES),
+            },
+        },
+    ]
+
+
+def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
+    spec: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": policy.grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": policy.run_as_user,
+            "runAsGroup": policy.run_as_group,
+            "fsGroup": policy.run_as_group,
+        },
+        "initContainers": [
+            _staging_container(contract.STAGE_IN, "stage_in", record, policy),
+            {
+                **_staging_container(contract.STAGE_OUT, "stage_out", record, policy),
+                "restartPolicy": "Always",
+            },
+        ],
+        "containers": [_notebook_container(record, policy)],
+        "volumes": [
+            *({"name": name, "emptyDir": {}} for name in _VOLUME_MOUNTS),
+            {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
+        ],
+    }
+    return _merged(spec, policy.template)
+
+
+_VOLUME_MOUNTS = {
+    "control": contract.CONTROL_MOUNT,
+    "runner": contract.RUNNER_MOUNT,
+    "workspace": contract.WORKSPACE_MOUNT,
+    "checkpoints": contract.CHECKPOINT_MOUNT,
+    "scratch": contract.SCRATCH_MOUNT,
+}
+
+
+def _staging_container(name: str, module: str, record: JobRecord, policy: PodPolicy) -> Json:
+    mounts = {key: path for key, path in _VOLUME_MOUNTS.items() if key != "scratch"}
+    return {
+        "name": name,
+        "image": policy.runner_image,
+        "command": ["python", "-m", f"jupyter_kueue.runner.{module}"],
+        "env": [
+            *_environment(record, policy),
+            {"name": contract.ENV_BUCKET_DIR, "value": contract.BUCKET_MOUNT},
+        ],
+        "resources": {
+            "requests": {"cpu": policy.staging_cpu, "memory": policy.staging_memory},
+            "limits": {"memory": policy.staging_memory_limit},
+        },
+        "volumeMounts": [
+            *({"name": key, "mountPath": path} for key, path in mounts.items()),
+            {"name": "bucket", "mountPath": contract.BUCKET_MOUNT, "readOnly": True},
+        ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _CONTAINER_SECURITY,
+    }
+
+
+def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
+    wanted = record.resources
+    limits = {"memory": wanted.memory}
+    if wanted.gpus:
+        limits[names.GPU_RESOURCE] = str(wanted.gpus)
+    return {
+        "name": contract.NOTEBOOK,
+        "image": record.image,
+        "command": ["python", f"$({contract.ENV_RUNNER_DIR})/execute.pyz"],
+        "env": [
+            *_environment(record, policy),
+            {"name": contract.ENV_SCRATCH_DIR, "value": contract.SCRATCH_MOUNT},
+            {
+                "name": contract.ENV_MEMORY_LIMIT,
+                "value": str(int(quantities.parse(wanted.memory))),
+            },
+        ],
+        "resources": {"requests": {"cpu": wanted.cpu, **limits}, "limits": limits},
+        "volumeMounts": [{"name": key, "mountPath": path} for key, path in _VOLUME_MOUNTS.items()],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _CONTAINER_SECURITY,
+    }
+
+
+def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
+    values = {
+        contract.ENV_JOB_ID: record.job_id,
+        contract.ENV_OWNER: record.owner.slug,
+        contract.ENV_NAMESPACE: record.namespace,
+        contract.ENV_LOCAL_QUEUE: record.local_queue,
+        contract.ENV_GRACE_PERIOD: str(policy.grace_period_seconds),
+        contract.ENV_CONTROL_DIR: contract.CONTROL_MOUNT,
+        contract.ENV_WORKSPACE_DIR: contract.WORKSPACE_MOUNT,
+        contract.ENV_RUNNER_DIR: contract.RUNNER_MOUNT,
+        contract.ENV_CHECKPOINT_DIR: contract.CHECKPOINT_MOUNT,
+        contract.ENV_TERMINATION_LOG: "/dev/termination-log",
+    }
+    return [
+        *({"name": name, "value": value} for name, value in values.items()),
+        _field(contract.ENV_POD_UID, "metadata.uid"),
+        _field(contract.ENV_POD_NAME, "metadata.name"),
+    ]
+
+
+def _field(name: str, path: str) -> Json:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _merged(spec: Json, template: Json) -> Json:
+    """Return ``spec`` with the admin's template laid over it; containers stay as they are."""
+    merged = dict(spec)
+    for key, value in template.items():
+        if key in ("containers", "initContainers", "restartPolicy"):
+            continue
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = {**old, **value}
+        elif isinstance(old, list) and isinstance(value, list):
+            merged[key] = [*old, *value]
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,464 @@
+"""The data that travels between the layers: what a user asks for, and what is known of a run.
+
+Pure: a request is parsed and checked here as far as that needs no file, cluster or bucket.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import keyword
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
+from typing import Any
+
+from jupyter_kueue import errors, names, quantities
+
+Json = dict[str, Any]
+
+# Bounds of a request. More than a team's quota is accepted and shown as blocked; more than this is
+# a slip of the finger.
+MAX_GPUS = 1024
+MAX_CPUS = Decimal(1024)
+MAX_MEMORY_BYTES = Decimal(2) ** 50
+MIN_MEMORY_BYTES = Decimal(2) ** 20
+MAX_NAME_LENGTH = 255
+MAX_TAGS = 50
+MAX_PARAMETERS_BYTES = 1 << 20
+MAX_RETRIES = 100
+MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
+OUTPUT_FORMAT_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+# Names a kernel's language keeps to itself; Python's for any kernel that is not listed.
+_KEYWORDS = {
+    "r": frozenset(
+        [
+            "if",
+            "else",
+            "repeat",
+            "while",
+            "function",
+            "for",
+            "next",
+            "break",
+            "in",
+            "TRUE",
+            "FALSE",
+            "NULL",
+            "Inf",
+            "NaN",
+            "NA",
+        ]
+    ),
+    "julia": frozenset(
+        [
+            "begin",
+            "while",
+            "if",
+            "for",
+            "try",
+            "return",
+            "break",
+            "continue",
+            "function",
+            "macro",
+            "quote",
+            "let",
+            "local",
+            "global",
+            "const",
+            "do",
+            "struct",
+            "module",
+            "baremodule",
+            "using",
+            "import",
+            "export",
+            "end",
+            "else",
+            "catch",
+            "finally",
+            "true",
+            "false",
+        ]
+    ),
+}
+
+STATES = ("queued", "starting", "running", "stopping", "stopped", "succeeded", "failed")
+FINISHED_STATES = frozenset({"stopped", "succeeded", "failed"})
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the notebook container asks for, as Kubernetes quantities."""
+
+    cpu: str = "1"
+    memory: str = "2Gi"
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a user asks for. ``None`` stands for the configured default.
+
+    ``input_path`` is relative to the server's root, with ``/`` between its parts.
+    """
+
+    input_path: str
+    name: str | None = None
+    local_queue: str | None = None
+    profile: str | None = None
+    resources: Resources | None = None
+    environment: str | None = None
+    kernel_name: str | None = None
+    parameters: Json = field(default_factory=dict)
+    output_formats: tuple[str, ...] = ("ipynb",)
+    include_folder: bool = False
+    priority_class: str | None = None
+    timeout_seconds: int | None = None
+    cell_timeout_seconds: int | None = None
+    max_retries: int = 0
+    tags: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+
+    def as_json(self) -> Json:
+        """Return the request as it is stored and shown."""
+        return json_of(self)
+
+
+def json_of(value: Any) -> Json:
+    """Return a dataclass as plain JSON: tuples become lists, nested ones objects."""
+    plain: Json = json.loads(json.dumps(asdict(value)))
+    return plain
+
+
+def parse_job_request(body: Any) -> JobRequest:
+    """Read a JSON body as a JobRequest.
+
+    Raises:
+        InvalidRequestError: naming every field that is missing, unknown or wrong.
+    """
+    if not isinstance(body, dict):
+        raise errors.InvalidRequestError({"body": "send a JSON object with at least input_path"})
+    wrong: dict[str, str] = {}
+    known = {item.name for item in fields(JobRequest)}
+    for unknown in sorted(set(body) - known, key=str):
+        wrong[str(unknown)[:100]] = f"is not a field; the fields are {', '.join(sorted(known))}"
+    given = {key: value for key, value in body.items() if key in known and value is not None}
+    if "input_path" not in given:
+        wrong["input_path"] = "is required: the notebook's path below the server's root"
+    values: Json = {}
+    for key, value in given.items():
+        try:
+            values[key] = _PARSERS[key](value)
+        except ValueError as error:
+            wrong[key] = str(error)
+        except errors.InvalidRequestError as error:
+            wrong.update(error.fields)
+    if "profile" in values and "resources" in values:
+        wrong["profile"] = "give either a profile or resources, not both"
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+    return JobRequest(**values)
+
+
+def check_parameter_names(parameters: Json, language: str) -> None:
+    """Refuse parameter names that the kernel's ``language`` cannot assign to.
+
+    Raises:
+        InvalidRequestError: naming each bad parameter as ``parameters.<name>``.
+    """
+    reserved = _KEYWORDS.get(language.lower())
+    wrong = {}
+    for name in parameters:
+        is_reserved = name in reserved if reserved is not None else keyword.iskeyword(name)
+        if is_reserved:
+            wrong[f"parameters.{name}"] = f"is a reserved word of {language}; rename the parameter"
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+
+
+def parse_resources(value: Any) -> Resources:
+    """Read ``{"cpu": "2", "memory": "4Gi", "gpus": 1}``; each may be left out.
+
+    Raises:
+        InvalidRequestError: naming each bad amount as ``resources.<name>``.
+    """
+    if not isinstance(value, dict):
+        raise ValueError('must be an object such as {"cpu": "2", "memory": "4Gi", "gpus": 1}')
+    wrong: dict[str, str] = {}
+    default = Resources()
+    values: Json = {}
+    for key, amount in value.items():
+        if key not in ("cpu", "memory", "gpus"):
+            wrong[f"resources.{str(key)[:50]}"] = "is not a resource; use cpu, memory or gpus"
+            continue
+        if amount is None:
+            continue
+        try:
+            values[key] = _RESOURCE_PARSERS[key](amount)
+        except ValueError as error:
+            wrong[f"resources.{key}"] = str(error)
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+    return Resources(
+        cpu=values.get("cpu", default.cpu),
+        memory=values.get("memory", default.memory),
+        gpus=values.get("gpus", default.gpus),
+    )
+
+
+def parse_name(value: Any) -> str:
+    """Read a display name: 1 to 255 characters of any text without control characters."""
+    text = _text(value)
+    if not text.strip() or len(text) > MAX_NAME_LENGTH:
+        raise ValueError(
+            f"must have 1 to {MAX_NAME_LENGTH} characters (it has {len(text)}, blanks included)"
+        )
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def parse_tags(value: Any) -> tuple[str, ...]:
+    """Read a list of at most 50 tags, each with the rules of a name."""
+    if not isinstance(value, list) or len(value) > MAX_TAGS:
+        raise ValueError(f"must be a list of at most {MAX_TAGS} short texts")
+    return tuple(parse_name(tag) for tag in value)
+
+
+def parse_dns_label(value: Any) -> str:
+    """Read the name of a LocalQueue."""
+    text = _text(value)
+    if not names.is_dns_label(text):
+        raise ValueError(
+            f"{text[:80]!r} cannot be the name of a queue: use lower-case letters, digits and -"
+        )
+    return text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text, not {_kind(value)}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    return kinds.get(type(value), "an object" if isinstance(value, dict) else type(value).__name__)
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"must be a whole number from {low} to {high}, not {str(value)[:40]!r}")
+    if not low <= value <= high:
+        raise ValueError(f"must be from {low} to {high}; {value} is not")
+    return value
+
+
+def _path(value: Any) -> str:
+    text = _text(value)
+    if not text or "\0" in text or len(text) > 4096:  # noqa: PLR2004 - PATH_MAX
+        raise ValueError("must be a path below the server's root, such as reports/weekly.ipynb")
+    return text
+
+
+def parse_dns_subdomain(value: Any) -> str:
+    text = _text(value)
+    if not names.is_dns_subdomain(text):
+        raise ValueError(f"{text[:80]!r} cannot be a name in the cluster")
+    return text
+
+
+def _short(value: Any) -> str:
+    return parse_name(value)
+
+
+def _formats(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError('must be a list with at least one format, such as ["ipynb", "html"]')
+    for item in value:
+        if not isinstance(item, str) or not OUTPUT_FORMAT_WORD.fullmatch(item):
+            raise ValueError(f"{str(item)[:40]!r} is not a format; ipynb and html always work")
+    return tuple(dict.fromkeys(value))
+
+
+def _parameters(value: Any) -> Json:
+    if not isinstance(value, dict):
+        raise ValueError('must be an object such as {"alpha": 0.1}')
+    wrong = {
+        f"parameters.{name[:100]}": "must be a name that code can assign to: letters, digits and _"
+        for name in value
+        if not name.isidentifier() or len(name) > MAX_NAME_LENGTH
+    }
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+    size = len(json.dumps(value))
+    if size > MAX_PARAMETERS_BYTES:
+        raise ValueError(
+            f"hold {size} bytes; the limit is {MAX_PARAMETERS_BYTES}. Put data into a file"
+        )
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {str(value)[:40]!r}")
+    return value
+
+
+def _cpu(value: Any) -> str:
+    return _quantity(value, Decimal("0.001"), MAX_CPUS, "0.001 to 1024 CPUs")
+
+
+def _memory(value: Any) -> str:
+    return _quantity(value, MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, "1Mi to 1Pi")
+
+
+def _quantity(value: Any, low: Decimal, high: Decimal, bounds: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"must be an amount such as 2, 500m or 4Gi, not {_kind(value)}")
+    text = str(value).strip()
+    amount = quantities.parse(text)
+    if not low <= amount <= high:
+        raise ValueError(f"must be from {bounds}; {text} is not")
+    return text
+
+
+_RESOURCE_PARSERS: dict[str, Any] = {
+    "cpu": _cpu,
+    "memory": _memory,
+    "gpus": lambda value: _whole(value, 0, MAX_GPUS),
+}
+_PARSERS: dict[str, Any] = {
+    "input_path": _path,
+    "name": parse_name,
+    "local_queue": parse_dns_label,
+    "profile": _short,
+    "resources": parse_resources,
+    "environment": _short,
+    "kernel_name": _short,
+    "parameters": _parameters,
+    "output_formats": _formats,
+    "include_folder": _flag,
+    "priority_class": parse_dns_subdomain,
+    "timeout_seconds": lambda value: _whole(value, 1, MAX_TIMEOUT_SECONDS),
+    "cell_timeout_seconds": lambda value: _whole(value, 1, MAX_TIMEOUT_SECONDS),
+    "max_retries": lambda value: _whole(value, 0, MAX_RETRIES),
+    "tags": parse_tags,
+    "idempotency_key": _short,
+}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose runs these are: the name as people write it, and its form for labels and keys."""
+
+    name: str
+    slug: str
+
+    @classmethod
+    def of(cls, name: str) -> Owner:
+        """Return the owner of that user name."""
+        return cls(name, names.owner_slug(name))
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as it was asked for and what its defaults became: ``job.json``, immutable.
+
+    Attributes:
+        request: the JobRequest as JSON, as the user sent it.
+        local_queue, resources, priority_class, image, ...: what the defaults became.
+        notebook: the notebook's path relative to ``input/``.
+        input: ``[{"path", "size_bytes", "sha256"}]``, what was staged.
+    """
+
+    job_id: str
+    name: str
+    owner: Owner
+    namespace: str
+    created_at: str
+    request: Json
+    local_queue: str
+    resources: Resources
+    image: str
+    notebook: str
+    input: tuple[Json, ...]
+    priority_class: str | None = None
+    schedule_id: str | None = None
+    rerun_of: str | None = None
+
+    def as_json(self) -> Json:
+        """Return what is stored as job.json."""
+        return {"version": 1, **json_of(self)}
+
+    @classmethod
+    def from_json(cls, body: Json) -> JobRecord:
+        """Read a stored job.json; fields of later versions are passed over."""
+        known = {item.name for item in fields(cls)}
+        values = {key: value for key, value in body.items() if key in known}
+        values["owner"] = Owner(**body["owner"])
+        values["resources"] = Resources(**body["resources"])
+        values["input"] = tuple(body["input"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class BucketFacts:
+    """What the bucket says of one job; ``None`` where the object is not there.
+
+    ``attempts`` are the attempts' documents in the order they began.
+    """
+
+    record: JobRecord
+    accepted: Json | None = None
+    meta: Json | None = None
+    stop: Json | None = None
+    deleted: bool = False
+    result: Json | None = None
+    final: Json | None = None
+    attempts: tuple[Json, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What the cluster says of one job, as raw objects; not ``known`` before the first list."""
+
+    kube_job: Json | None = None
+    workload: Json | None = None
+    pods: tuple[Json, ...] = ()
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands. ``message`` is for users; ``detail`` is what the cluster said.
+
+    ``admitted_at``, ``started_at`` and ``finished_at`` are RFC 3339 in UTC or None.
+    """
+
+    state: str
+    reason: str | None = None
+    message: str | None = None
+    detail: str | None = None
+    admitted_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+def now() -> str:
+    """Return the present time as RFC 3339 in UTC with milliseconds."""
+    return rfc3339(dt.datetime.now(dt.UTC))
+
+
+def rfc3339(moment: dt.datetime) -> str:
+    """Return a moment as RFC 3339 in UTC with milliseconds and ``Z``."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Read an RFC 3339 time as an aware datetime."""
+    return dt.datetime.fromisoformat(text)

@@ -1,0 +1,99 @@
+"""Names in the cluster and in the bucket: labels, annotations, object names, owner slugs.
+
+Everything that writes or reads a label, an annotation or a generated name takes it from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+
+PREFIX = "jupyter-kueue"
+
+# Labels on the Job and its pods.
+LABEL_JOB_ID = f"{PREFIX}/job-id"
+LABEL_OWNER = f"{PREFIX}/owner"
+LABEL_SCHEDULE_ID = f"{PREFIX}/schedule-id"
+LABEL_COMPONENT = f"{PREFIX}/component"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+LABEL_NAME = "app.kubernetes.io/name"
+
+COMPONENT_RUN = "run"
+
+# Annotations on the Job: free text that no label may hold.
+ANNOTATION_OWNER = f"{PREFIX}/owner-name"
+ANNOTATION_NAME = f"{PREFIX}/display-name"
+
+# Kueue's own words (pkg/controller/constants/constants.go).
+KUEUE_QUEUE_NAME = "kueue.x-k8s.io/queue-name"
+KUEUE_PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
+KUEUE_JOB_UID = "kueue.x-k8s.io/job-uid"
+# Kubernetes' own (pkg/apis/batch/types.go).
+BATCH_JOB_UID = "batch.kubernetes.io/controller-uid"
+
+BUCKET_SECRET = "jupyter-kueue-bucket"  # noqa: S105 - the name of a Secret, not one
+GPU_RESOURCE = "nvidia.com/gpu"
+
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+# The namespace of ids that are made from an idempotency key, so that a repeat finds its job.
+_IDEMPOTENCY_NAMESPACE = uuid.UUID("6b4d3a66-93a1-5a52-9a3e-0b7d8a1c2f10")
+
+_SLUG_LENGTH = 40  # with the hash well below a label's 63 characters
+
+
+def new_job_id() -> str:
+    """Return a fresh job id: a random uuid with hyphens, as jupyter-scheduler's routes need."""
+    return str(uuid.uuid4())
+
+
+def job_id_of_key(owner_slug: str, idempotency_key: str) -> str:
+    """Return the job id that this owner's ``idempotency_key`` always gives."""
+    return str(uuid.uuid5(_IDEMPOTENCY_NAMESPACE, f"{owner_slug}/{idempotency_key}"))
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether ``text`` has the form of a job id; anything else must never become a key."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def is_dns_label(text: str) -> bool:
+    """Tell whether ``text`` can name a LocalQueue or a namespace (RFC 1123 label)."""
+    return _DNS_LABEL.fullmatch(text) is not None
+
+
+def is_dns_subdomain(text: str) -> bool:
+    """Tell whether ``text`` can name a WorkloadPriorityClass or a Secret (RFC 1123 subdomain)."""
+    return _DNS_SUBDOMAIN.fullmatch(text) is not None
+
+
+def kube_job_name(job_id: str) -> str:
+    """Return the name of the Job of ``job_id``: made from it, so that a repeat meets itself."""
+    return f"nb-{job_id}"
+
+
+def owner_slug(owner: str) -> str:
+    """Return a label- and key-safe form of any user name, different for different names.
+
+    A name that is safe already and not too long is kept, so that admins recognize it; anything
+    else keeps its safe characters and gets a hash of the whole.
+    """
+    if _DNS_LABEL.fullmatch(owner) and len(owner) <= _SLUG_LENGTH and "--" not in owner:
+        return owner
+    digest = hashlib.sha256(owner.encode()).hexdigest()[:8]
+    kept = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
+    # "--" marks a made slug: no name that is kept as it is can hold it.
+    return f"{kept or 'user'}--{digest}"
+
+
+def workload_name(job_name: str, job_uid: str) -> str:
+    """Return the name Kueue gives the Workload of a batch/v1 Job.
+
+    Source: kueue v0.19 pkg/controller/jobframework/workload_names.go.
+    """
+    digest = hashlib.sha1(f"Job\nbatch\n{job_name}\n{job_uid}".encode()).hexdigest()[:5]  # noqa: S324 - Kueue's choice, no security rests on it
+    return f"job-{job_name}"[: 253 - 6] + f"-{digest}"

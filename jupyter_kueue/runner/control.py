@@ -1,0 +1,103 @@
+"""A container's view of its pod: folders and numbers from the environment, and the control files.
+
+Used by all three programs of the runner, ``execute`` in a user's image included: Python 3.9, the
+standard library and ``contract``, nothing else. It never talks to the bucket or a kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jupyter_kueue import contract
+
+Json = dict[str, Any]
+
+DEFAULT_TERMINATION_LOG = "/dev/termination-log"
+# Kubernetes keeps 4 KiB of a termination message.
+TERMINATION_MESSAGE_BYTES = 4096
+
+
+def folder(name: str) -> Path:
+    """Return the folder that the environment variable ``name`` holds; without it, exit."""
+    value = os.environ.get(name)
+    if not value:
+        end(
+            contract.EXIT_STAGING,
+            f"The environment variable {name} is not set: this program runs in a run's pod only.",
+        )
+    return Path(value)
+
+
+def seconds(name: str, default: float) -> float:
+    """Return the number of seconds that the environment variable ``name`` holds."""
+    try:
+        return float(os.environ[name])
+    except (KeyError, ValueError):
+        return default
+
+
+def now() -> str:
+    """Return this moment as RFC 3339 in UTC, with milliseconds."""
+    moment = datetime.now(timezone.utc)  # noqa: UP017 - datetime.UTC is Python 3.11's
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def pod_uid() -> str:
+    """Return the uid of this pod, which is the name of this attempt."""
+    return os.environ.get(contract.ENV_POD_UID, "")
+
+
+def read(path: Path) -> Json | None:
+    """Return the JSON object in a control file, None if it is not there (yet)."""
+    try:
+        value: Json = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return value
+
+
+def write(path: Path, value: Json) -> None:
+    """Replace a control file, so that a reader sees the old or the new content and no mixture."""
+    write_bytes(path, json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step. Its directory must exist."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        # The containers of a pod may run as different users of one group.
+        os.chmod(name, 0o664)  # noqa: PTH101, S103 - shared within the pod on purpose
+        os.replace(name, path)  # noqa: PTH105 - both names are strings
+    except BaseException:
+        os.unlink(name)  # noqa: PTH108
+        raise
+
+
+def end(code: int, message: str) -> NoReturn:
+    """Leave a termination message for ``kubectl describe`` and the server, and exit with ``code``.
+
+    Raises:
+        SystemExit: always.
+    """
+    if message:
+        print(f"jupyter-kueue: {message}", file=sys.stderr, flush=True)
+        named = os.environ.get(contract.ENV_TERMINATION_LOG)
+        log = Path(named or DEFAULT_TERMINATION_LOG)
+        if named or log.exists():  # outside of a pod there is none, and none is made
+            _leave(log, message)
+    raise SystemExit(code)
+
+
+def _leave(log: Path, message: str) -> None:
+    try:
+        log.write_bytes(message.encode("utf-8", "backslashreplace")[:TERMINATION_MESSAGE_BYTES])
+    except OSError as error:
+        print(f"jupyter-kueue: no termination message: {error}", file=sys.stderr, flush=True)

@@ -1,0 +1,76 @@
+"""Export the executed notebook to the formats the user asked for, each in a process of its own.
+
+Called by ``outputs``. A format that fails, or takes too long, is left out and told; it never keeps
+a run from being committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# The format that needs no export.
+NOTEBOOK_FORMAT = "ipynb"
+EXPORT_SECONDS = 120.0
+EXPORT_MEMORY_BYTES = 2 * 2**30
+EXPORTS_AT_ONCE = 2
+
+
+@dataclass
+class Exports:
+    """``files``: path relative to the notebook's folder -> file; ``errors``: format -> why not."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+async def export(notebook: Path, formats: list[str], folder: Path) -> Exports:
+    """Export ``notebook`` into ``folder``, which is used for nothing else."""
+    exports = Exports()
+    slots = asyncio.Semaphore(EXPORTS_AT_ONCE)
+
+    async def one(output_format: str) -> None:
+        target = folder / output_format
+        async with slots:
+            problem = await _run(notebook, output_format, target)
+        if problem is not None:
+            exports.errors[output_format] = problem
+            return
+        for path in sorted(target.rglob("*")):
+            if path.is_file():
+                exports.files.setdefault(path.relative_to(target).as_posix(), path)
+
+    await asyncio.gather(*(one(name) for name in formats if name != NOTEBOOK_FORMAT))
+    return exports
+
+
+async def _run(notebook: Path, output_format: str, target: Path) -> str | None:
+    """Return why a format could not be made, None if it was."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "jupyter_kueue.runner.export_notebook",
+        str(notebook),
+        output_format,
+        str(target),
+        str(EXPORT_MEMORY_BYTES),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), EXPORT_SECONDS)
+    except TimeoutError:
+        return f"The export to {output_format} took longer than {EXPORT_SECONDS:g} s."
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == 0:
+        return None
+    last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it was killed"]
+    return f"The export to {output_format} failed: {last[0][:500]}"

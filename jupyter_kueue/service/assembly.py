@@ -1,0 +1,96 @@
+"""Puts the parts of the service together once cluster and bucket are known.
+
+A module of its own so that ``application`` can be imported without the slow clients behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.service.cluster_view import ClusterView
+from jupyter_kueue.service.environments import Environments
+from jupyter_kueue.service.index import Index
+from jupyter_kueue.service.jobs import Jobs
+from jupyter_kueue.service.outputs import Outputs
+from jupyter_kueue.service.queues import Queues
+from jupyter_kueue.service.reconciler import Reconciler, Timing
+from jupyter_kueue.service.submission import Submission
+from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.summaries import Summaries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.config import Settings
+    from jupyter_kueue.models import Owner
+    from jupyter_kueue.service.changes import Changes
+    from jupyter_kueue.storage.bucket import Bucket
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The parts, wired but not running."""
+
+    cluster: ClusterView
+    reconciler: Reconciler
+    jobs: Jobs
+    queues: Queues
+    environments: Environments
+
+
+def assemble(
+    settings: Settings,
+    owner: Owner,
+    root_dir: Path,
+    connection: Connection,
+    namespace: str,
+    bucket: Bucket,
+    changes: Changes,
+) -> Assembled:
+    """Return the parts of the service of one owner in one namespace."""
+    records = Records(bucket, owner.slug)
+    summaries = Summaries(bucket, owner.slug)
+    index = Index()
+    timing = Timing(
+        finished_job_seconds=settings.finished_job_seconds,
+        leftover_seconds=settings.leftover_seconds,
+        resync_seconds=settings.resync_seconds,
+    )
+    reconciler = Reconciler(connection, records, summaries, index, changes, timing)
+    cluster = ClusterView(
+        connection,
+        namespace,
+        owner.slug,
+        on_job=reconciler.mark,
+        on_queues=lambda: changes.publish_soon("local-queues"),
+    )
+    reconciler.attach(cluster)
+    environments = Environments(connection, namespace, settings)
+    queues = Queues(connection, cluster)
+    submission = Submission(
+        settings=settings,
+        owner=owner,
+        root_dir=root_dir,
+        connection=connection,
+        cluster=cluster,
+        records=records,
+        environments=environments,
+        queues=queues,
+    )
+    outputs = Outputs(connection, cluster, records, index, changes)
+    jobs = Jobs(
+        connection=connection,
+        cluster=cluster,
+        records=records,
+        summaries=summaries,
+        index=index,
+        reconciler=reconciler,
+        submission=submission,
+        outputs=outputs,
+        local_queues=queues,
+        changes=changes,
+        local_queue=settings.local_queue,
+    )
+    return Assembled(cluster, reconciler, jobs, queues, environments)

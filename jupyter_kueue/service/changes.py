@@ -1,0 +1,107 @@
+"""The feed of state changes that the panel, the command line and integrators listen to.
+
+``service.reconciler`` publishes, ``server.changes`` subscribes. The last changes are kept, so that
+a listener who was away for a moment misses nothing, and one who was away for longer is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+Json = dict[str, Any]
+
+KEPT = 2000
+HEARTBEAT_SECONDS = 15.0
+GATHER_SECONDS = 0.2
+
+
+class Changes:
+    """Numbered changes; a cursor is ``<epoch>-<number>``, its epoch new with each server."""
+
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._last = 0
+        self._kept: deque[tuple[int, Json]] = deque(maxlen=KEPT)
+        self._news = asyncio.Event()
+        self._listeners: list[Callable[[Json], None]] = []
+        self._pending: set[str] = set()
+        self._is_closed = False
+
+    @property
+    def cursor(self) -> str:
+        """The cursor of the newest change: listening from here misses nothing later."""
+        return f"{self._epoch}-{self._last}"
+
+    def add_listener(self, listener: Callable[[Json], None]) -> None:
+        """Call ``listener`` with each change from now on."""
+        self._listeners.append(listener)
+
+    def publish(self, change: Json) -> None:
+        """Give a change its cursor and hand it to everybody who listens."""
+        self._last += 1
+        numbered = {**change, "cursor": self.cursor}
+        self._kept.append((self._last, numbered))
+        self._wake()
+        for listener in self._listeners:
+            listener(numbered)
+
+    def publish_soon(self, kind: str) -> None:
+        """Publish ``{"type": kind}`` shortly, once for all that happen until then.
+
+        For what changes in bursts and is fetched anew by whoever shows it.
+        """
+        if kind not in self._pending:
+            self._pending.add(kind)
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._publish_pending, kind)
+
+    def _publish_pending(self, kind: str) -> None:
+        self._pending.discard(kind)
+        self.publish({"type": kind, "job_id": None, "job": None})
+
+    def close(self) -> None:
+        """End every subscription, now and later."""
+        self._is_closed = True
+        self._wake()
+
+    async def subscribe(self, since: str | None = None) -> AsyncIterator[Json]:
+        """Yield the changes after ``since`` (None: from now), for ever.
+
+        Yields ``{"type": "gap", "cursor"}`` first where changes after ``since`` are lost: fetch
+        what you show anew. Yields ``{"type": "heartbeat", "cursor"}`` while nothing happens.
+        """
+        at = self._last
+        if since is not None:
+            epoch, _, number = since.partition("-")
+            asked = int(number) if number.isascii() and number.isdigit() else -1
+            oldest = self._kept[0][0] if self._kept else self._last + 1
+            if epoch == self._epoch and oldest - 1 <= asked <= self._last:
+                at = asked
+            else:
+                yield {"type": "gap", "cursor": self.cursor}
+                at = self._last
+        while not self._is_closed:
+            news = self._news
+            if self._kept and self._kept[0][0] > at + 1:
+                yield {"type": "gap", "cursor": self.cursor}
+                at = self._last
+            for position, change in list(self._kept):
+                if position > at:
+                    at = position
+                    yield change
+            if at < self._last:
+                continue
+            try:
+                await asyncio.wait_for(news.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                yield {"type": "heartbeat", "cursor": self.cursor}
+
+    def _wake(self) -> None:
+        # Everybody who waits holds the old event; a new one serves the next round.
+        self._news.set()
+        self._news = asyncio.Event()

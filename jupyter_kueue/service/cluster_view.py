@@ -1,0 +1,216 @@
+"""What the cluster shows of this owner's runs: one watch per kind, found by job id.
+
+``service.reconciler`` is told which job changed; ``service.queues`` reads the LocalQueues and
+Workloads. Objects are kept without what nobody here reads, so that 1,000 runs cost little memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors, names, workload_conditions
+from jupyter_kueue.cluster import resources
+from jupyter_kueue.cluster.watching import Watched
+from jupyter_kueue.models import ClusterFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_kueue.cluster.connection import Connection
+
+Json = dict[str, Any]
+
+_METADATA = (
+    "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
+    "labels", "ownerReferences",
+)  # fmt: skip
+
+
+class ClusterView:
+    """Watches the Jobs and Pods of one owner, and the Workloads and LocalQueues of a namespace.
+
+    Attributes:
+        hangs: set by ``application`` while the API server accepts connections but never answers.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        owner_slug: str,
+        *,
+        on_job: Callable[[str, bool], None],
+        on_queues: Callable[[], None],
+    ) -> None:
+        """``on_job(job_id, ended)`` is called when objects of a job change.
+
+        ``ended`` tells that a pod ended or an object went away: the bucket may have news.
+        """
+        mine = {"labelSelector": f"{names.LABEL_OWNER}={owner_slug}"}
+        self.namespace = namespace
+        self.hangs: errors.JupyterKueueError | None = None
+        self._on_job = on_job
+        self._on_queues = on_queues
+        self._job_of_uid: dict[str, str] = {}
+        self._job_uid: dict[str, str] = {}
+        self._pods: defaultdict[str, set[str]] = defaultdict(set)
+        self._workload_of_job_uid: dict[str, str] = {}
+        self.jobs = Watched(
+            connection, resources.jobs(namespace), on_change=self._job, params=mine, trim=_trim_job
+        )
+        self.pods = Watched(
+            connection, resources.pods(namespace), on_change=self._pod, params=mine, trim=_trim_pod
+        )
+        self.workloads = Watched(
+            connection,
+            resources.workloads(namespace),
+            on_change=self._workload,
+            trim=_trim_workload,
+        )
+        self.local_queues = Watched(
+            connection,
+            resources.local_queues(namespace),
+            on_change=lambda _item, _gone: on_queues(),
+            trim=_trim_rest,
+        )
+
+    @property
+    def all(self) -> tuple[Watched, ...]:
+        """The four watches."""
+        return (self.jobs, self.pods, self.workloads, self.local_queues)
+
+    @property
+    def error(self) -> errors.JupyterKueueError | None:
+        """Why the cluster does not answer just now, None where it does."""
+        return self.hangs or next(
+            (watched.error for watched in self.all if watched.error is not None), None
+        )
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether each kind was listed at least once: what is not here does not exist."""
+        return all(watched.synced.is_set() for watched in self.all)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for watched in self.all:
+                group.create_task(watched.run())
+
+    async def synced(self) -> None:
+        """Wait until each kind was listed."""
+        for watched in self.all:
+            await watched.synced.wait()
+
+    def facts(self, job_id: str) -> ClusterFacts:
+        """Return what the cluster shows of a job."""
+        job_uid = self._job_uid.get(job_id, "")
+        workload_uid = self._workload_of_job_uid.get(job_uid, "")
+        return ClusterFacts(
+            kube_job=self.jobs.items.get(job_uid),
+            workload=self.workloads.items.get(workload_uid),
+            pods=tuple(self.pods.items[uid] for uid in self._pods.get(job_id, ())),
+            known=self.is_synced,
+        )
+
+    def job_ids(self) -> set[str]:
+        """Return the ids of all jobs that have a Job or a pod."""
+        return {*self._job_uid, *self._pods}
+
+    def pending_workloads(self) -> list[Json]:
+        """Return the namespace's Workloads that stand in a queue."""
+        return [
+            item for item in self.workloads.items.values() if workload_conditions.is_pending(item)
+        ]
+
+    def workload_uid(self, job_id: str) -> str | None:
+        """Return the uid of a job's Workload, None where there is none."""
+        return self._workload_of_job_uid.get(self._job_uid.get(job_id, ""))
+
+    def _job(self, item: Json, gone: bool) -> None:
+        job_id = _job_id(item)
+        if job_id is None:
+            return
+        uid = item["metadata"]["uid"]
+        if gone:
+            self._job_of_uid.pop(uid, None)
+            if self._job_uid.get(job_id) == uid:
+                del self._job_uid[job_id]
+        else:
+            self._job_of_uid[uid] = job_id
+            self._job_uid[job_id] = uid
+        self._on_job(job_id, gone or _has_finished(item))
+
+    def _pod(self, item: Json, gone: bool) -> None:
+        job_id = _job_id(item)
+        if job_id is None:
+            return
+        uid = item["metadata"]["uid"]
+        if gone:
+            self._pods[job_id].discard(uid)
+            if not self._pods[job_id]:
+                del self._pods[job_id]
+        else:
+            self._pods[job_id].add(uid)
+        self._on_job(job_id, gone or _notebook_has_ended(item))
+
+    def _workload(self, item: Json, gone: bool) -> None:
+        job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
+        uid = item["metadata"]["uid"]
+        if not gone:
+            self._workload_of_job_uid[job_uid] = uid
+        elif self._workload_of_job_uid.get(job_uid) == uid:
+            del self._workload_of_job_uid[job_uid]
+        job_id = self._job_of_uid.get(job_uid)
+        if job_id is not None:
+            self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+        self._on_queues()
+
+
+def _job_id(item: Json) -> str | None:
+    labels = item["metadata"].get("labels") or {}
+    job_id = labels.get(names.LABEL_JOB_ID) or labels.get(names.BATCH_JOB_UID)
+    return job_id if job_id and names.is_job_id(job_id) else None
+
+
+def _has_finished(job: Json) -> bool:
+    found = job.get("status", {}).get("conditions") or []
+    return any(
+        item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in found
+    )
+
+
+def _notebook_has_ended(pod: Json) -> bool:
+    status = pod.get("status", {})
+    return status.get("phase") in ("Succeeded", "Failed") or any(
+        "terminated" in item.get("state", {}) for item in status.get("containerStatuses") or []
+    )
+
+
+def _trim_metadata(item: Json) -> Json:
+    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
+
+
+def _trim_rest(item: Json) -> Json:
+    return {
+        "metadata": _trim_metadata(item),
+        "spec": item.get("spec", {}),
+        "status": item.get("status", {}),
+    }
+
+
+def _trim_job(item: Json) -> Json:
+    spec = {"suspend": item["spec"].get("suspend", False)}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}
+
+
+def _trim_pod(item: Json) -> Json:
+    spec = {"nodeName": item["spec"].get("nodeName")}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}
+
+
+def _trim_workload(item: Json) -> Json:
+    spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}

@@ -1,0 +1,239 @@
+"""What users choose from: profiles (sizes) and environments (images).
+
+Both come from the settings and from ConfigMaps of the namespace that an admin labels
+``jupyter-kueue/kind: profile`` or ``environment``: each of their data keys is a name, its value
+YAML of the same shape as in the settings. They are read on demand, so an edit is seen within
+seconds and without a restart. A name that is in both means the ConfigMap's.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors, models
+from jupyter_kueue.cluster import resources
+from jupyter_kueue.service.cached import Cached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.config import Settings
+    from jupyter_kueue.models import JobRequest, Resources
+
+Json = dict[str, Any]
+
+LABEL_KIND = "jupyter-kueue/kind"
+PROFILE = "profile"
+ENVIRONMENT = "environment"
+# The name of the environment that the setting `image` stands for.
+DEFAULT_ENVIRONMENT = "default"
+
+_PROFILE_FIELDS = ("display_name", "description", "cpu", "memory", "gpus", "default")
+_ENVIRONMENT_FIELDS = ("display_name", "description", "image", "default")
+_TIMEOUT_SECONDS = 5
+
+log = logging.getLogger(__name__)
+
+
+class Environments:
+    """The profiles and environments of one namespace.
+
+    Attributes:
+        problems: what is wrong with single entries, as of the last read: sentences for ``health``.
+    """
+
+    def __init__(self, connection: Connection, namespace: str, settings: Settings) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._settings = settings
+        self._read = Cached(self._read_all)
+        self.problems: tuple[str, ...] = ()
+
+    async def list_profiles(self) -> list[Json]:
+        """Return the profiles, by name; exactly one has ``default`` true, if there are any.
+
+        Each is ``name``, ``display_name``, ``description``, ``cpu``, ``memory``, ``gpus``,
+        ``default``.
+
+        Raises:
+            ClusterUnavailableError: the ConfigMaps cannot be read at present.
+        """
+        return (await self._read.get())[PROFILE]
+
+    async def list_environments(self) -> list[Json]:
+        """Return the environments, by name; exactly one has ``default`` true, if there are any.
+
+        Each is ``name``, ``display_name``, ``description``, ``image``, ``default``.
+
+        Raises:
+            ClusterUnavailableError: the ConfigMaps cannot be read at present.
+        """
+        return (await self._read.get())[ENVIRONMENT]
+
+    async def resolve(self, request: JobRequest) -> tuple[Resources, str]:
+        """Return the resources and the notebook container's image of a request.
+
+        Raises:
+            InvalidRequestError: on ``profile`` or ``environment``: there is none of that name.
+            NotConfiguredError: the request names no environment and there is no default one.
+        """
+        entries = await self._read.get()
+        wrong: dict[str, str] = {}
+        resources_asked = request.resources
+        if resources_asked is None:
+            profile = _choose(entries[PROFILE], request.profile)
+            if profile is not None:
+                resources_asked = models.parse_resources(
+                    {key: profile[key] for key in ("cpu", "memory", "gpus")}
+                )
+            elif request.profile:
+                wrong["profile"] = _unknown("profile", request.profile, entries[PROFILE])
+        environment = _choose(entries[ENVIRONMENT], request.environment)
+        if environment is None and request.environment:
+            wrong["environment"] = _unknown(
+                "environment", request.environment, entries[ENVIRONMENT]
+            )
+        if wrong:
+            raise errors.InvalidRequestError(wrong)
+        if environment is None:
+            raise errors.NotConfiguredError(
+                "No image is set for notebooks. Set c.JupyterKueue.image (or "
+                "JUPYTER_KUEUE_IMAGE), or describe environments."
+            )
+        return resources_asked or models.Resources(), environment["image"]
+
+    async def _read_all(self) -> dict[str, list[Json]]:
+        problems: list[str] = []
+        config_maps = await self._config_maps()
+        found = {
+            PROFILE: _merged(
+                "profiles", self._settings.profiles, config_maps, PROFILE, _profile, problems
+            ),
+            ENVIRONMENT: _merged(
+                "environments",
+                self._settings.environments,
+                config_maps,
+                ENVIRONMENT,
+                _environment,
+                problems,
+            ),
+        }
+        image = self._settings.image
+        names_used = {entry["name"] for entry in found[ENVIRONMENT]}
+        if image and DEFAULT_ENVIRONMENT not in names_used:
+            found[ENVIRONMENT].append(_environment(DEFAULT_ENVIRONMENT, {"image": image}))
+        for problem in problems:
+            if problem not in self.problems:
+                log.warning("%s", problem)
+        self.problems = tuple(problems)
+        return {kind: _with_one_default(entries) for kind, entries in found.items()}
+
+    async def _config_maps(self) -> list[Json]:
+        try:
+            answer = await self._connection.get(
+                resources.config_maps(self._namespace),
+                {"labelSelector": f"{LABEL_KIND} in ({PROFILE},{ENVIRONMENT})"},
+                timeout_seconds=_TIMEOUT_SECONDS,
+            )
+        except errors.ForbiddenError:
+            # The settings alone are a complete configuration; health names the missing verb.
+            return []
+        items: list[Json] = answer["items"]
+        return sorted(items, key=lambda item: str(item["metadata"]["name"]))
+
+
+def _merged(
+    setting: str,
+    configured: Mapping[str, Any],
+    config_maps: list[Json],
+    kind: str,
+    parse: Callable[[str, Any], Json],
+    problems: list[str],
+) -> list[Json]:
+    import yaml  # noqa: PLC0415 - Jupyter's start does not wait for it
+
+    found: dict[str, Json] = {}
+
+    def add(where: str, name: str, value: Any) -> None:
+        try:
+            parsed = parse(name, value)
+        except errors.InvalidRequestError as error:
+            problems.append(f"{where}: {name} is left out: {error.message}")
+        except ValueError as error:
+            problems.append(f"{where}: {name} is left out: {error}")
+        else:
+            found.pop(name, None)  # what is said last stands last, see _with_one_default
+            found[name] = parsed
+
+    for name, value in configured.items():
+        add(f"The setting {setting}", name, value)
+    for config_map in config_maps:
+        metadata = config_map["metadata"]
+        if metadata.get("labels", {}).get(LABEL_KIND) != kind:
+            continue
+        for name, text in (config_map.get("data") or {}).items():
+            where = f"The ConfigMap {metadata['name']}"
+            try:
+                value = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                first_line = str(error).split("\n", 1)[0]
+                problems.append(f"{where}: {name} is left out: it is no YAML ({first_line})")
+            else:
+                add(where, name, value)
+    return list(found.values())
+
+
+def _profile(name: str, value: Any) -> Json:
+    _check_fields(value, _PROFILE_FIELDS)
+    amounts = {key: value[key] for key in ("cpu", "memory", "gpus") if key in value}
+    parsed = models.parse_resources(amounts)
+    return {**_described(name, value), **asdict(parsed), "default": value.get("default") is True}
+
+
+def _environment(name: str, value: Any) -> Json:
+    _check_fields(value, _ENVIRONMENT_FIELDS)
+    image = value.get("image")
+    if not isinstance(image, str) or not image.strip():
+        raise ValueError("it names no image")
+    return {**_described(name, value), "image": image, "default": value.get("default") is True}
+
+
+def _check_fields(value: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"it must be an object with {', '.join(known)}")
+    unknown = sorted(str(key) for key in value if key not in known)
+    if unknown:
+        raise ValueError(f"it has no {', '.join(unknown)}; known are {', '.join(known)}")
+
+
+def _described(name: str, value: Json) -> Json:
+    return {
+        "name": name,
+        "display_name": str(value.get("display_name") or name),
+        "description": str(value.get("description") or ""),
+    }
+
+
+def _with_one_default(entries: list[Json]) -> list[Json]:
+    """Return ``entries`` by name, one of them the default: the last that says so, else the first.
+
+    ConfigMaps come after the settings, so their default wins.
+    """
+    chosen = [entry["name"] for entry in entries if entry["default"]]
+    chosen = chosen or [entry["name"] for entry in entries if entry["name"] == DEFAULT_ENVIRONMENT]
+    by_name = sorted(entries, key=lambda entry: str(entry["name"]))
+    default = chosen[-1] if chosen else next((entry["name"] for entry in by_name), None)
+    return [{**entry, "default": entry["name"] == default} for entry in by_name]
+
+
+def _choose(entries: list[Json], name: str | None) -> Json | None:
+    wanted = (entry for entry in entries if (entry["name"] == name if name else entry["default"]))
+    return next(wanted, None)
+
+
+def _unknown(kind: str, name: str, entries: list[Json]) -> str:
+    there_is = ", ".join(entry["name"] for entry in entries) or "none"
+    return f"there is no {kind} {name[:80]!r}; there is {there_is}"

@@ -1,0 +1,92 @@
+"""How a job is shown: the list row, and what is added when one job is looked at.
+
+The fields are REST's (docs/rest.md); ``service.reconciler`` builds rows, ``service.jobs`` the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract
+from jupyter_kueue.models import json_of
+
+if TYPE_CHECKING:
+    from jupyter_kueue.models import BucketFacts, Status
+
+Json = dict[str, Any]
+
+_ERROR_TEXT_LIMIT = 2000
+
+
+def build_row(facts: BucketFacts, status: Status) -> Json:
+    """Return a job's list row. ``position`` is filled in when the row is shown."""
+    record = facts.record
+    meta = facts.meta or {}
+    return {
+        "job_id": record.job_id,
+        "name": meta.get("name") or record.name,
+        "owner": record.owner.name,
+        "state": status.state,
+        "reason": status.reason,
+        "message": status.message,
+        "detail": status.detail,
+        "local_queue": meta.get("local_queue") or record.local_queue,
+        "priority_class": meta.get("priority_class") or record.priority_class,
+        "position": None,
+        "wait": None,
+        "created_at": record.created_at,
+        "admitted_at": status.admitted_at,
+        "started_at": status.started_at,
+        "finished_at": status.finished_at,
+        "resources": json_of(record.resources),
+        "image": record.image,
+        "schedule_id": record.schedule_id,
+        "rerun_of": record.rerun_of,
+        "tags": list(meta.get("tags") or record.request.get("tags") or []),
+        "request": record.request,
+    }
+
+
+def build_attempts(facts: BucketFacts) -> list[Json]:
+    """Return the attempts that reached a machine, oldest first, numbered from 1."""
+    return [
+        {
+            "number": number,
+            "started_at": attempt.get("started_at"),
+            "ended_at": attempt.get("ended_at"),
+            "reason": attempt.get("reason"),
+            "message": attempt.get("message"),
+            "cells_done": attempt.get("cells_done"),
+        }
+        for number, attempt in enumerate(facts.attempts, 1)
+    ]
+
+
+def build_error(facts: BucketFacts) -> Json | None:
+    """Return the failing cell's error, None where no cell failed."""
+    error = (facts.result or {}).get("error")
+    if not error:
+        return None
+    known = ("name", "value", "cell_index", "cell_source", "traceback")
+    shown = {key: error.get(key) for key in known}
+    shown["value"] = str(shown["value"] or "")[:_ERROR_TEXT_LIMIT]
+    return shown
+
+
+def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:
+    """Return a job's files: the outputs (or what there is of them, ``live``), then the inputs.
+
+    Inputs are shown below ``input/``; the executed notebook comes first.
+    """
+    result = facts.result
+    outputs = list(result.get("files") or []) if result is not None else live
+    inputs = [
+        {
+            "path": f"{contract.INPUT_PREFIX}{item['path']}",
+            "size_bytes": item["size_bytes"],
+            "sha256": item["sha256"],
+            "role": contract.ROLE_INPUT,
+        }
+        for item in facts.record.input
+    ]
+    return [*outputs, *inputs]

@@ -1,0 +1,345 @@
+"""What users do with their runs: submit, list, look, change, stop, delete, run again.
+
+REST, jupyter-scheduler's backend and the command line call this and nothing below it. A list is
+answered from memory; whatever is done is written to the bucket first and to the cluster second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, models, names
+from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.models import FINISHED_STATES, BucketFacts, parse_job_request
+from jupyter_kueue.service import job_view, queues
+from jupyter_kueue.service.index import Entry, JobQuery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.models import JobRequest
+    from jupyter_kueue.service.changes import Changes
+    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.service.index import Index
+    from jupyter_kueue.service.outputs import FileContent, NotebookContent, Outputs
+    from jupyter_kueue.service.queues import Queues
+    from jupyter_kueue.service.reconciler import Reconciler
+    from jupyter_kueue.service.submission import Submission
+    from jupyter_kueue.storage.records import Records
+    from jupyter_kueue.storage.summaries import Summaries
+
+Json = dict[str, Any]
+
+__all__ = ["JobQuery", "Jobs"]
+
+_CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
+
+
+class Jobs:
+    """The runs of one owner."""
+
+    def __init__(
+        self,
+        *,
+        connection: Connection,
+        cluster: ClusterView,
+        records: Records,
+        summaries: Summaries,
+        index: Index,
+        reconciler: Reconciler,
+        submission: Submission,
+        outputs: Outputs,
+        local_queues: Queues,
+        changes: Changes,
+        local_queue: str | None,
+    ) -> None:
+        """``local_queue`` is the configured default."""
+        self._connection = connection
+        self._cluster = cluster
+        self._records = records
+        self._summaries = summaries
+        self._index = index
+        self._reconciler = reconciler
+        self._submission = submission
+        self._outputs = outputs
+        self._local_queues = local_queues
+        self._changes = changes
+        self._local_queue = local_queue
+
+    async def submit(self, request: JobRequest) -> tuple[Json, bool]:
+        """Queue a notebook run; return the job and whether it is new.
+
+        Raises:
+            InvalidRequestError: naming each bad field; nothing was left behind.
+            ConflictError: the idempotency_key stands for something else.
+            UnavailableError: cluster or bucket do not answer; nothing was left behind.
+        """
+        self._check_cluster()
+        facts, is_new = await self._submission.submit(request)
+        job_id = facts.record.job_id
+        if not is_new and job_id in self._index:
+            return await self.get(job_id), False
+        return self._positioned(self._reconciler.adopt(facts)), is_new
+
+    async def list(self, query: JobQuery) -> Json:
+        """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
+        rows, total, next_cursor = self._index.select(query)
+        return {
+            "items": self._all_positioned(rows),
+            "total": total,
+            "next_cursor": next_cursor,
+        }
+
+    async def get(self, job_id: str) -> Json:
+        """Return everything there is to say of a job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        entry = self._index.get(job_id)
+        facts = await self._facts(job_id, entry)
+        job = self._positioned(entry.row)
+        if job["position"] is not None:
+            job["position"]["cluster_queue"] = await self._cluster_position(entry.row, job_id)
+        progress = await self._outputs.progress(facts) if facts.result is None else None
+        return {
+            **job,
+            "progress": progress or _final_progress(facts),
+            "attempts": job_view.build_attempts(facts),
+            "files": await self._outputs.files(facts),
+            "error": job_view.build_error(facts),
+        }
+
+    async def stop(self, job_id: str) -> Json:
+        """Stop a job in whatever state it is; one that has ended stays as it is.
+
+        The partial notebook is saved. Returns the job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: cluster or bucket do not answer.
+        """
+        entry = self._index.get(job_id)
+        if entry.is_finished or entry.facts is None:
+            return await self.get(job_id)
+        self._check_cluster()
+        record = entry.facts.record
+        stop = {"at": models.now(), "by": record.owner.name}
+        await self._records.write(job_id, contract.STOP_KEY, stop)
+        self._reconciler.update(job_id, stop=stop)
+        await cluster_jobs.delete(self._connection, record.namespace, names.kube_job_name(job_id))
+        await self._reconciler.settle(job_id)
+        return await self.get(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job, its outputs and its objects in the cluster; running ones are stopped.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: cluster or bucket do not answer.
+        """
+        self._index.get(job_id)
+        self._check_cluster()
+        await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
+        self._reconciler.drop(job_id)
+        self._summaries.invalidate(job_id)
+        await cluster_jobs.delete(
+            self._connection, self._cluster.namespace, names.kube_job_name(job_id)
+        )
+
+    async def update(self, job_id: str, changes: Any) -> Json:
+        """Change a job's name or tags, or its queue or priority while it waits; return it.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            ConflictError: it waits no longer, so its queue can't be changed.
+        """
+        entry = self._index.get(job_id)
+        asked = _parse_changes(changes)
+        facts = await self._facts(job_id, entry)
+        in_cluster: Json = {
+            key: asked[key] for key in ("local_queue", "priority_class") if key in asked
+        }
+        if in_cluster:
+            self._check_cluster()
+            await self._change_in_cluster(job_id, entry, in_cluster)
+        meta = {**(facts.meta or {}), **asked}
+        await self._records.write(job_id, contract.META_KEY, meta)
+        if entry.is_finished:
+            self._summaries.invalidate(job_id)
+            row = dict(entry.row, **{key: asked[key] for key in ("name", "tags") if key in asked})
+            self._index.put(Entry(row, None))
+            self._changes.publish({"type": "job", "job_id": job_id, "job": row})
+        else:
+            self._reconciler.update(job_id, meta=meta)
+            await self._reconciler.settle(job_id)
+        return await self.get(job_id)
+
+    async def rerun(self, job_id: str, changes: Any) -> Json:
+        """Run a job again from the inputs it had, with ``changes`` to its request; return the new.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            NotFoundError: there is no such job.
+        """
+        entry = self._index.get(job_id)
+        self._check_cluster()
+        if not isinstance(changes, dict):
+            raise errors.InvalidRequestError({"body": "send a JSON object, or nothing"})
+        fixed = [
+            key for key in ("input_path", "include_folder", "idempotency_key") if key in changes
+        ]
+        if fixed:
+            raise errors.InvalidRequestError(
+                dict.fromkeys(fixed, "cannot be changed: the run starts from the same files")
+            )
+        facts = await self._facts(job_id, entry)
+        before = {
+            key: value
+            for key, value in facts.record.request.items()
+            if value is not None and key != "idempotency_key"
+        }
+        if "resources" in changes:
+            before.pop("profile", None)
+        if "profile" in changes:
+            before.pop("resources", None)
+        request = parse_job_request({**before, **changes})
+        new = await self._submission.rerun(facts.record, request)
+        return self._positioned(self._reconciler.adopt(new))
+
+    async def files(self, job_id: str) -> Sequence[Json]:
+        """Return a job's files: ``[{"path", "size_bytes", "sha256", "role"}]``."""
+        entry = self._index.get(job_id)
+        return await self._outputs.files(await self._facts(job_id, entry))
+
+    async def open_file(
+        self, job_id: str, path: str, start: int | None = None, end: int | None = None
+    ) -> FileContent:
+        """Open one of the files that ``files`` lists, or the bytes from ``start`` to ``end``."""
+        entry = self._index.get(job_id)
+        return await self._outputs.open_file(await self._facts(job_id, entry), path, start, end)
+
+    async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
+        """Return the notebook as it stands now; no body where it still is as ``etag`` says."""
+        entry = self._index.get(job_id)
+        return await self._outputs.notebook(await self._facts(job_id, entry), etag)
+
+    async def logs(
+        self, job_id: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Return the log, from the pod while there is one and from the bucket after that.
+
+        With ``follow`` it goes on until the job has ended; ``tail`` is a number of lines.
+        """
+        self._index.get(job_id)
+        return self._outputs.logs(job_id, follow=follow, tail=tail)
+
+    async def _facts(self, job_id: str, entry: Entry) -> BucketFacts:
+        if entry.facts is not None:
+            return entry.facts
+        loaded = await self._records.load(job_id)
+        if loaded.facts is None or loaded.deleted:
+            raise errors.NotFoundError(f"The run {job_id} was deleted.")
+        return loaded.facts
+
+    async def _change_in_cluster(self, job_id: str, entry: Entry, asked: Json) -> None:
+        if "local_queue" in asked:
+            if entry.row["state"] != "queued":
+                raise errors.ConflictError(
+                    f"It is {entry.row['state']}, so its queue can't be changed. Stop it and run "
+                    "it again in the other queue."
+                )
+            self._local_queues.resolve(asked["local_queue"], self._local_queue)
+        elif entry.row["state"] in FINISHED_STATES:
+            raise errors.ConflictError("It has ended, so its priority can't be changed.")
+        if "priority_class" in asked:
+            await self._submission.check_priority_class(asked["priority_class"])
+        labels = {
+            names.KUEUE_QUEUE_NAME: asked.get("local_queue"),
+            names.KUEUE_PRIORITY_CLASS: asked.get("priority_class"),
+        }
+        try:
+            await cluster_jobs.set_labels(
+                self._connection,
+                self._cluster.namespace,
+                names.kube_job_name(job_id),
+                {key: value for key, value in labels.items() if value is not None},
+            )
+        except errors.InvalidRequestError as error:
+            raise errors.ConflictError(
+                f"The cluster refuses the change, it may have started meanwhile: {error.message}"
+            ) from error
+
+    async def _cluster_position(self, row: Json, job_id: str) -> int | None:
+        known = await self._local_queues.cluster_positions(row["local_queue"])
+        job = self._cluster.facts(job_id).kube_job
+        return known.get(job["metadata"]["uid"]) if known and job is not None else None
+
+    def _positioned(self, row: Json) -> Json:
+        return self._all_positioned([row])[0]
+
+    def _all_positioned(self, rows: Sequence[Json]) -> Sequence[Json]:
+        """Return the rows with the position in the LocalQueue of those that wait."""
+        waiting = {row["local_queue"] for row in rows if row["state"] == "queued"}
+        pending = self._cluster.pending_workloads() if waiting else []
+        places = {name: queues.positions(pending, name) for name in waiting}
+        return [
+            {**row, "position": self._position(row, places)}
+            if row["state"] == "queued"
+            else dict(row)
+            for row in rows
+        ]
+
+    def _position(self, row: Json, places: dict[str, dict[str, int]]) -> Json | None:
+        uid = self._cluster.workload_uid(row["job_id"])
+        place = places[row["local_queue"]].get(uid or "")
+        if place is None:
+            return None
+        return {"local_queue": place, "cluster_queue": None, "approximate": False}
+
+    def _check_cluster(self) -> None:
+        """Raise at once, instead of after a time-out, while the cluster is known not to answer."""
+        if self._cluster.error is not None:
+            raise self._cluster.error
+
+
+def _parse_changes(changes: Any) -> Json:
+    if not isinstance(changes, dict) or not changes:
+        raise errors.InvalidRequestError(
+            {"body": f"send a JSON object with one or more of {', '.join(_CHANGEABLE)}"}
+        )
+    wrong = {}
+    asked: Json = {}
+    for key, value in changes.items():
+        try:
+            asked[key] = _PARSERS[key](value)
+        except KeyError:
+            wrong[str(key)[:100]] = f"can't be changed; {', '.join(_CHANGEABLE)} can"
+        except ValueError as error:
+            wrong[key] = str(error)
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+    return asked
+
+
+_PARSERS: dict[str, Any] = {
+    "name": models.parse_name,
+    "tags": lambda value: list(models.parse_tags(value)),
+    "local_queue": models.parse_dns_label,
+    "priority_class": models.parse_dns_subdomain,
+}
+
+
+def _final_progress(facts: BucketFacts) -> Json | None:
+    ended = facts.result or next(
+        (item for item in reversed(facts.attempts) if item.get("cells") is not None), None
+    )
+    if ended is None or ended.get("cells") is None:
+        return None
+    return {
+        "cell": None,
+        "cells_done": ended.get("cells_done"),
+        "cells": ended["cells"],
+        "since": None,
+    }

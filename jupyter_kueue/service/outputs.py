@@ -1,0 +1,242 @@
+"""What a run wrote: its files, its notebook as it stands, its progress and its log.
+
+``service.jobs`` calls it. Live data is read from the bucket with conditional requests, and only
+while somebody asks; the log comes from the pod as long as there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors
+from jupyter_kueue.cluster import pods as cluster_pods
+from jupyter_kueue.service import job_view
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.models import BucketFacts
+    from jupyter_kueue.service.changes import Changes
+    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.service.index import Index
+    from jupyter_kueue.storage.bucket import Download
+    from jupyter_kueue.storage.records import Records
+
+Json = dict[str, Any]
+
+NOTEBOOK_TYPE = "application/x-ipynb+json"
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file, or a range of it. ``end`` is exclusive; iterate ``chunks`` once."""
+
+    size_bytes: int
+    etag: str | None
+    media_type: str
+    start: int
+    end: int
+    chunks: Download
+
+
+@dataclass(frozen=True)
+class NotebookContent:
+    """A notebook; ``body`` is None where it is unchanged."""
+
+    etag: str | None
+    body: bytes | None
+
+
+class Outputs:
+    """Reads what the runs of one owner wrote."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        cluster: ClusterView,
+        records: Records,
+        index: Index,
+        changes: Changes,
+    ) -> None:
+        self._connection = connection
+        self._cluster = cluster
+        self._records = records
+        self._index = index
+        self._changes = changes
+
+    async def progress(self, facts: BucketFacts) -> Json | None:
+        """Return ``{"cell", "cells_done", "cells", "since"}``, None before the first cell."""
+        try:
+            live: Json = await self._records.bucket.get_json(
+                self._key(facts, contract.LIVE_PROGRESS_KEY)
+            )
+        except errors.NotFoundError:
+            return None
+        return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
+
+    async def files(self, facts: BucketFacts) -> list[Json]:
+        """Return what there is: outputs, or the live notebook and log, and the inputs."""
+        live = [] if facts.result is not None else await self._live_files(facts)
+        return job_view.build_files(facts, live)
+
+    async def open_file(
+        self, facts: BucketFacts, path: str, start: int | None, end: int | None
+    ) -> FileContent:
+        """Open a listed file.
+
+        Raises:
+            NotFoundError: it is not listed.
+            RangeNotSatisfiableError: the range lies outside it.
+        """
+        found = next((item for item in await self.files(facts) if item["path"] == path), None)
+        if found is None:
+            raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
+        download = await self._records.bucket.stream(self._file_key(facts, found), start, end)
+        media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        return FileContent(
+            download.meta.size,
+            download.meta.etag,
+            NOTEBOOK_TYPE if path.endswith(".ipynb") else media_type,
+            download.start,
+            download.end,
+            download,
+        )
+
+    async def notebook(self, facts: BucketFacts, etag: str | None) -> NotebookContent:
+        """Return the executed notebook, else the live one, else the one that was sent in."""
+        bucket = self._records.bucket
+        for key in self._notebook_keys(facts):
+            meta = await bucket.head(key)
+            if meta is None:
+                continue
+            if etag is not None and meta.etag == etag:
+                return NotebookContent(etag, None)
+            return NotebookContent(meta.etag, await bucket.get_bytes(key))
+        raise errors.NotFoundError("This run's notebook is gone from the bucket.")
+
+    async def logs(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+        """Yield the log; with ``follow`` until the job has ended, over all its attempts."""
+        seen: set[str] = set()
+        cursor = self._changes.cursor
+        while True:
+            entry = self._index.get(job_id)
+            pod = self._started_pod(job_id, seen)
+            if pod is not None:
+                seen.add(pod["metadata"]["uid"])
+                try:
+                    async for line in cluster_pods.stream_log(
+                        self._connection,
+                        pod["metadata"]["namespace"],
+                        pod["metadata"]["name"],
+                        follow=follow,
+                        tail=tail,
+                    ):
+                        yield line
+                    continue
+                except (errors.NotFoundError, errors.InvalidRequestError):
+                    # Its pod went away at this moment: the bucket has what it said.
+                    seen.discard(pod["metadata"]["uid"])
+            if not seen or pod is not None:
+                stored = await self._stored_log(job_id, tail)
+                if stored is not None and (entry.is_finished or not follow):
+                    yield stored
+                    return
+            if entry.is_finished or not follow:
+                return
+            cursor = await self._next_change(job_id, cursor)
+
+    def _started_pod(self, job_id: str, seen: set[str]) -> Json | None:
+        """Return the oldest pod, not ``seen``, whose notebook container has started."""
+        found = [
+            pod
+            for pod in self._cluster.facts(job_id).pods
+            if pod["metadata"]["uid"] not in seen and _has_started(pod)
+        ]
+        return min(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+    async def _next_change(self, job_id: str, cursor: str) -> str:
+        async for change in self._changes.subscribe(cursor):
+            cursor = change["cursor"]
+            if change.get("job_id") == job_id or change["type"] in ("gap", "heartbeat"):
+                break
+        else:
+            raise errors.UnavailableError("The server is stopping. Ask again in a moment.")
+        return cursor
+
+    async def _stored_log(self, job_id: str, tail: int | None) -> bytes | None:
+        loaded = await self._records.load(job_id)
+        if loaded.facts is None:
+            raise errors.NotFoundError(f"The run {job_id} was deleted.")
+        facts = loaded.facts
+        listed = [] if facts.result is None else facts.result.get("files") or []
+        keys = [
+            self._key(facts, f"{contract.OUTPUT_PREFIX}{item['path']}")
+            for item in listed
+            if item["role"] == contract.ROLE_LOG
+        ]
+        for key in [*keys, self._key(facts, contract.LIVE_LOG_KEY)]:
+            try:
+                body = await self._records.bucket.get_bytes(key)
+            except errors.NotFoundError:
+                continue
+            if tail is None:
+                return body
+            lines = body.splitlines(keepends=True)
+            return b"".join(lines[-tail:] if tail else [])
+        return None
+
+    async def _live_files(self, facts: BucketFacts) -> list[Json]:
+        bucket = self._records.bucket
+        notebook, log = await asyncio.gather(
+            bucket.head(self._key(facts, contract.LIVE_NOTEBOOK_KEY)),
+            bucket.head(self._key(facts, contract.LIVE_LOG_KEY)),
+        )
+        found = []
+        if notebook is not None:
+            name = facts.record.notebook.rpartition("/")[2]
+            found.append(_file(name, notebook.size, contract.ROLE_NOTEBOOK))
+        if log is not None:
+            found.append(_file("run.log", log.size, contract.ROLE_LOG))
+        return found
+
+    def _file_key(self, facts: BucketFacts, file: Json) -> str:
+        if file["role"] == contract.ROLE_INPUT:
+            return self._key(facts, file["path"])
+        if facts.result is not None:
+            return self._key(facts, f"{contract.OUTPUT_PREFIX}{file['path']}")
+        is_log = file["role"] == contract.ROLE_LOG
+        return self._key(facts, contract.LIVE_LOG_KEY if is_log else contract.LIVE_NOTEBOOK_KEY)
+
+    def _notebook_keys(self, facts: BucketFacts) -> list[str]:
+        listed = [] if facts.result is None else facts.result.get("files") or []
+        executed = [
+            f"{contract.OUTPUT_PREFIX}{item['path']}"
+            for item in listed
+            if item["role"] == contract.ROLE_NOTEBOOK
+        ]
+        keys = [
+            *executed,
+            contract.LIVE_NOTEBOOK_KEY,
+            f"{contract.INPUT_PREFIX}{facts.record.notebook}",
+        ]
+        return [self._key(facts, key) for key in keys]
+
+    def _key(self, facts: BucketFacts, key: str) -> str:
+        return f"{self._records.prefix(facts.record.job_id)}{key}"
+
+
+def _file(path: str, size_bytes: int, role: str) -> Json:
+    return {"path": path, "size_bytes": size_bytes, "sha256": None, "role": role}
+
+
+def _has_started(pod: Json) -> bool:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return any(
+        item["name"] == contract.NOTEBOOK
+        and ("running" in item.get("state", {}) or "terminated" in item.get("state", {}))
+        for item in statuses
+    )

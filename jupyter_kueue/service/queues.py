@@ -1,0 +1,272 @@
+"""The team's queues: which there are, how full they are, who stands where in them.
+
+``service.jobs`` picks and checks a queue here and asks for positions; ``server.local_queues`` lists
+them. LocalQueues and Workloads come from the watches; quotas and Kueue's own order are read only
+while somebody asks, at most every few seconds for all askers together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors, quantities, workload_conditions
+from jupyter_kueue.cluster import resources
+from jupyter_kueue.service import quota_limits
+from jupyter_kueue.service.cached import Cached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.service.cluster_view import ClusterView
+
+Json = dict[str, Any]
+
+# Someone waits for these answers; what they add is not worth more time.
+_TIMEOUT_SECONDS = 5
+# Kueue's default page is 1,000 Workloads; its cap is 100,000.
+_MOST_PENDING = 10_000
+
+_COHORTS = "/apis/kueue.x-k8s.io/v1beta2/cohorts"
+# Held back by its creator: in no queue (the reason of QuotaReserved, pkg/workload).
+_GATED = "AdmissionGated"
+# Evicted for these reasons, a Workload goes to the end of its queue (pkg/workload/workload.go).
+_BACK_IN_LINE = ("PodsReadyTimeout", "AdmissionCheck")
+
+
+class Queues:
+    """The LocalQueues of one namespace. Make one per connection: it remembers answers."""
+
+    def __init__(self, connection: Connection, view: ClusterView) -> None:
+        self._connection = connection
+        self._view = view
+        self._cluster_queues = Cached(self._read_cluster_queues)
+        self._cohorts = Cached(self._read_cohorts)
+        self._pending: dict[str, Cached[Mapping[str, int] | None]] = {}
+
+    async def list_local_queues(self) -> list[Json]:
+        """Return all LocalQueues as REST shows them, by name.
+
+        Each is ``name``, ``cluster_queue``, ``active``, ``message`` (why it is not active, else
+        None), ``pending`` and ``admitted`` (numbers of runs) and ``resources``: by name, ``used``
+        through this LocalQueue, ``cluster_queue_used`` through all LocalQueues of its ClusterQueue,
+        ``nominal``, ``borrowed`` and ``limit`` of the ClusterQueue; cores, bytes or pieces; None
+        where this user may not read it.
+
+        Raises:
+            ClusterUnavailableError: the LocalQueues are not known at present.
+        """
+        found = self._all()
+        cluster_queues = await self._cluster_queues.get() if found else None
+        cohorts = await self._cohorts.get() if cluster_queues else None
+        return [
+            _shown(item, cluster_queues, cohorts)
+            for item in sorted(found, key=lambda item: str(item["metadata"]["name"]))
+        ]
+
+    def resolve(self, asked: str | None, configured: str | None) -> str:
+        """Return the LocalQueue that a run goes to, and check that it takes runs.
+
+        ``asked`` is the user's word; without it the ``configured`` one, else ``default``, else the
+        first active one by name.
+
+        Raises:
+            InvalidRequestError: on ``local_queue``: there is no such queue, or it is stopped.
+            NotConfiguredError: the configured queue, or any queue at all, is missing.
+            ClusterUnavailableError: the LocalQueues are not known at present.
+        """
+        by_name = {item["metadata"]["name"]: item for item in self._all()}
+        namespace = self._view.namespace
+        if not by_name:
+            raise errors.NotConfiguredError(
+                f"There is no LocalQueue in the namespace {namespace}: ask an admin to create one."
+            )
+        name = asked or configured
+        if name is None:
+            active = sorted(name for name, item in by_name.items() if _why_inactive(item) is None)
+            name = "default" if "default" in active or not active else active[0]
+            if name not in by_name:
+                name = min(by_name)
+        if name not in by_name:
+            message = (
+                f"there is no queue {name} in the namespace {namespace}; there is "
+                f"{', '.join(sorted(by_name))}"
+            )
+            if asked:
+                raise errors.InvalidRequestError({"local_queue": message})
+            raise errors.NotConfiguredError(f"The setting local_queue: {message}.")
+        why = _why_inactive(by_name[name])
+        if why is not None:
+            raise errors.InvalidRequestError(
+                {"local_queue": f"{name} takes no runs now: {why} Choose another queue"}
+            )
+        return name
+
+    async def cluster_positions(self, local_queue: str) -> Mapping[str, int] | None:
+        """Return the positions in the ClusterQueue (from 0) of a LocalQueue's pending runs.
+
+        Keys are the uids of their Jobs. None where Kueue does not tell: its position API is off,
+        not allowed, or the queue is stopped. Up to 15 s old.
+        """
+        cached = self._pending.setdefault(
+            local_queue, Cached(lambda: self._read_pending(local_queue))
+        )
+        return await cached.get()
+
+    async def covered_resources(self, local_queue: Json) -> frozenset[str] | None:
+        """Return the resources a LocalQueue's quota covers, None where that cannot be read."""
+        cluster_queues = await self._cluster_queues.get()
+        name = local_queue["spec"]["clusterQueue"]
+        for item in cluster_queues or ():
+            if item["metadata"]["name"] == name:
+                return quota_limits.covered_resources(item)
+        return None
+
+    def _all(self) -> list[Json]:
+        watched = self._view.local_queues
+        if watched.error is not None:
+            raise watched.error
+        if not watched.synced.is_set():
+            raise errors.ClusterUnavailableError(
+                "The queues are not known yet: the cluster is being asked. Try again in a moment."
+            )
+        return list(watched.items.values())
+
+    async def _read_cluster_queues(self) -> list[Json] | None:
+        return await self._read_all(resources.cluster_queues())
+
+    async def _read_cohorts(self) -> list[Json] | None:
+        return await self._read_all(_COHORTS)
+
+    async def _read_all(self, path: str) -> list[Json] | None:
+        try:
+            answer = await self._connection.get(path, timeout_seconds=_TIMEOUT_SECONDS)
+        except (errors.ForbiddenError, errors.NotFoundError):
+            return None
+        items: list[Json] = answer["items"]
+        return items
+
+    async def _read_pending(self, local_queue: str) -> Mapping[str, int] | None:
+        path = resources.pending_workloads(self._view.namespace, local_queue)
+        try:
+            answer = await self._connection.get(
+                path, {"limit": _MOST_PENDING}, timeout_seconds=_TIMEOUT_SECONDS
+            )
+        except (errors.ForbiddenError, errors.NotFoundError, errors.ClusterUnavailableError):
+            return None
+        return {
+            owner["uid"]: item["positionInClusterQueue"]
+            for item in answer.get("items") or []
+            for owner in item["metadata"].get("ownerReferences", [])
+        }
+
+
+def positions(workloads: Iterable[Json], local_queue: str) -> dict[str, int]:
+    """Return the place in line (from 0) of each pending Workload of a LocalQueue, by its uid.
+
+    It is Kueue's own order (pkg/cache/queue/cluster_queue.go), exact within a LocalQueue:
+    Admission Fair Sharing orders LocalQueues, not what is inside one.
+    """
+    pending = [
+        item
+        for item in workloads
+        if item["spec"].get("queueName") == local_queue
+        and workload_conditions.is_pending(item)
+        and workload_conditions.conditions(item).get("QuotaReserved", {}).get("reason") != _GATED
+    ]
+    pending.sort(
+        key=lambda item: (
+            -item["spec"].get("priority", 0),
+            _queued_since(item),
+            item["metadata"]["uid"],
+        )
+    )
+    return {item["metadata"]["uid"]: place for place, item in enumerate(pending)}
+
+
+def _queued_since(workload: Json) -> dt.datetime:
+    evicted = workload_conditions.conditions(workload).get("Evicted")
+    since = workload["metadata"]["creationTimestamp"]
+    if (
+        evicted is not None
+        and workload_conditions.is_true(evicted)
+        and evicted.get("reason") in _BACK_IN_LINE
+    ):
+        since = evicted["lastTransitionTime"]
+    return dt.datetime.fromisoformat(since)
+
+
+def _why_inactive(local_queue: Json) -> str | None:
+    """Return why a LocalQueue takes no runs, a sentence; None if it does."""
+    found = local_queue.get("status", {}).get("conditions", [])
+    active = next((item for item in found if item["type"] == "Active"), None)
+    if local_queue["spec"].get("stopPolicy", "None") != "None":
+        return "an admin stopped it."
+    if active is None:
+        return "Kueue has not looked at it yet; check that Kueue is running."
+    if active["status"] == "True":
+        return None
+    cluster_queue = local_queue["spec"]["clusterQueue"]
+    match active.get("reason"):
+        case "ClusterQueueDoesNotExist":
+            return f"it leads to the ClusterQueue {cluster_queue}, which does not exist."
+        case "ClusterQueueIsInactive":
+            return f"its ClusterQueue {cluster_queue} is stopped or not set up completely."
+        case reason:
+            return str(active.get("message") or reason)
+
+
+def _shown(
+    local_queue: Json, cluster_queues: list[Json] | None, cohorts: list[Json] | None
+) -> Json:
+    status = local_queue.get("status", {})
+    name = local_queue["spec"]["clusterQueue"]
+    why = _why_inactive(local_queue)
+    used = _totals(status, "total")
+    cluster_queue = next(
+        (item for item in cluster_queues or () if item["metadata"]["name"] == name), None
+    )
+    in_all = None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "total")
+    borrowed = (
+        None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "borrowed")
+    )
+    quotas = quota_limits.quotas(name, cluster_queues or (), cohorts)
+    rows = {}
+    for resource in sorted({*used, *quotas}):
+        quota = quotas.get(resource)
+        rows[resource] = {
+            "used": _number(used.get(resource, Decimal(0))),
+            "cluster_queue_used": _in(in_all, resource),
+            "nominal": None if quota is None else _number(quota.nominal),
+            "borrowed": _in(borrowed, resource),
+            "limit": None if quota is None or quota.limit is None else _number(quota.limit),
+        }
+    return {
+        "name": local_queue["metadata"]["name"],
+        "cluster_queue": name,
+        "active": why is None,
+        "message": None if why is None else why[0].upper() + why[1:],
+        "pending": status.get("pendingWorkloads", 0),
+        "admitted": status.get("admittedWorkloads", 0),
+        "resources": rows,
+    }
+
+
+def _totals(status: Json, field: str) -> dict[str, Decimal]:
+    """Sum a status's reservations over flavors: what is reserved is what nobody else can have."""
+    totals: dict[str, Decimal] = {}
+    for flavor in status.get("flavorsReservation") or []:
+        for resource in flavor.get("resources") or []:
+            amount = quantities.parse(str(resource.get(field) or "0"))
+            totals[resource["name"]] = totals.get(resource["name"], Decimal(0)) + amount
+    return totals
+
+
+def _in(totals: dict[str, Decimal] | None, resource: str) -> float | int | None:
+    return None if totals is None else _number(totals.get(resource, Decimal(0)))
+
+
+def _number(value: Decimal) -> float | int:
+    return int(value) if value == value.to_integral_value() else float(value)

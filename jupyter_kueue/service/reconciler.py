@@ -1,0 +1,416 @@
+"""Makes the index true, and finishes what a server that died left half done.
+
+The cluster's watches and the users' actions mark a job; one worker at a time looks at it, derives
+its status from cluster and bucket, publishes what changed, and does the next step that is due.
+Every step is keyed by the job's id and may be repeated, by this server or by another at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, models, names, status
+from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Status, parse_time
+from jupyter_kueue.service import job_view
+from jupyter_kueue.service.index import Entry
+
+if TYPE_CHECKING:
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.models import ClusterFacts
+    from jupyter_kueue.service.changes import Changes
+    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.service.index import Index
+    from jupyter_kueue.storage.records import Records
+    from jupyter_kueue.storage.summaries import Summaries
+
+Json = dict[str, Any]
+
+WORKERS = 8
+_RETRY_SECONDS = 2.0
+_TOMBSTONE_LIFE = dt.timedelta(days=1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When things are due.
+
+    Attributes:
+        finished_job_seconds: how long a finished Job stays in the cluster, for kubectl's eyes.
+        leftover_seconds: how old the leftovers of a submit that never ended must be to go.
+        resync_seconds: between two looks at the whole bucket, for what no watch shows.
+        image_pull_seconds: how long an environment may fail to be fetched before the run fails.
+    """
+
+    finished_job_seconds: float = 3600
+    leftover_seconds: float = 900
+    resync_seconds: float = 60
+    image_pull_seconds: float = 600
+
+
+class Reconciler:
+    """The loop. ``mark`` may be called at any time; ``run`` works until cancelled."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        records: Records,
+        summaries: Summaries,
+        index: Index,
+        changes: Changes,
+        timing: Timing,
+    ) -> None:
+        self._connection = connection
+        self._records = records
+        self._summaries = summaries
+        self._index = index
+        self._changes = changes
+        self._timing = timing
+        self._cluster: ClusterView | None = None
+        self._marked: dict[str, bool] = {}
+        self._busy: set[str] = set()
+        self._has_work = asyncio.Semaphore(0)
+        self._deleting: set[str] = set()
+        self._purged: set[str] = set()
+        self.is_complete = asyncio.Event()
+
+    def attach(self, cluster: ClusterView) -> None:
+        """Read the cluster's side of the facts from ``cluster``."""
+        self._cluster = cluster
+
+    @property
+    def cluster(self) -> ClusterView:
+        """The cluster's side of the facts."""
+        if self._cluster is None:
+            raise RuntimeError("attach() comes first")
+        return self._cluster
+
+    def mark(self, job_id: str, reload: bool = False) -> None:
+        """Have a job looked at soon; ``reload`` when the bucket may know something new."""
+        if job_id not in self._marked:
+            self._has_work.release()
+        self._marked[job_id] = self._marked.get(job_id, False) or reload
+
+    def adopt(self, facts: BucketFacts) -> Json:
+        """Show a job from now on, with what its submitter knows of it; return its row."""
+        row = self._show(facts, self.cluster.facts(facts.record.job_id))
+        self.mark(facts.record.job_id)
+        return row
+
+    def update(self, job_id: str, **changed: Any) -> None:
+        """Note what this server itself wrote to the bucket of an open job."""
+        entry = self._index.find(job_id)
+        if entry is not None and entry.facts is not None:
+            entry.facts = dataclasses.replace(entry.facts, **changed)
+        # A worker may hold older facts just now: what is in the bucket decides.
+        self.mark(job_id, reload=True)
+
+    async def settle(self, job_id: str) -> None:
+        """Look at a job now, so that its row shows what was just done to it."""
+        try:
+            await self._reconcile(job_id, reload=False)
+        except errors.JupyterKueueError as error:
+            log.warning("job_id=%s shown as it was: %s", job_id, error)
+
+    def drop(self, job_id: str) -> None:
+        """Stop showing a job whose tombstone is written, and clean up behind it."""
+        self._deleting.add(job_id)
+        if self._index.remove(job_id):
+            self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        self.mark(job_id)
+
+    async def run(self) -> None:
+        """Load what there is, then keep it true until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+            group.create_task(self._resync_for_ever())
+
+    async def _work(self) -> None:
+        while True:
+            await self._has_work.acquire()
+            job_id, reload = self._next()
+            if job_id is None:
+                continue
+            self._busy.add(job_id)
+            try:
+                await self._reconcile(job_id, reload=reload)
+            except errors.JupyterKueueError as error:
+                log.warning("job_id=%s not reconciled, tried again: %s", job_id, error)
+                self._mark_later(job_id, reload=reload)
+            except Exception:
+                # The loop must live, whatever one job holds.
+                log.exception("job_id=%s not reconciled", job_id)
+            finally:
+                self._busy.discard(job_id)
+                if job_id in self._marked:
+                    self._has_work.release()
+
+    def _next(self) -> tuple[str | None, bool]:
+        """Take a marked job that no other worker holds; one that is held comes back after it."""
+        for job_id in self._marked:
+            if job_id not in self._busy:
+                return job_id, self._marked.pop(job_id)
+        return None, False
+
+    def _mark_later(self, job_id: str, *, reload: bool) -> None:
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark, job_id, reload)
+
+    async def _resync_for_ever(self) -> None:
+        pause = 1.0
+        while True:
+            try:
+                await self._resync()
+                pause = self._timing.resync_seconds
+            except errors.JupyterKueueError as error:
+                log.warning("looking through the bucket failed, tried again: %s", error)
+                pause = min(pause * 2, 10.0)
+            await asyncio.sleep(pause)
+
+    async def _resync(self) -> None:
+        """Compare the whole bucket and cluster with the index, and mark what differs."""
+        if not self.is_complete.is_set():
+            for row in await self._summaries.load():
+                self._index.put(Entry(row, None))
+            await self.cluster.synced()
+        stored = set(await self._records.list_ids())
+        for job_id in self._index.ids() - stored:
+            if self._index.remove(job_id):
+                self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        new = stored - self._index.ids() - self._purged
+        if self.is_complete.is_set():
+            for job_id in new:
+                self.mark(job_id, reload=True)
+        else:
+            await self._load_all(new)
+        for job_id in self._index.open_ids():
+            self.mark(job_id)
+        for job_id in self.cluster.job_ids():
+            self.mark(job_id)
+        await self._summaries.store(self._index.rows())
+
+    async def _load_all(self, job_ids: set[str]) -> None:
+        limit = asyncio.Semaphore(16)
+
+        async def load(job_id: str) -> None:
+            async with limit:
+                try:
+                    await self._reconcile(job_id, reload=True)
+                except errors.JupyterKueueError as error:
+                    log.warning("job_id=%s not loaded, tried again: %s", job_id, error)
+                    self._mark_later(job_id, reload=True)
+
+        await asyncio.gather(*(load(job_id) for job_id in job_ids))
+        self.is_complete.set()
+
+    async def _reconcile(self, job_id: str, *, reload: bool) -> None:
+        if job_id in self._deleting:
+            await self._clean_up(job_id)
+            return
+        entry = self._index.find(job_id)
+        cluster = self.cluster.facts(job_id)
+        if entry is not None and entry.is_finished:
+            await self._remove_finished(job_id, entry, cluster)
+            return
+        facts = entry.facts if entry is not None else None
+        if facts is None or reload:
+            facts = await self._load(job_id, cluster)
+            if facts is None:
+                return
+            cluster = self.cluster.facts(job_id)
+        facts = await self._accept(facts, cluster)
+        if facts is None:
+            return
+        if not reload and _ends(facts, cluster):
+            # The cluster shows an end: what the bucket says of it must be read after that.
+            reloaded = await self._load(job_id, cluster)
+            if reloaded is None:
+                return
+            facts = reloaded
+        cluster = await self._confirmed(facts, cluster)
+        now = dt.datetime.now(dt.UTC)
+        derived = self._overdue(facts, cluster, now) or status.derive(facts, cluster, now)
+        if derived.state in FINISHED_STATES:
+            facts = await self._record_end(facts, derived)
+        self._show(facts, cluster, derived)
+        await self._enforce(facts, derived, cluster)
+
+    async def _load(self, job_id: str, cluster: ClusterFacts) -> BucketFacts | None:
+        """Read the bucket's facts; None where there is no job to show (any more)."""
+        loaded = await self._records.load(job_id)
+        if loaded.deleted:
+            self.drop(job_id)
+            return None
+        if loaded.facts is not None:
+            return loaded.facts
+        if self._index.remove(job_id):
+            self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        if loaded.is_empty:
+            return None
+        # A submit that died before its record: nobody was told that this job exists.
+        if cluster.kube_job is None and await self._is_old(job_id):
+            log.info("job_id=%s leftovers of a submit removed", job_id)
+            await self._records.forget(job_id)
+        return None
+
+    async def _is_old(self, job_id: str) -> bool:
+        listed = await self._records.bucket.list(self._records.prefix(job_id))
+        newest = max((item.last_modified for item in listed), default=None)
+        limit = dt.timedelta(seconds=self._timing.leftover_seconds)
+        return newest is not None and dt.datetime.now(dt.UTC) - newest > limit
+
+    async def _accept(self, facts: BucketFacts, cluster: ClusterFacts) -> BucketFacts | None:
+        """Finish a submit that died after its record; None where there was nothing to finish."""
+        job_id = facts.record.job_id
+        if facts.accepted is not None or facts.result is not None or facts.final is not None:
+            return facts
+        if cluster.kube_job is not None:
+            accepted = {
+                "kube_job": cluster.kube_job["metadata"]["name"],
+                "uid": cluster.kube_job["metadata"]["uid"],
+            }
+            await self._records.write(job_id, contract.ACCEPTED_KEY, accepted)
+            return dataclasses.replace(facts, accepted=accepted)
+        age = dt.datetime.now(dt.UTC) - parse_time(facts.record.created_at)
+        if cluster.known and age.total_seconds() > self._timing.leftover_seconds:
+            # The watch may lag behind: the last word is the API server's.
+            name = names.kube_job_name(job_id)
+            there = await cluster_jobs.find(self._connection, facts.record.namespace, name)
+            if there is None:
+                log.info("job_id=%s never reached the cluster, leftovers removed", job_id)
+                if self._index.remove(job_id):
+                    self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+                await self._records.forget(job_id)
+                return None
+        return facts
+
+    async def _confirmed(self, facts: BucketFacts, cluster: ClusterFacts) -> ClusterFacts:
+        """Ask the API server itself before a run whose Job no watch shows is called removed."""
+        if facts.accepted is None or cluster.kube_job is not None or not cluster.known:
+            return cluster
+        if facts.result is not None or facts.final is not None or facts.stop is not None:
+            return cluster
+        job = await cluster_jobs.find(
+            self._connection, facts.record.namespace, facts.accepted["kube_job"]
+        )
+        return dataclasses.replace(cluster, kube_job=job)
+
+    def _overdue(
+        self, facts: BucketFacts, cluster: ClusterFacts, now: dt.datetime
+    ) -> Status | None:
+        """Return a failure for a run whose environment can't be fetched for too long."""
+        pod = status.current_pod(cluster)
+        if pod is None or facts.stop is not None or facts.result is not None:
+            return None
+        derived = status.derive(facts, cluster, now)
+        age = now - parse_time(pod["metadata"]["creationTimestamp"])
+        if derived.reason != "image-pull" or age.total_seconds() < self._timing.image_pull_seconds:
+            return None
+        return dataclasses.replace(derived, state="failed", finished_at=None)
+
+    async def _record_end(self, facts: BucketFacts, derived: Status) -> BucketFacts:
+        """Write final.json, so that the end outlives the cluster's objects."""
+        if facts.final is not None:
+            return facts
+        ended = dataclasses.asdict(derived)
+        ended["finished_at"] = derived.finished_at or models.now()
+        ended["admitted_at"] = derived.admitted_at or self._shown(facts, "admitted_at")
+        ended["started_at"] = derived.started_at or self._shown(facts, "started_at")
+        await self._records.write(facts.record.job_id, contract.FINAL_KEY, ended)
+        return dataclasses.replace(facts, final=ended)
+
+    def _shown(self, facts: BucketFacts, field: str) -> str | None:
+        entry = self._index.find(facts.record.job_id)
+        return entry.row[field] if entry is not None else None
+
+    def _show(
+        self, facts: BucketFacts, cluster: ClusterFacts, derived: Status | None = None
+    ) -> Json:
+        """Put a job's row into the index and publish it if it changed; return the row."""
+        now = dt.datetime.now(dt.UTC)
+        if derived is None or facts.final is not None:
+            derived = status.derive(facts, cluster, now)
+        row = job_view.build_row(facts, derived)
+        before = self._index.find(facts.record.job_id)
+        if before is not None:
+            for field in ("admitted_at", "started_at"):
+                row[field] = row[field] or before.row[field]
+        is_finished = row["state"] in FINISHED_STATES
+        self._index.put(Entry(row, None if is_finished else facts))
+        if before is None or before.row != row:
+            if before is None or before.row["state"] != row["state"]:
+                log.info("job_id=%s state=%s reason=%s", row["job_id"], row["state"], row["reason"])
+            self._changes.publish({"type": "job", "job_id": row["job_id"], "job": row})
+        return row
+
+    async def _enforce(self, facts: BucketFacts, derived: Status, cluster: ClusterFacts) -> None:
+        """Delete the Job of a run that was stopped, or that goes on although it has ended."""
+        job = cluster.kube_job
+        if job is None or "deletionTimestamp" in job["metadata"]:
+            return
+        must_end = facts.stop is not None
+        if derived.state in FINISHED_STATES:
+            # A result of a Job that runs is about to be counted; one that was suspended after its
+            # result (preempted in its last second) would run again.
+            must_end = not _is_ended(job) and (facts.result is None or job["spec"]["suspend"])
+        if must_end:
+            await self._delete_job(facts.record.namespace, job)
+
+    async def _remove_finished(self, job_id: str, entry: Entry, cluster: ClusterFacts) -> None:
+        """Delete the Job of a finished run once it was there to be seen for long enough."""
+        job = cluster.kube_job
+        if job is None or "deletionTimestamp" in job["metadata"]:
+            return
+        finished_at = entry.row["finished_at"]
+        age = dt.datetime.now(dt.UTC) - parse_time(finished_at) if finished_at else None
+        is_due = age is None or age.total_seconds() > self._timing.finished_job_seconds
+        if is_due or (job["spec"]["suspend"] and not _is_ended(job)):
+            log.info("job_id=%s finished Job removed", job_id)
+            await self._delete_job(self.cluster.namespace, job)
+
+    async def _clean_up(self, job_id: str) -> None:
+        """Remove what is left of a deleted job, in the cluster and then in the bucket."""
+        cluster = self.cluster.facts(job_id)
+        if cluster.kube_job is not None:
+            if "deletionTimestamp" not in cluster.kube_job["metadata"]:
+                await self._delete_job(self.cluster.namespace, cluster.kube_job)
+            return
+        if cluster.pods or not cluster.known:
+            return
+        loaded = await self._records.load(job_id)
+        if not loaded.is_empty:
+            await self._records.purge(job_id)
+        tombstone = await self._records.bucket.head(
+            f"{self._records.prefix(job_id)}{contract.DELETED_KEY}"
+        )
+        if tombstone is None:
+            self._deleting.discard(job_id)
+            return
+        age = dt.datetime.now(dt.UTC) - tombstone.last_modified
+        if age > _TOMBSTONE_LIFE:
+            await self._records.forget(job_id)
+            self._deleting.discard(job_id)
+
+    async def _delete_job(self, namespace: str, job: Json) -> None:
+        await cluster_jobs.delete(self._connection, namespace, job["metadata"]["name"])
+
+
+def _ends(facts: BucketFacts, cluster: ClusterFacts) -> bool:
+    if facts.result is not None or facts.final is not None:
+        return False
+    job = cluster.kube_job
+    return (job is None and facts.accepted is not None) or (job is not None and _is_ended(job))
+
+
+def _is_ended(job: Json) -> bool:
+    return any(
+        item["type"] in ("Complete", "Failed") and item["status"] == "True"
+        for item in job.get("status", {}).get("conditions") or []
+    )

@@ -1,0 +1,298 @@
+"""The way of one run from a request to a Job in the cluster, step by step.
+
+``service.jobs`` calls ``submit``. Order: everything is checked, then the inputs go to the bucket,
+then the record, then the Job, then the mark that it was accepted. An error that is answered takes
+back what was done; what a killed server leaves is finished or removed by ``service.reconciler``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, manifest, models, names
+from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.cluster import workload_priority_classes
+from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue.service.cached import Cached
+from jupyter_kueue.storage import staging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.config import Settings
+    from jupyter_kueue.models import JobRequest, Owner
+    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.service.environments import Environments
+    from jupyter_kueue.service.queues import Queues
+    from jupyter_kueue.storage.records import Records
+    from jupyter_kueue.storage.staging import Input
+
+Json = dict[str, Any]
+# Puts the inputs of a job where its pod finds them, and says what they are.
+Stage = Callable[[], Awaitable[tuple[Json, ...]]]
+
+log = logging.getLogger(__name__)
+
+_PRIORITY_CLASSES_SECONDS = 15.0
+
+
+class Submission:
+    """Checks requests and hands them to the cluster, for one owner."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        owner: Owner,
+        root_dir: Path,
+        connection: Connection,
+        cluster: ClusterView,
+        records: Records,
+        environments: Environments,
+        queues: Queues,
+    ) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._root_dir = root_dir
+        self._connection = connection
+        self._cluster = cluster
+        self._records = records
+        self._environments = environments
+        self._queues = queues
+        self._priority_classes = Cached(
+            lambda: workload_priority_classes.list_names(connection), _PRIORITY_CLASSES_SECONDS
+        )
+
+    async def submit(self, request: JobRequest) -> tuple[BucketFacts, bool]:
+        """Check a request and create its job.
+
+        Returns:
+            What is known of the job, and whether it is new: the same ``idempotency_key`` gives the
+            job that is there.
+
+        Raises:
+            InvalidRequestError: naming each bad field; nothing was left behind.
+            ConflictError: the idempotency_key stands for another request, or a deleted job.
+        """
+        job_id = names.new_job_id()
+        if request.idempotency_key is not None:
+            job_id = names.job_id_of_key(self._owner.slug, request.idempotency_key)
+            there = await self._find_repeated(job_id, request)
+            if there is not None:
+                return there, False
+        record, stage = await self._check(request, job_id)
+        if request.idempotency_key is not None:
+            await self._records.claim(job_id, _digest(request))
+        return await self._create(record, stage)
+
+    async def rerun(self, record: JobRecord, request: JobRequest) -> BucketFacts:
+        """Create a new job from the staged inputs of ``record``, asked for by ``request``.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            NotFoundError: the inputs are gone.
+        """
+        job_id = names.new_job_id()
+        resolved, wrong = await self._resolve(request)
+        if wrong:
+            raise errors.InvalidRequestError(wrong)
+        new = JobRecord(
+            job_id=job_id,
+            name=request.name or record.name,
+            owner=self._owner,
+            namespace=self._cluster.namespace,
+            created_at=models.now(),
+            request=request.as_json(),
+            notebook=record.notebook,
+            input=record.input,
+            rerun_of=record.job_id,
+            **resolved,
+        )
+        source = f"{self._records.prefix(record.job_id)}{contract.INPUT_PREFIX}"
+        target = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
+
+        async def stage() -> tuple[Json, ...]:
+            for item in record.input:
+                path = item["path"]
+                await self._records.bucket.copy(f"{source}{path}", f"{target}{path}")
+            return record.input
+
+        facts, _ = await self._create(new, stage)
+        return facts
+
+    async def _find_repeated(self, job_id: str, request: JobRequest) -> BucketFacts | None:
+        loaded = await self._records.load(job_id)
+        if loaded.deleted:
+            raise errors.ConflictError(
+                "The run of this idempotency_key was deleted. Use a new key to run it again."
+            )
+        if loaded.facts is None:
+            return None
+        if _digest_of(loaded.facts.record.request) != _digest(request):
+            raise errors.ConflictError(
+                "This idempotency_key stands for another request. Use a new key."
+            )
+        return loaded.facts
+
+    async def _check(self, request: JobRequest, job_id: str) -> tuple[JobRecord, Stage]:
+        """Check what needs files and cluster, all at once, so that one answer names every field."""
+        found: Input | None = None
+        resolved, wrong = await self._resolve(request)
+        limits = staging.InputLimits(
+            self._settings.max_notebook_bytes,
+            self._settings.max_folder_files,
+            self._settings.max_folder_bytes,
+        )
+        try:
+            found = await asyncio.to_thread(
+                staging.find_input,
+                self._root_dir,
+                request.input_path,
+                request.include_folder,
+                limits,
+            )
+            models.check_parameter_names(request.parameters, found.language)
+        except errors.InvalidRequestError as error:
+            wrong.update(error.fields)
+        if wrong or found is None:
+            raise errors.InvalidRequestError(wrong)
+        staged = found
+        record = JobRecord(
+            job_id=job_id,
+            name=request.name or staged.notebook.rpartition("/")[2].removesuffix(".ipynb"),
+            owner=self._owner,
+            namespace=self._cluster.namespace,
+            created_at=models.now(),
+            request=request.as_json(),
+            notebook=staged.notebook,
+            input=(),
+            **resolved,
+        )
+        prefix = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
+
+        async def stage() -> tuple[Json, ...]:
+            return await staging.upload(self._records.bucket, prefix, staged)
+
+        return record, stage
+
+    async def _resolve(self, request: JobRequest) -> tuple[Json, dict[str, str]]:
+        """Turn defaults into values; return them and what is wrong with each field."""
+        wrong: dict[str, str] = {}
+        resolved: Json = {}
+        try:
+            resources, image = await self._environments.resolve(request)
+            resolved.update(resources=resources, image=image)
+        except errors.InvalidRequestError as error:
+            wrong.update(error.fields)
+        try:
+            resolved["local_queue"] = self._queues.resolve(
+                request.local_queue, self._settings.local_queue
+            )
+        except errors.InvalidRequestError as error:
+            wrong.update(error.fields)
+        try:
+            await self.check_priority_class(request.priority_class)
+            resolved["priority_class"] = request.priority_class
+        except errors.InvalidRequestError as error:
+            wrong.update(error.fields)
+        cap = self._settings.max_timeout_seconds
+        if cap and (request.timeout_seconds or 0) > cap:
+            wrong["timeout_seconds"] = f"must be at most {cap}, the limit an admin set"
+        return resolved, wrong
+
+    async def check_priority_class(self, name: str | None) -> None:
+        """Refuse a priority class that does not exist: Kueue would never take such a Job up.
+
+        Raises:
+            InvalidRequestError: there is no such class.
+        """
+        if name is None:
+            return
+        known = await self._priority_classes.get()
+        if known is not None and name not in known:
+            offered = f"they are {', '.join(known)}" if known else "the cluster has none"
+            raise errors.InvalidRequestError(
+                {"priority_class": f"there is no priority class {name}; {offered}"}
+            )
+
+    async def _create(self, record: JobRecord, stage: Stage) -> tuple[BucketFacts, bool]:
+        job_id = record.job_id
+        kube_job: Json | None = None
+        try:
+            inputs = await stage()
+            record = dataclasses.replace(record, input=inputs)
+            await self._records.write_record(record)
+            kube_job = await cluster_jobs.create(
+                self._connection, manifest.build_job(record, self._policy(record))
+            )
+            await self._check_still_there(record)
+        except errors.ConflictError:
+            if kube_job is not None or record.request.get("idempotency_key") is None:
+                raise
+            # The same idempotency_key, at the same moment: the other one's job is this one's.
+            loaded = await self._records.load(job_id)
+            if loaded.facts is None:
+                raise
+            return loaded.facts, False
+        except BaseException:
+            await asyncio.shield(self._take_back(record))
+            raise
+        accepted = {"kube_job": kube_job["metadata"]["name"], "uid": kube_job["metadata"]["uid"]}
+        # Without this mark the job is there all the same: the reconciler writes it again.
+        with contextlib.suppress(errors.BucketUnavailableError):
+            await self._records.write(job_id, contract.ACCEPTED_KEY, accepted)
+        log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
+        return BucketFacts(record, accepted=accepted), True
+
+    async def _check_still_there(self, record: JobRecord) -> None:
+        if await self._records.has_record(record.job_id):
+            return
+        # A delete, or a clean-up that took this submit for a dead one, was faster.
+        name = names.kube_job_name(record.job_id)
+        await cluster_jobs.delete(self._connection, record.namespace, name)
+        raise errors.ConflictError("The run was deleted while it was submitted.")
+
+    async def _take_back(self, record: JobRecord) -> None:
+        """Remove what a failed submit did, as far as bucket and cluster answer.
+
+        What stays is found by the reconciler: the tombstone has a Job that came to be deleted, and
+        inputs without a record are leftovers.
+        """
+        job_id = record.job_id
+        try:
+            await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
+            name = names.kube_job_name(job_id)
+            await cluster_jobs.delete(self._connection, record.namespace, name)
+            await self._records.forget(job_id)
+        except errors.JupyterKueueError as error:
+            log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, error)
+
+    def _policy(self, record: JobRecord) -> manifest.PodPolicy:
+        settings = self._settings
+        return manifest.PodPolicy(
+            runner_image=settings.runner_image or record.image,
+            bucket_secret=settings.bucket_secret,
+            grace_period_seconds=settings.grace_period_seconds,
+            staging_cpu=settings.staging_cpu,
+            staging_memory=settings.staging_memory,
+            staging_memory_limit=settings.staging_memory_limit,
+            run_as_user=settings.run_as_user,
+            run_as_group=settings.run_as_group,
+            template=dict(settings.pod_template),
+        )
+
+
+def _digest(request: JobRequest) -> str:
+    return _digest_of(request.as_json())
+
+
+def _digest_of(request: Json) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

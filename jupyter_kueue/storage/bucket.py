@@ -1,0 +1,451 @@
+"""The bucket: objects by key, in any S3, GCS, Azure or directory that obstore opens.
+
+Called by the rest of ``storage``, by ``service`` through it, and by the staging half of the runner.
+It is where obstore's errors become ours. It knows no key by name, keeps no state besides the
+client's connections, and puts no credential into a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import obstore
+from obstore.exceptions import NotModifiedError, UnknownConfigurationKeyError
+from obstore.store import LocalStore, from_url
+
+from jupyter_kueue import errors
+from jupyter_kueue.storage import bucket_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from datetime import datetime
+
+    from obstore.store import ObjectStore
+
+# Objects above this go up in parts and come down in ranges, so that no single request can outlive
+# the client's time-out, and a file of any size needs a bounded amount of memory.
+PART_BYTES = 8 * 2**20
+# S3 allows 10,000 parts: larger files get larger parts.
+MAX_PARTS = 9_000
+PARTS_AT_ONCE = 4
+
+CONNECT_TIMEOUT_SECONDS = 3
+REQUEST_TIMEOUT_SECONDS = 30
+
+# Settings of the HTTP client rather than of the store (obstore's ClientConfig).
+CLIENT_OPTIONS = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "http1_only",
+        "http2_only",
+        "proxy_ca_certificate",
+        "proxy_url",
+        "timeout",
+    }
+)
+
+
+@dataclass(frozen=True)
+class ObjectMeta:
+    """What a listing says of one object. ``etag`` is None where the store has none."""
+
+    key: str
+    size: int
+    etag: str | None
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What went up: ``size`` in bytes and the hexadecimal SHA-256 of exactly those bytes."""
+
+    size: int
+    sha256: str
+
+
+class Download:
+    """An object, or a range of it, arriving in chunks; iterate over it once.
+
+    ``meta`` is the whole object's; ``start`` and ``end`` (exclusive) are the bytes that come.
+    """
+
+    def __init__(
+        self, bucket: Bucket, meta: ObjectMeta, first: obstore.GetResult, span: tuple[int, int]
+    ) -> None:
+        self.meta = meta
+        self.start, self.end = span
+        self._bucket = bucket
+        self._first = first
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the bytes. Raises ConflictError if the object is replaced meanwhile."""
+        with self._bucket.translated("read", self.meta.key):
+            if self.end - self.start <= PART_BYTES:
+                async for chunk in self._first.stream(min_chunk_size=2**18):
+                    yield bytes(chunk)
+                return
+            condition: dict[str, Any] = {"if_match": self.meta.etag} if self.meta.etag else {}
+            for position in range(self.start, self.end, PART_BYTES):
+                options = condition | {"range": (position, min(position + PART_BYTES, self.end))}
+                result = await obstore.get_async(
+                    self._bucket.store,
+                    self.meta.key,
+                    options=options,  # type: ignore[arg-type]
+                )
+                yield bytes(await result.bytes_async())
+
+
+class Bucket:
+    """One bucket (or the part of it below the URL's path), through obstore's async functions.
+
+    Every method raises NotFoundError, ForbiddenError, ConflictError or BucketUnavailableError.
+    ``name`` is how messages call it: its URL and, where set, its endpoint.
+    """
+
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self.store = store
+        self.name = name
+
+    @classmethod
+    def open(
+        cls,
+        where: Path | str,
+        options: dict[str, str] | None = None,
+        *,
+        retries: int = 3,
+        retry_seconds: float = 10,
+    ) -> Self:
+        """Open a bucket; nothing is sent yet.
+
+        Args:
+            where: a URL (``s3://outputs/default``, ``gs://``, ``az://``, ``file:///``), or a folder
+                whose file ``url`` holds it and whose other files each hold one option of obstore's
+                store or client, as a mounted Kubernetes Secret does (``endpoint``,
+                ``access_key_id``, ``secret_access_key``, ``region``, ``allow_http``, …).
+            options: more options, which win over the folder's.
+            retries: how often the client repeats a request that met a server or network error.
+            retry_seconds: no repeat starts later than this after the first attempt.
+
+        Raises:
+            NotConfiguredError: the folder, the URL or an option is missing or not understood.
+        """
+        settings = read_folder(where) if isinstance(where, Path) else {"url": where}
+        settings |= options or {}
+        url = settings.pop("url")
+        client: dict[str, Any] = {
+            "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
+            "timeout": f"{REQUEST_TIMEOUT_SECONDS}s",
+        }
+        for option in CLIENT_OPTIONS & settings.keys():
+            client[option] = settings.pop(option)
+        endpoint = settings.get("endpoint")
+        name = f"{url} at {endpoint}" if endpoint else url
+        try:
+            if url.startswith("file:"):
+                store: ObjectStore = LocalStore.from_url(url, mkdir=True, automatic_cleanup=True)
+            else:
+                store = from_url(
+                    url,
+                    config=settings,  # type: ignore[call-overload]  # each kind has its own keys
+                    client_options=client,
+                    retry_config={
+                        "max_retries": retries,
+                        "retry_timeout": timedelta(seconds=retry_seconds),
+                    },
+                )
+        except UnknownConfigurationKeyError as error:
+            message = f"The bucket {url} has no such option: {bucket_errors.first_line(error)}"
+            raise errors.NotConfiguredError(message) from error
+        except (obstore.exceptions.BaseError, ValueError, OSError) as error:
+            message = (
+                f"The bucket {url} cannot be opened: {bucket_errors.first_line(error)}. "
+                "Use s3://name/prefix, gs://, az:// or file:/// and obstore's options."
+            )
+            raise errors.NotConfiguredError(message) from error
+        return cls(store, name)
+
+    @contextlib.contextmanager
+    def translated(self, doing: str, key: str) -> Iterator[None]:
+        """Turn what obstore raises inside into this package's errors, cause chained."""
+        try:
+            yield
+        except bucket_errors.OBSTORE_ERRORS as error:
+            raise bucket_errors.translate(error, doing=doing, key=key, bucket=self.name) from error
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    async def get_bytes(self, key: str) -> bytes:
+        """Return an object's content. For small objects: it is held in memory."""
+        with self.translated("read", key):
+            result = await obstore.get_async(self.store, key)
+            return bytes(await result.bytes_async())
+
+    async def get_json(self, key: str) -> Any:
+        """Return an object parsed as JSON; content that is no JSON is a BucketUnavailableError."""
+        return self._parse(key, await self.get_bytes(key))
+
+    async def get_json_if_changed(
+        self, key: str, etag: str | None
+    ) -> tuple[Any, str | None] | None:
+        """Return (parsed content, its ETag), or None while the object still has this ``etag``."""
+        with self.translated("read", key):
+            try:
+                result = await obstore.get_async(
+                    self.store, key, options={"if_none_match": etag} if etag else None
+                )
+            except NotModifiedError:
+                return None
+            data = bytes(await result.bytes_async())
+        return self._parse(key, data), result.meta["e_tag"]
+
+    async def stream(self, key: str, start: int | None = None, end: int | None = None) -> Download:
+        """Open an object for reading in chunks.
+
+        Args:
+            key: the object.
+            start: the first byte, from the beginning if None; negative for the last ``-start``.
+            end: the byte after the last, the object's end if None or beyond it.
+
+        Raises:
+            RangeNotSatisfiableError: ``start`` lies at or after the object's end.
+        """
+        options: dict[str, Any] = {}
+        if start is not None and start < 0:
+            options["range"] = {"suffix": -start}
+        elif end is not None:
+            options["range"] = (start or 0, end)
+        elif start:
+            options["range"] = {"offset": start}
+        with self.translated("read", key):
+            result = await obstore.get_async(
+                self.store,
+                key,
+                options=options,  # type: ignore[arg-type]
+            )
+        return Download(self, _meta(result.meta), result, result.range)
+
+    async def download(self, key: str, path: Path) -> StoredFile:
+        """Write an object to ``path``, which appears only when it is complete."""
+        download = await self.stream(key)
+        digest = hashlib.sha256()
+        size = 0
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            with temporary.open("wb") as file:
+                async for chunk in download:
+                    size += len(chunk)
+                    if len(chunk) < 2**16:
+                        digest.update(chunk)
+                        file.write(chunk)
+                    else:
+                        await asyncio.to_thread(_write, file, digest, chunk)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return StoredFile(size, digest.hexdigest())
+
+    async def head(self, key: str) -> ObjectMeta | None:
+        """Return what the store says of an object, None if there is none."""
+        try:
+            with self.translated("read", key):
+                return _meta(await obstore.head_async(self.store, key))
+        except errors.NotFoundError:
+            return None
+
+    async def list(self, prefix: str = "") -> Sequence[ObjectMeta]:
+        """Return every object below ``prefix``, which is a folder: its slash may be left out."""
+        with self.translated("list", prefix):
+            return [
+                _meta(entry)
+                async for chunk in obstore.list(self.store, prefix.rstrip("/") or None)
+                for entry in chunk
+            ]
+
+    async def list_folder(self, prefix: str = "") -> tuple[Sequence[ObjectMeta], Sequence[str]]:
+        """Return the objects and the folders right below ``prefix``; folders end in a slash."""
+        with self.translated("list", prefix):
+            result = await obstore.list_with_delimiter_async(self.store, prefix.rstrip("/") or None)
+        folders = [f"{child}/" for child in result["common_prefixes"]]
+        return [_meta(entry) for entry in result["objects"]], folders
+
+    async def list_prefixes(self, prefix: str = "") -> Sequence[str]:
+        """Return the folders right below ``prefix``, as whole prefixes ending in a slash."""
+        _, folders = await self.list_folder(prefix)
+        return folders
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    async def put_bytes(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> str | None:
+        """Write an object, replacing what was there. Returns its ETag where the store has one."""
+        with self.translated("write", key):
+            result = await obstore.put_async(
+                self.store,
+                key,
+                data,
+                attributes=self._attributes(content_type, metadata),
+                use_multipart=False,
+            )
+        return result["e_tag"]
+
+    async def put_json(self, key: str, value: Any) -> str | None:
+        """Write ``value`` as JSON, replacing what was there. Returns the ETag."""
+        return await self.put_bytes(key, encode_json(value), content_type="application/json")
+
+    async def create(self, key: str, data: bytes, *, content_type: str | None = None) -> str | None:
+        """Write an object that must not be there yet (If-None-Match), else ConflictError.
+
+        A repeat that the client sends because the first answer was lost meets its own object, so
+        a caller that sees the conflict compares the content before it believes in another writer.
+        """
+        with self.translated("create", key):
+            result = await obstore.put_async(
+                self.store, key, data, mode="create", attributes=self._attributes(content_type)
+            )
+        return result["e_tag"]
+
+    async def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> StoredFile:
+        """Upload a file in parts, replacing what was there, with the object's user ``metadata``.
+
+        The digest is of what was sent, whatever happens to the file meanwhile.
+        """
+        size = (await asyncio.to_thread(path.stat)).st_size
+        if size <= PART_BYTES:
+            data = await asyncio.to_thread(path.read_bytes)
+            await self.put_bytes(key, data, content_type=content_type, metadata=metadata)
+            return StoredFile(len(data), hashlib.sha256(data).hexdigest())
+        part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
+        parts = _Parts(path, part_bytes)
+        with self.translated("write", key):
+            await obstore.put_async(
+                self.store,
+                key,
+                parts,
+                attributes=self._attributes(content_type, metadata),
+                chunk_size=part_bytes,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+        return StoredFile(parts.size, parts.digest.hexdigest())
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy an object inside the bucket, replacing what was there."""
+        with self.translated("copy", source):
+            await obstore.copy_async(self.store, source, target)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are not there are no error."""
+        if not keys:
+            return
+        with contextlib.suppress(errors.NotFoundError), self.translated("delete", keys[0]):
+            await obstore.delete_async(self.store, keys)
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Delete every object below ``prefix`` and return how many there were."""
+        keys = [meta.key for meta in await self.list(prefix)]
+        for at in range(0, len(keys), 1000):  # S3 takes 1,000 keys in one request
+            await self.delete(keys[at : at + 1000])
+        return len(keys)
+
+    async def check(self, prefix: str = "") -> None:
+        """Write, read and delete a small object below ``prefix``.
+
+        Raises the error, with words, that says which of them fails and what to do about it.
+        """
+        key = f"{prefix}.check-{uuid.uuid4().hex}"
+        data = b"jupyter-kueue looks whether this bucket can be used\n"
+        await self.put_bytes(key, data)
+        if await self.get_bytes(key) != data:
+            message = f"The bucket {self.name} gives back other bytes than were written to {key}."
+            raise errors.BucketUnavailableError(message)
+        await self.delete([key])
+
+    def _attributes(
+        self, content_type: str | None, metadata: dict[str, str] | None = None
+    ) -> dict[str, str] | None:
+        """Return the attributes of a put; a directory cannot keep any."""
+        if isinstance(self.store, LocalStore):
+            return None
+        attributes = dict(metadata or {})
+        if content_type is not None:
+            attributes["Content-Type"] = content_type
+        return attributes or None
+
+    def _parse(self, key: str, data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            message = f"{key} in the bucket {self.name} is not JSON: was it written by hand?"
+            raise errors.BucketUnavailableError(message) from error
+
+
+class _Parts:
+    """A file's bytes in parts for obstore, which reads them on a thread of its own."""
+
+    def __init__(self, path: Path, part_bytes: int) -> None:
+        self.path = path
+        self.part_bytes = part_bytes
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while part := file.read(self.part_bytes):
+                self.size += len(part)
+                self.digest.update(part)
+                yield part
+
+
+def encode_json(value: Any) -> bytes:
+    """Return ``value`` as the JSON this package writes: UTF-8, compact."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Return the options in a folder of files, one a file; ``url`` is always among them.
+
+    A Secret volume holds ``..data`` and a dated folder besides the files: both start with two dots.
+    """
+    try:
+        names = [entry for entry in os.listdir(folder) if not entry.startswith(".")]  # noqa: PTH208 - names alone
+        settings = {name: (folder / name).read_text().strip() for name in names}
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"The bucket's settings in {folder} cannot be read: {error}"
+        raise errors.NotConfiguredError(message) from error
+    if not settings.get("url"):
+        message = f"{folder} has no file 'url'. Write the bucket's URL into it (s3://name/prefix)."
+        raise errors.NotConfiguredError(message)
+    return settings
+
+
+def _meta(entry: obstore.ObjectMeta) -> ObjectMeta:
+    return ObjectMeta(entry["path"], entry["size"], entry["e_tag"], entry["last_modified"])
+
+
+def _write(file: Any, digest: Any, chunk: bytes) -> None:
+    digest.update(chunk)
+    file.write(chunk)

@@ -1,0 +1,94 @@
+"""What obstore's errors mean, in this package's own.
+
+Called by ``storage.bucket`` alone. obstore tells a missing key, a refusal and a conflict apart by
+type; a full, missing or silent bucket only by the server's answer, which is looked into here.
+Messages name bucket and key and never repeat the answer, which may hold more than is to be seen.
+"""
+
+from __future__ import annotations
+
+from obstore import exceptions
+
+from jupyter_kueue import errors
+
+# What obstore's functions raise: its own tree, and four builtins.
+OBSTORE_ERRORS = (exceptions.BaseError, FileNotFoundError, NotImplementedError, ValueError, OSError)
+
+# Error codes of S3, GCS, Azure and SeaweedFS, and texts of a file system.
+NO_BUCKET = ("<Code>NoSuchBucket<", "<Code>ContainerNotFound<")
+FULL = (
+    "status code: 507",
+    "<Code>InsufficientStorage",
+    "StorageFull<",
+    "<Code>QuotaExceeded",
+    "<Code>XMinioStorageFull",
+    "No space left on device",
+)
+WRONG_CREDENTIALS = (
+    "<Code>InvalidAccessKeyId<",
+    "<Code>SignatureDoesNotMatch<",
+    "<Code>ExpiredToken<",
+    "<Code>InvalidToken<",
+    "<Code>AuthenticationFailed<",
+)
+REFUSED = (
+    "status code: 401",
+    "status code: 403",
+    "Permission denied (os error",
+    "lacked the necessary privileges",
+    "lacked valid authentication",
+)
+NO_SUCH_RANGE = ("status code: 416", "Requested range was invalid")
+SILENT = ("HTTP error:", "error sending request", "operation timed out")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters of it."""
+    return next(iter(str(error).splitlines()), "")[:200].rstrip(".")
+
+
+def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.JupyterKueueError:
+    """Return this package's error for what obstore raised while ``doing`` something to ``key``."""
+    text = str(error)
+    what = key or "its content"
+    if any(word in text for word in NO_BUCKET):
+        return errors.BucketUnavailableError(
+            f"The bucket {bucket} does not exist. Create it, or correct the bucket's URL."
+        )
+    if isinstance(error, FileNotFoundError):
+        return errors.NotFoundError(f"{key} is not in the bucket {bucket}.")
+    if isinstance(error, exceptions.AlreadyExistsError):
+        return errors.ConflictError(f"{key} exists already in the bucket {bucket}.")
+    if isinstance(error, exceptions.PreconditionError):
+        return errors.ConflictError(f"{key} in the bucket {bucket} changed meanwhile: try again.")
+    if isinstance(error, ValueError) and "parse path" in text:
+        return errors.InvalidRequestError({"path": f"{key!r} cannot be the name of an object"})
+    if any(word in text for word in NO_SUCH_RANGE):
+        return errors.RangeNotSatisfiableError(f"{key} in the bucket {bucket} has no such bytes.")
+    return _trouble(text, doing, what, bucket) or errors.BucketUnavailableError(
+        f"The bucket {bucket} could not {doing} {what} ({first_line(error)})."
+    )
+
+
+def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKueueError | None:
+    """Return the error for a bucket that is full, refuses or does not answer, else None."""
+    if any(word in text for word in FULL):
+        return errors.BucketUnavailableError(
+            f"The bucket {bucket} is full. Make room in it: delete runs, or ask its administrator."
+        )
+    if any(word in text for word in WRONG_CREDENTIALS):
+        return errors.ForbiddenError(
+            f"The bucket {bucket} does not know the credentials in use, or they have expired. "
+            "Correct access_key_id and secret_access_key."
+        )
+    if any(word in text for word in REFUSED):
+        return errors.ForbiddenError(
+            f"The bucket {bucket} refuses to {doing} {what}. Its administrator must allow the "
+            "credentials in use to read, write, list and delete there."
+        )
+    if any(word in text for word in SILENT):
+        return errors.BucketUnavailableError(
+            f"The bucket {bucket} does not answer. Check that it is up and that its endpoint is "
+            "right; the same will go through once it is back."
+        )
+    return None

@@ -1,0 +1,157 @@
+"""The small JSON objects of a job in the bucket: its request, its marks and its end.
+
+``service`` calls it. Keys are built here and in ``contract`` only; a job id is checked before it
+becomes part of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, names
+from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue.storage.bucket import encode_json
+
+if TYPE_CHECKING:
+    from jupyter_kueue.storage.bucket import Bucket
+
+Json = dict[str, Any]
+
+_MARKS = {
+    contract.ACCEPTED_KEY: "accepted",
+    contract.META_KEY: "meta",
+    contract.STOP_KEY: "stop",
+    contract.RESULT_KEY: "result",
+    contract.FINAL_KEY: "final",
+}
+CLAIM_KEY = "claim.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What lies below a job's prefix.
+
+    Attributes:
+        facts: None where there is no job.json: leftovers of a submit that never ended.
+        deleted: the tombstone is there.
+        is_empty: nothing else is there than, perhaps, the tombstone.
+    """
+
+    facts: BucketFacts | None
+    deleted: bool
+    is_empty: bool
+
+
+class Records:
+    """The records of one owner's jobs."""
+
+    def __init__(self, bucket: Bucket, owner_slug: str) -> None:
+        self.bucket = bucket
+        self.owner_slug = owner_slug
+
+    def prefix(self, job_id: str) -> str:
+        """Return the key prefix of a job.
+
+        Raises:
+            NotFoundError: this cannot be the id of a job.
+        """
+        if not names.is_job_id(job_id):
+            raise errors.NotFoundError(f"There is no run {job_id[:60]!r}.")
+        return contract.job_prefix(self.owner_slug, job_id)
+
+    async def list_ids(self) -> list[str]:
+        """Return the ids of all jobs that have anything in the bucket."""
+        prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/jobs/")
+        ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
+        return [job_id for job_id in ids if names.is_job_id(job_id)]
+
+    async def load(self, job_id: str) -> Loaded:
+        """Read everything but inputs, outputs and live data of a job, in one listing and reads."""
+        prefix = self.prefix(job_id)
+        objects, folders = await self.bucket.list_folder(prefix)
+        found = {item.key.removeprefix(prefix): item for item in objects}
+        deleted = found.pop(contract.DELETED_KEY, None) is not None
+        if contract.JOB_KEY not in found:
+            return Loaded(None, deleted, is_empty=not found and not folders)
+        wanted = [contract.JOB_KEY, *(key for key in _MARKS if key in found)]
+        attempts: list[str] = []
+        if f"{prefix}{contract.ATTEMPTS_PREFIX}" in folders:
+            listed = await self.bucket.list(f"{prefix}{contract.ATTEMPTS_PREFIX}")
+            attempts = [item.key.removeprefix(prefix) for item in listed]
+        documents = dict(
+            zip(
+                [*wanted, *attempts],
+                await asyncio.gather(
+                    *(self._read(f"{prefix}{key}") for key in [*wanted, *attempts])
+                ),
+                strict=True,
+            )
+        )
+        record = documents[contract.JOB_KEY]
+        if record is None:
+            return Loaded(None, deleted, is_empty=False)
+        began = [document for key in attempts if (document := documents[key]) is not None]
+        marks = {_MARKS[key]: documents[key] for key in wanted if key in _MARKS}
+        facts = BucketFacts(
+            JobRecord.from_json(record),
+            deleted=deleted,
+            attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
+            **marks,
+        )
+        return Loaded(facts, deleted, is_empty=False)
+
+    async def claim(self, job_id: str, digest: str) -> None:
+        """Claim an id that was made from an idempotency key for one request's digest.
+
+        Raises:
+            ConflictError: the key stands for another request.
+        """
+        key = f"{self.prefix(job_id)}{CLAIM_KEY}"
+        try:
+            await self.bucket.create(key, encode_json({"digest": digest}))
+        except errors.ConflictError as error:
+            there = await self._read(key)
+            if there is not None and there.get("digest") != digest:
+                raise errors.ConflictError(
+                    "This idempotency_key stands for another request. Use a new key."
+                ) from error
+
+    async def write_record(self, record: JobRecord) -> None:
+        """Write job.json.
+
+        Raises:
+            ConflictError: the id has a record already.
+        """
+        key = f"{self.prefix(record.job_id)}{contract.JOB_KEY}"
+        await self.bucket.create(key, encode_json(record.as_json()))
+
+    async def write(self, job_id: str, key: str, document: Json) -> None:
+        """Write one of a job's documents, replacing what was there."""
+        await self.bucket.put_json(f"{self.prefix(job_id)}{key}", document)
+
+    async def has_record(self, job_id: str) -> bool:
+        """Tell whether job.json is there."""
+        return await self.bucket.head(f"{self.prefix(job_id)}{contract.JOB_KEY}") is not None
+
+    async def is_deleted(self, job_id: str) -> bool:
+        """Tell whether the tombstone is there."""
+        return await self.bucket.head(f"{self.prefix(job_id)}{contract.DELETED_KEY}") is not None
+
+    async def purge(self, job_id: str) -> None:
+        """Delete everything of a job but its tombstone."""
+        prefix = self.prefix(job_id)
+        keys = [item.key for item in await self.bucket.list(prefix)]
+        await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
+
+    async def forget(self, job_id: str) -> None:
+        """Delete everything of a job, its tombstone too."""
+        await self.bucket.delete_prefix(self.prefix(job_id))
+
+    async def _read(self, key: str) -> Json | None:
+        try:
+            document: Json = await self.bucket.get_json(key)
+        except errors.NotFoundError:  # deleted between the listing and now
+            return None
+        return document

@@ -1,0 +1,256 @@
+"""What may be staged, what is refused and how that is said, and that the bytes arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from jupyter_kueue import errors
+from jupyter_kueue.storage import notebook_facts, staging
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.staging import InputLimits, find_input, upload
+
+LIMITS = InputLimits(max_notebook_bytes=2**20, max_folder_files=20, max_folder_bytes=2**20)
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "ir", "language": "R"}},
+    "cells": [],
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "work").mkdir(parents=True)
+    write_notebook(root / "work" / "train.ipynb")
+    return root
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket.open(f"file://{tmp_path}/bucket")
+
+
+def write_notebook(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**NOTEBOOK, **changes}))
+
+
+def refusal(root: Path, path: str, *, include_folder: bool = False) -> dict[str, str]:
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        find_input(root, path, include_folder=include_folder, limits=LIMITS)
+    return caught.value.fields
+
+
+def test_a_notebook_alone(root: Path):
+    (root / "work" / "data.csv").write_text("1,2")
+    found = find_input(root, "work/train.ipynb", include_folder=False, limits=LIMITS)
+    assert found.notebook == "train.ipynb"
+    assert [file.path for file in found.files] == ["train.ipynb"]
+    assert (found.kernel_name, found.language) == ("ir", "r")
+
+
+def test_a_notebook_that_names_no_kernel_is_python(root: Path):
+    write_notebook(root / "plain.ipynb", metadata={})
+    found = find_input(root, "plain.ipynb", include_folder=False, limits=LIMITS)
+    assert (found.kernel_name, found.language) == (None, "python")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("", "below the server's root"),
+        (".", "below the server's root"),
+        ("/etc/passwd", "below the server's root"),
+        ("../outside.ipynb", "below the server's root"),
+        ("work/../../outside.ipynb", "below the server's root"),
+        ("work/../work/train.ipynb", "below the server's root"),
+        ("work\\train.ipynb", "must be written with /"),
+        ("work/train.ipynb\0.txt", "must be written with /"),
+        ("work/none.ipynb", "does not exist"),
+        ("work/train.ipynb/x.ipynb", "Not a directory"),
+        ("work", "is a folder"),
+        ("work/notes.txt", "ending in .ipynb"),
+        ("work/" + "x" * 300 + ".ipynb", "File name too long"),
+        ("work/text.ipynb", "holds no JSON"),
+        ("work/empty.ipynb", "holds no JSON"),
+        ("work/list.ipynb", "has no nbformat"),
+        ("work/old.ipynb", "old format 3"),
+        ("work/cells.ipynb", "no list of cells"),
+        ("work/deep.ipynb", "holds no JSON"),
+        ("work/pipe.ipynb", "not a regular file"),
+        ("work/out.ipynb", "leads out of the server's root"),
+        ("work/sibling/secret.ipynb", "leads out of the server's root"),
+        ("work/loop.ipynb", "cannot be read"),
+    ],
+)
+def test_what_is_no_notebook_below_the_root(root: Path, path: str, says: str):
+    work = root / "work"
+    (work / "notes.txt").write_text("hello")
+    (work / "text.ipynb").write_text("print('hello')")
+    (work / "empty.ipynb").touch()
+    (work / "list.ipynb").write_text("[1]")
+    (work / "deep.ipynb").write_text("[" * 100_000)
+    write_notebook(work / "old.ipynb", nbformat=3)
+    write_notebook(work / "cells.ipynb", cells=None)
+    os.mkfifo(work / "pipe.ipynb")
+    write_notebook(root.parent / "outside.ipynb")
+    (work / "out.ipynb").symlink_to(root.parent / "outside.ipynb")
+    # A folder whose name begins with the root's is still outside.
+    sibling = root.parent / "root-of-others"
+    sibling.mkdir()
+    write_notebook(sibling / "secret.ipynb")
+    (work / "sibling").symlink_to(sibling)
+    (work / "loop.ipynb").symlink_to(work / "loop.ipynb")
+    fields = refusal(root, path)
+    assert list(fields) == ["input_path"]
+    assert says in fields["input_path"]
+
+
+def test_a_link_within_the_root_is_followed(root: Path):
+    (root / "link.ipynb").symlink_to(root / "work" / "train.ipynb")
+    assert (
+        find_input(root, "link.ipynb", include_folder=False, limits=LIMITS).notebook == "link.ipynb"
+    )
+
+
+def test_a_root_that_is_a_link_itself(root: Path, tmp_path: Path):
+    (tmp_path / "home").symlink_to(root)
+    assert (
+        find_input(
+            tmp_path / "home", "work/train.ipynb", include_folder=True, limits=LIMITS
+        ).notebook
+        == "train.ipynb"
+    )
+
+
+def test_a_notebook_over_the_limit_names_it(root: Path):
+    write_notebook(root / "big.ipynb", filler="x" * 2**20)
+    with pytest.raises(errors.TooLargeError, match=r"input_path.*1048576 \(max_notebook_bytes\)"):
+        find_input(root, "big.ipynb", include_folder=False, limits=LIMITS)
+
+
+def test_a_large_notebook_is_parsed_outside_of_this_process(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(staging, "PARSED_HERE_BYTES", 10)
+    monkeypatch.setattr(notebook_facts, "read", None)
+    assert find_input(root, "work/train.ipynb", include_folder=False, limits=LIMITS).language == "r"
+    (root / "no.ipynb").write_text("{'nbformat': 4}")
+    assert "holds no JSON" in refusal(root, "no.ipynb")["input_path"]
+
+
+def test_the_folder_goes_along(root: Path):
+    work = root / "work"
+    for path in (
+        "data.csv",
+        "src/model.py",
+        "src/__pycache__/model.pyc",
+        ".ipynb_checkpoints/train-checkpoint.ipynb",
+        ".git/HEAD",
+        ".env/pyvenv.cfg",
+        ".env/lib/big.py",
+        ".hidden",
+        "Grüße 😀.txt",
+    ):
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_text(path)
+    (root / "shared").mkdir()
+    (root / "shared" / "table.csv").write_text("1")
+    (work / "linked").symlink_to(root / "shared")
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    assert [file.path for file in found.files] == [
+        "train.ipynb",
+        ".hidden",
+        "Grüße 😀.txt",
+        "data.csv",
+        "linked/table.csv",
+        "src/model.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "says"),
+    [
+        ("away", "/etc", "away is a link out of the server's root"),
+        ("nowhere", "not-there", "nowhere is a link that leads nowhere"),
+        ("ring", ".", "ring is a link to a folder above it"),
+    ],
+)
+def test_links_that_do_not_lead_to_files_below_the_root(
+    root: Path, name: str, target: str, says: str
+):
+    (root / "work" / "sub").mkdir()
+    (root / "work" / name).symlink_to(target)
+    assert says in refusal(root, "work/train.ipynb", include_folder=True)["include_folder"]
+
+
+def test_a_ring_of_links_through_another_folder(root: Path):
+    (root / "other").mkdir()
+    (root / "other" / "back").symlink_to(root / "work")
+    (root / "work" / "there").symlink_to(root / "other")
+    fields = refusal(root, "work/train.ipynb", include_folder=True)
+    assert "there/back is a link to a folder above it" in fields["include_folder"]
+
+
+def test_names_that_cannot_be_keys(root: Path):
+    (root / "work" / "a\nb.txt").touch()
+    fields = refusal(root, "work/train.ipynb", include_folder=True)
+    assert "control character" in fields["include_folder"]
+
+
+def test_a_name_that_is_no_utf8_can_be_told(root: Path):
+    Path(os.fsdecode(os.fsencode(root / "work") + b"/\xff.txt")).touch()
+    fields = refusal(root, "work/train.ipynb", include_folder=True)
+    assert json.dumps(fields).encode()
+    assert "no valid UTF-8" in fields["include_folder"]
+
+
+def test_a_socket_in_the_folder(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(root / "work")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("s.sock")
+        fields = refusal(root, "work/train.ipynb", include_folder=True)
+    assert "s.sock is not a regular file" in fields["include_folder"]
+
+
+def test_too_many_files_name_the_limit(root: Path):
+    for number in range(30):
+        (root / "work" / f"{number}.txt").touch()
+    with pytest.raises(errors.TooLargeError, match=r"include_folder.*more than 20 files"):
+        find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+
+
+def test_too_many_bytes_name_the_limit(root: Path):
+    (root / "work" / "data.bin").write_bytes(b"x" * 2**20)
+    with pytest.raises(errors.TooLargeError, match=r"include_folder.*more than 1048576 bytes"):
+        find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+
+
+async def test_upload_puts_every_file_and_tells_its_digest(root: Path, bucket: Bucket):
+    for number in range(15):
+        (root / "work" / f"{number} ü#%.txt").write_text(f"text {number}")
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    stored = await upload(bucket, "me/jobs/1/input/", found, concurrency=4)
+    assert [entry["path"] for entry in stored] == [file.path for file in found.files]
+    for entry in stored:
+        data = (root / "work" / entry["path"]).read_bytes()
+        assert await bucket.get_bytes(f"me/jobs/1/input/{entry['path']}") == data
+        assert entry["sha256"] == hashlib.sha256(data).hexdigest()
+        assert entry["size_bytes"] == len(data)
+
+
+async def test_upload_of_a_file_that_is_gone_stops_the_others(root: Path, bucket: Bucket):
+    (root / "work" / "gone.txt").touch()
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    (root / "work" / "gone.txt").unlink()
+    before = asyncio.all_tasks()
+    with pytest.raises(errors.InvalidRequestError, match=r"gone\.txt cannot be read any more"):
+        await upload(bucket, "input/", found)
+    assert asyncio.all_tasks() == before

@@ -38,7 +38,7 @@ def conditions(workload: Json) -> Mapping[str, Json]:
 
 def is_true(condition: Json | None) -> bool:
     """Tell whether a condition is there and True."""
-    return condition is not None and condition["status"] == "True"
+    return condition is not None and condition.get("status") == "True"
 
 
 def is_pending(workload: Json) -> bool:

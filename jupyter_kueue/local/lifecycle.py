@@ -15,6 +15,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.errors import LocalClusterError
@@ -53,7 +54,7 @@ PART_NAMES = (
     "kube-scheduler",
     "kueue",
     "object-store",
-    "node",
+    *(["node"] if find_spec("jupyter_kueue.local.node.__main__") else []),
 )
 # What is stopped together, first to last: the node reports its pods' end to the API server, and an
 # API server whose etcd went first does not end.
@@ -222,7 +223,7 @@ def cluster_environment(folder: StateFolder) -> dict[str, str]:
 
 def _owner_of(port: str) -> str:
     """Return the part that a port belongs to, for example ``kueue`` for ``kueue-webhook``."""
-    return max((name for name in PART_NAMES if port.startswith(name)), key=len)
+    return max((name for name in PART_NAMES if port.startswith(name)), key=len, default="node")
 
 
 def _replace_taken_ports(folder: StateFolder, settings: Settings, say: Say) -> None:

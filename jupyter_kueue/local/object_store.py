@@ -117,12 +117,13 @@ def _security(settings: Settings, certificates: Certificates) -> str:
         # Tokens are made for each request; a minute covers a machine that is busy.
         lines += [f"[{section}]", f'key = "{key}"', "expires_after_seconds = 60"]
     lines += ["[admin]", 'user = "admin"', f'password = "{secrets["admin-ui"]}"']
-    lines += ["[grpc]", f'ca = "{certificates.authority("object-store")}"']
+    lines += ["[grpc]", f"ca = {json.dumps(str(certificates.authority('object-store')))}"]
     for component in ("master", "volume", "filer", "s3", "admin", "worker", "mq", "client"):
         lines += [
             f"[grpc.{component}]",
-            f'cert = "{certificates.certificate("object-store")}"',
-            f'key = "{certificates.key("object-store")}"',
+            # A JSON string is also a TOML string.
+            f"cert = {json.dumps(str(certificates.certificate('object-store')))}",
+            f"key = {json.dumps(str(certificates.key('object-store')))}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -147,8 +148,11 @@ def remove_sockets(ports: dict[str, int]) -> None:
             socket.unlink(missing_ok=True)
 
 
-def object_store_command(folder: Path, ports: dict[str, int]) -> list[str]:
+def object_store_command(ports: dict[str, int]) -> list[str]:
     """Return the command line of SeaweedFS, on loopback, without what a bucket does not need.
+
+    Its paths are relative to its working directory: a socket's path may have no more than 107
+    characters, and a comma in the path of the data would make two of it.
 
     Raises:
         LocalClusterError: the program is not installed.
@@ -165,11 +169,11 @@ def object_store_command(folder: Path, ports: dict[str, int]) -> list[str]:
         program,
         "-logtostderr",
         "mini",
-        f"-dir={folder}/data",
+        "-dir=data",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
         f"-bucket={BUCKET}",
-        f"-s3.config={folder}/identities.json",
+        "-s3.config=identities.json",
         f"-s3.port={ports['object-store']}",
         f"-s3.port.grpc={ports['object-store-grpc']}",
         f"-master.port={ports['object-store-master']}",
@@ -180,7 +184,6 @@ def object_store_command(folder: Path, ports: dict[str, int]) -> list[str]:
         f"-filer.port.grpc={ports['object-store-filer-grpc']}",
         f"-admin.port={ports['object-store-admin']}",
         f"-admin.port.grpc={ports['object-store-admin-grpc']}",
-        # Relative, because a socket's path may have no more than 107 characters.
         "-s3.localSocket=s3.sock",
         "-filer.localSocket=filer.sock",
         # On by default: it would report the cluster's statistics to its makers.

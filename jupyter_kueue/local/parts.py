@@ -334,7 +334,7 @@ def _kueue(plan: _Plan) -> Part:
 def _object_store(plan: _Plan) -> Part:
     folder = plan.folder.part("object-store")
     files = write_object_store_files(folder, plan.settings, plan.certificates)
-    command = object_store_command(folder, plan.settings.ports)
+    command = object_store_command(plan.settings.ports)
     return Part(
         name="object-store",
         command=command,

@@ -32,19 +32,43 @@ def quota_objects(*, gpus: int, cores: int, memory_bytes: int) -> list[dict[str,
         }
         for name, value in PRIORITIES.items()
     ]
-    objects.append({**_object("Cohort", "local"), "spec": {}})
-    memory = memory_bytes // _MEBIBYTE
-    for name, share in (("team-a", (gpus + 1) // 2), ("team-b", gpus // 2)):
-        quota = {
-            "cpu": f"{cores * 500}m",
-            "memory": f"{memory // 2}Mi",
-            "nvidia.com/gpu": str(share),
-        }
-        objects.append(cluster_queue(name, "local", quota))
-        objects.append(local_queue(name, "default", name))
+    objects += team_objects(
+        "local", namespace="default", gpus=gpus, cores=cores, memory_bytes=memory_bytes
+    )
     nothing = {"cpu": "0", "memory": "0", "nvidia.com/gpu": "0"}
     objects.append(cluster_queue("other", "local", nothing))
     objects.append(local_queue("other", "other", "other"))
+    return objects
+
+
+def team_objects(
+    cohort: str,
+    *,
+    namespace: str,
+    gpus: int,
+    cores: int,
+    memory_bytes: int,
+    prefix: str = "",
+) -> list[dict[str, Any]]:
+    """Return a cohort and its two teams: a ClusterQueue each, and a LocalQueue in ``namespace``.
+
+    Args:
+        cohort: its name.
+        namespace: where the LocalQueues ``team-a`` and ``team-b`` lie.
+        gpus: what both teams have together.
+        cores: as above.
+        memory_bytes: as above.
+        prefix: put before the ClusterQueues' names, which are the cluster's.
+    """
+    objects: list[dict[str, Any]] = [{**_object("Cohort", cohort), "spec": {}}]
+    for name, share in (("team-a", (gpus + 1) // 2), ("team-b", gpus // 2)):
+        quota = {
+            "cpu": f"{cores * 500}m",
+            "memory": f"{memory_bytes // _MEBIBYTE // 2}Mi",
+            "nvidia.com/gpu": str(share),
+        }
+        objects.append(cluster_queue(f"{prefix}{name}", cohort, quota))
+        objects.append(local_queue(name, namespace, f"{prefix}{name}"))
     return objects
 
 

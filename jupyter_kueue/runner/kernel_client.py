@@ -1,6 +1,6 @@
 """nbclient's client with our two wishes: see outputs as they come, and keep streams in few pieces.
 
-Used by ``cells`` alone. It imports nbclient at the top, so it is imported only when a notebook runs.
+Used by ``cells`` alone. It needs nbclient, so it is imported only when a notebook runs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def _as_text(kind: str, content: Any) -> str:
     if kind == "stream":
         return str(content["text"])
     if kind == "error":
-        return "\n".join(content.get("traceback") or [f"{content['ename']}: {content['evalue']}"]) + "\n"
+        return (
+            "\n".join(content.get("traceback") or [f"{content['ename']}: {content['evalue']}"])
+            + "\n"
+        )
     if kind in ("display_data", "execute_result"):
         text = content["data"].get("text/plain")
         return f"{text}\n" if text else ""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import archive, control
+from jupyter_kueue.runner.attempt import Attempt
+from jupyter_kueue.runner.workspace import signatures
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
@@ -27,16 +29,16 @@ HOPELESS_SECONDS = 10.0
 
 
 class StageIn:
-    """One attempt's staging. ``prefix`` is the job's in the bucket."""
+    """One attempt's staging."""
 
-    def __init__(self, bucket: Bucket, prefix: str) -> None:
+    def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        self.prefix = prefix
+        self.attempt = Attempt(bucket, control.now())
+        self.prefix = self.attempt.prefix
         self.control = control.folder(contract.ENV_CONTROL_DIR)
         self.workspace = control.folder(contract.ENV_WORKSPACE_DIR)
         self.runner = control.folder(contract.ENV_RUNNER_DIR)
         self.checkpoints = control.folder(contract.ENV_CHECKPOINT_DIR)
-        self.started_at = control.now()
         self._slots = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
 
     async def run(self) -> None:
@@ -78,10 +80,8 @@ class StageIn:
             for meta in checkpoints
         ]
         await asyncio.gather(
-            self.bucket.put_json(
-                self.prefix + contract.CURRENT_KEY, {"pod_uid": control.pod_uid()}
-            ),
-            self.write_attempt(None, ""),
+            self.attempt.take_over(),
+            self.attempt.record(),
             asyncio.to_thread(self._write_archive),
             *inputs,
             *kept,
@@ -93,29 +93,14 @@ class StageIn:
         """Download one file and check its digest, where one is known."""
         parts = PurePosixPath(path)
         if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise errors.InvalidRequestError({"input": f"{path!r} lies outside of the run's folder"})
+            raise errors.InvalidRequestError(
+                {"input": f"{path!r} lies outside of the run's folder"}
+            )
         async with self._slots:
             stored = await self.bucket.download(f"{self.prefix}{prefix}{path}", folder / path)
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
             raise errors.ConflictError(message)
-
-    async def write_attempt(self, reason: str | None, message: str) -> None:
-        """Write this attempt's record; ``reason`` is None while it goes on."""
-        await self.bucket.put_json(
-            f"{self.prefix}{contract.ATTEMPTS_PREFIX}{control.pod_uid()}.json",
-            {
-                "pod_uid": control.pod_uid(),
-                "pod_name": os.environ.get(contract.ENV_POD_NAME, ""),
-                "started_at": self.started_at,
-                "ended_at": control.now() if reason else None,
-                "reason": reason,
-                "message": message,
-                "cells_done": 0,
-                "cells": None,
-                "peak_memory_bytes": None,
-            },
-        )
 
     def _write_archive(self) -> None:
         control.write_bytes(self.runner / contract.EXECUTE_FILE, archive.build())
@@ -147,23 +132,9 @@ class StageIn:
                 "timeout_seconds": request.get("timeout_seconds"),
                 "cell_timeout_seconds": request.get("cell_timeout_seconds"),
                 "output_formats": request.get("output_formats") or ["ipynb"],
-                "started_at": self.started_at,
+                "started_at": self.attempt.started_at,
             },
         )
-
-
-def signatures(folder: Path) -> dict[str, dict[str, int]]:
-    """Return size in bytes and time of change in nanoseconds of each file below ``folder``."""
-    found = {}
-    for directory, _, names in os.walk(folder):
-        for name in names:
-            path = Path(directory, name)
-            status = path.lstat()
-            found[path.relative_to(folder).as_posix()] = {
-                "size_bytes": status.st_size,
-                "mtime_ns": status.st_mtime_ns,
-            }
-    return found
 
 
 def main() -> None:
@@ -177,23 +148,22 @@ def main() -> None:
     # Imported only now: a process that is its container's first ignores SIGTERM without a handler.
     from jupyter_kueue.storage.bucket import Bucket  # noqa: PLC0415
 
-    prefix = contract.job_prefix(
-        os.environ.get(contract.ENV_OWNER, ""), os.environ.get(contract.ENV_JOB_ID, "")
-    )
     try:
         bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
-        asyncio.run(_stage_in(bucket, prefix))
+        asyncio.run(_stage_in(bucket))
     except errors.JupyterKueueError as error:
         control.end(contract.EXIT_STAGING, f"The inputs could not be fetched: {error.message}")
 
 
-async def _stage_in(bucket: Bucket, prefix: str) -> None:
-    staging = StageIn(bucket, prefix)
+async def _stage_in(bucket: Bucket) -> None:
+    staging = StageIn(bucket)
     try:
         await staging.run()
     except errors.JupyterKueueError as error:
         try:
-            await staging.write_attempt(contract.STAGING, error.message)
+            await staging.attempt.record(
+                reason=contract.STAGING, message=error.message, ended_at=control.now()
+            )
         except errors.JupyterKueueError as second:
             print(f"stage-in: the attempt could not be recorded: {second.message}", flush=True)
         raise

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What may stand before a path (the end of a word, of an option or of another path in a list) ...
-_BEFORE = r"(?<![\w./~-])"
+# What may stand before a path (a space, a quote, an option's =, another path's :,
+# or the scheme of a file URL) ...
+_BEFORE = r"(?:(?<![\w./~@+%-])|(?<=://))"
 # ... and what may follow a whole component of it.
-_AFTER = r"(?![\w.~-])"
+_AFTER = r"(?![\w.~@+%-])"
 
 
 class PathMapping:

@@ -1,0 +1,1 @@
+"""Jupyter events for other extensions: schemas and emitters."""

@@ -1,0 +1,60 @@
+"""Emits a Jupyter event whenever a run comes into another state.
+
+``extension`` wires it to the feed of changes. Events have no replay: who must not miss one listens
+to ``changes`` instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_events import EventLogger
+
+Json = dict[str, Any]
+
+SCHEMA_ID = "https://events.jupyter.org/jupyter_kueue/job_state/v1"
+SCHEMA_PATH = Path(__file__).parent / "schemas" / "job_state" / "v1.yaml"
+
+_FIELDS = ("job_id", "name", "state", "reason", "message", "local_queue")
+
+
+class Feed(Protocol):
+    """Where changes come from: ``service.changes``."""
+
+    def add_listener(self, listener: Callable[[Json], None]) -> None:
+        """Call ``listener`` with each change from now on."""
+
+
+def emit_changes(feed: Feed, event_logger: EventLogger) -> None:
+    """Emit an event for each change of state that ``feed`` tells from now on."""
+    if SCHEMA_ID not in event_logger.schemas:
+        event_logger.register_event_schema(SCHEMA_PATH)
+    emitter = _Emitter(event_logger)
+    feed.add_listener(emitter.on_change)
+
+
+class _Emitter:
+    def __init__(self, event_logger: EventLogger) -> None:
+        self._event_logger = event_logger
+        self._last: dict[str, tuple[str, str | None]] = {}
+
+    def on_change(self, change: Json) -> None:
+        """Emit, unless only something else about the run changed."""
+        if change["type"] == "job-deleted":
+            job_id = change["job_id"]
+            self._last.pop(job_id, None)
+            self._emit({"job_id": job_id, "state": "deleted", "cursor": change["cursor"]})
+        elif change["type"] == "job":
+            job_id, job = change["job_id"], change["job"]
+            state = (job["state"], job["reason"])
+            if self._last.get(job_id) == state:
+                return
+            self._last[job_id] = state
+            self._emit({**{key: job[key] for key in _FIELDS}, "cursor": change["cursor"]})
+
+    def _emit(self, data: Json) -> None:
+        self._event_logger.emit(schema_id=SCHEMA_ID, data=data)

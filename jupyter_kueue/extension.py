@@ -1,0 +1,86 @@
+"""The Jupyter server extension: makes the application, its routes and its events, and ends them.
+
+Jupyter loads it at start, whatever is missing: a bad setting, a cluster or bucket that is away are
+told by the routes and by ``health``, and never keep Jupyter from starting. Kubernetes, bucket and
+notebook libraries are imported later, because each would slow Jupyter's start down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+
+from jupyter_kueue import config, errors
+from jupyter_kueue.config import JupyterKueue
+from jupyter_kueue.events import job_state
+from jupyter_kueue.server import routes
+from jupyter_kueue.server.base import SETTING, Service
+from jupyter_kueue.service.application import Application
+
+
+class KueueExtension(ExtensionApp):
+    """jupyter-kueue in a Jupyter server. Its settings are ``c.JupyterKueue.*``."""
+
+    name = "jupyter_kueue"
+    classes = [JupyterKueue]  # noqa: RUF012 - as ExtensionApp declares it
+
+    def initialize_settings(self) -> None:
+        """Make the application from the configuration; connecting begins with the server."""
+        self._service = Service()
+        self.settings[SETTING] = self._service
+        try:
+            settings = config.load(self.config)
+        except errors.NotConfiguredError as error:
+            self.log.error("%s", error)  # noqa: TRY400 - the message is all there is to say
+            self._service.problem = error
+            return
+        _set_up_logging(settings.log_format, self.log.level)
+        server: Any = self.serverapp
+        self._service.application = Application(settings, Path(server.root_dir))
+        job_state.emit_changes(self._service.application.changes, server.event_logger)
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        self.handlers.extend(routes.handlers())
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002 - Jupyter's signature
+        """Begin to connect, once the event loop runs."""
+        if self._service.application is not None:
+            await self._service.application.start()
+
+    async def stop_extension(self) -> None:
+        """End streams and background tasks. The runs go on."""
+        self._service.end_streams()
+        if self._service.application is not None:
+            await self._service.application.stop()
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _set_up_logging(log_format: str, level: int) -> None:
+    """Show this package's log lines where Jupyter's are shown: on standard error."""
+    log = logging.getLogger("jupyter_kueue")
+    log.setLevel(level)
+    if log_format == "json":
+        formatter: logging.Formatter = _JsonFormatter()
+    else:
+        formatter = logging.Formatter("[%(levelname).1s %(asctime)s %(name)s] %(message)s")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+    for handler in log.handlers:
+        handler.setFormatter(formatter)

@@ -1,0 +1,90 @@
+"""This attempt's place in the bucket: its record, and whether a newer attempt has taken over.
+
+Used by ``stage_in`` and ``stage_out``. A pod on a lost node may go on while its successor runs, so
+the newest ``stage_in`` writes its pod's uid into current.json, and older pods that read it stop.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors
+from jupyter_kueue.runner import control
+
+if TYPE_CHECKING:
+    from jupyter_kueue.storage.bucket import Bucket
+
+
+class SupersededError(errors.ConflictError):
+    """A newer attempt of the run has started: nothing may be written any more."""
+
+
+class Attempt:
+    """One pod's attempt at the job whose keys start with ``prefix``."""
+
+    def __init__(self, bucket: Bucket, started_at: str) -> None:
+        self.bucket = bucket
+        self.prefix = contract.job_prefix(
+            os.environ.get(contract.ENV_OWNER, ""), os.environ.get(contract.ENV_JOB_ID, "")
+        )
+        self.uid = control.pod_uid()
+        self.started_at = started_at
+        self._etag: str | None = None
+
+    async def take_over(self) -> None:
+        """Become the job's newest attempt."""
+        await self.bucket.put_json(self.prefix + contract.CURRENT_KEY, {"pod_uid": self.uid})
+
+    async def ensure_current(self) -> None:
+        """Raise SupersededError if a newer attempt has taken over. Costs one small request."""
+        key = self.prefix + contract.CURRENT_KEY
+        try:
+            changed = await self.bucket.get_json_if_changed(key, self._etag)
+        except errors.NotFoundError as error:
+            message = "The run's files are gone from the bucket: it was deleted."
+            raise SupersededError(message) from error
+        if changed is None:
+            return
+        current, etag = changed
+        if current["pod_uid"] != self.uid:
+            message = f"A newer attempt of this run (pod {current['pod_uid']}) has taken over."
+            raise SupersededError(message)
+        self._etag = etag
+
+    async def record(
+        self,
+        *,
+        reason: str | None = None,
+        message: str = "",
+        ended_at: str | None = None,
+        seen: control.Json | None = None,
+    ) -> None:
+        """Write the attempt's record.
+
+        Args:
+            reason: one of contract.OUTCOMES; None while it runs, or where nobody could say.
+            message: a sentence on how it ended.
+            ended_at: RFC 3339, None while it runs.
+            seen: progress or ended file, for the cells done and the memory used.
+        """
+        seen = seen or {}
+        record: dict[str, Any] = {
+            "pod_uid": self.uid,
+            "pod_name": os.environ.get(contract.ENV_POD_NAME, ""),
+            "started_at": self.started_at,
+            "ended_at": ended_at,
+            "reason": reason,
+            "message": message,
+            "cells_done": seen.get("cells_done") or 0,
+            "cells": seen.get("cells"),
+            "peak_memory_bytes": seen.get("peak_memory_bytes"),
+        }
+        key = f"{self.prefix}{contract.ATTEMPTS_PREFIX}{self.uid}.json"
+        await self.bucket.put_json(key, record)
+
+    async def uids(self) -> list[str]:
+        """Return the pod uids of all attempts on record, oldest record first."""
+        records = await self.bucket.list(self.prefix + contract.ATTEMPTS_PREFIX)
+        ordered = sorted(records, key=lambda meta: meta.last_modified)
+        return [meta.key.rsplit("/", 1)[-1].removesuffix(".json") for meta in ordered]

@@ -1,0 +1,154 @@
+"""Put a finished notebook's outputs away: notebook, exports, files it wrote, log; result.json last.
+
+Called by ``stage_out`` once ``execute`` has ended. It may be called again after a failure and then
+goes on where it was. result.json is what commits the outputs, so it is written once, by whichever
+attempt comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors
+from jupyter_kueue.runner import control, exporting, workspace
+from jupyter_kueue.storage.bucket import encode_json
+
+if TYPE_CHECKING:
+    from jupyter_kueue.runner.attempt import Attempt
+
+UPLOADS_AT_ONCE = 8
+RESULT_VERSION = 1
+
+
+class Outputs:
+    """The outputs of one attempt that ended as ``ended`` says."""
+
+    def __init__(
+        self, attempt: Attempt, folder: Path, files: Path, run: control.Json, ended: control.Json
+    ) -> None:
+        self._attempt = attempt
+        self._control = folder
+        self._workspace = files
+        self._run = run
+        self._ended = ended
+        self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._stored: dict[str, dict[str, Any]] = {}  # by the path below output/
+        self._left_out: dict[str, str] = {}
+        self._exports: exporting.Exports | None = None
+
+    async def commit(self) -> str | None:
+        """Upload everything, then result.json.
+
+        Returns:
+            None, or the pod uid of the attempt whose result.json was there first.
+
+        Raises:
+            SupersededError: a newer attempt has taken over.
+        """
+        await self._attempt.ensure_current()
+        name = self._run["notebook"]
+        plan: dict[str, tuple[Path, str]] = {
+            name: (self._control / contract.NOTEBOOK_FILE, contract.ROLE_NOTEBOOK)
+        }
+        uids, _ = await asyncio.gather(self._attempt.uids(), self._store(plan, {}))
+        await self._export(name)
+        assert self._exports is not None
+        taken = {name}
+        beside = PurePosixPath(name).parent
+        exports = {
+            self._take((beside / path).as_posix(), taken): (source, contract.ROLE_EXPORT)
+            for path, source in self._exports.files.items()
+        }
+        written: dict[str, tuple[Path, str]] = {}
+        staged = control.read(self._control / contract.STAGED_FILE) or {}
+        for path in await asyncio.to_thread(workspace.changed, self._workspace, staged):
+            stored = workspace.stored_name(path, taken)
+            if stored is None:
+                self._left_out[path] = "Its name is too long to be stored. Give it a shorter one."
+            else:
+                written[stored] = (self._workspace / path, contract.ROLE_SIDE_EFFECT)
+        log = {
+            self._take(contract.LOG_FILE, taken): (
+                self._control / contract.LOG_FILE,
+                contract.ROLE_LOG,
+            )
+        }
+        await self._store(exports | written | log, self._left_out)
+        order = [*plan, *exports, *written, *log]
+        return await self._write_result([p for p in order if p in self._stored], uids)
+
+    def _take(self, path: str, taken: set[str]) -> str:
+        name = workspace.stored_name(path, taken)
+        assert name is not None  # the notebook's own path was short enough
+        return name
+
+    async def _export(self, name: str) -> None:
+        if self._exports is not None:
+            return
+        formats = self._run["output_formats"]
+        if all(wanted == exporting.NOTEBOOK_FORMAT for wanted in formats):
+            self._exports = exporting.Exports()
+            return
+        folder = Path(tempfile.mkdtemp(prefix="export-"))
+        # Under its own name and beside nothing, so that exports are named after it.
+        notebook = folder / "notebook" / PurePosixPath(name).name
+        notebook.parent.mkdir()
+        await asyncio.to_thread(shutil.copy, self._control / contract.NOTEBOOK_FILE, notebook)
+        self._exports = await exporting.export(notebook, formats, folder / "made")
+        for output_format, problem in self._exports.errors.items():
+            print(f"stage-out: {output_format}: {problem}", flush=True)
+
+    async def _store(self, files: dict[str, tuple[Path, str]], left_out: dict[str, str]) -> None:
+        """Upload ``files`` (path below output/ -> file and role) that are not up already."""
+
+        async def one(path: str, source: Path, role: str) -> None:
+            key = f"{self._attempt.prefix}{contract.OUTPUT_PREFIX}{path}"
+            kind = mimetypes.guess_type(path)[0]
+            async with self._slots:
+                try:
+                    stored = await self._attempt.bucket.put_file(key, source, content_type=kind)
+                except OSError as error:  # the file's; the bucket's are errors of ours
+                    left_out[path] = f"It could not be read: {error.strerror or error}."
+                    return
+            self._stored[path] = {
+                "path": path,
+                "size_bytes": stored.size,
+                "sha256": stored.sha256,
+                "role": role,
+            }
+
+        await asyncio.gather(
+            *(
+                one(path, source, role)
+                for path, (source, role) in files.items()
+                if path not in self._stored
+            )
+        )
+
+    async def _write_result(self, paths: list[str], uids: list[str]) -> str | None:
+        assert self._exports is not None
+        await self._attempt.ensure_current()
+        result = {
+            **self._ended,
+            "version": RESULT_VERSION,
+            "job_id": self._run["job_id"],
+            "files": [self._stored[path] for path in paths],
+            "format_errors": self._exports.errors,
+            "file_errors": self._left_out,
+            "attempt_uids": uids,
+        }
+        key = self._attempt.prefix + contract.RESULT_KEY
+        try:
+            await self._attempt.bucket.create(
+                key, encode_json(result), content_type="application/json"
+            )
+        except errors.ConflictError:
+            # Another attempt's, or ours where the answer to a first try was lost.
+            uid: str = (await self._attempt.bucket.get_json(key))["pod_uid"]
+            return None if uid == self._attempt.uid else uid
+        return None

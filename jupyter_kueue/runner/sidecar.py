@@ -1,0 +1,149 @@
+"""The work of ``stage_out``: upload while the notebook runs, put the outputs away at its end.
+
+Called by ``stage_out``. It tells ``execute`` when it may exit, tries again while the bucket is
+away, and never decides how a run ended: that is what ``execute``, or the pod's status, says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from jupyter_kueue import contract, errors
+from jupyter_kueue.runner import control
+from jupyter_kueue.runner.attempt import SupersededError
+from jupyter_kueue.runner.outputs import Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from jupyter_kueue.runner.attempt import Attempt
+    from jupyter_kueue.runner.live import Live
+
+POLL_SECONDS = 0.02
+LIVE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0
+# Of the grace period, what the last upload of a stopped pod may take.
+GRACE_SHARE = 0.8
+# Where all containers are stopped at once, not the sidecar last, execute has this long to end.
+LAST_WORD_SECONDS = 1.0
+
+
+class Sidecar:
+    """The sidecar's work for one attempt; ``terminated`` is set by SIGTERM."""
+
+    def __init__(
+        self, attempt: Attempt, live: Live, run: control.Json, terminated: asyncio.Event
+    ) -> None:
+        self._attempt = attempt
+        self._live = live
+        self._run = run
+        self._terminated = terminated
+        self._control = control.folder(contract.ENV_CONTROL_DIR)
+        self._workspace = control.folder(contract.ENV_WORKSPACE_DIR)
+        self._said = ""
+
+    async def run(self) -> None:
+        """Upload until ``execute`` ends or the pod stops, then finish."""
+        uploads = [
+            asyncio.ensure_future(self._keep_uploading(self._live.upload)),
+            asyncio.ensure_future(self._keep_uploading(self._live.upload_checkpoints)),
+        ]
+        ended = await self._ended()
+        for upload in uploads:
+            upload.cancel()
+        await asyncio.wait(uploads)
+        if ended is None:
+            await self._flush_stopped()
+            ended = await self._ended(LAST_WORD_SECONDS)
+        if ended is not None:
+            committed = await self._finish(ended)
+            control.write(self._control / contract.COMMITTED_FILE, committed)
+
+    async def _ended(self, seconds: float | None = None) -> control.Json | None:
+        """Return ENDED, or None if the pod stops first (or ``seconds`` are over)."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        path = self._control / contract.ENDED_FILE
+        while True:
+            ended = control.read(path)
+            if ended is not None:
+                return ended
+            if deadline is None and self._terminated.is_set():
+                return None
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _keep_uploading(self, upload: Callable[[], Awaitable[None]]) -> None:
+        """Upload what is new every few seconds, until cancelled or a newer attempt took over."""
+        while True:
+            await asyncio.sleep(LIVE_SECONDS)
+            try:
+                await upload()
+            except SupersededError as error:
+                self._say(error.message)
+                return
+            except errors.JupyterKueueError as error:
+                self._say(error.message)
+
+    def _say(self, message: str) -> None:
+        if message != self._said:
+            print(f"stage-out: {message}", flush=True)
+            self._said = message
+
+    async def _flush(self, reason: str | None, message: str, seen: control.Json) -> None:
+        """Upload what a next attempt, or somebody who looks at this one, needs."""
+        await asyncio.gather(self._live.upload(), self._live.upload_checkpoints(all_of_them=True))
+        await self._attempt.record(
+            reason=reason, message=message, ended_at=control.now(), seen=seen
+        )
+
+    async def _flush_stopped(self) -> None:
+        """Save what there is of an ``execute`` that was killed; why, the pod's status knows."""
+        progress = control.read(self._control / contract.PROGRESS_FILE) or {}
+        grace = control.seconds(contract.ENV_GRACE_PERIOD, contract.DEFAULT_GRACE_PERIOD_SECONDS)
+        try:
+            async with asyncio.timeout(grace * GRACE_SHARE):
+                await self._flush(None, "", progress)
+        except (errors.JupyterKueueError, TimeoutError) as error:
+            self._say(f"The last state of the run could not be saved: {error}")
+
+    async def _finish(self, ended: control.Json) -> control.Json:
+        """Put everything away, trying again while that may help, and return COMMITTED."""
+        outputs = Outputs(self._attempt, self._control, self._workspace, self._run, ended)
+        patience = control.seconds(
+            contract.ENV_STAGE_OUT_SECONDS, contract.DEFAULT_STAGE_OUT_SECONDS
+        )
+        started = time.monotonic()
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                result_of = await self._put_away(outputs, ended)
+            except SupersededError as error:
+                return {"committed": False, "message": error.message, "superseded": True}
+            except errors.JupyterKueueError as error:
+                self._say(f"{error.message} Trying again.")
+                if time.monotonic() - started + pause > patience:
+                    message = f"The outputs could not be put away: {error.message}"
+                    return {"committed": False, "message": message, "result_of": None}
+            else:
+                return {"committed": True, "message": "", "result_of": result_of}
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _put_away(self, outputs: Outputs, ended: control.Json) -> str | None:
+        outcome, message = ended["outcome"], ended["message"]
+        if outcome not in contract.FINAL_OUTCOMES:
+            await self._flush(outcome, message, ended)
+            return None
+        result_of = await outputs.commit()
+        # The result is up: a record that cannot follow it must not undo that.
+        try:
+            await self._attempt.record(
+                reason=outcome, message=message, ended_at=control.now(), seen=ended
+            )
+        except errors.JupyterKueueError as error:
+            self._say(f"The attempt's record could not be written: {error.message}")
+        return result_of

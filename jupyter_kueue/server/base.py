@@ -1,0 +1,245 @@
+"""What all handlers share: who may ask, how a request is read, how an error is answered.
+
+It is the one place where the error tree becomes HTTP. No handler writes an error by itself, and a
+traceback goes to the log, never to the user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from jupyter_kueue import errors, names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from jupyter_kueue.service.application import Application
+
+Json = dict[str, Any]
+
+SETTING = "jupyter_kueue_service"
+MAX_BODY_BYTES = 4 * 2**20
+
+# Jupyter's own query parameters, which any request may carry.
+_JUPYTER_PARAMETERS = frozenset({"token", "_xsrf", "no_track_activity"})
+# One reason for each status that Jupyter or tornado may answer with by itself.
+_REASONS = {
+    400: "bad-request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+}
+_RETRY_SECONDS = 5
+
+
+@dataclass
+class Service:
+    """What the handlers reach, filled by the extension once it is there.
+
+    Attributes:
+        application: None until it is loaded, or for good if the configuration is not usable.
+        problem: why there will be no application.
+        streams: answers that are being sent bit by bit; ended when the server stops.
+    """
+
+    application: Application | None = None
+    problem: errors.JupyterKueueError | None = None
+    streams: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def end_streams(self) -> None:
+        """End every answer that would go on for ever."""
+        for stream in tuple(self.streams):
+            stream.cancel()
+
+
+class KueueHandler(APIHandler):
+    """Base of all handlers. Each verb carries ``@web.authenticated`` and ``@authorized``."""
+
+    auth_resource = "jupyter_kueue"
+
+    _stream: asyncio.Future[None] | None = None
+
+    @property
+    def service(self) -> Service:
+        """What the extension has got ready so far."""
+        found: Service = self.settings[SETTING]
+        return found
+
+    @property
+    def kueue(self) -> Application:
+        """The application. What is asked of it raises as long as cluster or bucket are missing.
+
+        Raises:
+            NotConfiguredError: the configuration is not usable; the message says why.
+        """
+        application = self.service.application
+        if application is None:
+            raise self.service.problem or errors.UnavailableError(
+                "jupyter-kueue is starting; try again in a moment."
+            )
+        return application
+
+    # --- Reading a request -----------------------------------------------------------------------
+
+    def job_id(self, text: str) -> str:
+        """Return ``text`` if it has the form of a job id, else raise NotFoundError."""
+        if not names.is_job_id(text):
+            raise errors.NotFoundError(f"There is no run {text[:60]!r}.")
+        return text
+
+    def json_body(self, *, required: bool = True) -> Any:
+        """Return the body as strict JSON; ``{}`` for an empty one that is not required."""
+        body = self.request.body
+        if not body and not required:
+            return {}
+        if len(body) > MAX_BODY_BYTES:
+            raise errors.TooLargeError(
+                f"The body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}. Put data into a "
+                "file beside the notebook."
+            )
+        try:
+            return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPError(400, f"The body is no JSON: {error}.") from error
+
+    def check_query(self, *known: str) -> None:
+        """Refuse query parameters other than ``known``, so that a slip is not taken for a filter.
+
+        Raises:
+            InvalidRequestError: naming each unknown parameter.
+        """
+        wrong = {}
+        for name, values in self.request.query_arguments.items():
+            # JupyterLab appends the time, as a name without value, to get past caches.
+            is_time = name.isdigit() and not any(values)
+            if name not in known and name not in _JUPYTER_PARAMETERS and not is_time:
+                takes = f"known are {', '.join(known)}" if known else "this route takes none"
+                wrong[name[:100]] = f"is not a query parameter; {takes}"
+        if wrong:
+            raise errors.InvalidRequestError(wrong)
+
+    def query_text(self, name: str) -> str | None:
+        """Return the query parameter ``name``, None where it is missing or empty."""
+        return self.get_query_argument(name, "", strip=False) or None
+
+    def query_texts(self, name: str) -> tuple[str, ...]:
+        """Return each value of a query parameter that may be repeated."""
+        return tuple(value for value in self.get_query_arguments(name, strip=False) if value)
+
+    def query_number(self, name: str, low: int, high: int) -> int | None:
+        """Return the query parameter ``name`` as a whole number, None where it is missing."""
+        text = self.query_text(name)
+        if text is None:
+            return None
+        is_number = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 - 64 bits
+        if not is_number or not low <= int(text) <= high:
+            raise errors.InvalidRequestError(
+                {name: f"must be a whole number from {low} to {high}, not {text[:40]!r}"}
+            )
+        return int(text)
+
+    def query_flag(self, name: str) -> bool:
+        """Return the query parameter ``name`` as true or false; false where it is missing."""
+        text = self.query_text(name)
+        if text not in (None, "true", "false"):
+            raise errors.InvalidRequestError({name: f"must be true or false, not {text[:40]!r}"})
+        return text == "true"
+
+    # --- Answering -------------------------------------------------------------------------------
+
+    def set_default_headers(self) -> None:
+        """Let no cache keep what a run says about somebody's work."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def compute_etag(self) -> str | None:
+        """Return None: where an answer has an ETag, its handler sets it."""
+        return None
+
+    def answer(self, body: Json, status: int = 200) -> None:
+        """Finish with ``body`` as JSON."""
+        self.set_status(status)
+        self.finish(json.dumps(body))
+
+    async def send_stream(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run ``send``, which writes an answer bit by bit, until it ends or nobody listens."""
+        stream = asyncio.ensure_future(send())
+        self._stream = stream
+        self.service.streams.add(stream)
+        try:
+            await asyncio.wait([stream])
+        finally:
+            stream.cancel()
+            self.service.streams.discard(stream)
+        if not stream.cancelled():
+            stream.result()
+
+    def on_connection_close(self) -> None:
+        """End a stream whose listener went away."""
+        super().on_connection_close()
+        if self._stream is not None:
+            self._stream.cancel()
+
+    # --- Errors ----------------------------------------------------------------------------------
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer with the status that the error tree gives."""
+        error = _error_in(kwargs)
+        status = error.status if isinstance(error, errors.JupyterKueueError) else status_code
+        super().send_error(status, **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write ``{"message", "reason", "fields"}``."""
+        error = _error_in(kwargs)
+        reason = _REASONS.get(status_code, "internal")
+        message = http.HTTPStatus(status_code).phrase
+        fields: dict[str, str] = {}
+        if isinstance(error, errors.JupyterKueueError):
+            message, reason = error.message, error.reason
+            if isinstance(error, errors.InvalidRequestError):
+                fields = error.fields
+            if isinstance(error, errors.UnavailableError):
+                self.set_header("Retry-After", str(_RETRY_SECONDS))
+        elif isinstance(error, web.HTTPError):
+            message = error.log_message or error.reason or message
+        else:
+            message = (
+                "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
+                "lasts, report it."
+            )
+        self.finish(json.dumps({"message": message, "reason": reason, "fields": fields}))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log an expected error as one line, anything else with its traceback."""
+        if isinstance(value, errors.JupyterKueueError):
+            self.log.info("%s -> %s: %s", self._request_summary(), value.reason, value.message)
+        else:
+            super().log_exception(typ, value, tb)
+
+
+def _error_in(kwargs: Json) -> BaseException | None:
+    exc_info = kwargs.get("exc_info")
+    error: BaseException | None = exc_info[1] if exc_info else None
+    return error
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value

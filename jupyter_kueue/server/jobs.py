@@ -1,0 +1,138 @@
+"""Runs: list, submit, look at, change, stop, run again, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.utils import url_path_join
+from tornado import web
+
+from jupyter_kueue import errors, models
+from jupyter_kueue.server.base import KueueHandler
+
+MAX_LIMIT = 500
+DEFAULT_LIMIT = 50
+DEFAULT_SORT = "-created_at"
+
+
+class JobsHandler(KueueHandler):
+    """``jobs``."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """List runs, newest first unless asked otherwise."""
+        from jupyter_kueue.service.index import JobQuery  # noqa: PLC0415 - not at Jupyter's start
+
+        self.check_query("state", "local_queue", "schedule_id", "text", "sort", "limit", "cursor")
+        limit = self.query_number("limit", 0, MAX_LIMIT)
+        query = JobQuery(
+            states=self.query_texts("state"),
+            local_queues=self.query_texts("local_queue"),
+            schedule_ids=self.query_texts("schedule_id"),
+            text=self.query_text("text"),
+            sort=self.query_text("sort") or DEFAULT_SORT,
+            limit=DEFAULT_LIMIT if limit is None else limit,
+            cursor=self.query_text("cursor"),
+        )
+        self.answer(await (await self.kueue.jobs()).list(query))
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Submit a run: 201 with it, or 200 with the one of the same idempotency_key."""
+        self.check_query()
+        request = models.parse_job_request(self.json_body())
+        job, is_new = await (await self.kueue.jobs()).submit(request)
+        self.answer_job(job, is_new=is_new)
+
+    @web.authenticated
+    @authorized
+    async def delete(self) -> None:
+        """Delete each run named by ``job_id``; the answer says which could not be."""
+        self.check_query("job_id")
+        job_ids = dict.fromkeys(self.query_texts("job_id"))
+        if not 1 <= len(job_ids) <= MAX_LIMIT:
+            raise errors.InvalidRequestError(
+                {"job_id": f"give it 1 to {MAX_LIMIT} times, once for each run to delete"}
+            )
+        jobs = await self.kueue.jobs()
+        deleted = []
+        failures = []
+        for job_id in job_ids:
+            try:
+                await jobs.delete(self.job_id(job_id))
+            except errors.JupyterKueueError as error:
+                failures.append(
+                    {"job_id": job_id, "message": error.message, "reason": error.reason}
+                )
+            else:
+                deleted.append(job_id)
+        self.answer({"deleted": deleted, "failures": failures})
+
+    def answer_job(self, job: dict[str, Any], *, is_new: bool) -> None:
+        """Answer with a run: created (and where it is), or there already."""
+        path = url_path_join(self.base_url, "jupyter-kueue", "jobs", job["job_id"])
+        self.set_header("Location", path)
+        self.answer(job, 201 if is_new else 200)
+
+
+class JobHandler(KueueHandler):
+    """``jobs/{id}``."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, job_id: str) -> None:
+        """Answer with everything known of a run."""
+        self.check_query()
+        self.answer(await (await self.kueue.jobs()).get(self.job_id(job_id)))
+
+    @web.authenticated
+    @authorized
+    async def patch(self, job_id: str) -> None:
+        """Change what may change: name, tags, priority, and the queue while it waits."""
+        self.check_query()
+        changes = _object(self.json_body())
+        self.answer(await (await self.kueue.jobs()).update(self.job_id(job_id), changes))
+
+    @web.authenticated
+    @authorized
+    async def delete(self, job_id: str) -> None:
+        """Delete a run and all its files, stopping it first."""
+        self.check_query()
+        await (await self.kueue.jobs()).delete(self.job_id(job_id))
+        self.set_status(204)
+        self.finish()
+
+
+class StopHandler(KueueHandler):
+    """``jobs/{id}/stop``."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, job_id: str) -> None:
+        """Stop a run, in whatever state it is; its outputs so far stay."""
+        self.check_query()
+        self.answer(await (await self.kueue.jobs()).stop(self.job_id(job_id)))
+
+
+class RerunHandler(JobsHandler):
+    """``jobs/{id}/rerun``."""
+
+    SUPPORTED_METHODS = ("POST", "OPTIONS")
+
+    @web.authenticated
+    @authorized
+    async def post(self, job_id: str) -> None:
+        """Submit the same input again, some fields changed: 201 with the new run."""
+        self.check_query()
+        changes = _object(self.json_body(required=False))
+        job = await (await self.kueue.jobs()).rerun(self.job_id(job_id), changes)
+        self.answer_job(job, is_new=True)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise errors.InvalidRequestError({"body": "send a JSON object with the fields to change"})
+    return body

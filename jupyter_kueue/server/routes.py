@@ -1,0 +1,50 @@
+"""From URL to handler. The paths are relative to ``<base_url>jupyter-kueue/``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.server.changes import ChangesHandler
+from jupyter_kueue.server.files import FileHandler, FilesHandler
+from jupyter_kueue.server.health import HealthHandler
+from jupyter_kueue.server.jobs import JobHandler, JobsHandler, RerunHandler, StopHandler
+from jupyter_kueue.server.local_queues import LocalQueuesHandler
+from jupyter_kueue.server.logs import LogsHandler
+from jupyter_kueue.server.notebook import NotebookHandler
+from jupyter_kueue.server.openapi import OpenApiHandler
+from jupyter_kueue.server.profiles import EnvironmentsHandler, ProfilesHandler
+
+if TYPE_CHECKING:
+    from jupyter_kueue.server.base import KueueHandler
+
+PREFIX = "jupyter-kueue"
+
+# Each pattern in braces is one part of the path, but for ``{path}``, which may hold slashes.
+ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
+    ("jobs", JobsHandler),
+    ("jobs/{job_id}", JobHandler),
+    ("jobs/{job_id}/stop", StopHandler),
+    ("jobs/{job_id}/rerun", RerunHandler),
+    ("jobs/{job_id}/logs", LogsHandler),
+    ("jobs/{job_id}/notebook", NotebookHandler),
+    ("jobs/{job_id}/files", FilesHandler),
+    ("jobs/{job_id}/files/{path}", FileHandler),
+    ("local-queues", LocalQueuesHandler),
+    ("environments", EnvironmentsHandler),
+    ("profiles", ProfilesHandler),
+    ("changes", ChangesHandler),
+    ("health", HealthHandler),
+    ("openapi.json", OpenApiHandler),
+)
+
+
+def handlers() -> list[tuple[str, type[KueueHandler]]]:
+    """Return the routes as tornado's patterns, below the server's base URL."""
+    return [
+        (
+            f"/{PREFIX}/"
+            + path.replace(".", r"\.").replace("{job_id}", "([^/]+)").replace("{path}", "(.+)"),
+            handler,
+        )
+        for path, handler in ROUTES
+    ]

@@ -1,0 +1,226 @@
+"""The local cluster and a namespace of its own for each test, for every test that needs one.
+
+The cluster is started once per run in a temporary folder. With JUPYTER_KUEUE_TEST_CLUSTER naming
+the folder of a running cluster, that one is used and left as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from jupyter_kueue.local.access import namespace_access
+from jupyter_kueue.local.object_store import (
+    bucket_credentials,
+    bucket_secret,
+    write_bucket_folder,
+)
+from jupyter_kueue.local.quotas import team_objects
+from jupyter_kueue.local.state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_EXISTING_CLUSTER = "JUPYTER_KUEUE_TEST_CLUSTER"
+
+
+def run_cli(
+    *arguments: str, check: bool = True, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``jupyter kueue …`` and return what it printed; a failure shows all of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_kueue.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        timeout=1500,  # the first of all runs builds the control plane
+    )
+    if check and done.returncode != 0:
+        pytest.fail(f"jupyter kueue {shlex.join(arguments)}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``jupyter kueue …`` to its end."""
+    return run_cli
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """A running local cluster, as its administrator and its users see it."""
+
+    dir: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        return self.dir / "admin.kubeconfig"
+
+    @property
+    def user_kubeconfig(self) -> Path:
+        return self.dir / "user.kubeconfig"
+
+    @property
+    def other_kubeconfig(self) -> Path:
+        return self.dir / "other.kubeconfig"
+
+    @property
+    def bucket_dir(self) -> Path:
+        return self.dir / "bucket" / "default"
+
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - as subprocess calls it
+        kubeconfig: Path | None = None,
+    ) -> str:
+        """Run kubectl as the administrator, or as another kubeconfig's user."""
+        done = subprocess.run(
+            [str(self.dir / "bin" / "kubectl"), *arguments],
+            env={
+                **os.environ,
+                "KUBECONFIG": str(kubeconfig or self.admin_kubeconfig),
+                "KUBECACHEDIR": str(self.dir / "kubectl-cache"),
+            },
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"kubectl {shlex.join(arguments)}:\n{done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """Return what ``kubectl get … -o json`` answers, parsed."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def apply(self, objects: Sequence[dict[str, Any]]) -> None:
+        """Create objects, or bring them to this state."""
+        body = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(body))
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace with queues and a part of the bucket of its own; its user is ``user``."""
+
+    name: str
+    env: dict[str, str]
+    user_kubeconfig: Path
+    bucket_dir: Path
+    local_queues: tuple[str, ...]
+    cluster_queues: tuple[str, ...]
+
+
+def cluster_in(folder: Path) -> LocalCluster:
+    """Return the cluster in a folder, with the variables that ``local env`` prints."""
+    script = run_cli("local", "env", "--dir", str(folder)).stdout
+    shown = subprocess.run(
+        ["sh", "-c", f"{script}\nenv -0"], capture_output=True, text=True, check=True
+    ).stdout
+    exported = {
+        line.removeprefix("export ").partition("=")[0] for line in script.splitlines() if line
+    }
+    variables = dict(item.partition("=")[::2] for item in shown.split("\0") if item)
+    return LocalCluster(folder, {name: variables[name] for name in sorted(exported)})
+
+
+@pytest.fixture(scope="session")
+def local_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """The cluster that all tests share; tests that harm one start their own."""
+    existing = os.environ.get(_EXISTING_CLUSTER)
+    if existing:
+        yield cluster_in(Path(existing).absolute())
+        return
+    folder = tmp_path_factory.mktemp("cluster")
+    try:
+        run_cli("local", "up", "--dir", str(folder))
+        yield cluster_in(folder)
+    finally:
+        run_cli("local", "down", "--dir", str(folder))
+
+
+@pytest.fixture
+def make_namespace(
+    local_cluster: LocalCluster, tmp_path: Path
+) -> Iterator[Callable[..., Namespace]]:
+    """Makes namespaces whose two teams share ``gpus``, ``cpu`` cores and ``memory_bytes``."""
+    made: list[Namespace] = []
+
+    def make(*, gpus: int = 4, cpu: int = 8, memory_bytes: int = 8 * 2**30) -> Namespace:
+        namespace = _make_namespace(local_cluster, tmp_path, gpus, cpu, memory_bytes)
+        made.append(namespace)
+        return namespace
+
+    yield make
+    for namespace in made:
+        _delete_namespace(local_cluster, namespace)
+
+
+@pytest.fixture
+def namespace(
+    make_namespace: Callable[..., Namespace], request: pytest.FixtureRequest
+) -> Namespace:
+    """A namespace of the default size, or of the size in an indirect parameter."""
+    return make_namespace(**getattr(request, "param", {}))
+
+
+def _make_namespace(
+    cluster: LocalCluster, tmp_path: Path, gpus: int, cpu: int, memory_bytes: int
+) -> Namespace:
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    settings = StateFolder(cluster.dir).load_settings()
+    credentials = bucket_credentials(settings, "admin", name)
+    bucket_dir = tmp_path / name / "bucket"
+    write_bucket_folder(bucket_dir, credentials)
+    kubeconfig = yaml.safe_load(cluster.user_kubeconfig.read_text())
+    kubeconfig["contexts"][0]["context"]["namespace"] = name
+    user_kubeconfig = tmp_path / name / "kubeconfig"
+    user_kubeconfig.write_text(yaml.safe_dump(kubeconfig))
+    objects: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        bucket_secret(name, credentials),
+        *namespace_access(name, "user"),
+        *team_objects(
+            name,
+            namespace=name,
+            gpus=gpus,
+            cores=cpu,
+            memory_bytes=memory_bytes,
+            prefix=f"{name}-",
+        ),
+    ]
+    cluster.apply(objects)
+    teams = ("team-a", "team-b")
+    queues = [f"localqueue/{team}" for team in teams]
+    cluster.kubectl("wait", "--for=condition=Active", "-n", name, *queues, "--timeout=30s")
+    env = {
+        **cluster.env,
+        "KUBECONFIG": str(user_kubeconfig),
+        "JUPYTER_KUEUE_BUCKET": str(bucket_dir),
+    }
+    cluster_queues = tuple(f"{name}-{team}" for team in teams)
+    return Namespace(name, env, user_kubeconfig, bucket_dir, teams, cluster_queues)
+
+
+def _delete_namespace(cluster: LocalCluster, namespace: Namespace) -> None:
+    """Free the node for the next test; the rest may take its time."""
+    delete = ("delete", "-n", namespace.name, "--all", "--ignore-not-found")
+    cluster.kubectl(*delete, "cronjobs,jobs", "--wait=false")
+    cluster.kubectl(*delete, "pods", "--grace-period=1", "--timeout=60s")
+    cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
+    cluster.kubectl("delete", "clusterqueue", *namespace.cluster_queues, "--wait=false")
+    cluster.kubectl("delete", "cohort", namespace.name, "--wait=false")

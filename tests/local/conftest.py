@@ -1,0 +1,89 @@
+"""A second cluster, for tests that kill its parts; its folder's name is an awkward one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import pytest
+from obstore.store import S3Store, from_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HarmedCluster:
+    """A cluster that a test may break, driven by its command line as a person would."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "jupyter_kueue.cli",
+            "local",
+            *arguments[:1],
+            "--dir",
+            str(self.folder),
+            *arguments[1:],
+        ]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.run("kubectl", *arguments).stdout
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("status", "--json", check=False).stdout)
+        return found
+
+    def pids(self) -> dict[str, int | None]:
+        return {part["name"]: part["pid"] for part in self.status()["parts"]}
+
+    def bucket(self, namespace: str = "default") -> S3Store:
+        return open_bucket(self.folder / "bucket" / namespace)
+
+
+def open_bucket(folder: Path) -> S3Store:
+    """Open the bucket that a credentials folder names, with obstore alone."""
+    settings = {file.name: file.read_text() for file in folder.iterdir()}
+    allow_http = settings.pop("allow_http") == "true"
+    store = from_url(
+        settings.pop("url"),
+        client_options={"allow_http": allow_http},
+        retry_config={"max_retries": 0},
+        **settings,
+    )
+    assert isinstance(store, S3Store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def _harmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HarmedCluster]:
+    cluster = HarmedCluster(tmp_path_factory.mktemp("harmed") / "it's a, cluster")
+    cluster.run("up", "--gpus", "2")
+    try:
+        yield cluster
+    finally:
+        cluster.run("down")
+
+
+@pytest.fixture
+def harmed_cluster(_harmed: HarmedCluster) -> HarmedCluster:
+    """The cluster that may be broken, whole again and with something to lose."""
+    _harmed.run("up")
+    _harmed.run("kubectl", "create", "configmap", "kept", "--from-literal=a=1", check=False)
+    obstore.put(_harmed.bucket(), "kept", b"kept")
+    return _harmed

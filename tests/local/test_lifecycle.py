@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+import pytest
+
+from jupyter_kueue.local import processes
+from jupyter_kueue.local.lifecycle import PART_NAMES
+from jupyter_kueue.local.state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from conftest import LocalCluster
+
+    from tests.local.conftest import HarmedCluster
+
+pytestmark = pytest.mark.integration
+
+
+def processes_of(cluster: HarmedCluster) -> list[str]:
+    """Return the command lines of every process that names the cluster's folder anywhere."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            traces = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            working_directory = os.fsencode((process / "cwd").readlink())
+        except OSError:
+            continue
+        if os.fsencode(cluster.folder) in traces + working_directory:
+            found.append(traces.decode(errors="replace")[:200])
+    return found
+
+
+def nothing_is_lost(cluster: HarmedCluster) -> None:
+    assert cluster.status()["ready"]
+    assert "kept" in cluster.kubectl("get", "configmap", "kept", "-o", "name")
+    assert bytes(obstore.get(cluster.bucket(), "kept").bytes()) == b"kept"
+
+
+def test_status_says_what_runs_and_where(harmed_cluster: HarmedCluster) -> None:
+    status = harmed_cluster.status()
+    assert [part["name"] for part in status["parts"]] == list(PART_NAMES)
+    assert all(part["state"] == "running" and part["port"] for part in status["parts"])
+    assert status["ready"] is True
+    assert status["kubeconfig"] == str(harmed_cluster.folder / "user.kubeconfig")
+    assert status["bucket"] == str(harmed_cluster.folder / "bucket" / "default")
+    assert "\nready\n" in harmed_cluster.run("status").stdout
+
+
+def test_up_again_changes_nothing(harmed_cluster: HarmedCluster) -> None:
+    before = harmed_cluster.pids()
+    harmed_cluster.run("up")
+    assert harmed_cluster.pids() == before
+
+
+def test_an_administrators_quota_survives_up(harmed_cluster: HarmedCluster) -> None:
+    path = "/spec/resourceGroups/0/flavors/0/resources/2/nominalQuota"
+    patch = json.dumps([{"op": "replace", "path": path, "value": "7"}])
+    harmed_cluster.kubectl("patch", "clusterqueue", "team-a", "--type=json", "-p", patch)
+    harmed_cluster.run("up")
+    queue = json.loads(harmed_cluster.kubectl("get", "clusterqueue", "team-a", "-o", "json"))
+    resources = queue["spec"]["resourceGroups"][0]["flavors"][0]["resources"]
+    assert {"name": "nvidia.com/gpu", "nominalQuota": "7"} in resources
+
+
+@pytest.mark.parametrize("part", PART_NAMES)
+def test_up_repairs_one_killed_part_and_leaves_the_others(
+    harmed_cluster: HarmedCluster, part: str
+) -> None:
+    before = harmed_cluster.pids()
+    os.kill(before[part] or 0, signal.SIGKILL)
+    _await_end(harmed_cluster, part)
+    assert harmed_cluster.run("status", check=False).returncode == 1
+    harmed_cluster.run("up")
+    after = harmed_cluster.pids()
+    assert [name for name in PART_NAMES if after[name] != before[name]] == [part]
+    nothing_is_lost(harmed_cluster)
+
+
+def test_up_repairs_a_part_that_hangs(harmed_cluster: HarmedCluster) -> None:
+    before = harmed_cluster.pids()
+    os.kill(before["kube-scheduler"] or 0, signal.SIGSTOP)
+    harmed_cluster.run("up")
+    assert harmed_cluster.pids()["kube-scheduler"] != before["kube-scheduler"]
+    nothing_is_lost(harmed_cluster)
+
+
+def test_two_ups_at_once_repair_everything_killed(harmed_cluster: HarmedCluster) -> None:
+    for pid in harmed_cluster.pids().values():
+        os.kill(pid or 0, signal.SIGKILL)
+    for part in PART_NAMES:
+        _await_end(harmed_cluster, part)
+    ups = [
+        subprocess.Popen(harmed_cluster.command("up"), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [up.communicate(timeout=120)[0] for up in ups]
+    assert [up.returncode for up in ups] == [0, 0], outputs
+    nothing_is_lost(harmed_cluster)
+    marked = processes.find_marked(harmed_cluster.folder, harmed_cluster.folder / "node")
+    assert sorted(part for _, part in marked) == sorted(PART_NAMES)
+
+
+def test_a_part_that_was_never_written_down_is_not_started_twice(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    stray = harmed_cluster.pids()["kueue"]
+    (harmed_cluster.folder / "parts" / "kueue").unlink()
+    harmed_cluster.run("up")
+    marked = processes.find_marked(harmed_cluster.folder, harmed_cluster.folder / "node")
+    running = [process.pid for process, part in marked if part == "kueue"]
+    assert running == [harmed_cluster.pids()["kueue"]]
+    assert stray not in running
+
+
+def test_down_leaves_no_process_and_up_finds_everything_again(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    harmed_cluster.run("down")
+    assert processes_of(harmed_cluster) == []
+    status = harmed_cluster.status()
+    assert {part["state"] for part in status["parts"]} == {"stopped"}
+    assert status["ready"] is False
+    harmed_cluster.run("down")
+    # Its output is captured: this returns only if no part holds it open.
+    harmed_cluster.run("up")
+    nothing_is_lost(harmed_cluster)
+
+
+def test_a_port_taken_by_another_program_is_left_to_it(harmed_cluster: HarmedCluster) -> None:
+    harmed_cluster.run("down")
+    ports = StateFolder(harmed_cluster.folder).load_settings().ports
+    with socket.socket() as api, socket.socket() as bucket:
+        api.bind(("127.0.0.1", ports["kube-apiserver"]))
+        api.listen()
+        bucket.bind(("127.0.0.1", ports["object-store"]))
+        bucket.listen()
+        said = harmed_cluster.run("up").stdout
+        nothing_is_lost(harmed_cluster)
+    assert f"port {ports['kube-apiserver']} is taken" in said
+    after = {part["name"]: part["port"] for part in harmed_cluster.status()["parts"]}
+    assert after["kube-apiserver"] != ports["kube-apiserver"]
+    assert after["object-store"] != ports["object-store"]
+    secret = harmed_cluster.kubectl("get", "secret", "jupyter-kueue-bucket", "-o", "json")
+    assert json.loads(secret)["data"]["endpoint"]
+
+
+def test_a_pid_that_now_is_somebody_elses_is_not_killed(harmed_cluster: HarmedCluster) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    record = harmed_cluster.folder / "parts" / "kueue"
+    mine = processes.load(record)
+    assert mine is not None
+    mine.stop(5)
+    written = json.loads(record.read_text())
+    record.write_text(json.dumps({**written, "pid": bystander.pid}))
+    harmed_cluster.run("up")
+    assert bystander.poll() is None
+    nothing_is_lost(harmed_cluster)
+    bystander.communicate(b"\n")
+
+
+def test_two_clusters_do_not_meet(
+    harmed_cluster: HarmedCluster, local_cluster: LocalCluster
+) -> None:
+    mine = StateFolder(harmed_cluster.folder).load_settings()
+    theirs = StateFolder(local_cluster.dir).load_settings()
+    assert set(mine.ports.values()).isdisjoint(theirs.ports.values())
+    # The administrator of one is nobody to the other.
+    refused = subprocess.run(
+        [
+            str(local_cluster.dir / "bin" / "kubectl"),
+            f"--server=https://127.0.0.1:{theirs.ports['kube-apiserver']}",
+            "--insecure-skip-tls-verify",
+            f"--client-certificate={harmed_cluster.folder / 'certificates' / 'admin.crt'}",
+            f"--client-key={harmed_cluster.folder / 'certificates' / 'admin.key'}",
+            "get",
+            "namespaces",
+        ],
+        env={**os.environ, "KUBECONFIG": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "must be logged in" in refused.stderr or "Unauthorized" in refused.stderr
+
+
+def test_env_serves_any_shell(harmed_cluster: HarmedCluster) -> None:
+    script = f"{harmed_cluster.run('env').stdout}\nkubectl get localqueues -o name && env -0"
+    shell = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True)
+    queues, _, variables = shell.stdout.rpartition("team-b\n")
+    assert "localqueue.kueue.x-k8s.io/team-a" in queues
+    shown = dict(item.partition("=")[::2] for item in variables.split("\0"))
+    assert shown["KUBECONFIG"] == str(harmed_cluster.folder / "user.kubeconfig")
+    assert shown["JUPYTER_KUEUE_LOCAL_DIR"] == str(harmed_cluster.folder)
+    assert Path(shown["JUPYTER_KUEUE_BUCKET"], "url").read_text() == "s3://outputs/default"
+
+
+def test_other_certificate_settings_in_the_environment_do_no_harm(
+    harmed_cluster: HarmedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = tmp_path / "empty.pem"
+    nothing.touch()
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(variable, str(nothing))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    harmed_cluster.run("up")
+    nothing_is_lost(harmed_cluster)
+
+
+def test_private_files_are_private(harmed_cluster: HarmedCluster) -> None:
+    assert harmed_cluster.folder.stat().st_mode & 0o777 == 0o700
+    secrets = [
+        *harmed_cluster.folder.glob("*.kubeconfig"),
+        *harmed_cluster.folder.glob("certificates/*.key"),
+        *harmed_cluster.folder.glob("bucket/*/secret_access_key"),
+        harmed_cluster.folder / "settings.json",
+    ]
+    assert len(secrets) > 10
+    assert {file.stat().st_mode & 0o777 for file in secrets} == {0o600}
+
+
+def test_reset_asks_and_then_forgets(harmed_cluster: HarmedCluster) -> None:
+    asked = harmed_cluster.run("reset", check=False)
+    assert asked.returncode == 1
+    assert "--yes" in asked.stderr
+    nothing_is_lost(harmed_cluster)
+    harmed_cluster.run("reset", "--yes")
+    assert processes_of(harmed_cluster) == []
+    missing = harmed_cluster.run("env", check=False)
+    assert missing.returncode == 1
+    assert "jupyter kueue local up" in missing.stderr
+    harmed_cluster.run("up")
+    assert "kept" not in harmed_cluster.kubectl("get", "configmaps", "-o", "name")
+
+
+def test_reset_does_not_touch_other_folders(tmp_path: Path, cli) -> None:
+    (tmp_path / "thesis.tex").touch()
+    refused = cli("local", "reset", "--yes", "--dir", str(tmp_path), check=False)
+    assert refused.returncode == 1
+    assert "not the folder of a local cluster" in refused.stderr
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, cli) -> None:
+    folder = tmp_path / "cluster"
+    (folder / "etcd").mkdir(parents=True)
+    (folder / "etcd" / "data").touch()
+    failed = cli("local", "up", "--dir", str(folder), check=False)
+    cli("local", "down", "--dir", str(folder))
+    assert failed.returncode == 1
+    assert "etcd ended at once" in failed.stderr
+    assert str(folder / "logs" / "etcd.log") in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def _await_end(cluster: HarmedCluster, part: str) -> None:
+    """Wait until a killed part is gone, and everything that it had."""
+    deadline = time.monotonic() + 10
+    record = processes.load(cluster.folder / "parts" / part)
+    assert record is not None
+    while record.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,250 @@
+"""A job in the bucket, and pods that run it: processes with folders for volumes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupyter_kueue
+from jupyter_kueue import contract, errors
+from jupyter_kueue.storage.bucket import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner.seaweed import Seaweed
+
+PACKAGE_PARENT = str(Path(jupyter_kueue.__file__).parents[1])
+PYTHON = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+VOLUMES = {
+    contract.ENV_CONTROL_DIR: "control",
+    contract.ENV_WORKSPACE_DIR: "workspace",
+    contract.ENV_RUNNER_DIR: "runner",
+    contract.ENV_CHECKPOINT_DIR: "checkpoints",
+    contract.ENV_SCRATCH_DIR: "scratch",
+}
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    """Wait until ``condition`` is true and return what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def cell(source: str, *tags: str) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4().hex[:8],
+        "cell_type": "code",
+        "metadata": {"tags": list(tags)} if tags else {},
+        "execution_count": None,
+        "outputs": [],
+        "source": source,
+    }
+
+
+def notebook(*cells: Any, **metadata: Any) -> bytes:
+    """Return a notebook; a string is the source of a code cell."""
+    content = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": metadata or PYTHON,
+        "cells": [cell(one) if isinstance(one, str) else one for one in cells],
+    }
+    return json.dumps(content).encode()
+
+
+class Job:
+    """What the server leaves in the bucket for one run, and the pods that are its attempts."""
+
+    def __init__(
+        self,
+        seaweed: Seaweed,
+        folder: Path,
+        *cells: Any,
+        name: str = "train.ipynb",
+        files: dict[str, bytes] | None = None,
+        content: bytes | None = None,
+        metadata: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
+        credentials: tuple[str, str] | None = None,
+        **request: Any,
+    ) -> None:
+        self.id = str(uuid.uuid4())
+        self.seaweed = seaweed
+        self.folder = folder
+        self.environment = environment or {}
+        self.prefix = contract.job_prefix("alice", self.id)
+        self.bucket = Bucket.open("s3://outputs", seaweed.options())
+        self.credentials = credentials
+        self.pods: list[Pod] = []
+        inputs = {name: content or notebook(*cells, **(metadata or {})), **(files or {})}
+        record = {
+            "version": 1,
+            "job_id": self.id,
+            "name": name,
+            "owner": {"name": "alice", "slug": "alice"},
+            "created_at": "2026-01-01T00:00:00Z",
+            "request": {"input_path": name, "output_formats": ["ipynb"], **request},
+            "notebook": name,
+            "input": [
+                {
+                    "path": path,
+                    "size_bytes": len(data),
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                }
+                for path, data in inputs.items()
+            ],
+        }
+
+        async def put() -> None:
+            for path, data in inputs.items():
+                await self.bucket.put_bytes(f"{self.prefix}input/{path}", data)
+            await self.bucket.put_json(self.prefix + contract.JOB_KEY, record)
+
+        asyncio.run(put())
+
+    def pod(self, **environment: str) -> Pod:
+        pod = Pod(self, self.environment | environment)
+        self.pods.append(pod)
+        return pod
+
+    def run(self, **environment: str) -> Pod:
+        """Run one attempt to its end."""
+        pod = self.pod(**environment)
+        assert pod.stage_in() == 0, pod.termination_message
+        pod.start()
+        pod.wait()
+        pod.stop_sidecar()
+        return pod
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return asyncio.run(self.bucket.get_bytes(self.prefix + key))
+        except errors.NotFoundError:
+            return None
+
+    def read_json(self, key: str) -> Any:
+        data = self.read(key)
+        return None if data is None else json.loads(data)
+
+    @property
+    def result(self) -> Any:
+        return self.read_json(contract.RESULT_KEY)
+
+    def output(self, path: str) -> bytes:
+        data = self.read(contract.OUTPUT_PREFIX + path)
+        assert data is not None, path
+        return data
+
+    def keys(self, prefix: str = "") -> list[str]:
+        found = asyncio.run(self.bucket.list(self.prefix + prefix))
+        return [meta.key.removeprefix(self.prefix) for meta in found]
+
+    def end(self) -> None:
+        for pod in self.pods:
+            pod.kill()
+
+
+class Pod:
+    """One attempt."""
+
+    def __init__(self, job: Job, environment: dict[str, str]) -> None:
+        self.job = job
+        self.uid = str(uuid.uuid4())
+        self.folder = job.folder / self.uid
+        bucket = self.folder / "bucket"
+        bucket.mkdir(parents=True)
+        options = job.seaweed.options(*([job.credentials] if job.credentials else []))
+        for name, value in {"url": "s3://outputs", **options}.items():
+            (bucket / name).write_text(value)
+        clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        self.environment = clean | {
+            contract.ENV_JOB_ID: job.id,
+            contract.ENV_OWNER: "alice",
+            contract.ENV_POD_UID: self.uid,
+            contract.ENV_POD_NAME: f"pod-{self.uid[:5]}",
+            contract.ENV_GRACE_PERIOD: "20",
+            contract.ENV_TERMINATION_LOG: str(self.folder / "termination-log"),
+        }
+        for variable, name in VOLUMES.items():
+            (self.folder / name).mkdir()
+            self.environment[variable] = str(self.folder / name)
+        self.environment |= environment
+        self.staging = self.environment | {
+            contract.ENV_BUCKET_DIR: str(bucket),
+            "PYTHONPATH": PACKAGE_PARENT,
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            env=environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_stage_in(self) -> subprocess.Popen[str]:
+        return self._start(["-m", "jupyter_kueue.runner.stage_in"], self.staging)
+
+    def stage_in(self) -> int:
+        process = self.start_stage_in()
+        self.said, _ = process.communicate(timeout=60)
+        return process.returncode
+
+    def start(self) -> None:
+        """Start sidecar and notebook container."""
+        self.sidecar = self._start(["-m", "jupyter_kueue.runner.stage_out"], self.staging)
+        archive = self.folder / "runner" / contract.EXECUTE_FILE
+        self.notebook = self._start([str(archive)], self.environment)
+
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for the notebook container's end and return its exit code."""
+        self.log, _ = self.notebook.communicate(timeout=seconds)
+        return self.notebook.returncode
+
+    @property
+    def exit_code(self) -> int:
+        return int(self.notebook.returncode)
+
+    def stop_sidecar(self) -> str:
+        """Stop the sidecar as a kubelet does, and return what it said."""
+        self.sidecar.send_signal(signal.SIGTERM)
+        said, _ = self.sidecar.communicate(timeout=30)
+        assert self.sidecar.returncode == 0, said
+        return said
+
+    @property
+    def termination_message(self) -> str:
+        path = self.folder / "termination-log"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def attempt(self) -> Any:
+        return self.job.read_json(f"{contract.ATTEMPTS_PREFIX}{self.uid}.json")
+
+    def control(self, name: str) -> Any:
+        path = self.folder / "control" / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def kill(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()

@@ -103,6 +103,9 @@ class Connection:
     async def close(self) -> None:
         """Close the connections. The object cannot be used again."""
         await self._api_client.close()
+        # An aborted transport reports its end in the loop's next rounds (see _let_go).
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     async def get(
         self, path: str, params: Params | None = None, *, timeout_seconds: float = 30
@@ -242,7 +245,18 @@ class Connection:
                 raise _error_of(response.status, await _status_object(response), path)
             yield response
         finally:
-            response.release()
+            _let_go(response)
+
+
+def _let_go(response: Any) -> None:
+    """Return a connection to the pool, or cut it where the answer is still coming.
+
+    A watch that is given up would else say goodbye by TLS in its own time, after the loop's end.
+    """
+    connection = response.connection
+    if connection is not None and not response.content.at_eof() and connection.transport:
+        connection.transport.abort()
+    response.release()
 
 
 def _api_client(client: Any, configuration: Any) -> Any:

@@ -15,7 +15,6 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.errors import LocalClusterError
@@ -32,7 +31,7 @@ from jupyter_kueue.local.object_store import (
     write_bucket_folders,
 )
 from jupyter_kueue.local.parts import describe_parts, machine_capacity
-from jupyter_kueue.local.ports import choose_port, is_free, listens
+from jupyter_kueue.local.ports import is_free, listens
 from jupyter_kueue.local.quotas import quota_objects
 from jupyter_kueue.local.readiness import Readiness
 from jupyter_kueue.local.state_folder import LOCAL_IMAGE, NAMESPACES
@@ -54,7 +53,7 @@ PART_NAMES = (
     "kube-scheduler",
     "kueue",
     "object-store",
-    *(["node"] if find_spec("jupyter_kueue.local.node.__main__") else []),
+    "node",
 )
 # What is stopped together, first to last: the node reports its pods' end to the API server, and an
 # API server whose etcd went first does not end.
@@ -117,7 +116,6 @@ def start_cluster(
         if gpus is not None:
             settings.gpus = gpus
         settings.images.update(images or {})
-        settings.complete()
         _replace_taken_ports(folder, settings, say)
         if not folder.part("etcd").exists():
             settings.applied.clear()
@@ -223,20 +221,22 @@ def cluster_environment(folder: StateFolder) -> dict[str, str]:
 
 def _owner_of(port: str) -> str:
     """Return the part that a port belongs to, for example ``kueue`` for ``kueue-webhook``."""
-    return max((name for name in PART_NAMES if port.startswith(name)), key=len, default="node")
+    return max((name for name in PART_NAMES if port.startswith(name)), key=len)
 
 
 def _replace_taken_ports(folder: StateFolder, settings: Settings, say: Say) -> None:
-    """Choose other ports where somebody else listens on a part's remembered one."""
+    """Choose all ports, and others where somebody else listens on a part's remembered one."""
     running = {
         name
         for name in PART_NAMES
         if (process := processes.load(folder.records / name)) and process.alive
     }
-    for name, port in settings.ports.items():
+    before = dict(settings.ports)
+    for name, port in before.items():
         if _owner_of(name) not in running and not is_free(port):
-            settings.ports[name] = choose_port(set(settings.ports.values()))
-            say(f"port {port} is taken by another program: {name} moves to {settings.ports[name]}")
+            say(f"port {port} is taken by another program: {name} gets another one")
+            settings.forget_port(name)
+    settings.complete()
 
 
 class _GivenUpError(LocalClusterError):

@@ -180,6 +180,8 @@ def object_store_command(ports: dict[str, int]) -> list[str]:
         f"-master.port.grpc={ports['object-store-master-grpc']}",
         f"-volume.port={ports['object-store-volume']}",
         f"-volume.port.grpc={ports['object-store-volume-grpc']}",
+        # There is no other server that would have to learn first that this one goes.
+        "-volume.preStopSeconds=0",
         f"-filer.port={ports['object-store-filer']}",
         f"-filer.port.grpc={ports['object-store-filer-grpc']}",
         f"-admin.port={ports['object-store-admin']}",

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import yaml
 
 from jupyter_kueue import __version__
-from jupyter_kueue.errors import LocalClusterError
 from jupyter_kueue.local.certificates import NODE_NAME, Certificates
 from jupyter_kueue.local.object_store import object_store_command, write_object_store_files
 from jupyter_kueue.local.readiness import Readiness
@@ -135,7 +134,7 @@ def describe_parts(
         _kube_scheduler(plan),
         _kueue(plan),
         _object_store(plan),
-        *([_node(plan)] if (Path(__file__).parent / "node" / "__main__.py").exists() else []),
+        _node(plan),
     ]
 
 
@@ -365,8 +364,6 @@ def _node(plan: _Plan) -> Part:
     written = plan.folder.path / "node.json"
     write_private(written, json.dumps(configuration, indent=2))
     sources = sorted((Path(__file__).parent / "node").glob("*.py"))
-    if not sources:
-        raise LocalClusterError("This installation lacks jupyter_kueue.local.node: reinstall it.")
     command = [sys.executable, "-m", "jupyter_kueue.local.node", "--config", str(written)]
     return Part(
         name="node",

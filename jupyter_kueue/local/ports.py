@@ -27,15 +27,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose_port(taken: set[int]) -> int:
-    """Return a free port that is not in ``taken``.
+def choose_port(taken: set[int], offset: int = 0) -> int:
+    """Return a free port that is not in ``taken``; with ``offset``, the one so far above is too.
 
     Random, so that two clusters which start at the same moment do not choose the same ones.
     """
     chooser = random.SystemRandom()
     while True:
-        port = chooser.choice(_RANGE)
-        if port not in taken and is_free(port):
+        port = chooser.randrange(_RANGE.start, _RANGE.stop - offset)
+        if all(each not in taken and is_free(each) for each in {port, port + offset}):
             return port
 
 

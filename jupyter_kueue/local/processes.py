@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.local.node.host_processes import MARK as CONTAINER_MARK
 from jupyter_kueue.local.state_folder import write_private
 
 if TYPE_CHECKING:
@@ -138,10 +139,10 @@ def find_marked(folder: Path, node_folder: Path) -> list[tuple[Process, str]]:
     """Return the processes of the cluster in ``folder``, recorded or not, each with its part.
 
     A part is known by its mark, which its own children may inherit; a container, whose part is
-    the empty string, by a variable that leads into ``node_folder``.
+    the empty string, by the node agent's mark, which leads into ``node_folder``.
     """
     mark = f"{MARK}={folder}:".encode()
-    inside = f"{node_folder}/".encode()
+    container = f"{CONTAINER_MARK}={node_folder}/".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -151,9 +152,7 @@ def find_marked(folder: Path, node_folder: Path) -> list[tuple[Process, str]]:
         except OSError:  # somebody else's, or just ended
             continue
         part = next((v.removeprefix(mark).decode() for v in variables if v.startswith(mark)), None)
-        # A person's own program that was started from within the folder is none of ours.
-        chosen = (v for v in variables if not v.startswith((b"PWD=", b"OLDPWD=", b"_=")))
-        if part is None and any(inside in variable for variable in chosen):
+        if part is None and any(variable.startswith(container) for variable in variables):
             part = ""
         ticks = _start_ticks(int(entry.name))
         if part is not None and ticks is not None:

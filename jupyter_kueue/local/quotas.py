@@ -73,7 +73,12 @@ def team_objects(
 
 
 def cluster_queue(name: str, cohort: str, quota: dict[str, str]) -> dict[str, Any]:
-    """Return a ClusterQueue with nominal ``quota`` that may borrow all that its cohort leaves."""
+    """Return a ClusterQueue with nominal ``quota`` that may borrow all that its cohort leaves.
+
+    A more urgent Workload preempts a less urgent one of the same queue, and a queue within its
+    quota takes back what others borrowed. A Workload that would have to borrow preempts nothing
+    (``borrowWithinCohort`` is Kueue's default, Never).
+    """
     return {
         **_object("ClusterQueue", name),
         "spec": {

@@ -27,6 +27,9 @@ LOCAL_IMAGE = "jupyter-kueue/local:latest"
 # The two users and their namespaces: user name -> namespace.
 NAMESPACES = {"user": "default", "other": "other"}
 
+# SeaweedFS's maintenance looks for the one at a fixed distance from the other.
+_ADMIN, _ADMIN_GRPC, _ADMIN_OFFSET = "object-store-admin", "object-store-admin-grpc", 10_000
+
 # Every port a part listens on. SeaweedFS takes the next free one by itself when one of its ports
 # is taken, so each of them is named.
 _PORTS = (
@@ -46,8 +49,8 @@ _PORTS = (
     "object-store-volume-grpc",
     "object-store-filer",
     "object-store-filer-grpc",
-    "object-store-admin",
-    "object-store-admin-grpc",
+    _ADMIN,
+    _ADMIN_GRPC,
     "node",
 )
 _OBJECT_STORE_SECRETS = (
@@ -72,11 +75,19 @@ class Settings:
     # Group of manifests -> digest of what was applied last.
     applied: dict[str, str] = field(default_factory=dict)
 
+    def forget_port(self, name: str) -> None:
+        """Have another port chosen for this use."""
+        self.ports.pop(_ADMIN if name == _ADMIN_GRPC else name, None)
+
     def complete(self) -> None:
         """Choose what is not chosen yet: ports, secrets, the default image."""
         for name in _PORTS:
-            if name not in self.ports:
-                self.ports[name] = choose_port(set(self.ports.values()))
+            taken = set(self.ports.values())
+            if name == _ADMIN_GRPC:
+                self.ports[name] = self.ports[_ADMIN] + _ADMIN_OFFSET
+            elif name not in self.ports:
+                offset = _ADMIN_OFFSET if name == _ADMIN else 0
+                self.ports[name] = choose_port(taken, offset)
         for name in (*_OBJECT_STORE_SECRETS, *NAMESPACES.values()):
             if name not in self.secrets:
                 self.secrets[name] = secrets.token_urlsafe(30)

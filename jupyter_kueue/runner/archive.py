@@ -20,6 +20,7 @@ MODULES = (
     "runner/control.py",
     "runner/saving.py",
     "runner/slow_imports.py",
+    "runner/stopping.py",
     "runner/kernel_client.py",
     "runner/cells.py",
     "runner/execute.py",

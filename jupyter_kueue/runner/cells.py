@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_KERNEL = "python3"
 # How long a cell may take to react to an interrupt before its kernel is killed.
-INTERRUPT_SECONDS_AT_LIMIT = 10.0
+INTERRUPT_SECONDS_AT_LIMIT = 5.0
 INTERRUPT_SECONDS_AT_STOP = 3.0
 
 
@@ -265,6 +265,20 @@ def missing_kernel(name: str) -> str:
         f"The environment has no kernel {name!r} (it has: {installed}). Choose one of these as the "
         "kernel, another environment, or install the kernel there."
     )
+
+
+def unreadable(name: str, error: Exception) -> Ending:
+    """Return the ending for a file that is no notebook."""
+    kind, value = type(error).__name__, str(error)
+    failure = {
+        "name": kind,
+        "value": value,
+        "cell_index": None,
+        "cell_source": "",
+        "traceback": [],
+    }
+    message = f"{name} is not a notebook: {kind}: {value}"
+    return Ending(contract.NOTEBOOK_FAILED, message, failure)
 
 
 def _error(

@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import os
 import resource
-import signal
+import shutil
 import tempfile
 import time
 import traceback
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import contract
 from jupyter_kueue.runner import control, slow_imports
 from jupyter_kueue.runner.saving import Log, Saver
+from jupyter_kueue.runner.stopping import Stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,34 +44,6 @@ HIDDEN_VARIABLES = frozenset(
         contract.ENV_TERMINATION_LOG,
     }
 )
-
-
-class Stop:
-    """SIGTERM: when it came, and an event of the running loop."""
-
-    def __init__(self) -> None:
-        self.at: float | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._event: asyncio.Event | None = None
-        signal.signal(signal.SIGTERM, self._received)
-
-    def _received(self, _signal: int, _frame: object) -> None:
-        if self.at is None:
-            self.at = time.monotonic()
-        if self._loop is not None and self._event is not None:
-            self._loop.call_soon_threadsafe(self._event.set)
-
-    def event(self) -> asyncio.Event:
-        """Return an event of the running loop that is set once SIGTERM has come."""
-        self._event = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        if self.at is not None:
-            self._event.set()
-        return self._event
-
-    def forget_loop(self) -> None:
-        """Go on without the loop, which is about to close."""
-        self._loop = None
 
 
 def main() -> None:
@@ -126,11 +99,22 @@ def _attempt(folder: Path, run: control.Json, stop: Stop, log: Log) -> control.J
     }
 
 
-def _run_notebook(folder: Path, run: control.Json, stop: Stop, log: Log) -> tuple[Saver, Ending]:
+def _run_notebook(
+    folder: Path, run: control.Json, stop: Stop, log: Log
+) -> tuple[Saver | None, Ending]:
     with slow_imports.left_out():
         cells = importlib.import_module("jupyter_kueue.runner.cells")
     path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]
-    notebook = _read_notebook(path)
+    try:
+        notebook = _read_notebook(path)
+    except (
+        ValueError,
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as error:  # nbformat's own are ValueErrors too
+        shutil.copyfile(path, folder / contract.NOTEBOOK_FILE)
+        return None, cells.unreadable(run["notebook"], error)
     plan = cells.Plan(
         notebook,
         path.parent,

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control
-from jupyter_kueue.runner.attempt import SupersededError
+from jupyter_kueue.runner.attempt import Attempt, SupersededError
+from jupyter_kueue.runner.live import Live
 from jupyter_kueue.runner.outputs import Outputs
+from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from jupyter_kueue.runner.attempt import Attempt
-    from jupyter_kueue.runner.live import Live
+    from jupyter_kueue.runner.stopping import Stop
 
 POLL_SECONDS = 0.02
 LIVE_SECONDS = 2.0
@@ -147,3 +148,31 @@ class Sidecar:
         except errors.JupyterKueueError as error:
             self._say(f"The attempt's record could not be written: {error.message}")
         return result_of
+
+
+def main(stop: Stop) -> None:
+    """Work until ``stop`` says so.
+
+    After its work the sidecar only waits: one that ends by itself would be started again.
+    """
+    asyncio.run(_work(stop))
+
+
+async def _work(stop: Stop) -> None:
+    terminated = stop.event()
+    folder = control.folder(contract.ENV_CONTROL_DIR)
+    if not (folder / contract.FINISHED_FILE).exists():
+        run = control.read(folder / contract.RUN_FILE)
+        if run is None:
+            control.end(
+                contract.EXIT_STAGING,
+                f"{folder} holds no {contract.RUN_FILE}: stage-in did not do its work.",
+            )
+        try:
+            bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
+        except errors.NotConfiguredError as error:
+            control.end(contract.EXIT_STAGING, error.message)
+        attempt = Attempt(bucket, run["started_at"])
+        live = Live(attempt, folder, control.folder(contract.ENV_CHECKPOINT_DIR))
+        await Sidecar(attempt, live, run, terminated).run()
+    await terminated.wait()

@@ -1,172 +1,28 @@
 """``stage-in``: brings a run's inputs, checkpoints and the program that runs it into the pod.
 
-The first container of each pod. It tries again by itself while the bucket is away, for a bounded
-time; what it could not do is told in its termination message. It runs no user code.
+The first container of each pod. What it could not do is told in its termination message. It runs no
+user code. The work itself is ``staging``'s.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import time
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import archive, control
-from jupyter_kueue.runner.attempt import Attempt
-from jupyter_kueue.runner.workspace import signatures
-
-if TYPE_CHECKING:
-    from jupyter_kueue.storage.bucket import Bucket
-
-DOWNLOADS_AT_ONCE = 16
-FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 10.0
-# A refusal or a missing object is rarely mended by waiting: these are tried for no longer.
-HOPELESS_SECONDS = 10.0
-
-
-class StageIn:
-    """One attempt's staging."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self.bucket = bucket
-        self.attempt = Attempt(bucket, control.now())
-        self.prefix = self.attempt.prefix
-        self.control = control.folder(contract.ENV_CONTROL_DIR)
-        self.workspace = control.folder(contract.ENV_WORKSPACE_DIR)
-        self.runner = control.folder(contract.ENV_RUNNER_DIR)
-        self.checkpoints = control.folder(contract.ENV_CHECKPOINT_DIR)
-        self._slots = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
-
-    async def run(self) -> None:
-        """Stage everything in, trying again while that may help."""
-        patience = control.seconds(contract.ENV_STAGE_IN_SECONDS, contract.DEFAULT_STAGE_IN_SECONDS)
-        started = time.monotonic()
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._stage()
-            except errors.InvalidRequestError:
-                raise  # the same at every time
-            except errors.JupyterKueueError as error:
-                passing = isinstance(error, errors.UnavailableError)
-                limit = patience if passing else min(patience, HOPELESS_SECONDS)
-                if time.monotonic() - started + pause > limit:
-                    raise
-                print(f"stage-in: {error.message} Trying again.", flush=True)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    async def _stage(self) -> None:
-        job, result, checkpoints = await asyncio.gather(
-            self.bucket.get_json(self.prefix + contract.JOB_KEY),
-            self.bucket.head(self.prefix + contract.RESULT_KEY),
-            self.bucket.list(self.prefix + contract.CHECKPOINTS_PREFIX),
-        )
-        if result is not None:
-            print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
-            control.write(self.control / contract.FINISHED_FILE, {})
-            return
-        inputs = [
-            self._fetch(contract.INPUT_PREFIX, self.workspace, file["path"], file.get("sha256"))
-            for file in job["input"]
-        ]
-        cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
-        kept = [
-            self._fetch(contract.CHECKPOINTS_PREFIX, self.checkpoints, meta.key[cut:], None)
-            for meta in checkpoints
-        ]
-        await asyncio.gather(
-            self.attempt.take_over(),
-            self.attempt.record(),
-            asyncio.to_thread(self._write_archive),
-            *inputs,
-            *kept,
-        )
-        self._write_run(job)
-        print(f"stage-in: {len(inputs)} files, {len(kept)} checkpoints.", flush=True)
-
-    async def _fetch(self, prefix: str, folder: Path, path: str, sha256: str | None) -> None:
-        """Download one file and check its digest, where one is known."""
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise errors.InvalidRequestError(
-                {"input": f"{path!r} lies outside of the run's folder"}
-            )
-        async with self._slots:
-            stored = await self.bucket.download(f"{self.prefix}{prefix}{path}", folder / path)
-        if sha256 is not None and stored.sha256 != sha256:
-            message = f"{path} differs from what was submitted. Submit the run again."
-            raise errors.ConflictError(message)
-
-    def _write_archive(self) -> None:
-        control.write_bytes(self.runner / contract.EXECUTE_FILE, archive.build())
-
-    def _write_run(self, job: control.Json) -> None:
-        """Inject the parameters and write what the other containers need to know."""
-        request = job["request"]
-        notebook = self.workspace / job["notebook"]
-        if request.get("parameters"):
-            from jupyter_kueue.runner import parameters  # noqa: PLC0415 - only where needed
-
-            text = parameters.inject(
-                notebook.read_text(encoding="utf-8"),
-                request["parameters"],
-                request.get("kernel_name"),
-            )
-            control.write_bytes(notebook, text.encode())
-        for name, folder in (
-            (contract.STAGED_FILE, self.workspace),
-            (contract.STAGED_CHECKPOINTS_FILE, self.checkpoints),
-        ):
-            control.write(self.control / name, signatures(folder))
-        control.write(
-            self.control / contract.RUN_FILE,
-            {
-                "job_id": os.environ[contract.ENV_JOB_ID],
-                "notebook": job["notebook"],
-                "kernel_name": request.get("kernel_name"),
-                "timeout_seconds": request.get("timeout_seconds"),
-                "cell_timeout_seconds": request.get("cell_timeout_seconds"),
-                "output_formats": request.get("output_formats") or ["ipynb"],
-                "started_at": self.attempt.started_at,
-            },
-        )
+from jupyter_kueue import contract
 
 
 def main() -> None:
     """Stage in and exit."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    from jupyter_kueue.runner import staging  # noqa: PLC0415 - slow, and SIGTERM is heeded first
 
-    def interrupted(_signal: int, _frame: Any) -> None:
-        # Nothing is held that another attempt would miss; a download must not delay the end.
-        os._exit(contract.EXIT_INTERRUPTED)
-
-    signal.signal(signal.SIGTERM, interrupted)
-    # Imported only now: a process that is its container's first ignores SIGTERM without a handler.
-    from jupyter_kueue.storage.bucket import Bucket  # noqa: PLC0415
-
-    try:
-        bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
-        asyncio.run(_stage_in(bucket))
-    except errors.JupyterKueueError as error:
-        control.end(contract.EXIT_STAGING, f"The inputs could not be fetched: {error.message}")
+    staging.main()
 
 
-async def _stage_in(bucket: Bucket) -> None:
-    staging = StageIn(bucket)
-    try:
-        await staging.run()
-    except errors.JupyterKueueError as error:
-        try:
-            await staging.attempt.record(
-                reason=contract.STAGING, message=error.message, ended_at=control.now()
-            )
-        except errors.JupyterKueueError as second:
-            print(f"stage-in: the attempt could not be recorded: {second.message}", flush=True)
-        raise
+def _interrupted(_signal: int, _frame: object) -> None:
+    # Nothing is held that another attempt would miss, and no download may delay the end.
+    os._exit(contract.EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -209,8 +209,6 @@ class KueueHandler(APIHandler):
             message, reason = error.message, error.reason
             if isinstance(error, errors.InvalidRequestError):
                 fields = error.fields
-            if isinstance(error, errors.UnavailableError):
-                self.set_header("Retry-After", str(_RETRY_SECONDS))
         elif isinstance(error, web.HTTPError):
             message = error.log_message or error.reason or message
         else:
@@ -218,12 +216,16 @@ class KueueHandler(APIHandler):
                 "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
                 "lasts, report it."
             )
+        if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self.set_header("Retry-After", str(_RETRY_SECONDS))
         self.finish(json.dumps({"message": message, "reason": reason, "fields": fields}))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log an expected error as one line, anything else with its traceback."""
         if isinstance(value, errors.JupyterKueueError):
-            self.log.info("%s -> %s: %s", self._request_summary(), value.reason, value.message)
+            # The path alone: the query may hold the token.
+            where = f"{self.request.method} {self.request.path}"
+            self.log.info("%s -> %s: %s", where, value.reason, value.message)
         else:
             super().log_exception(typ, value, tb)
 

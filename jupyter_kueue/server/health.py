@@ -17,7 +17,7 @@ class HealthHandler(KueueHandler):
     @authorized
     async def get(self) -> None:
         """Look at cluster, queues, permissions and bucket, and say what to do."""
-        from jupyter_kueue.service import health  # noqa: PLC0415 - not at Jupyter's start
+        from jupyter_kueue.service.health import report  # noqa: PLC0415 - not at Jupyter's start
 
         self.check_query()
-        self.answer(await health.report(self.service.application, self.service.problem))
+        self.answer(await report(self.service.application, self.service.problem))

@@ -76,11 +76,13 @@ class Jobs:
             UnavailableError: cluster or bucket do not answer; nothing was left behind.
         """
         self._check_cluster()
-        facts, is_new = await self._submission.submit(request)
-        job_id = facts.record.job_id
-        if not is_new and job_id in self._index:
+        submitted = await self._submission.submit(request)
+        job_id = submitted.facts.record.job_id
+        if submitted.kube_job is None:
+            await self._reconciler.settle(job_id)
             return await self.get(job_id), False
-        return self._positioned(self._reconciler.adopt(facts)), is_new
+        row = self._reconciler.adopt(submitted.facts, submitted.kube_job)
+        return self._positioned(row), True
 
     async def list(self, query: JobQuery) -> Json:
         """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
@@ -206,7 +208,9 @@ class Jobs:
             before.pop("resources", None)
         request = parse_job_request({**before, **changes})
         new = await self._submission.rerun(facts.record, request)
-        return self._positioned(self._reconciler.adopt(new))
+        if new.kube_job is None:
+            raise errors.ConflictError(f"The run {new.facts.record.job_id} exists already.")
+        return self._positioned(self._reconciler.adopt(new.facts, new.kube_job))
 
     async def files(self, job_id: str) -> Sequence[Json]:
         """Return a job's files: ``[{"path", "size_bytes", "sha256", "role"}]``."""

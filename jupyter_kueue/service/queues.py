@@ -115,19 +115,23 @@ class Queues:
         )
         return await cached.get()
 
-    async def covered_resources(self, local_queue: Json) -> frozenset[str] | None:
-        """Return the resources a LocalQueue's quota covers, None where that cannot be read."""
-        cluster_queues = await self._cluster_queues.get()
-        name = local_queue["spec"]["clusterQueue"]
-        for item in cluster_queues or ():
-            if item["metadata"]["name"] == name:
+    async def covered_resources(self, cluster_queue: str) -> frozenset[str] | None:
+        """Return the resources that a ClusterQueue has quota for, None where it is not readable."""
+        for item in await self._cluster_queues.get() or ():
+            if item["metadata"]["name"] == cluster_queue:
                 return quota_limits.covered_resources(item)
         return None
 
     def _all(self) -> list[Json]:
         watched = self._view.local_queues
-        if watched.error is not None:
-            raise watched.error
+        error = self._view.hangs or watched.error
+        if isinstance(error, errors.NotFoundError):
+            raise errors.NotConfiguredError(
+                "Kueue is not installed in this cluster, or older than 0.19: ask an admin to "
+                "install it (https://kueue.sigs.k8s.io/docs/installation/)."
+            ) from error
+        if error is not None:
+            raise error
         if not watched.synced.is_set():
             raise errors.ClusterUnavailableError(
                 "The queues are not known yet: the cluster is being asked. Try again in a moment."

@@ -98,10 +98,14 @@ class Reconciler:
             self._has_work.release()
         self._marked[job_id] = self._marked.get(job_id, False) or reload
 
-    def adopt(self, facts: BucketFacts) -> Json:
-        """Show a job from now on, with what its submitter knows of it; return its row."""
-        row = self._show(facts, self.cluster.facts(facts.record.job_id))
-        self.mark(facts.record.job_id)
+    def adopt(self, facts: BucketFacts, kube_job: Json) -> Json:
+        """Show a job whose Job was created just now, before any watch shows it; return its row."""
+        job_id = facts.record.job_id
+        cluster = self.cluster.facts(job_id)
+        if cluster.kube_job is None:
+            cluster = dataclasses.replace(cluster, kube_job=kube_job)
+        row = self._show(facts, cluster)
+        self.mark(job_id)
         return row
 
     def update(self, job_id: str, **changed: Any) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, manifest, models, names
@@ -44,6 +45,14 @@ log = logging.getLogger(__name__)
 _PRIORITY_CLASSES_SECONDS = 15.0
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """A job that was submitted; ``kube_job`` is its Job as created, None where it was there."""
+
+    facts: BucketFacts
+    kube_job: Json | None
+
+
 class Submission:
     """Checks requests and hands them to the cluster, for one owner."""
 
@@ -71,12 +80,11 @@ class Submission:
             lambda: workload_priority_classes.list_names(connection), _PRIORITY_CLASSES_SECONDS
         )
 
-    async def submit(self, request: JobRequest) -> tuple[BucketFacts, bool]:
+    async def submit(self, request: JobRequest) -> Submitted:
         """Check a request and create its job.
 
         Returns:
-            What is known of the job, and whether it is new: the same ``idempotency_key`` gives the
-            job that is there.
+            What is known of the job. The same ``idempotency_key`` gives the one that is there.
 
         Raises:
             InvalidRequestError: naming each bad field; nothing was left behind.
@@ -87,13 +95,13 @@ class Submission:
             job_id = names.job_id_of_key(self._owner.slug, request.idempotency_key)
             there = await self._find_repeated(job_id, request)
             if there is not None:
-                return there, False
+                return Submitted(there, None)
         record, stage = await self._check(request, job_id)
         if request.idempotency_key is not None:
             await self._records.claim(job_id, _digest(request))
         return await self._create(record, stage)
 
-    async def rerun(self, record: JobRecord, request: JobRequest) -> BucketFacts:
+    async def rerun(self, record: JobRecord, request: JobRequest) -> Submitted:
         """Create a new job from the staged inputs of ``record``, asked for by ``request``.
 
         Raises:
@@ -125,8 +133,7 @@ class Submission:
                 await self._records.bucket.copy(f"{source}{path}", f"{target}{path}")
             return record.input
 
-        facts, _ = await self._create(new, stage)
-        return facts
+        return await self._create(new, stage)
 
     async def _find_repeated(self, job_id: str, request: JobRequest) -> BucketFacts | None:
         loaded = await self._records.load(job_id)
@@ -223,7 +230,7 @@ class Submission:
                 {"priority_class": f"there is no priority class {name}; {offered}"}
             )
 
-    async def _create(self, record: JobRecord, stage: Stage) -> tuple[BucketFacts, bool]:
+    async def _create(self, record: JobRecord, stage: Stage) -> Submitted:
         job_id = record.job_id
         kube_job: Json | None = None
         try:
@@ -241,7 +248,7 @@ class Submission:
             loaded = await self._records.load(job_id)
             if loaded.facts is None:
                 raise
-            return loaded.facts, False
+            return Submitted(loaded.facts, None)
         except BaseException:
             await asyncio.shield(self._take_back(record))
             raise
@@ -250,7 +257,7 @@ class Submission:
         with contextlib.suppress(errors.BucketUnavailableError):
             await self._records.write(job_id, contract.ACCEPTED_KEY, accepted)
         log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
-        return BucketFacts(record, accepted=accepted), True
+        return Submitted(BucketFacts(record, accepted=accepted), kube_job)
 
     async def _check_still_there(self, record: JobRecord) -> None:
         if await self._records.has_record(record.job_id):

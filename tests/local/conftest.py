@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,8 +43,23 @@ class HarmedCluster:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def kubectl(self, *arguments: str) -> str:
-        return self.run("kubectl", *arguments).stdout
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [str(self.folder / "bin" / "kubectl"), *arguments],
+            env={**os.environ, "KUBECONFIG": str(self.folder / "admin.kubeconfig")},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def keep_something(self) -> None:
+        """Put an object into the cluster and one into the bucket, to be there after all harm."""
+        self.kubectl("create", "configmap", "kept", "--from-literal=a=1")
+        obstore.put(self.bucket(), "kept", b"kept")
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("status", "--json", check=False).stdout)
@@ -74,6 +90,7 @@ def open_bucket(folder: Path) -> S3Store:
 def _harmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HarmedCluster]:
     cluster = HarmedCluster(tmp_path_factory.mktemp("harmed") / "it's a, cluster")
     cluster.run("up", "--gpus", "2")
+    cluster.keep_something()
     try:
         yield cluster
     finally:
@@ -84,6 +101,4 @@ def _harmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HarmedCluster]
 def harmed_cluster(_harmed: HarmedCluster) -> HarmedCluster:
     """The cluster that may be broken, whole again and with something to lose."""
     _harmed.run("up")
-    _harmed.run("kubectl", "create", "configmap", "kept", "--from-literal=a=1", check=False)
-    obstore.put(_harmed.bucket(), "kept", b"kept")
     return _harmed

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -135,22 +136,97 @@ def test_down_leaves_no_process_and_up_finds_everything_again(
     nothing_is_lost(harmed_cluster)
 
 
+LONG_RUN = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
+print("runs", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_down_ends_runs_and_what_they_started_and_they_go_on_by_their_retries(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    start_run(harmed_cluster, "stopped", retries=1)
+    harmed_cluster.run("down")
+    assert processes_of(harmed_cluster) == []
+    harmed_cluster.run("up")
+    wait_for_log(harmed_cluster, "stopped")
+    harmed_cluster.kubectl("delete", "job", "stopped", "--wait=false")
+
+
+def test_a_run_survives_the_death_of_every_part(harmed_cluster: HarmedCluster) -> None:
+    start_run(harmed_cluster, "survivor")
+    for pid in harmed_cluster.pids().values():
+        os.kill(pid or 0, signal.SIGKILL)
+    for part in PART_NAMES:
+        _await_end(harmed_cluster, part)
+    harmed_cluster.run("up")
+    assert "runs" in harmed_cluster.kubectl("logs", "job/survivor")
+    pods = json.loads(
+        harmed_cluster.kubectl("get", "pods", "-l", "job-name=survivor", "-o", "json")
+    )
+    (container,) = pods["items"][0]["status"]["containerStatuses"]
+    assert "running" in container["state"]
+    assert container["restartCount"] == 0
+    harmed_cluster.kubectl("delete", "job", "survivor", "--wait=false")
+
+
+def start_run(cluster: HarmedCluster, name: str, retries: int = 0) -> None:
+    """Submit a Job through Kueue that runs for long, and wait until it does."""
+    container = {
+        "name": "main",
+        "image": "jupyter-kueue/local:latest",
+        "command": ["python", "-c", LONG_RUN],
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": {"kueue.x-k8s.io/queue-name": "team-a"}},
+        "spec": {"backoffLimit": retries, "template": {"spec": pod}},
+    }
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(job))
+    wait_for_log(cluster, name)
+
+
+def wait_for_log(cluster: HarmedCluster, job: str) -> None:
+    """Wait until a pod of the Job that is not ending has printed its line."""
+    deadline = time.monotonic() + 60
+    while True:
+        pods = json.loads(cluster.kubectl("get", "pods", "-l", f"job-name={job}", "-o", "json"))[
+            "items"
+        ]
+        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        if running and "runs" in cluster.kubectl("logs", running[0]["metadata"]["name"]):
+            return
+        assert time.monotonic() < deadline, [pod["status"] for pod in pods]
+        time.sleep(0.2)
+
+
 def test_a_port_taken_by_another_program_is_left_to_it(harmed_cluster: HarmedCluster) -> None:
     harmed_cluster.run("down")
     ports = StateFolder(harmed_cluster.folder).load_settings().ports
-    with socket.socket() as api, socket.socket() as bucket:
-        api.bind(("127.0.0.1", ports["kube-apiserver"]))
-        api.listen()
-        bucket.bind(("127.0.0.1", ports["object-store"]))
-        bucket.listen()
+    with (
+        socket.create_server(("127.0.0.1", ports["kube-apiserver"])),
+        socket.create_server(("127.0.0.1", ports["object-store"])),
+    ):
         said = harmed_cluster.run("up").stdout
         nothing_is_lost(harmed_cluster)
     assert f"port {ports['kube-apiserver']} is taken" in said
     after = {part["name"]: part["port"] for part in harmed_cluster.status()["parts"]}
     assert after["kube-apiserver"] != ports["kube-apiserver"]
     assert after["object-store"] != ports["object-store"]
-    secret = harmed_cluster.kubectl("get", "secret", "jupyter-kueue-bucket", "-o", "json")
-    assert json.loads(secret)["data"]["endpoint"]
+    secret = json.loads(
+        harmed_cluster.kubectl("get", "secret", "jupyter-kueue-bucket", "-o", "json")
+    )
+    endpoint = base64.b64decode(secret["data"]["endpoint"]).decode()
+    assert endpoint == f"http://127.0.0.1:{after['object-store']}"
 
 
 def test_a_pid_that_now_is_somebody_elses_is_not_killed(harmed_cluster: HarmedCluster) -> None:
@@ -240,6 +316,7 @@ def test_reset_asks_and_then_forgets(harmed_cluster: HarmedCluster) -> None:
     assert "jupyter kueue local up" in missing.stderr
     harmed_cluster.run("up")
     assert "kept" not in harmed_cluster.kubectl("get", "configmaps", "-o", "name")
+    harmed_cluster.keep_something()
 
 
 def test_reset_does_not_touch_other_folders(tmp_path: Path, cli) -> None:

@@ -21,7 +21,7 @@ plt.plot([1, 2, 3]); plt.show()
 """
 
 PARAMETERS: dict[str, Any] = {
-    "text": "it's \"quoted\" \\ and\nü",
+    "text": 'it\'s "quoted" \\ and\nü',
     "flag": True,
     "nothing": None,
     "many": [1, 2.5, "x", [False]],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors
-from jupyter_kueue.local.node import downward
+from jupyter_kueue.local.node import downward, host_processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,6 @@ _PASSED_THROUGH = (
     *_PROXIES,
     *(name.upper() for name in _PROXIES),
 )
-_CONTAINER_MARK = "JUPYTER_KUEUE_CONTAINER"
 
 
 class NoCommandError(errors.JupyterKueueError):
@@ -50,6 +49,7 @@ class Launch:
     command: list[str]
     environment: dict[str, str]
     working_dir: str
+    mapping: PathMapping
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def prepare(
             **{name: mapping.apply(value) for name, value in variables.items()},
         },
         working_dir=mapping.apply(working_dir) if working_dir else str(around.attempt / "work"),
+        mapping=mapping,
     )
 
 
@@ -157,7 +158,7 @@ def _base_environment(pod: Json, around: Surroundings) -> dict[str, str]:
         TMPDIR=str(around.folder.tmp),
         HOSTNAME=pod["spec"].get("hostname") or pod["metadata"]["name"],
         CUDA_VISIBLE_DEVICES=devices,
-        **{_CONTAINER_MARK: str(around.attempt)},
+        **{host_processes.MARK: str(around.attempt)},
     )
     if devices:
         environment["NVIDIA_VISIBLE_DEVICES"] = devices
@@ -168,9 +169,7 @@ async def _read_source(source: Json, references: References) -> dict[str, str]:
     prefix = source.get("prefix", "")
     if "secretRef" in source:
         reference = source["secretRef"]
-        data = await references.secret(
-            reference["name"], optional=bool(reference.get("optional"))
-        )
+        data = await references.secret(reference["name"], optional=bool(reference.get("optional")))
     else:
         reference = source["configMapRef"]
         data = await references.config_map(

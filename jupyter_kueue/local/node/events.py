@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,7 @@ class EventRecorder:
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MOST_WAITING)
         self._sent: dict[tuple[str, ...], _Sent] = {}
 
-    def record(
-        self, pod: Json, kind: str, reason: str, message: str, field_path: str = ""
-    ) -> None:
+    def record(self, pod: Json, kind: str, reason: str, message: str, field_path: str = "") -> None:
         """Note an event about ``pod``; ``kind`` is ``Normal`` or ``Warning``.
 
         ``field_path`` names the container, for example ``spec.containers{main}``.
@@ -57,7 +56,8 @@ class EventRecorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{metadata['name']}.{secrets.token_hex(8)}",
+                # Rising names keep events of the same second in order, as the kubelet's do.
+                "name": f"{metadata['name']}.{time.time_ns():x}",
                 "namespace": metadata["namespace"],
             },
             "involvedObject": {
@@ -97,12 +97,12 @@ class EventRecorder:
                     # For example the namespace is being deleted: nobody will ask for it.
                     log.debug("event refused reason=%s: %s", event["reason"], error)
                 break
+            self._waiting.task_done()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until everything noted was taken up, at most ``seconds``."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not self._waiting.empty() and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        """Wait until everything noted was sent, at most ``seconds``."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._waiting.join(), seconds)
 
     async def _send(self, event: Json) -> None:
         about = event["involvedObject"]

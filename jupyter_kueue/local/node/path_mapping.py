@@ -24,6 +24,7 @@ class PathMapping:
 
     def __init__(self, mounts: Mapping[str, str]) -> None:
         """``mounts`` is mount path -> host path."""
+        self.mounts = dict(mounts)
         self._hosts = {_normal(path): host.rstrip("/") for path, host in mounts.items()}
         # The longest first, so that a mount inside another one wins.
         paths = sorted((path for path in self._hosts if path), key=len, reverse=True)

@@ -130,11 +130,13 @@ class _Container:
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
                 os.chdir(self._working_dir)
-                os.execvpe(self._command[0], self._command, self._environment)
+                os.execvpe(self._command[0], self._command, self._environment)  # noqa: S606 - no shell is wanted
             except OSError as error:
                 # chdir is the only call here that names the folder
                 where = error.filename if error.filename == self._working_dir else ""
-                what = f"chdir to cwd ({where!r})" if where else f"exec: {_text(self._command[0])!r}"
+                what = (
+                    f"chdir to cwd ({where!r})" if where else f"exec: {_text(self._command[0])!r}"
+                )
                 os.write(failed_write, f"{what}: {error.strerror}".encode())
             os._exit(128)
         for end in (out_write, err_write, failed_write):

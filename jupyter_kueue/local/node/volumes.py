@@ -96,7 +96,7 @@ def mount_path_mapping(
 
 
 async def _prepare(volume: Json, sources: VolumeSources) -> Path:
-    name = volume["name"]
+    name: str = volume["name"]
     folder = sources.folder.volumes / name
     if "hostPath" in volume:
         return _host_path(name, volume["hostPath"])

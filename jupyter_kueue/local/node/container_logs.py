@@ -1,0 +1,190 @@
+"""Reads a container's log in CRI's format: parsing, the last lines, following.
+
+``log_server`` streams with it, ``containers`` takes the end of a log for a termination message. The
+writer is ``shim``. Options and their meaning are those of
+https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a log file. ``partial``: the container's own line goes on in the next."""
+
+    time: str
+    stream: str
+    partial: bool
+    text: bytes
+
+    @property
+    def output(self) -> bytes:
+        """What the container wrote."""
+        return self.text if self.partial else self.text + b"\n"
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """What part of a log is wanted, and how; None means no bound."""
+
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    tail_lines: int | None = None
+    limit_bytes: int | None = None
+    since: datetime | None = None
+    stream: str = "All"
+
+
+def parse_options(query: Mapping[str, str], now: datetime) -> LogOptions:
+    """Return the options of a log request, whose names are the Kubernetes API's.
+
+    Raises:
+        ValueError: one cannot be understood; the message names it.
+    """
+
+    def number(name: str) -> int | None:
+        text = query.get(name)
+        if text is None or text == "":
+            return None
+        if not text.isdigit():
+            raise ValueError(f"{name} must be a whole number from 0, not {text[:40]!r}")
+        return int(text)
+
+    since_seconds = number("sinceSeconds")
+    since = None if since_seconds is None else now - timedelta(seconds=since_seconds)
+    if query.get("sinceTime"):
+        try:
+            since = datetime.fromisoformat(query["sinceTime"])
+        except ValueError:
+            raise ValueError(
+                f"sinceTime must be RFC 3339, not {query['sinceTime'][:40]!r}"
+            ) from None
+    return LogOptions(
+        follow=query.get("follow") in ("true", "1"),
+        previous=query.get("previous") in ("true", "1"),
+        timestamps=query.get("timestamps") in ("true", "1"),
+        tail_lines=number("tailLines"),
+        limit_bytes=number("limitBytes"),
+        since=since,
+        stream=query.get("stream") or "All",
+    )
+
+
+def parse(line: bytes) -> Record | None:
+    """Return the record of one line without its end, None if it is none."""
+    parts = line.split(b" ", 3)
+    if len(parts) != 4 or parts[2] not in (b"P", b"F"):  # noqa: PLR2004 - time, stream, tag, text
+        return None
+    return Record(parts[0].decode(), parts[1].decode(), parts[2] == b"P", parts[3])
+
+
+def read_tail(path: Path, lines: int) -> list[Record]:
+    """Return the last ``lines`` records of a log, none if there is no log."""
+    reader = LogReader(path)
+    reader.skip_to_tail(lines)
+    return reader.read()
+
+
+class LogReader:
+    """Reads a log from the beginning, or from its last lines, as it grows.
+
+    Attributes:
+        moved: whether the last ``read`` read anything, be it only part of a line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._pending = b""
+        self.moved = False
+
+    def skip_to_tail(self, lines: int) -> None:
+        """Skip all but the last ``lines`` lines."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            size = file.seek(0, 2)
+            self._offset = size
+            # The end of the last line counts too, and is not looked for when nothing is wanted.
+            wanted = lines + 1 if lines else 0
+            position = size
+            while position > 0 and wanted > 0:
+                start = max(0, position - _CHUNK_BYTES)
+                file.seek(start)
+                chunk = file.read(position - start)
+                end = len(chunk)
+                while wanted > 0 and (end := chunk.rfind(b"\n", 0, end)) >= 0:
+                    wanted -= 1
+                    self._offset = start + end + 1
+                position = start
+            if wanted > 0:
+                self._offset = 0
+
+    def read(self, limit: int | None = None) -> list[Record]:
+        """Return the records added since the last call; reads ``limit`` bytes at most."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            self.moved = False
+            return []
+        with file:
+            file.seek(self._offset)
+            data = file.read(-1 if limit is None else limit)
+        self._offset += len(data)
+        self.moved = bool(data)
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        return [record for line in lines if (record := parse(line))]
+
+
+class LogFormatter:
+    """Turns records into what a client asked for, until its byte limit is reached."""
+
+    def __init__(self, options: LogOptions) -> None:
+        self._options = options
+        self._left = options.limit_bytes
+        self._within_line: dict[str, bool] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self._left == 0
+
+    def format(self, records: list[Record]) -> bytes:
+        """Return the bytes to send for these records."""
+        data = b"".join(self._one(record) for record in records)
+        if self._left is not None:
+            data = data[: self._left]
+            self._left -= len(data)
+        return data
+
+    def _one(self, record: Record) -> bytes:
+        options = self._options
+        if options.stream != "All" and options.stream.lower() != record.stream:
+            return b""
+        if options.since and parse_time(record.time) < options.since:
+            return b""
+        continued = self._within_line.get(record.stream, False)
+        self._within_line[record.stream] = record.partial
+        if options.timestamps and not continued:
+            return record.time.encode() + b" " + record.output
+        return record.output
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment of a record, to the microsecond."""
+    # Python reads at most six digits of a second's fraction in all supported versions.
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{(fraction + '000000')[:6]}").replace(tzinfo=UTC)

@@ -1,0 +1,44 @@
+"""SIGTERM, heeded from a program's first moment on.
+
+Used by ``execute`` and ``stage_out``, before they import anything slow: a process that is its
+container's first ignores SIGTERM until it has a handler, and the signal does not come twice.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Stop:
+    """Whether the pod is to stop. ``at`` is when SIGTERM came (time.monotonic), None before."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event: asyncio.Event | None = None
+        signal.signal(signal.SIGTERM, self._received)
+
+    def _received(self, _signal: int, _frame: object) -> None:
+        if self.at is None:
+            self.at = time.monotonic()
+        if self._loop is not None and self._event is not None:
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    def event(self) -> asyncio.Event:
+        """Return an event of the running loop that is set once SIGTERM has come."""
+        import asyncio  # noqa: PLC0415 - slow, and a handler comes first
+
+        self._event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        if self.at is not None:
+            self._event.set()
+        return self._event
+
+    def forget_loop(self) -> None:
+        """Go on without the loop, which is about to close."""
+        self._loop = None

@@ -1,0 +1,335 @@
+"""What this server found, what is missing, and how to mend it.
+
+``server.health`` asks. Each check runs by itself and within a few seconds, so that one thing that
+is down does not hide the others. No credential ever appears in an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from jupyter_kueue import __version__, errors, names
+from jupyter_kueue.service import permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.config import Settings
+    from jupyter_kueue.service.application import Application
+
+Json = dict[str, Any]
+
+# What this version is tested with: Kueue 0.19 itself asks for Kubernetes 1.34.
+OLDEST_KUBERNETES = (1, 34)
+KUEUE_API_VERSION = "v1beta2"
+TESTED_KUEUE = "v0.19"
+
+ERROR = "error"
+WARNING = "warning"
+
+_TIMEOUT_SECONDS = 8.0
+_KUEUE_INSTALLATION = "https://kueue.sigs.k8s.io/docs/installation/"
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+
+
+async def report(application: Application | None, problem: errors.JupyterKueueError | None) -> Json:
+    """Return ``{"ok", "owner", "namespace", "kubernetes", "kueue", "bucket", "problems", ...}``.
+
+    ``ok`` is false if any of ``problems`` has the severity ``error``; each problem is ``what``,
+    ``fix`` and ``severity``. ``problem`` tells why there is no application.
+    """
+    body: Json = {
+        "ok": False,
+        "version": __version__,
+        "owner": None,
+        "namespace": None,
+        "kubernetes": {"host": None, "version": None, "supported": None},
+        "kueue": {
+            "installed": None,
+            "version": None,
+            "supported": None,
+            "tested_with": TESTED_KUEUE,
+            "position_api": None,
+        },
+        "bucket": {"name": None, "ok": None},
+        "settings": {},
+        "problems": [],
+    }
+    if application is None:
+        what = problem.message if problem else "jupyter-kueue is starting."
+        fix = "Correct the setting and restart Jupyter." if problem else "Ask again in a moment."
+        body["problems"].append(_problem(what, fix))
+        return body
+    body["owner"] = application.owner.name
+    body["namespace"] = application.namespace
+    body["settings"] = _shown_settings(application.settings)
+    checks = [_settings(application)]
+    connection = application.connection
+    if connection is None or application.bucket is None:
+        why = application.problem
+        body["problems"].append(
+            _problem(
+                why.message if why else "The cluster does not answer yet.",
+                "It is tried again by itself every few seconds; a setting or an environment "
+                "variable takes a restart of Jupyter.",
+            )
+        )
+    else:
+        checks += [
+            _kubernetes(connection, body["kubernetes"]),
+            _kueue(connection, body["kueue"]),
+            _permissions(connection, application.cluster.namespace),
+            _local_queues(application),
+            _bucket(application, body["bucket"]),
+        ]
+    for found in await asyncio.gather(*checks):
+        body["problems"] += found
+    body["ok"] = all(item["severity"] != ERROR for item in body["problems"])
+    return body
+
+
+async def _settings(application: Application) -> list[Json]:
+    settings = application.settings
+    found = []
+    if not settings.image and not settings.environments:
+        found.append(
+            _problem(
+                "No image is set for notebooks.",
+                "Set c.JupyterKueue.image (or JUPYTER_KUEUE_IMAGE), or describe environments.",
+                WARNING,
+            )
+        )
+    if not settings.runner_image and not settings.image:
+        found.append(
+            _problem(
+                "No image is set for the staging containers.",
+                "Set c.JupyterKueue.runner_image (or JUPYTER_KUEUE_RUNNER_IMAGE) to one that has "
+                "jupyter-kueue installed.",
+            )
+        )
+    return found
+
+
+async def _kubernetes(connection: Connection, shown: Json) -> list[Json]:
+    shown["host"] = connection.host
+    answer, problem = await _asked(connection.get("/version"))
+    if answer is None:
+        return [_cluster_problem(problem)]
+    shown["version"] = answer.get("gitVersion")
+    match = _VERSION.match(str(shown["version"]))
+    if match is None:
+        return []
+    shown["supported"] = (int(match[1]), int(match[2])) >= OLDEST_KUBERNETES
+    if shown["supported"]:
+        return []
+    oldest = ".".join(map(str, OLDEST_KUBERNETES))
+    return [
+        _problem(
+            f"Kubernetes {shown['version']} is older than what is supported, {oldest}.",
+            f"Ask an admin to update the cluster to Kubernetes {oldest} or newer.",
+            WARNING,
+        )
+    ]
+
+
+async def _kueue(connection: Connection, shown: Json) -> list[Json]:
+    """Look at the API groups: namespace users can see nothing else of Kueue's version."""
+    group, problem = await _asked(connection.get("/apis/kueue.x-k8s.io"))
+    if isinstance(problem, errors.NotFoundError):
+        shown["installed"] = shown["supported"] = False
+        return [
+            _problem(
+                "Kueue is not installed in this cluster.",
+                f"Ask an admin to install Kueue {TESTED_KUEUE}: {_KUEUE_INSTALLATION}",
+            )
+        ]
+    if group is None:
+        # The check of Kubernetes says that the cluster does not answer.
+        return []
+    shown["installed"] = True
+    served = [item["version"] for item in group.get("versions", [])]
+    shown["supported"] = KUEUE_API_VERSION in served
+    if not shown["supported"]:
+        return [
+            _problem(
+                f"Kueue serves {', '.join(served)} and not {KUEUE_API_VERSION}: it is too old.",
+                f"Ask an admin to update Kueue to {TESTED_KUEUE} or newer: {_KUEUE_INSTALLATION}",
+            )
+        ]
+    _, problem = await _asked(connection.get("/apis/visibility.kueue.x-k8s.io"))
+    shown["position_api"] = problem is None
+    if isinstance(problem, errors.NotFoundError):
+        return [
+            _problem(
+                "Kueue's position API is off: places among all teams' runs are not shown.",
+                "Ask an admin to turn VisibilityOnDemand on in Kueue's configuration.",
+                WARNING,
+            )
+        ]
+    return []
+
+
+async def _permissions(connection: Connection, namespace: str) -> list[Json]:
+    missing, problem = await _asked(
+        permissions.find_missing(connection, namespace, _TIMEOUT_SECONDS)
+    )
+    if missing is None:
+        if isinstance(problem, errors.ForbiddenError):
+            return [
+                _problem(
+                    f"It cannot be told which permissions are missing: {problem.message}",
+                    "Allow this user to create selfsubjectaccessreviews.",
+                    WARNING,
+                )
+            ]
+        return []
+    found = []
+    for permission, verbs in missing:
+        where = f"in the namespace {namespace}" if permission.is_namespaced else "in the cluster"
+        role = (
+            "the Role jupyter-kueue-user"
+            if permission.is_namespaced
+            else ("the ClusterRole jupyter-kueue-quota-reader")
+        )
+        kind = f"{permission.resource}.{permission.group}".rstrip(".")
+        found.append(
+            _problem(
+                f"You may not {', '.join(verbs)} {kind} {where}: {permission.without}.",
+                f"Ask an admin to bind {role} (docs/operations.md).",
+                ERROR if permission.is_needed else WARNING,
+            )
+        )
+    return found
+
+
+async def _local_queues(application: Application) -> list[Json]:
+    items, problem = await _asked(application.queues.list_local_queues())
+    if items is None:
+        if isinstance(problem, errors.NotConfiguredError | errors.ClusterUnavailableError):
+            # Said by the checks of Kueue and of Kubernetes.
+            return []
+        return [_problem(str(problem), "Ask an admin.")]
+    namespace = application.cluster.namespace
+    if not items:
+        return [
+            _problem(
+                f"There is no LocalQueue in the namespace {namespace}.",
+                "Ask an admin to create one that leads to a ClusterQueue.",
+            )
+        ]
+    found = [
+        _problem(
+            f"The queue {item['name']} takes no runs: {item['message']}",
+            "Use another queue, or ask an admin.",
+            WARNING if any(other["active"] for other in items) else ERROR,
+        )
+        for item in items
+        if not item["active"]
+    ]
+    configured = application.settings.local_queue
+    if configured and configured not in {item["name"] for item in items}:
+        found.append(
+            _problem(
+                f"The configured queue {configured} does not exist in {namespace}.",
+                "Correct c.JupyterKueue.local_queue, or ask an admin to create the queue.",
+            )
+        )
+    profiles, problem = await _asked(application.environments.list_profiles())
+    if profiles is None:
+        return [*found, _problem(str(problem), "Ask an admin.", WARNING)]
+    found += [
+        _problem(text, "Correct that entry.", WARNING) for text in application.environments.problems
+    ]
+    return found + await _coverage(application, items, profiles)
+
+
+async def _coverage(
+    application: Application, items: list[Json], profiles: list[Json]
+) -> list[Json]:
+    """Name the resources that runs request and a queue has no quota for: they never start."""
+    found = []
+    with_gpus = [profile["display_name"] for profile in profiles if profile["gpus"]]
+    asked = {"cpu", "memory", *([names.GPU_RESOURCE] if with_gpus else [])}
+    for item in items:
+        covered = await application.queues.covered_resources(item["cluster_queue"])
+        for resource in sorted(asked - covered if covered is not None else ()):
+            who = (
+                f"runs with {', '.join(with_gpus)}"
+                if resource == names.GPU_RESOURCE
+                else "all runs of this package"
+            )
+            found.append(
+                _problem(
+                    f"The queue {item['name']} has no quota for {resource}, which {who} request: "
+                    "there they would never start.",
+                    f"Ask an admin to cover {resource} in the ClusterQueue "
+                    f"{item['cluster_queue']}, or use another queue.",
+                    WARNING,
+                )
+            )
+    return found
+
+
+async def _bucket(application: Application, shown: Json) -> list[Json]:
+    bucket = application.bucket
+    if bucket is None:
+        return []
+    shown["name"] = _without_credentials(bucket.name)
+    _, problem = await _asked(bucket.check(f"{application.owner.slug}/"))
+    shown["ok"] = problem is None
+    if problem is None:
+        return []
+    return [
+        _problem(
+            _without_credentials(problem.message),
+            "Check the bucket and c.JupyterKueue.bucket (JUPYTER_KUEUE_BUCKET): its url, endpoint "
+            "and credentials.",
+        )
+    ]
+
+
+async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueError | None]:
+    """Return the answer, or None and what kept it away."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            return await question, None
+    except errors.JupyterKueueError as error:
+        return None, error
+    except TimeoutError:
+        message = f"No answer within {_TIMEOUT_SECONDS:g} seconds."
+        return None, errors.UnavailableError(message)
+
+
+def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
+    return _problem(
+        error.message if error else "The cluster does not answer.",
+        "Check that the cluster is up and that KUBECONFIG names it; it is tried again by itself.",
+    )
+
+
+def _problem(what: str, fix: str, severity: str = ERROR) -> Json:
+    return {"what": what, "fix": fix, "severity": severity}
+
+
+def _shown_settings(settings: Settings) -> Json:
+    """Return the settings in force, less what an admin may have hidden in them."""
+    shown = dataclasses.asdict(settings)
+    shown["pod_template"] = sorted(settings.pod_template)
+    if settings.bucket:
+        shown["bucket"] = _without_credentials(settings.bucket)
+    return shown
+
+
+def _without_credentials(text: str) -> str:
+    """Return ``text`` with user, password and query cut out of each URL in it."""
+
+    def cleaned(match: re.Match[str]) -> str:
+        parts = urlsplit(match[0])
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    return re.sub(r"[a-z0-9+]+://[^\s\"']+", cleaned, text)

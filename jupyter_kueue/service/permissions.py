@@ -1,0 +1,129 @@
+"""The verbs this package uses on the cluster, and whether this user has them.
+
+``service.health`` calls ``find_missing``. The table is what the documented Role must hold, which a
+test compares.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_kueue.cluster.connection import Connection
+
+Json = dict[str, Any]
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Verbs on one kind of object, and what does not work without them.
+
+    Attributes:
+        is_needed: without it no run can be submitted or followed.
+        is_namespaced: a Role in the runs' namespace gives it; otherwise a ClusterRole.
+    """
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    without: str
+    is_needed: bool = True
+    is_namespaced: bool = True
+
+
+PERMISSIONS = (
+    Permission(
+        "batch",
+        "jobs",
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "runs cannot be submitted, followed or stopped",
+    ),
+    Permission("", "pods", ("list", "watch"), "it is not seen why a run does not start or fails"),
+    Permission("", "pods/log", ("get",), "logs are not shown while a run goes on", is_needed=False),
+    Permission(
+        "",
+        "configmaps",
+        ("list",),
+        "profiles and environments from ConfigMaps are not seen",
+        is_needed=False,
+    ),
+    Permission(
+        "kueue.x-k8s.io", "workloads", ("list", "watch"), "it is not seen where a run stands"
+    ),
+    Permission("kueue.x-k8s.io", "localqueues", ("list", "watch"), "no queue can be chosen"),
+    Permission(
+        "visibility.kueue.x-k8s.io",
+        "localqueues/pendingworkloads",
+        ("get",),
+        "positions among all teams' runs are not shown",
+        is_needed=False,
+    ),
+    Permission(
+        "kueue.x-k8s.io",
+        "clusterqueues",
+        ("list",),
+        "limits of the queues are not shown",
+        is_needed=False,
+        is_namespaced=False,
+    ),
+    Permission(
+        "kueue.x-k8s.io",
+        "cohorts",
+        ("list",),
+        "how much can be borrowed is not shown",
+        is_needed=False,
+        is_namespaced=False,
+    ),
+    Permission(
+        "kueue.x-k8s.io",
+        "workloadpriorityclasses",
+        ("list",),
+        "priority classes cannot be offered or checked",
+        is_needed=False,
+        is_namespaced=False,
+    ),
+)
+
+
+async def find_missing(
+    connection: Connection, namespace: str, timeout_seconds: float
+) -> list[tuple[Permission, tuple[str, ...]]]:
+    """Return each permission that is not there whole, with the verbs that are missing.
+
+    Raises:
+        ClusterUnavailableError: the API server does not answer in time.
+    """
+    questions = [(item, verb) for item in PERMISSIONS for verb in item.verbs]
+    async with asyncio.timeout(timeout_seconds):
+        answers = await asyncio.gather(
+            *(_is_allowed(connection, item, verb, namespace) for item, verb in questions)
+        )
+    missing: dict[Permission, tuple[str, ...]] = {}
+    for (item, verb), is_allowed in zip(questions, answers, strict=True):
+        if not is_allowed:
+            missing[item] = (*missing.get(item, ()), verb)
+    return list(missing.items())
+
+
+async def _is_allowed(
+    connection: Connection, permission: Permission, verb: str, namespace: str
+) -> bool:
+    resource, _, subresource = permission.resource.partition("/")
+    attributes = {
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+        "verb": verb,
+        "namespace": namespace if permission.is_namespaced else "",
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await connection.create(_REVIEWS, review)
+    return answer.get("status", {}).get("allowed") is True

@@ -1,0 +1,198 @@
+"""What the runner does while the bucket is away, refuses, or holds a result already."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from jupyter_kueue import contract
+from tests.runner import seaweed as stores
+from tests.runner.pod import Job, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Seaweed]:
+    """Give an object store that this test may stop and start."""
+    store = stores.Seaweed(tmp_path_factory.mktemp("frail"))
+    store.start()
+    yield store
+    store.kill()
+
+
+def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> None:
+    job = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
+
+    # While staging in:
+    pod = job.pod()
+    frail.kill()
+    staging = pod.start_stage_in()
+    until(
+        lambda: "does not answer" in (staging.stdout.readline() if staging.stdout else ""), "told"
+    )
+    frail.start()
+    said, _ = staging.communicate(timeout=60)
+    assert staging.returncode == 0, said
+
+    # And while the outputs are put away:
+    frail.kill()
+    pod.start()
+    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+    until(
+        lambda: "does not answer" in (pod.sidecar.stdout.readline() if pod.sidecar.stdout else ""),
+        "the sidecar says why it waits",
+    )
+    assert pod.notebook.poll() is None  # execute waits for the outputs
+    frail.start()
+    assert pod.wait() == 0
+    pod.stop_sidecar()
+    assert job.result["outcome"] == "succeeded"
+    assert job.output("file.txt") == b"kept"
+    job.end()
+
+
+def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
+    short = {contract.ENV_STAGE_OUT_SECONDS: "1", contract.ENV_STAGE_IN_SECONDS: "0.5"}
+    job = Job(frail, tmp_path, "1/0", environment=short)
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    frail.kill()
+
+    # Not the code of a failed cell: without its result the run did not end.
+    assert pod.wait() == contract.EXIT_STAGING
+    assert "could not be put away" in pod.termination_message
+    assert "does not answer" in pod.termination_message
+    pod.stop_sidecar()
+
+    other = job.pod()
+    assert other.stage_in() == contract.EXIT_STAGING
+    assert "does not answer" in other.termination_message
+    job.end()
+
+
+def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
+    short = {contract.ENV_STAGE_OUT_SECONDS: "0.5", contract.ENV_STAGE_IN_SECONDS: "0.5"}
+    job = new_job("print(1)", environment=short)
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    for name, value in zip(("access_key_id", "secret_access_key"), stores.READER, strict=True):
+        (pod.folder / "bucket" / name).write_text(value)
+    pod.start()
+
+    assert pod.wait() == contract.EXIT_STAGING
+    assert "refuses to write" in pod.termination_message
+    assert stores.READER[1] not in pod.termination_message + pod.stop_sidecar()
+
+
+def test_it_does_not_know_the_credentials(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)", credentials=("nobody", "knows"))
+    pod = job.pod(**{contract.ENV_STAGE_IN_SECONDS: "0.5"})
+
+    assert pod.stage_in() == contract.EXIT_STAGING
+    assert "does not know the credentials" in pod.termination_message
+
+
+def test_an_identity_that_may_use_its_prefix_alone(new_job: Callable[..., Job]) -> None:
+    assert new_job("print(1)", credentials=stores.ALICE).run().exit_code == 0
+
+
+def test_sigterm_while_staging_in(frail: stores.Seaweed, tmp_path: Path) -> None:
+    job = Job(frail, tmp_path, "print(1)")
+    pod = job.pod()
+    frail.pause()
+    staging = pod.start_stage_in()
+    until(lambda: _sockets(staging.pid), "stage-in waits for the bucket")
+    staging.send_signal(signal.SIGTERM)
+    staging.communicate(timeout=5)
+    frail.resume()
+
+    assert staging.returncode == contract.EXIT_INTERRUPTED
+
+
+def test_sigterm_while_putting_away(frail: stores.Seaweed, tmp_path: Path) -> None:
+    job = Job(frail, tmp_path, "1/0")
+    pod = job.pod(**{contract.ENV_GRACE_PERIOD: "3"})
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    frail.pause()
+    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+    pod.notebook.send_signal(signal.SIGTERM)
+
+    # Not the code of a failed cell, which would fail the Job on its next admission.
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    frail.resume()
+    job.end()
+
+
+def _sockets(pid: int) -> bool:
+    """Return whether a process has sent something over TCP that is not answered."""
+    try:
+        return any(c.status == "ESTABLISHED" for c in psutil.Process(pid).net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_result_that_is_there_already(new_job: Callable[..., Job]) -> None:
+    job = new_job("print('once')")
+    first = job.run()
+    result = job.read(contract.RESULT_KEY)
+
+    second = job.run()  # preempted in the first one's last second, say
+
+    assert second.exit_code == 0
+    assert "once" not in second.log
+    assert job.read(contract.RESULT_KEY) == result
+    assert json.loads(result or b"")["pod_uid"] == first.uid
+
+
+def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
+    """A pod on a node that was thought lost goes on while its successor runs."""
+    job = new_job("import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    old, new = job.pod(), job.pod()
+    assert old.stage_in() == 0
+    old.start()
+    until(lambda: (old.control(contract.PROGRESS_FILE) or {}).get("cell") == 0, "the old one runs")
+    assert new.stage_in() == 0
+    (old.folder / "workspace" / "go").touch()
+
+    assert old.wait() == contract.EXIT_INTERRUPTED  # not counted against the run
+    assert new.uid in old.termination_message
+    old.stop_sidecar()
+    assert job.result is None
+
+    new.start()
+    (new.folder / "workspace" / "go").touch()
+    assert new.wait() == 0
+    new.stop_sidecar()
+    assert job.result["pod_uid"] == new.uid
+    assert set(job.result["attempt_uids"]) == {old.uid, new.uid}
+
+
+def test_a_changed_input_is_noticed(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)", files={"data.csv": b"1,2\n"})
+    asyncio.run(job.bucket.put_bytes(f"{job.prefix}input/data.csv", b"3,4\n"))
+    pod = job.pod(**{contract.ENV_STAGE_IN_SECONDS: "0.5"})
+
+    assert pod.stage_in() == contract.EXIT_STAGING
+    assert "data.csv differs from what was submitted" in pod.termination_message
+    assert pod.attempt["reason"] == "staging"
+
+
+def test_parameters_of_a_language_without_translator(new_job: Callable[..., Job]) -> None:
+    spec = {"kernelspec": {"name": "lolcode", "language": "lolcode", "display_name": "x"}}
+    job = new_job("HAI", metadata=spec, parameters={"x": 1})
+    pod = job.pod()
+
+    assert pod.stage_in() == contract.EXIT_STAGING
+    assert "Run the notebook without parameters" in pod.termination_message

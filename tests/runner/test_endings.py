@@ -1,0 +1,224 @@
+"""Notebooks that do not come to a good end: what each leaves, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+from jupyter_kueue import contract
+from tests.runner.pod import cell, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner.pod import Job
+
+# Tells through a file that the cell runs, then computes for ever.
+RUNS_LONG = """
+import os, time
+print('first words', flush=True)
+open('running', 'w').close()
+try:
+    while True: time.sleep(0.01)
+finally:
+    print('last words', flush=True)
+"""
+
+
+def test_a_cell_that_raises(new_job: Callable[..., Job]) -> None:
+    job = new_job("x = 1", "print('before'); raise ValueError('no such <thing>')", "print('never')")
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED
+    assert "ValueError: no such <thing>" in pod.termination_message
+    assert "cell 2 of 3" in pod.termination_message
+    result = job.result
+    assert result["outcome"] == "notebook-failed"
+    assert result["cells_done"] == 1
+    error = result["error"]
+    assert (error["name"], error["value"]) == ("ValueError", "no such <thing>")
+    assert error["cell_index"] == 1
+    assert "raise ValueError" in error["cell_source"]
+    assert any("ValueError" in line for line in error["traceback"])
+    cells = json.loads(job.output("train.ipynb"))["cells"]
+    assert [out["output_type"] for out in cells[1]["outputs"]] == ["stream", "error"]
+    assert cells[2]["execution_count"] is None
+    assert b"no such <thing>" in job.output("run.log")
+    assert pod.attempt["reason"] == "notebook-failed"
+
+
+def test_a_kernel_that_is_killed(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "print('done')",
+        "import os, signal; print('so far', flush=True)\n"
+        "import time; time.sleep(0.2); os.kill(os.getpid(), signal.SIGKILL)",
+    )
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_KERNEL_DIED
+    assert "SIGKILL" in pod.termination_message
+    assert "cell 2 of 2" in pod.termination_message
+    assert job.result is None  # another attempt may do better
+    live = json.loads(job.read(contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    assert live["cells"][1]["outputs"][0]["text"] == ["so far\n"]
+    assert pod.attempt["reason"] == "kernel-died"
+    assert pod.attempt["cells_done"] == 1
+
+
+def test_the_time_limit_of_the_run(new_job: Callable[..., Job]) -> None:
+    job = new_job("x = 1", RUNS_LONG, "print('never')", timeout_seconds=1.5)
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_TIME_LIMIT
+    assert "1.5 s" in pod.termination_message
+    result = job.result
+    assert result["outcome"] == "time-limit"
+    assert result["error"]["cell_index"] == 1
+    assert result["cells_done"] == 1
+    text = "".join(json.loads(job.output("train.ipynb"))["cells"][1]["outputs"][0]["text"])
+    assert text == "first words\nlast words\n"
+
+
+def test_the_time_limit_of_a_cell(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "import time; time.sleep(0.4)",
+        "time.sleep(0.4)",
+        # Deaf to the interrupt: its kernel is killed, and what it printed is kept.
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True)\n"
+        "time.sleep(60)",
+        timeout_seconds=60,
+        cell_timeout_seconds=1,
+    )
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_TIME_LIMIT
+    assert "A cell may take 1 s" in pod.termination_message
+    assert "cell 3 of 3" in pod.termination_message
+    outputs = json.loads(job.output("train.ipynb"))["cells"][2]["outputs"]
+    assert outputs[0]["text"] == ["deaf\n"]
+
+
+def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "import os; open(os.environ['CHECKPOINT_DIR'] + '/step-1', 'w').write('1')", RUNS_LONG
+    )
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "workspace" / "running").exists, "the cell runs")
+    pod.notebook.send_signal(signal.SIGTERM)
+
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    pod.stop_sidecar()
+    assert job.result is None
+    assert job.read("checkpoints/step-1") == b"1"
+    live = json.loads(job.read(contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    assert live["cells"][1]["outputs"][0]["text"] == ["first words\n", "last words\n"]
+    assert pod.attempt["reason"] == "interrupted"
+    assert pod.attempt["cells_done"] == 1
+    assert b"first words" in (job.read(contract.LIVE_LOG_KEY) or b"")
+
+    # The next attempt finds the checkpoint, and what it deletes is deleted for all.
+    again = job.pod()
+    assert again.stage_in() == 0
+    kept = again.folder / "checkpoints" / "step-1"
+    assert kept.read_text() == "1"
+    kept.unlink()
+    (again.folder / "checkpoints" / "step-2").write_text("2")
+    again.start()
+    until((again.folder / "workspace" / "running").exists, "the cell runs again")
+    again.notebook.send_signal(signal.SIGTERM)
+    assert again.wait() == contract.EXIT_INTERRUPTED
+    again.stop_sidecar()
+    assert job.keys("checkpoints") == ["checkpoints/step-1", "checkpoints/step-2"]
+    assert sorted(job.keys("attempts")) == sorted(
+        f"attempts/{one.uid}.json" for one in (pod, again)
+    )
+
+
+def test_sigterm_before_the_first_cell(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)")
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "control" / contract.LOG_FILE).exists, "execute has started")
+    pod.notebook.send_signal(signal.SIGTERM)
+
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    pod.stop_sidecar()
+    assert job.result is None
+    assert pod.attempt["reason"] == "interrupted"
+
+
+def test_an_unknown_kernel(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)", kernel_name="no-such-kernel")
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_NO_KERNEL
+    assert "'no-such-kernel'" in pod.termination_message
+    assert "python3" in pod.termination_message  # what there is instead
+    assert pod.attempt["reason"] == "no-kernel"
+
+
+def test_an_environment_without_nbclient(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)")
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start("-I", "-S")  # Python without its packages stands for an image that has none
+
+    assert pod.wait() == contract.EXIT_NO_KERNEL
+    assert "pip install nbclient ipykernel" in pod.termination_message
+    pod.stop_sidecar()
+    assert pod.attempt["reason"] == "no-kernel"
+
+
+def test_something_that_is_no_notebook(new_job: Callable[..., Job]) -> None:
+    job = new_job(content=b"this is not JSON")
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log
+    assert "not a notebook" in pod.termination_message
+    assert job.result["outcome"] == "notebook-failed"
+    assert job.output("train.ipynb") == b"this is not JSON"
+
+
+def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
+    """As when the container runs out of memory: only the sidecar is left to tell."""
+    job = new_job("print('done')", RUNS_LONG)
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: (job.read_json(contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 1, "cell 2 seen")
+    assert job.read_json(contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
+    until(
+        lambda: b"first words" in (job.read(contract.LIVE_NOTEBOOK_KEY) or b""),
+        "what a long cell printed is in the live notebook while it runs",
+    )
+    pod.notebook.kill()
+    pod.wait()
+
+    pod.stop_sidecar()
+
+    assert job.result is None
+    assert pod.attempt["ended_at"] is not None
+    assert pod.attempt["reason"] is None  # the pod's status says: OOMKilled
+    assert pod.attempt["cells_done"] == 1
+    assert b"first words" in (job.read(contract.LIVE_LOG_KEY) or b"")
+
+
+def test_outputs_of_a_former_run_do_not_survive(new_job: Callable[..., Job]) -> None:
+    stale = cell("print('never')")
+    stale["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["stale"]}]
+    stale["execution_count"] = 7
+    job = new_job("1/0", stale)
+
+    job.run()
+
+    assert b"stale" not in job.output("train.ipynb")

@@ -1,0 +1,56 @@
+"""What the runner may and may not need."""
+
+from __future__ import annotations
+
+import ast
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jupyter_kueue.runner import archive
+
+# The oldest Python that a user's image may have.
+OLDEST_PYTHON = (3, 9)
+
+
+def modules() -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(archive.build())) as made:
+        return {name: made.read(name).decode() for name in made.namelist()}
+
+
+def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
+    script = (
+        "import sys, jupyter_kueue.runner.execute\n"
+        "print([name for name in ('jupyter_server', 'kubernetes', 'obstore', 'nbclient',"
+        " 'jupyter_kueue.storage') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(archive.__file__).parents[2],
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_what_goes_into_a_users_image_is_old_enough(name: str) -> None:
+    ast.parse(modules()[name], filename=name, feature_version=OLDEST_PYTHON)
+
+
+def test_the_archive_holds_all_it_imports() -> None:
+    held = modules()
+    for name, source in held.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jupyter_kueue"):
+                base = (node.module or "").replace(".", "/")
+                for alias in node.names:
+                    paths = {f"{base}.py", f"{base}/__init__.py", f"{base}/{alias.name}.py"}
+                    wanted = f"{name} imports {node.module}.{alias.name}"
+                    if alias.name != "KueueExtension":  # only Jupyter asks for it
+                        assert paths & held.keys(), wanted

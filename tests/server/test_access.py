@@ -1,0 +1,232 @@
+"""Who may ask, and what is answered while cluster or configuration are missing."""
+
+from __future__ import annotations
+
+import http.cookies
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jupyter_kueue.server import routes
+
+from .conftest import REFUSED, TOKEN, running_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Server
+
+JOB_ID = "0b9b1c3e-4d5f-4a6b-8c7d-9e0f1a2b3c4d"
+# These need neither cluster nor bucket.
+ALWAYS_ANSWERED = ("health", "openapi.json", "changes")
+VERBS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
+
+
+def implemented() -> list[tuple[str, str]]:
+    """Return verb and path of everything that a handler implements."""
+    found = []
+    for path, handler in routes.ROUTES:
+        filled = path.replace("{job_id}", JOB_ID).replace("{path}", "a/b.txt")
+        for verb in VERBS:
+            method = getattr(handler, verb.lower())
+            if verb in handler.SUPPORTED_METHODS and method.__module__.startswith("jupyter_kueue"):
+                found.append((verb, filled))
+    return found
+
+
+def test_the_table_has_every_verb_of_the_design():
+    assert {(verb, path.replace(JOB_ID, "{id}")) for verb, path in implemented()} == {
+        ("GET", "jobs"),
+        ("POST", "jobs"),
+        ("DELETE", "jobs"),
+        ("GET", "jobs/{id}"),
+        ("PATCH", "jobs/{id}"),
+        ("DELETE", "jobs/{id}"),
+        ("POST", "jobs/{id}/stop"),
+        ("POST", "jobs/{id}/rerun"),
+        ("GET", "jobs/{id}/logs"),
+        ("GET", "jobs/{id}/notebook"),
+        ("HEAD", "jobs/{id}/notebook"),
+        ("GET", "jobs/{id}/files"),
+        ("GET", "jobs/{id}/files/a/b.txt"),
+        ("HEAD", "jobs/{id}/files/a/b.txt"),
+        ("GET", "local-queues"),
+        ("GET", "environments"),
+        ("GET", "profiles"),
+        ("GET", "changes"),
+        ("GET", "health"),
+        ("GET", "openapi.json"),
+    }
+
+
+@pytest.mark.parametrize(("verb", "path"), implemented())
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_nobody_without_the_token(unconnected: Server, verb: str, path: str, token: str | None):
+    headers = {"Authorization": f"token {token}"} if token else {}
+    body = None if verb in ("GET", "HEAD") else {}
+    answer = unconnected.request(verb, path, body, headers, authenticated=False)
+    assert answer.status == 403
+    if verb != "HEAD":
+        assert answer.json["reason"] == "forbidden"
+        assert set(answer.json) == {"message", "reason", "fields"}
+
+
+@pytest.mark.parametrize(("verb", "path"), implemented())
+def test_nobody_whom_the_authorizer_refuses(unconnected: Server, verb: str, path: str):
+    body = None if verb in ("GET", "HEAD") else {"input_path": "a.ipynb"}
+    answer = unconnected.request(verb, path, body, {REFUSED: "jupyter_kueue"})
+    assert answer.status == 403
+    if verb != "HEAD":
+        assert "not authorized" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [(verb, path) for verb, path in implemented() if path not in ALWAYS_ANSWERED],
+)
+def test_without_a_cluster_each_route_says_so_at_once(unconnected: Server, verb: str, path: str):
+    query = f"?job_id={JOB_ID}" if (verb, path) == ("DELETE", "jobs") else ""
+    bodies = {"POST": {"input_path": "a.ipynb"}, "PATCH": {"name": "x"}}
+    answer = unconnected.request(verb, path + query, bodies.get(verb))
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    if verb != "HEAD":
+        assert answer.json["reason"] == "not-configured"
+        assert "jupyter kueue local up" in answer.json["message"]
+
+
+def test_jupyter_itself_is_not_disturbed(unconnected: Server):
+    assert unconnected.request("GET", "/api/contents").status == 200
+
+
+def test_health_without_a_cluster(unconnected: Server):
+    report = unconnected.request("GET", "health").json
+    assert report["ok"] is False
+    assert any("No usable Kubernetes configuration" in item["what"] for item in report["problems"])
+    assert any("No image is set" in item["what"] for item in report["problems"])
+    assert all(item["fix"] for item in report["problems"])
+
+
+def test_a_setting_that_cannot_be(tmp_path: Path):
+    environment = {"JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS": "two"}
+    with running_server(tmp_path, environment) as server:
+        for path in ("jobs", "local-queues", "profiles", "changes"):
+            answer = server.request("GET", path)
+            assert answer.status == 503
+            assert "JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS cannot be 'two'" in answer.json["message"]
+        [problem] = server.request("GET", "health").json["problems"]
+        assert "JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS" in problem["what"]
+        assert server.request("GET", "/api/contents").status == 200
+
+
+def test_a_page_of_another_site_cannot_submit(unconnected: Server):
+    """A browser sends the login cookie by itself; only our own pages know the XSRF cookie."""
+    visit = unconnected.request("GET", f"/api/status?token={TOKEN}", authenticated=False)
+    jar = http.cookies.SimpleCookie()
+    for line in visit.headers.get_all("Set-Cookie"):
+        jar.load(line)
+    xsrf = unconnected.request("GET", "/login", authenticated=False)
+    for line in xsrf.headers.get_all("Set-Cookie") or []:
+        jar.load(line)
+    cookie = {"Cookie": "; ".join(f"{name}={item.value}" for name, item in jar.items())}
+    refused = unconnected.request("POST", "jobs", {}, cookie, authenticated=False)
+    assert refused.status == 403
+    assert "_xsrf" in refused.json["message"]
+    known = {**cookie, "X-XSRFToken": jar["_xsrf"].value}
+    allowed = unconnected.request("POST", "jobs", {}, known, authenticated=False)
+    assert allowed.status == 422
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "says"),
+    [
+        ("POST", "jobs", b"{", 400, "no JSON"),
+        ("POST", "jobs", b"", 400, "no JSON"),
+        ("POST", "jobs", b'{"input_path": NaN}', 400, "NaN is no JSON value"),
+        ("POST", "jobs", b'{"parameters": {"a": 1e999}}', 400, "too large a number"),
+        ("POST", "jobs", b"[" * 100_000, 400, "no JSON"),
+        ("POST", "jobs", b"\xff\xfe{}", 400, "no JSON"),
+        ("POST", "jobs", [], 422, "send a JSON object"),
+        ("POST", "jobs", {}, 422, "is required"),
+        ("POST", "jobs", {"input_path": "a", "colour": "red"}, 422, "colour"),
+        ("POST", "jobs", b" " * (5 * 2**20), 413, "the limit is"),
+        ("PATCH", f"jobs/{JOB_ID}", [], 422, "send a JSON object"),
+        ("GET", "jobs?colour=red", None, 422, "is not a query parameter"),
+        ("GET", "jobs?limit=501", None, 422, "from 0 to 500"),
+        ("GET", "jobs?limit=-1", None, 422, "from 0 to 500"),
+        ("GET", "jobs?limit=two", None, 422, "from 0 to 500"),
+        ("GET", f"jobs/{JOB_ID}/logs?follow=yes", None, 422, "true or false"),
+        ("GET", f"jobs/{JOB_ID}/logs?tail=x", None, 422, "whole number"),
+        ("GET", "health?verbose=1", None, 422, "takes none"),
+        ("GET", f"jobs/{JOB_ID}/files/a/../../secret", None, 404, "no file"),
+        ("GET", f"jobs/{JOB_ID}/files/%2e%2e/secret", None, 404, "no file"),
+        ("GET", f"jobs/{JOB_ID}/files/a%00b", None, 404, "no file"),
+        ("PUT", "jobs", {}, 405, "Method Not Allowed"),
+        ("GET", f"jobs/{JOB_ID}/rerun", None, 405, "Method Not Allowed"),
+        ("DELETE", "jobs", None, 422, "give it 1 to 500 times"),
+    ],
+)
+def test_requests_that_cannot_be(
+    unconnected: Server, verb: str, path: str, body: object, status: int, says: str
+):
+    answer = unconnected.request(verb, path, body)
+    assert answer.status == status
+    assert set(answer.json) == {"message", "reason", "fields"}
+    assert says in json.dumps(answer.json)
+
+
+def test_jupyters_own_query_parameters_are_let_through(unconnected: Server):
+    """JupyterLab adds the time to get past caches, and others of Jupyter's own."""
+    assert unconnected.request("GET", "health?1700000000000&no_track_activity=1").status == 200
+
+
+def test_answers_are_not_cached(unconnected: Server):
+    for path in ("health", "jobs", f"jobs/{JOB_ID}"):
+        assert unconnected.request("GET", path).headers["Cache-Control"] == "no-store"
+
+
+def test_the_stream_of_changes_begins_without_a_cluster(unconnected: Server):
+    with unconnected.stream("changes") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
+        lines = [response.readline().decode().strip() for _ in range(5)]
+    assert lines[0].startswith("retry:")
+    assert lines[3] == "event: hello"
+    hello = json.loads(lines[4].removeprefix("data: "))
+    assert f"id: {hello['cursor']}" == lines[2]
+
+
+def test_a_cursor_of_another_server_is_a_gap(unconnected: Server):
+    for path, headers in (("changes?since=old-1", {}), ("changes", {"Last-Event-ID": "old-1"})):
+        with unconnected.stream(path, headers) as response:
+            lines = [response.readline().decode().strip() for _ in range(5)]
+        assert lines[3] == "event: gap"
+
+
+def test_the_server_stops_while_somebody_listens(tmp_path: Path):
+    environment = {"KUBECONFIG": str(tmp_path / "none")}
+    with running_server(tmp_path, environment) as server, server.stream("changes") as response:
+        response.readline()
+        server.process.terminate()
+        assert server.process.wait(20) is not None
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_the_token_is_in_no_log_line(unconnected: Server):
+    unconnected.request("GET", f"jobs?token={TOKEN}")
+    assert TOKEN not in unconnected.log.read_text()
+
+
+def test_importing_the_extension_imports_nothing_slow():
+    code = """
+import sys, json, jupyter_server.serverapp
+before = set(sys.modules)
+import jupyter_kueue.extension
+print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    imported = set(json.loads(done.stdout))
+    assert imported <= {"jupyter_kueue", "jupyter_server", *sys.stdlib_module_names}

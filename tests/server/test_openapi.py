@@ -1,0 +1,143 @@
+"""The OpenAPI document says what the code does, and the other way round."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from jupyter_kueue import contract, errors, models
+from jupyter_kueue.server import routes
+from jupyter_kueue.server.openapi import document
+from jupyter_kueue.service import index
+
+if TYPE_CHECKING:
+    from .conftest import Server
+
+VERBS = ("get", "head", "post", "patch", "put", "delete")
+SCHEMAS = document()["components"]["schemas"]
+
+
+def test_every_route_and_verb_is_described_and_exists():
+    exists = {
+        (f"/{path}", verb)
+        for path, handler in routes.ROUTES
+        for verb in VERBS
+        if verb.upper() in handler.SUPPORTED_METHODS
+        and getattr(handler, verb).__module__.startswith("jupyter_kueue")
+    }
+    described = {
+        (path, verb) for path, item in document()["paths"].items() for verb in item if verb in VERBS
+    }
+    assert described == exists
+
+
+def test_each_route_has_a_pattern_that_takes_no_more_than_it_should():
+    patterns = dict(zip((path for path, _ in routes.ROUTES), routes.handlers(), strict=True))
+    assert patterns["jobs/{job_id}"][0] == "/jupyter-kueue/jobs/([^/]+)"
+    assert patterns["jobs/{job_id}/files/{path}"][0] == "/jupyter-kueue/jobs/([^/]+)/files/(.+)"
+    assert patterns["openapi.json"][0] == r"/jupyter-kueue/openapi\.json"
+
+
+def test_operations_have_different_ids():
+    ids = [
+        item[verb]["operationId"]
+        for item in document()["paths"].values()
+        for verb in VERBS
+        if verb in item
+    ]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_leads_somewhere():
+    def references(value: object) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if "$ref" in value else []
+            return own + [found for item in value.values() for found in references(item)]
+        if isinstance(value, list):
+            return [found for item in value for found in references(item)]
+        return []
+
+    for reference in references(document()):
+        place = document()
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+
+
+def test_every_schema_is_one():
+    for name, schema in SCHEMAS.items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema.get("type") or schema.get("allOf"), name
+
+
+def test_the_request_has_the_fields_of_the_code():
+    fields = {item.name: item for item in dataclasses.fields(models.JobRequest)}
+    described = SCHEMAS["JobRequest"]["properties"]
+    assert set(described) == set(fields)
+    assert set(SCHEMAS["Rerun"]["properties"]) == set(fields)
+    for name, item in fields.items():
+        if "default" in described[name]:
+            default = item.default
+            expected = list(default) if isinstance(default, tuple) else default
+            assert described[name]["default"] == expected
+
+
+def test_bounds_are_those_of_the_code():
+    request = SCHEMAS["JobRequest"]["properties"]
+    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == models.MAX_GPUS
+    assert request["name"]["maxLength"] == models.MAX_NAME_LENGTH
+    assert request["tags"]["maxItems"] == models.MAX_TAGS
+    assert request["max_retries"]["maximum"] == models.MAX_RETRIES
+
+
+def test_states_roles_and_sort_fields_are_those_of_the_code():
+    assert SCHEMAS["State"]["enum"] == list(models.STATES)
+    roles = {getattr(contract, name) for name in dir(contract) if name.startswith("ROLE_")}
+    assert set(SCHEMAS["File"]["properties"]["role"]["enum"]) == roles
+    parameters = document()["paths"]["/jobs"]["get"]["parameters"]
+    [sort] = [item for item in parameters if item["name"] == "sort"]
+    both_ways = {prefix + name for prefix in ("", "-") for name in index.SORT_FIELDS}
+    assert set(sort["schema"]["enum"]) == both_ways
+
+
+def test_a_request_that_the_schema_allows_is_understood():
+    body = {
+        "input_path": "a.ipynb",
+        "name": "Ünïcode / <b>😀",
+        "local_queue": "team-a",
+        "resources": {"cpu": "500m", "memory": "1Gi", "gpus": 1},
+        "parameters": {"alpha": 0.1, "names": ["a", None]},
+        "output_formats": ["ipynb", "html"],
+        "include_folder": True,
+        "timeout_seconds": 60,
+        "tags": ["a"],
+        "priority_class": None,
+    }
+    validate(body, "JobRequest")
+    assert models.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
+
+
+@pytest.mark.parametrize("body", [{}, {"input_path": 1}, {"input_path": "a", "colour": "red"}])
+def test_what_the_schema_refuses_the_code_refuses(body: dict[str, object]):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(body, "JobRequest")
+    with pytest.raises(errors.InvalidRequestError):
+        models.parse_job_request(body)
+
+
+def test_the_server_sends_it(unconnected: Server):
+    sent = unconnected.request("GET", "openapi.json").json
+    assert sent["servers"] == [{"url": "/jupyter-kueue"}]
+    assert sent["paths"] == document()["paths"]
+    validate(unconnected.request("GET", "health").json, "Health")
+    validate(unconnected.request("GET", "jobs").json, "Error")
+
+
+def validate(value: object, name: str) -> None:
+    """Check ``value`` against the component ``name`` of the document."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
+    jsonschema.Draft202012Validator(
+        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    ).validate(value)

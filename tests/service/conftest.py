@@ -1,0 +1,148 @@
+"""Applications on the real cluster, as a server runs them, in a namespace of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from traitlets.config import Config
+
+from jupyter_kueue import config
+from jupyter_kueue.models import FINISHED_STATES, parse_job_request
+from jupyter_kueue.service.application import Application
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from jupyter_kueue.service.jobs import Jobs
+
+LOOK_SECONDS = 0.05
+PATIENCE_SECONDS = 90.0
+
+Json = dict[str, Any]
+
+
+class Session:
+    """One application and what a user does with it."""
+
+    def __init__(self, application: Application, jobs: Jobs) -> None:
+        self.application = application
+        self.jobs = jobs
+
+    async def submit(self, input_path: str, **request: Any) -> Json:
+        """Submit and return the job."""
+        body = {
+            "input_path": input_path,
+            "local_queue": "team-a",
+            "resources": {"cpu": "100m", "memory": "512Mi"},
+            **request,
+        }
+        job, _ = await self.jobs.submit(parse_job_request(body))
+        return job
+
+    async def until(
+        self, job_id: str, is_there: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS
+    ) -> Json:
+        """Return the job once ``is_there`` holds for it; a job that ends first is a failure."""
+        job: Json = {}
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    job = await self.jobs.get(job_id)
+                    if is_there(job):
+                        return job
+                    if job["state"] in FINISHED_STATES:
+                        break
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            pass
+        shown = {key: job.get(key) for key in ("state", "reason", "message", "detail", "attempts")}
+        pytest.fail(f"the job never got there: {json.dumps(shown, indent=1)}")
+
+    async def until_state(self, job_id: str, *states: str) -> Json:
+        """Return the job once it is in one of ``states``."""
+        return await self.until(job_id, lambda job: job["state"] in states)
+
+    async def until_finished(self, job_id: str) -> Json:
+        """Return the job once it has ended, however."""
+        return await self.until(job_id, lambda job: job["state"] in FINISHED_STATES)
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+    """Return what ``condition`` (or its coroutine) gives once that is true."""
+    answer: Any = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                answer = condition()
+                if asyncio.iscoroutine(answer):
+                    answer = await answer
+                if answer:
+                    return answer
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        pytest.fail(f"never came true; the last answer was {answer!r}")
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., Any]:
+    return eventually
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The server's root folder."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write_notebook(root: Path) -> Callable[..., str]:
+    """Writes a notebook of code cells below the root and returns its path."""
+
+    def write(path: str, *sources: str, parameters: str | None = None) -> str:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        if parameters is not None:
+            cells.insert(
+                0, nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+            )
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def open_session(namespace: Any, root: Path) -> Callable[..., Any]:
+    """Opens a session of the namespace's user; settings as keywords."""
+
+    @asynccontextmanager
+    async def open_it(**settings: Any) -> AsyncIterator[Session]:
+        environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"}
+        given = Config({"JupyterKueue": {"kubeconfig": str(namespace.user_kubeconfig), **settings}})
+        application = Application(config.load(given, environ), root)
+        await application.start()
+        try:
+            yield Session(application, await application.jobs())
+        finally:
+            await application.stop()
+
+    return open_it
+
+
+@pytest.fixture
+async def session(open_session: Callable[..., Any]) -> AsyncIterator[Session]:
+    """A session with the default settings."""
+    async with open_session() as opened:
+        yield opened

@@ -1,0 +1,199 @@
+"""The main job: a run waits for quota, runs, and its outputs come back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from jupyter_kueue import errors
+from jupyter_kueue.models import parse_job_request
+from jupyter_kueue.service.index import JobQuery
+
+pytestmark = pytest.mark.integration
+
+
+async def read(session, job_id, path):
+    content = await session.jobs.open_file(job_id, path)
+    return b"".join([chunk async for chunk in content.chunks])
+
+
+async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root, write_notebook):
+    path = write_notebook(
+        "dir/fit.ipynb",
+        "data = open('data.csv').read()",
+        "print('alpha is', alpha, 'of', data)\nopen('made.txt', 'w').write(str(alpha))",
+        parameters="alpha = 1",
+    )
+    (root / "dir" / "data.csv").write_text("1,2,3")
+
+    job = await session.submit(
+        path,
+        name="<script>fit</script> ✨ / 1",
+        include_folder=True,
+        parameters={"alpha": 0.5},
+        output_formats=["ipynb", "html"],
+    )
+
+    assert job["state"] == "queued"
+    done = await session.until_state(job["job_id"], "succeeded")
+    assert done["name"] == "<script>fit</script> ✨ / 1"
+    assert done["created_at"] <= done["started_at"] <= done["finished_at"]
+    assert done["progress"]["cells_done"] == done["progress"]["cells"] == 4
+    roles = {file["path"]: file["role"] for file in done["files"]}
+    assert roles["fit.ipynb"] == "notebook"
+    assert roles["fit.html"] == "export"
+    assert roles["made.txt"] == "side-effect"
+    assert roles["input/data.csv"] == "input"
+    assert next(iter(roles)) == "fit.ipynb"
+    notebook = json.loads(await read(session, job["job_id"], "fit.ipynb"))
+    texts = [out.get("text", "") for cell in notebook["cells"] for out in cell.get("outputs", [])]
+    assert any("alpha is 0.5 of 1,2,3" in "".join(text) for text in texts)
+    assert await read(session, job["job_id"], "made.txt") == b"0.5"
+    assert b"alpha is" in await read(session, job["job_id"], "fit.html")
+    log = b"".join([line async for line in await session.jobs.logs(job["job_id"])])
+    assert b"alpha is 0.5" in log
+
+
+@pytest.mark.parametrize("namespace", [{"gpus": 2}], indirect=True)
+async def test_run_waits_for_quota_with_its_position_and_starts_when_there_is_room(
+    session, write_notebook, namespace, local_cluster
+):
+    path = write_notebook("long.ipynb", "import time\ntime.sleep(600)")
+    quick = write_notebook("quick.ipynb", "print(1)")
+    gpus = {"resources": {"cpu": "100m", "memory": "256Mi", "gpus": 2}}
+    holder = await session.submit(path, **gpus)
+    await session.until_state(holder["job_id"], "running")
+    first = await session.submit(quick, **gpus)
+    await session.until(first["job_id"], lambda job: job["position"] is not None)
+    second = await session.submit(quick, priority_class="high", **gpus)
+
+    # Preemption is for other queues' borrowing here; within the line, priority goes first.
+    await session.until(
+        second["job_id"], lambda job: job["state"] != "queued" or job["position"] is not None
+    )
+    waiting = await session.until(
+        first["job_id"], lambda job: "GPU" in (job["message"] or "") or job["state"] != "queued"
+    )
+    if waiting["state"] == "queued":
+        assert waiting["position"]["local_queue"] in (0, 1)
+    await session.jobs.stop(holder["job_id"])
+    for job in (first, second):
+        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+
+
+async def test_failing_cell_is_a_failure_with_its_traceback(session, write_notebook):
+    path = write_notebook("bad.ipynb", "x = 1", "1 / 0", "print('never')")
+
+    job = await session.submit(path, max_retries=3)
+    done = await session.until_finished(job["job_id"])
+
+    assert (done["state"], done["reason"]) == ("failed", "notebook-failed")
+    assert done["message"] == "Cell 2 failed: ZeroDivisionError: division by zero"
+    assert done["error"]["cell_index"] == 1
+    assert done["error"]["cell_source"] == "1 / 0"
+    assert "ZeroDivisionError" in "".join(done["error"]["traceback"])
+    assert len(done["attempts"]) == 1
+    notebook = json.loads(await read(session, job["job_id"], "bad.ipynb"))
+    assert notebook["cells"][1]["outputs"][0]["ename"] == "ZeroDivisionError"
+
+
+async def test_out_of_memory_is_told_apart(session, write_notebook):
+    path = write_notebook("greedy.ipynb", "hog = b'x' * (900 * 2**20)\nimport time\ntime.sleep(60)")
+
+    job = await session.submit(path)
+    done = await session.until_finished(job["job_id"])
+
+    assert (done["state"], done["reason"]) == ("failed", "out-of-memory")
+    assert "512 MiB" in done["message"]
+
+
+async def test_dead_kernel_is_told_apart_and_retried(session, write_notebook):
+    path = write_notebook("dies.ipynb", "import os\nos.kill(os.getpid(), 11)")
+
+    job = await session.submit(path, max_retries=1)
+    done = await session.until_finished(job["job_id"])
+
+    assert (done["state"], done["reason"]) == ("failed", "kernel-died")
+    assert len(done["attempts"]) == 2
+
+
+async def test_time_limit_keeps_what_was_done(session, write_notebook):
+    path = write_notebook("slow.ipynb", "print('first')", "import time\ntime.sleep(600)")
+
+    job = await session.submit(path, timeout_seconds=3)
+    done = await session.until_finished(job["job_id"])
+
+    assert (done["state"], done["reason"]) == ("failed", "time-limit")
+    notebook = json.loads(await read(session, job["job_id"], "slow.ipynb"))
+    assert notebook["cells"][0]["outputs"][0]["text"] in ("first\n", ["first\n"])
+
+
+async def test_more_than_the_quota_is_accepted_and_shown_as_blocked(session, write_notebook):
+    path = write_notebook("huge.ipynb", "print(1)")
+
+    job = await session.submit(path, resources={"cpu": "1", "memory": "1Gi", "gpus": 100})
+    blocked = await session.until(job["job_id"], lambda job: job["reason"] == "blocked")
+
+    assert blocked["state"] == "queued"
+    assert blocked["message"].startswith("Will not start: asks for 100 GPUs")
+
+
+async def test_same_idempotency_key_gives_the_same_job(session, write_notebook):
+    path = write_notebook("once.ipynb", "print(1)")
+    body = {"input_path": path, "local_queue": "team-a", "idempotency_key": "tuesday"}
+
+    answers = await asyncio.gather(
+        *(session.jobs.submit(parse_job_request(body)) for _ in range(4))
+    )
+
+    assert len({job["job_id"] for job, _ in answers}) == 1
+    assert sum(is_new for _, is_new in answers) == 1
+    assert (await session.jobs.list(JobQuery()))["total"] == 1
+    with pytest.raises(errors.ConflictError, match="another request"):
+        await session.jobs.submit(parse_job_request({**body, "name": "other"}))
+
+
+async def test_run_again_with_other_parameters(session, root, write_notebook):
+    path = write_notebook("again.ipynb", "print('n is', n)", parameters="n = 1")
+    first = await session.submit(path, parameters={"n": 2})
+    await session.until_state(first["job_id"], "succeeded")
+    (root / path).unlink()
+
+    second = await session.jobs.rerun(first["job_id"], {"parameters": {"n": 3}})
+    done = await session.until_state(second["job_id"], "succeeded")
+
+    assert done["rerun_of"] == first["job_id"]
+    log = b"".join([line async for line in await session.jobs.logs(second["job_id"])])
+    assert b"n is 3" in log
+
+
+async def test_log_follows_a_run_from_the_queue_to_its_end(session, write_notebook):
+    path = write_notebook("talks.ipynb", "print('one')", "import time\ntime.sleep(1)\nprint('two')")
+    job = await session.submit(path)
+
+    log = b"".join([line async for line in await session.jobs.logs(job["job_id"], follow=True)])
+
+    assert log.index(b"one") < log.index(b"two")
+    assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+
+
+async def test_rename_move_and_retag(session, write_notebook, local_cluster, namespace):
+    path = write_notebook("moves.ipynb", "print(1)")
+    job = await session.submit(path, resources={"cpu": "1", "memory": "1Gi", "gpus": 100})
+    await session.until(job["job_id"], lambda job: job["reason"] == "blocked")
+
+    changed = await session.jobs.update(
+        job["job_id"], {"name": "new name", "tags": ["a"], "local_queue": "team-b"}
+    )
+
+    assert (changed["name"], changed["tags"], changed["local_queue"]) == (
+        "new name",
+        ["a"],
+        "team-b",
+    )
+    kube_job = local_cluster.get("job", f"nb-{job['job_id']}", "-n", namespace.name)
+    assert kube_job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-b"
+    with pytest.raises(errors.InvalidRequestError, match="local_queue"):
+        await session.jobs.update(job["job_id"], {"local_queue": "nosuch"})

@@ -1,0 +1,88 @@
+"""A server killed at any step of a submit: another one finds everything or nothing, never half."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_kueue.service.index import JobQuery
+
+pytestmark = pytest.mark.integration
+
+SUBMITTER = Path(__file__).with_name("killed_submitter.py")
+
+
+def submit_until(environ, root, path, step, when):
+    """Run a server that is killed ``when`` (before or after) its ``step``-th write; its exit."""
+    done = subprocess.run(
+        [sys.executable, str(SUBMITTER), str(root), path, str(step), when],
+        env=environ,
+        check=False,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done
+
+
+async def test_killed_at_every_step(
+    open_session, write_notebook, namespace, local_cluster, root, eventually
+):
+    path = write_notebook("steps/a.ipynb", "print(1)")
+    (root / "steps" / "data.csv").write_text("1")
+    environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"}
+    killed_at = []
+    for when in ("before", "after"):
+        step = 1
+        while submit_until(environ, root, path, step, when).returncode != 0:
+            killed_at.append(f"{when} {step}")
+            step += 1
+    # input, data file, record, Job, accepted: each was met from both sides.
+    assert len(killed_at) >= 10, killed_at
+
+    async with open_session(leftover_seconds=1, resync_seconds=1) as session:
+        bucket = session.application.bucket
+
+        async def agrees() -> bool:
+            """Every prefix in the bucket is a job with exactly one Job, and the other way round."""
+            shown = {
+                job["job_id"] for job in (await session.jobs.list(JobQuery(limit=500)))["items"]
+            }
+            stored = {
+                key.rstrip("/").rpartition("/")[2]
+                for key in await bucket.list_prefixes("tess/jobs/")
+            }
+            kube_jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
+            in_cluster = [item["metadata"]["labels"]["jupyter-kueue/job-id"] for item in kube_jobs]
+            return shown == stored == set(in_cluster) and len(in_cluster) == len(set(in_cluster))
+
+        await eventually(agrees)
+        listed = await session.jobs.list(JobQuery(limit=500))
+        # The two submits that were not killed, and those killed once their Job existed.
+        assert listed["total"] >= 4
+        for job in listed["items"]:
+            done = await session.until_finished(job["job_id"])
+            assert done["state"] == "succeeded"
+
+
+async def test_same_key_after_a_kill_at_every_step_gives_one_job(
+    open_session, write_notebook, namespace, root
+):
+    path = write_notebook("a.ipynb", "print(1)")
+    environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess", "IDEMPOTENCY_KEY": "k"}
+    step = 1
+    while submit_until(environ, root, path, step, "after").returncode != 0:
+        step += 1
+    assert step > 3
+
+    async with open_session() as session:
+        listed = await session.jobs.list(JobQuery())
+        assert listed["total"] == 1
+        done = await session.until_finished(listed["items"][0]["job_id"])
+        assert done["state"] == "succeeded"

@@ -7,6 +7,8 @@ notebook libraries are imported later, because each would slow Jupyter's start d
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import logging
 from pathlib import Path
@@ -21,12 +23,21 @@ from jupyter_kueue.server import routes
 from jupyter_kueue.server.base import SETTING, Service
 from jupyter_kueue.service.application import Application
 
+_SLOW_MODULES = (
+    "jupyter_kueue.service.assembly",
+    "kubernetes.aio.client",
+    "kubernetes.aio.config",
+    "aiohttp",
+)
+
 
 class KueueExtension(ExtensionApp):
     """jupyter-kueue in a Jupyter server. Its settings are ``c.JupyterKueue.*``."""
 
     name = "jupyter_kueue"
     classes = [JupyterKueue]  # noqa: RUF012 - as ExtensionApp declares it
+
+    _starting: asyncio.Task[None] | None = None
 
     def initialize_settings(self) -> None:
         """Make the application from the configuration; connecting begins with the server."""
@@ -48,15 +59,35 @@ class KueueExtension(ExtensionApp):
         self.handlers.extend(routes.handlers())
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002 - Jupyter's signature
-        """Begin to connect, once the event loop runs."""
+        """Begin to connect, once the event loop runs; returns at once."""
         if self._service.application is not None:
-            await self._service.application.start()
+            self._starting = asyncio.create_task(self._connect(self._service.application))
+
+    async def _connect(self, application: Application) -> None:
+        try:
+            await asyncio.to_thread(_import_slow_modules)
+        except ImportError as error:
+            self.log.exception("jupyter-kueue is not installed completely")
+            self._service.application = None
+            self._service.problem = errors.NotConfiguredError(
+                f"jupyter-kueue is not installed completely ({error}): install it again with pip."
+            )
+            return
+        await application.start()
 
     async def stop_extension(self) -> None:
         """End streams and background tasks. The runs go on."""
         self._service.end_streams()
+        if self._starting is not None:
+            self._starting.cancel()
         if self._service.application is not None:
             await self._service.application.stop()
+
+
+def _import_slow_modules() -> None:
+    """Import, in a thread, what would hold the event loop up for a second and more."""
+    for name in _SLOW_MODULES:
+        importlib.import_module(name)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import keyword
+import math
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, field, fields
@@ -27,6 +28,7 @@ MIN_MEMORY_BYTES = Decimal(2) ** 20
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 50
 MAX_PARAMETERS_BYTES = 1 << 20
+MAX_PARAMETER_DEPTH = 32  # of lists and objects within each other
 MAX_RETRIES = 100
 MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 OUTPUT_FORMAT_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -50,6 +52,10 @@ _KEYWORDS = {
             "Inf",
             "NaN",
             "NA",
+            "NA_integer_",
+            "NA_real_",
+            "NA_complex_",
+            "NA_character_",
         ]
     ),
     "julia": frozenset(
@@ -85,6 +91,9 @@ _KEYWORDS = {
         ]
     ),
 }
+
+# No keyword to the tokenizer, but an assignment to it is a syntax error all the same.
+_PYTHON_KEYWORDS = frozenset([*keyword.kwlist, "__debug__"])
 
 STATES = ("queued", "starting", "running", "stopping", "stopped", "succeeded", "failed")
 FINISHED_STATES = frozenset({"stopped", "succeeded", "failed"})
@@ -145,7 +154,7 @@ def parse_job_request(body: Any) -> JobRequest:
     wrong: dict[str, str] = {}
     known = {item.name for item in fields(JobRequest)}
     for unknown in sorted(set(body) - known, key=str):
-        wrong[str(unknown)[:100]] = f"is not a field; the fields are {', '.join(sorted(known))}"
+        wrong[_shown(unknown)] = f"is not a field; the fields are {', '.join(sorted(known))}"
     given = {key: value for key, value in body.items() if key in known and value is not None}
     if "input_path" not in given:
         wrong["input_path"] = "is required: the notebook's path below the server's root"
@@ -170,12 +179,13 @@ def check_parameter_names(parameters: Json, language: str) -> None:
     Raises:
         InvalidRequestError: naming each bad parameter as ``parameters.<name>``.
     """
-    reserved = _KEYWORDS.get(language.lower())
+    reserved = _KEYWORDS.get(language.lower(), _PYTHON_KEYWORDS)
     wrong = {}
     for name in parameters:
-        is_reserved = name in reserved if reserved is not None else keyword.iskeyword(name)
-        if is_reserved:
+        if name in reserved:
             wrong[f"parameters.{name}"] = f"is a reserved word of {language}; rename the parameter"
+        elif language.lower() == "r" and name.startswith("_"):
+            wrong[f"parameters.{name}"] = "begins with _, which R refuses; rename the parameter"
     if wrong:
         raise errors.InvalidRequestError(wrong)
 
@@ -193,7 +203,7 @@ def parse_resources(value: Any) -> Resources:
     values: Json = {}
     for key, amount in value.items():
         if key not in ("cpu", "memory", "gpus"):
-            wrong[f"resources.{str(key)[:50]}"] = "is not a resource; use cpu, memory or gpus"
+            wrong[f"resources.{_shown(key)}"] = "is not a resource; use cpu, memory or gpus"
             continue
         if amount is None:
             continue
@@ -217,7 +227,7 @@ def parse_name(value: Any) -> str:
         raise ValueError(
             f"must have 1 to {MAX_NAME_LENGTH} characters (it has {len(text)}, blanks included)"
         )
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError("must be one line without control characters")
     return text
 
@@ -242,10 +252,24 @@ def parse_dns_label(value: Any) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {_kind(value)}")
+    if _has_surrogate(value):
+        raise ValueError("holds half a character (a lone surrogate); send whole ones")
     return value
 
 
+def _has_surrogate(text: str) -> bool:
+    # JSON may escape half a character; no file, key or label can hold one.
+    return any(unicodedata.category(letter) == "Cs" for letter in text)
+
+
+def _shown(text: Any) -> str:
+    """Return a field's name as sent, short and fit for any encoding, to stand in a message."""
+    return str(text)[:100].encode("utf-8", "backslashreplace").decode()
+
+
 def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
     kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return kinds.get(type(value), "an object" if isinstance(value, dict) else type(value).__name__)
 
@@ -254,7 +278,7 @@ def _whole(value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"must be a whole number from {low} to {high}, not {str(value)[:40]!r}")
     if not low <= value <= high:
-        raise ValueError(f"must be from {low} to {high}; {value} is not")
+        raise ValueError(f"must be from {low} to {high}; {str(value)[:40]} is not")
     return value
 
 
@@ -266,6 +290,7 @@ def _path(value: Any) -> str:
 
 
 def parse_dns_subdomain(value: Any) -> str:
+    """Read the name of a WorkloadPriorityClass."""
     text = _text(value)
     if not names.is_dns_subdomain(text):
         raise ValueError(f"{text[:80]!r} cannot be a name in the cluster")
@@ -288,11 +313,14 @@ def _formats(value: Any) -> tuple[str, ...]:
 def _parameters(value: Any) -> Json:
     if not isinstance(value, dict):
         raise ValueError('must be an object such as {"alpha": 0.1}')
-    wrong = {
-        f"parameters.{name[:100]}": "must be a name that code can assign to: letters, digits and _"
-        for name in value
-        if not name.isidentifier() or len(name) > MAX_NAME_LENGTH
-    }
+    wrong: dict[str, str] = {}
+    for name, content in value.items():
+        if not name.isidentifier() or len(name) > MAX_NAME_LENGTH:
+            problem = "must be a name that code can assign to: letters, digits and _"
+        else:
+            problem = _problem_in(content)
+        if problem:
+            wrong[f"parameters.{_shown(name)}"] = problem
     if wrong:
         raise errors.InvalidRequestError(wrong)
     size = len(json.dumps(value))
@@ -301,6 +329,20 @@ def _parameters(value: Any) -> Json:
             f"hold {size} bytes; the limit is {MAX_PARAMETERS_BYTES}. Put data into a file"
         )
     return value
+
+
+def _problem_in(value: Any, depth: int = 0) -> str:
+    """Say why a parameter's value cannot travel as JSON; empty where it can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"holds {value}, which JSON cannot carry; send null or a text such as 'inf'"
+    if isinstance(value, str) and _has_surrogate(value):
+        return "holds half a character (a lone surrogate); send whole ones"
+    if isinstance(value, list | dict):
+        if depth == MAX_PARAMETER_DEPTH:
+            return f"is nested deeper than {MAX_PARAMETER_DEPTH} levels; put it into a file"
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        return next(filter(None, (_problem_in(part, depth + 1) for part in parts)), "")
+    return ""
 
 
 def _flag(value: Any) -> bool:
@@ -398,12 +440,16 @@ class JobRecord:
     @classmethod
     def from_json(cls, body: Json) -> JobRecord:
         """Read a stored job.json; fields of later versions are passed over."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in body.items() if key in known}
-        values["owner"] = Owner(**body["owner"])
-        values["resources"] = Resources(**body["resources"])
+        values = _known_fields(cls, body)
+        values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
+        values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
         values["input"] = tuple(body["input"])
         return cls(**values)
+
+
+def _known_fields(kind: type, body: Json) -> Json:
+    known = {item.name for item in fields(kind)}
+    return {key: value for key, value in body.items() if key in known}
 
 
 @dataclass(frozen=True)

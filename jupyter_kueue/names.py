@@ -84,7 +84,7 @@ def owner_slug(owner: str) -> str:
     """
     if _DNS_LABEL.fullmatch(owner) and len(owner) <= _SLUG_LENGTH and "--" not in owner:
         return owner
-    digest = hashlib.sha256(owner.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     kept = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
     # "--" marks a made slug: no name that is kept as it is can hold it.
     return f"{kept or 'user'}--{digest}"

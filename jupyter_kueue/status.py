@@ -74,6 +74,9 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
                 found.get("Admitted", {}).get("message"),
             )
         return workload_conditions.waiting_status(workload, queue, now)
+    if pod is None and workload_conditions.is_true(found.get("Evicted")):
+        # Its quota is being taken back: the pods are gone or going, the reservation is not yet.
+        return workload_conditions.waiting_status(workload, queue, now)
     if pod is None:
         return Status("starting", "starting", "Has its quota and starts now.", **times)
     return _of_pod(pod, bucket, times)
@@ -123,7 +126,9 @@ def _outcome_message(bucket: BucketFacts, result: Json) -> str:
     cell = error.get("cell_index")
     where = f"Cell {cell + 1} failed" if isinstance(cell, int) else "A cell failed"
     name = error.get("name")
-    return f"{where}: {name}: {first_line}" if name else str(result.get("message") or where)
+    if not name:
+        return str(result.get("message") or where)
+    return ": ".join(filter(None, (where, name, first_line)))
 
 
 def _stop_message(bucket: BucketFacts) -> str:
@@ -199,6 +204,15 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     notebook = _container(pod, contract.NOTEBOOK).get("state", {})
     if "running" in notebook:
         return Status("running", None, None, **times)
+    if pod.get("status", {}).get("phase") == "Failed":
+        _, why = _why(bucket, pod)
+        return Status(
+            "starting",
+            "retrying",
+            "Its last attempt failed; another follows by itself.",
+            why,
+            **times,
+        )
     if "terminated" in notebook:
         # The Job has not counted this end yet: it may retry, or the result is on its way.
         return Status("running", "finishing", "Its outputs are being saved.", **times)

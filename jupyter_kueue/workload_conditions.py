@@ -22,7 +22,7 @@ Json = dict[str, Any]
 _MISSING_QUEUE = re.compile(r"(LocalQueue|ClusterQueue) (\S+) (?:doesn't exist|is terminating)")
 _INACTIVE_QUEUE = re.compile(r"(LocalQueue|ClusterQueue) (\S+) is (?:inactive|stopped)")
 _OVER_MAXIMUM = re.compile(
-    r"insufficient quota for (\S+) in flavor \S+,.*current podset request \((\S+)\)"
+    r"insufficient quota for (\S+) in flavor \S+,.*?current podset request \((\S+)\)"
     r" > maximum capacity \((\S+)\)"
 )
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
@@ -101,8 +101,12 @@ def _queued(reason: str, message: str, detail: str | None) -> Status:
 
 
 def _held(kind: str, name: str, local_queue: str) -> str:
-    what = name if kind == "LocalQueue" else f"{local_queue}'s ClusterQueue {name}"
-    return f"Waits: an admin stopped {what}. It goes on by itself when the queue is opened."
+    if kind == "LocalQueue":
+        return f"Waits: an admin stopped {name}. It goes on by itself when the queue is opened."
+    return (
+        f"Waits: {local_queue}'s ClusterQueue {name} is stopped or not set up yet. It goes on by "
+        "itself once the queue is active; an admin can see why it is not."
+    )
 
 
 def _blocked(reason: str, text: str, local_queue: str) -> str | None:
@@ -118,7 +122,11 @@ def _blocked(reason: str, text: str, local_queue: str) -> str | None:
         )
     if _WRONG_NAMESPACE in text:
         return f"Will not start: {local_queue} is not open to this namespace. Ask an admin."
-    if match := _OVER_MAXIMUM.search(text):
+    match = _OVER_MAXIMUM.search(text)
+    # Too much for one flavor, while another has enough of it and is only in use: that one is waited
+    # for.
+    may_fit = {found[1] for found in _MORE_NEEDED.finditer(text)}
+    if match and reason != "WaitingForQuota" and match[1] not in may_fit:
         asked = _amount(match[1], match[2])
         most = _amount(match[1], match[3])
         return (

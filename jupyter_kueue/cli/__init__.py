@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     local.add_parser(commands)
-    arguments = parser.parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_args(local.separate_kubectl(given))
     try:
         return int(arguments.run(arguments))
     except JupyterKueueError as error:

@@ -73,6 +73,18 @@ def add_parser(commands: Any) -> None:
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
 
 
+def separate_kubectl(argv: list[str]) -> list[str]:
+    """Return the arguments with a ``--`` before kubectl's own, which may begin with an option."""
+    if argv[:2] != ["local", "kubectl"]:
+        return argv
+    own = 2
+    if argv[own : own + 1] == ["--dir"]:
+        own += 2
+    elif argv[own : own + 1] and argv[own].startswith("--dir="):
+        own += 1
+    return [*argv[:own], "--", *argv[own:]]
+
+
 def _gpus(text: str) -> int:
     number = int(text)
     if not 0 <= number <= _MOST_GPUS:
@@ -152,5 +164,5 @@ def _kubectl(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     lifecycle.cluster_environment(folder)  # says so when there is no cluster
     program = str(folder.programs / "kubectl")
-    command = [program, *arguments.arguments]
+    command = [program, *arguments.arguments[1:]]  # without the --
     os.execve(program, command, kubectl_environment(folder))  # noqa: S606 - a shell has no part in it

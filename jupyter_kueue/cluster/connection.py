@@ -30,6 +30,7 @@ STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_SHOWN_BYTES = 256  # of an answer that is no Kubernetes object
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -56,6 +57,7 @@ class Connection:
         Raises:
             NotConfiguredError: there is no such file or context, or it cannot be read.
         """
+        import yaml  # noqa: PLC0415 - as slow, and needed with it alone
         from kubernetes.aio import client, config  # noqa: PLC0415 - slow to import
 
         configuration = client.Configuration()
@@ -66,7 +68,7 @@ class Connection:
                 client_configuration=configuration,
             )
             _, active = config.list_kube_config_contexts(config_file=str(path) if path else None)
-        except (config.ConfigException, OSError, TypeError, ValueError) as error:
+        except (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
             where = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
             raise errors.NotConfiguredError(
                 f"No usable Kubernetes configuration in {where}: {error}. "
@@ -116,7 +118,10 @@ class Connection:
     async def get_text(self, path: str, params: Params | None = None) -> str:
         """GET ``path`` and return the body as text, for logs."""
         async with self._response("GET", path, params, 60) as response:
-            return str(await response.text(errors="replace"))
+            try:
+                return str(await response.text(errors="replace"))
+            except _network_errors() as error:
+                raise self._broken(error) from error
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST ``body`` to the collection ``path`` and return the object as created.
@@ -163,7 +168,7 @@ class Connection:
         """
         asked: Params = {"watch": "true", "timeoutSeconds": timeout_seconds, **(params or {})}
         async for line in self.stream_lines(path, asked, timeout_seconds=timeout_seconds + 30):
-            event = json.loads(line)
+            event = self._parsed(line)
             if event["type"] == "ERROR":
                 raise _error_of(event["object"].get("code", 500), event["object"], path)
             yield event
@@ -180,9 +185,7 @@ class Connection:
                     for line in lines:
                         yield line
             except _network_errors() as error:
-                raise errors.ClusterUnavailableError(
-                    f"The connection to the Kubernetes API at {self.host} broke: {error}"
-                ) from error
+                raise self._broken(error) from error
             if pending:
                 yield pending
 
@@ -202,11 +205,31 @@ class Connection:
             try:
                 text = await response.read()
             except _network_errors() as error:
-                raise errors.ClusterUnavailableError(
-                    f"The connection to the Kubernetes API at {self.host} broke: {error}"
-                ) from error
-        parsed: Json = json.loads(text) if text else {}
+                raise self._broken(error) from error
+        return self._parsed(text) if text else {}
+
+    def _parsed(self, text: bytes) -> Json:
+        """Return a JSON object; anything else is not the API: a proxy's page, or half an answer."""
+        try:
+            parsed = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._not_the_api(text) from error
+        if not isinstance(parsed, dict):
+            raise self._not_the_api(text)
         return parsed
+
+    def _not_the_api(self, text: bytes) -> errors.ClusterUnavailableError:
+        shown = text[:_SHOWN_BYTES].decode(errors="replace")
+        return errors.ClusterUnavailableError(
+            f"{self.host} did not answer as a Kubernetes API does: {shown!r}. Check the address in "
+            "the kubeconfig, and whether a proxy stands in between."
+        )
+
+    def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
+        return errors.ClusterUnavailableError(
+            f"The connection to the Kubernetes API at {self.host} broke: "
+            f"{error or type(error).__name__}"
+        )
 
     @asynccontextmanager
     async def _response(
@@ -242,7 +265,11 @@ class Connection:
         response = answer.response
         try:
             if response.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
-                raise _error_of(response.status, await _status_object(response), path)
+                try:
+                    status = await _status_object(response)
+                except _network_errors() as error:
+                    raise self._broken(error) from error
+                raise _error_of(response.status, status, path)
             yield response
         finally:
             _let_go(response)
@@ -279,10 +306,10 @@ async def _status_object(response: Any) -> Json:
     text = await response.text(errors="replace")
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     # What is no Status object may be a proxy's page and hold anything: it is cut short.
-    return parsed if isinstance(parsed, dict) else {"message": text[:256]}
+    return parsed if isinstance(parsed, dict) else {"message": text[:_SHOWN_BYTES]}
 
 
 def _error_of(code: int, status: Json, path: str) -> errors.JupyterKueueError:

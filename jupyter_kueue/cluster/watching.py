@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ Json = dict[str, Any]
 _PAGE = 500
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+# A watch that lasted for less and brought nothing was turned away: by a proxy, or an API server
+# that is going down.
+_SHORT_WATCH_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +63,14 @@ class Watched:
         """Keep the copy true until cancelled."""
         pause = _FIRST_PAUSE_SECONDS
         version = ""
+        clock = asyncio.get_running_loop().time
         while True:
+            watching_since = math.inf
             try:
                 if not version:
                     version = await self._list()
                 self.error = None
+                watching_since = clock()
                 async for event in self._connection.watch(
                     self._path,
                     {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"},
@@ -72,6 +79,7 @@ class Watched:
                     version = event["object"]["metadata"]["resourceVersion"]
                     self._apply(event)
             except errors.ExpiredError:
+                # Its place is forgotten.
                 version = ""
             except errors.JupyterKueueError as error:
                 if self.error is None:
@@ -79,8 +87,10 @@ class Watched:
                 self.error = error
                 # What was missed meanwhile may be more than the server remembers: list again.
                 version = ""
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            if clock() - watching_since >= _SHORT_WATCH_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _list(self) -> str:
         seen: dict[str, Json] = {}

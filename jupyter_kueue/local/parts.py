@@ -7,7 +7,6 @@ with; nothing is started here.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ import yaml
 
 from jupyter_kueue import __version__
 from jupyter_kueue.local.certificates import NODE_NAME, Certificates
+from jupyter_kueue.local.kubeconfigs import write_kubeconfigs
 from jupyter_kueue.local.object_store import object_store_command, write_object_store_files
 from jupyter_kueue.local.readiness import Readiness
 from jupyter_kueue.local.state_folder import Settings, StateFolder, write_private
@@ -136,52 +136,6 @@ def describe_parts(
         _object_store(plan),
         _node(plan),
     ]
-
-
-def write_kubeconfigs(folder: StateFolder, settings: Settings, certificates: Certificates) -> None:
-    """Write a kubeconfig for each user and each part that is a client of the API server."""
-    users = {"admin": "default", "user": "default", "other": "other"}
-    for part in ("kube-controller-manager", "kube-scheduler", "kueue", "node"):
-        users[part] = "default"
-    for user, namespace in users.items():
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": "jupyter-kueue-local",
-                    "cluster": {
-                        "server": f"https://{_LOOPBACK}:{settings.ports['kube-apiserver']}",
-                        "certificate-authority-data": _encoded(certificates.authority("cluster")),
-                    },
-                }
-            ],
-            "users": [
-                {
-                    "name": user,
-                    "user": {
-                        "client-certificate-data": _encoded(certificates.certificate(user)),
-                        "client-key-data": _encoded(certificates.key(user)),
-                    },
-                }
-            ],
-            "contexts": [
-                {
-                    "name": user,
-                    "context": {
-                        "cluster": "jupyter-kueue-local",
-                        "user": user,
-                        "namespace": namespace,
-                    },
-                }
-            ],
-            "current-context": user,
-        }
-        write_private(folder.kubeconfig(user), yaml.safe_dump(kubeconfig, sort_keys=False))
-
-
-def _encoded(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _etcd(plan: _Plan) -> Part:

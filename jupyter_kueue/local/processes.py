@@ -43,6 +43,11 @@ class Process:
         """Whether this very process still runs (one that only waits to be reaped does not)."""
         return self.boot_id == _boot_id() and _start_ticks(self.pid) == self.start_ticks
 
+    @property
+    def suspended(self) -> bool:
+        """Whether it is stopped by a signal (SIGSTOP, or Ctrl-Z), and so does nothing."""
+        return self.alive and _stat(self.pid)[:1] == [b"T"]
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
         if self.alive:
@@ -175,15 +180,18 @@ def _boot_id() -> str:
 
 def _start_ticks(pid: int) -> int | None:
     """Return the start time in clock ticks since boot, None if there is no live process."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of proc(5)'s stat from the state on, none if there is no process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return None
+        return []
     # The name in parentheses may itself hold spaces and parentheses.
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    if fields[0] in (b"Z", b"X"):
-        return None
-    return int(fields[19])
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def _reap(pid: int) -> None:

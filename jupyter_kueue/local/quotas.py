@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
+
 _API = "kueue.x-k8s.io/v1beta2"
 _FLAVOR = "local"
 _MEBIBYTE = 2**20
@@ -35,7 +37,7 @@ def quota_objects(*, gpus: int, cores: int, memory_bytes: int) -> list[dict[str,
     objects += team_objects(
         "local", namespace="default", gpus=gpus, cores=cores, memory_bytes=memory_bytes
     )
-    nothing = {"cpu": "0", "memory": "0", "nvidia.com/gpu": "0"}
+    nothing = {"cpu": "0", "memory": "0", GPU_RESOURCE: "0"}
     objects.append(cluster_queue("other", "local", nothing))
     objects.append(local_queue("other", "other", "other"))
     return objects
@@ -65,7 +67,7 @@ def team_objects(
         quota = {
             "cpu": f"{cores * 500}m",
             "memory": f"{memory_bytes // _MEBIBYTE // 2}Mi",
-            "nvidia.com/gpu": str(share),
+            GPU_RESOURCE: str(share),
         }
         objects.append(cluster_queue(f"{prefix}{name}", cohort, quota))
         objects.append(local_queue(name, namespace, f"{prefix}{name}"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.local.certificates import NODE_NAME
+from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 from jupyter_kueue.local.object_store import BUCKET, filer_token
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Readiness:
             return False
         path = f"/api/v1/nodes/{NODE_NAME}"
         node = _json(self._get("kube-apiserver", path, client="admin"))
-        return _has_condition(node, "Ready") and not node["spec"].get("taints")
+        gpus = node.get("status", {}).get("capacity", {}).get(GPU_RESOURCE)
+        # After a kill the Node still tells what an earlier agent reported.
+        fresh = gpus == str(self.settings.gpus)
+        return fresh and _has_condition(node, "Ready") and not node["spec"].get("taints")
 
     def established(self, definition: str) -> bool:
         """Whether the API server serves the objects of a CustomResourceDefinition."""

@@ -253,7 +253,13 @@ class Cells:
         """End the kernel; where it ran well, let it write what it writes at its exit."""
         manager, channels = self._client.km, self._client.kc
         if manager is not None and manager.has_kernel:
-            await ensure_async(manager.shutdown_kernel(now=not graceful))
+            if graceful:
+                # As shutdown_kernel does, with a shorter look: its own of 0.1 s delays every run.
+                await ensure_async(manager.request_shutdown())
+                await ensure_async(manager.finish_shutdown(pollinterval=0.01))
+                await ensure_async(manager.cleanup_resources())
+            else:
+                await ensure_async(manager.shutdown_kernel(now=True))
         if channels is not None:
             channels.stop_channels()
 
@@ -270,7 +276,7 @@ def missing_kernel(name: str) -> str:
 def unreadable(name: str, error: Exception) -> Ending:
     """Return the ending for a file that is no notebook."""
     kind, value = type(error).__name__, str(error)
-    failure = {
+    failure: dict[str, Any] = {
         "name": kind,
         "value": value,
         "cell_index": None,

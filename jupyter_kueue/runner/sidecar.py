@@ -86,8 +86,11 @@ class Sidecar:
             except SupersededError as error:
                 self._say(error.message)
                 return
-            except errors.JupyterKueueError as error:
-                self._say(error.message)
+            except (
+                errors.JupyterKueueError,
+                OSError,
+            ) as error:  # OSError: a file's, or a full disk
+                self._say(str(error))
 
     def _say(self, message: str) -> None:
         if message != self._said:
@@ -108,7 +111,7 @@ class Sidecar:
         try:
             async with asyncio.timeout(grace * GRACE_SHARE):
                 await self._flush(None, "", progress)
-        except (errors.JupyterKueueError, TimeoutError) as error:
+        except (errors.JupyterKueueError, OSError) as error:  # TimeoutError is an OSError
             self._say(f"The last state of the run could not be saved: {error}")
 
     async def _finish(self, ended: control.Json) -> control.Json:
@@ -124,10 +127,10 @@ class Sidecar:
                 result_of = await self._put_away(outputs, ended)
             except SupersededError as error:
                 return {"committed": False, "message": error.message, "superseded": True}
-            except errors.JupyterKueueError as error:
-                self._say(f"{error.message} Trying again.")
+            except (errors.JupyterKueueError, OSError) as error:
+                self._say(f"{error} Trying again.")
                 if time.monotonic() - started + pause > patience:
-                    message = f"The outputs could not be put away: {error.message}"
+                    message = f"The outputs could not be put away: {error}"
                     return {"committed": False, "message": message, "result_of": None}
             else:
                 return {"committed": True, "message": "", "result_of": result_of}
@@ -161,7 +164,9 @@ def main(stop: Stop) -> None:
 async def _work(stop: Stop) -> None:
     terminated = stop.event()
     folder = control.folder(contract.ENV_CONTROL_DIR)
-    if not (folder / contract.FINISHED_FILE).exists():
+    # A sidecar that was killed is started again, and may find its work done.
+    done = (contract.FINISHED_FILE, contract.COMMITTED_FILE)
+    if not any((folder / name).exists() for name in done):
         run = control.read(folder / contract.RUN_FILE)
         if run is None:
             control.end(

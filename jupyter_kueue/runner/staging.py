@@ -56,11 +56,18 @@ class StageIn:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _stage(self) -> None:
-        job, result, checkpoints = await asyncio.gather(
-            self.bucket.get_json(self.prefix + contract.JOB_KEY),
+        reading = asyncio.gather(
             self.bucket.head(self.prefix + contract.RESULT_KEY),
             self.bucket.list(self.prefix + contract.CHECKPOINTS_PREFIX),
+            return_exceptions=True,
         )
+        # Its failure is the one to tell: the answer to a HEAD does not say why it refuses.
+        job = await self.bucket.get_json(self.prefix + contract.JOB_KEY)
+        result, checkpoints = await reading
+        if isinstance(result, BaseException):
+            raise result
+        if isinstance(checkpoints, BaseException):
+            raise checkpoints
         if result is not None:
             print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
             self._write_archive()  # for ``execute``, which has to end with 0

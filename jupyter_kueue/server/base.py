@@ -7,6 +7,7 @@ traceback goes to the log, never to the user.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import json
 import math
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from jupyter_kueue import errors, names
 
@@ -40,6 +42,9 @@ _REASONS = {
     413: "too-large",
 }
 _RETRY_SECONDS = 5
+# How long a request waits for a server that has just started, and how often it looks.
+_PATIENCE_SECONDS = 8.0
+_LOOK_SECONDS = 0.05
 
 
 @dataclass
@@ -87,6 +92,19 @@ class KueueHandler(APIHandler):
             raise self.service.problem or errors.UnavailableError(
                 "jupyter-kueue is starting; try again in a moment."
             )
+        return application
+
+    async def connected(self) -> Application:
+        """Return the application, after a moment's patience with one that is just connecting."""
+        application = self.kueue
+        waited = 0.0
+        while (
+            application.connection is None
+            and application.problem is None
+            and waited < _PATIENCE_SECONDS
+        ):
+            await asyncio.sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
         return application
 
     # --- Reading a request -----------------------------------------------------------------------
@@ -183,7 +201,8 @@ class KueueHandler(APIHandler):
             stream.cancel()
             self.service.streams.discard(stream)
         if not stream.cancelled():
-            stream.result()
+            with contextlib.suppress(StreamClosedError):
+                stream.result()
 
     def on_connection_close(self) -> None:
         """End a stream whose listener went away."""

@@ -45,7 +45,7 @@ class JobsHandler(KueueHandler):
         self.check_query()
         request = models.parse_job_request(self.json_body())
         job, is_new = await (await self.kueue.jobs()).submit(request)
-        self.answer_job(job, is_new=is_new)
+        _answer_job(self, job, is_new=is_new)
 
     @web.authenticated
     @authorized
@@ -70,12 +70,6 @@ class JobsHandler(KueueHandler):
             else:
                 deleted.append(job_id)
         self.answer({"deleted": deleted, "failures": failures})
-
-    def answer_job(self, job: dict[str, Any], *, is_new: bool) -> None:
-        """Answer with a run: created (and where it is), or there already."""
-        path = url_path_join(self.base_url, "jupyter-kueue", "jobs", job["job_id"])
-        self.set_header("Location", path)
-        self.answer(job, 201 if is_new else 200)
 
 
 class JobHandler(KueueHandler):
@@ -117,10 +111,8 @@ class StopHandler(KueueHandler):
         self.answer(await (await self.kueue.jobs()).stop(self.job_id(job_id)))
 
 
-class RerunHandler(JobsHandler):
+class RerunHandler(KueueHandler):
     """``jobs/{id}/rerun``."""
-
-    SUPPORTED_METHODS = ("POST", "OPTIONS")
 
     @web.authenticated
     @authorized
@@ -129,7 +121,14 @@ class RerunHandler(JobsHandler):
         self.check_query()
         changes = _object(self.json_body(required=False))
         job = await (await self.kueue.jobs()).rerun(self.job_id(job_id), changes)
-        self.answer_job(job, is_new=True)
+        _answer_job(self, job, is_new=True)
+
+
+def _answer_job(handler: KueueHandler, job: dict[str, Any], *, is_new: bool) -> None:
+    """Answer with a run and where it is: 201 if it was made, 200 if it was there already."""
+    path = url_path_join(handler.base_url, "jupyter-kueue", "jobs", job["job_id"])
+    handler.set_header("Location", path)
+    handler.answer(job, 201 if is_new else 200)
 
 
 def _object(body: Any) -> dict[str, Any]:

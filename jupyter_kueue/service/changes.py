@@ -77,19 +77,18 @@ class Changes:
         """
         at = self._last
         if since is not None:
-            epoch, _, number = since.partition("-")
-            asked = int(number) if number.isascii() and number.isdigit() else -1
+            asked = self._number(since)
             oldest = self._kept[0][0] if self._kept else self._last + 1
-            if epoch == self._epoch and oldest - 1 <= asked <= self._last:
+            if asked is not None and oldest - 1 <= asked <= self._last:
                 at = asked
             else:
                 yield {"type": "gap", "cursor": self.cursor}
-                at = self._last
         while not self._is_closed:
             news = self._news
             if self._kept and self._kept[0][0] > at + 1:
-                yield {"type": "gap", "cursor": self.cursor}
+                # Before the yield: what is published while it is being sent comes after the gap.
                 at = self._last
+                yield {"type": "gap", "cursor": self.cursor}
             for position, change in list(self._kept):
                 if position > at:
                     at = position
@@ -100,6 +99,12 @@ class Changes:
                 await asyncio.wait_for(news.wait(), HEARTBEAT_SECONDS)
             except TimeoutError:
                 yield {"type": "heartbeat", "cursor": self.cursor}
+
+    def _number(self, cursor: str) -> int | None:
+        """Return the number of one of our cursors, None for any other text."""
+        epoch, _, number = cursor.partition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) < 20  # noqa: PLR2004 - 64 bits
+        return int(number) if epoch == self._epoch and is_number else None
 
     def _wake(self) -> None:
         # Everybody who waits holds the old event; a new one serves the next round.

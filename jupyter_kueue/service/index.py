@@ -195,13 +195,17 @@ def _write_cursor(key: tuple[Any, str], sort: str) -> str:
 def _read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     if cursor is None:
         return None
+    wrong = errors.InvalidRequestError({"cursor": "is not one this server gave; start without it"})
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        asked_sort, value, job_id = json.loads(base64.urlsafe_b64decode(padded))
-    except ValueError as error:
-        raise errors.InvalidRequestError(
-            {"cursor": "is not one this server gave; start without it"}
-        ) from error
+        parts = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, RecursionError) as error:
+        raise wrong from error
+    match parts:
+        case [str(asked_sort), str(value), str(job_id)]:
+            pass
+        case _:
+            raise wrong
     if asked_sort != sort:
         raise errors.InvalidRequestError({"cursor": "belongs to another sort; start without it"})
     return (value, job_id)

@@ -42,7 +42,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "image": record.image,
         "schedule_id": record.schedule_id,
         "rerun_of": record.rerun_of,
-        "tags": list(meta.get("tags") or record.request.get("tags") or []),
+        "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
         "request": record.request,
     }
 

@@ -7,6 +7,8 @@ while somebody asks, at most every few seconds for all askers together.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,11 @@ class Queues:
         Raises:
             ClusterUnavailableError: the LocalQueues are not known at present.
         """
+        synced = self._view.local_queues.synced
+        if not synced.is_set() and self._view.local_queues.error is None:
+            # The server has just started: the first list is on its way.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(synced.wait(), _TIMEOUT_SECONDS)
         found = self._all()
         cluster_queues = await self._cluster_queues.get() if found else None
         cohorts = await self._cohorts.get() if cluster_queues else None

@@ -257,6 +257,8 @@ class Reconciler:
         if self._index.remove(job_id):
             self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
         if loaded.is_empty:
+            # SeaweedFS shows the folder of deleted objects for a while: not to be asked about again.
+            self._purged.add(job_id)
             return None
         # A submit that died before its record: nobody was told that this job exists.
         if cluster.kube_job is None and await self._is_old(job_id):

@@ -90,6 +90,7 @@ class Submission:
             InvalidRequestError: naming each bad field; nothing was left behind.
             ConflictError: the idempotency_key stands for another request, or a deleted job.
         """
+        request = self._capped(request)
         job_id = names.new_job_id()
         if request.idempotency_key is not None:
             job_id = names.job_id_of_key(self._owner.slug, request.idempotency_key)
@@ -108,6 +109,7 @@ class Submission:
             InvalidRequestError: naming each bad field.
             NotFoundError: the inputs are gone.
         """
+        request = self._capped(request)
         job_id = names.new_job_id()
         resolved, wrong = await self._resolve(request)
         if wrong:
@@ -134,6 +136,12 @@ class Submission:
             return record.input
 
         return await self._create(new, stage)
+
+    def _capped(self, request: JobRequest) -> JobRequest:
+        """Give a request without a time limit the one that an admin set for all."""
+        if request.timeout_seconds is None and self._settings.max_timeout_seconds is not None:
+            return dataclasses.replace(request, timeout_seconds=self._settings.max_timeout_seconds)
+        return request
 
     async def _find_repeated(self, job_id: str, request: JobRequest) -> BucketFacts | None:
         loaded = await self._records.load(job_id)

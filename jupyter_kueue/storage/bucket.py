@@ -11,23 +11,21 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import obstore
-from obstore.exceptions import NotModifiedError, UnknownConfigurationKeyError
-from obstore.store import LocalStore, from_url
+from obstore.exceptions import NotModifiedError
+from obstore.store import LocalStore
 
 from jupyter_kueue import errors
-from jupyter_kueue.storage import bucket_errors
+from jupyter_kueue.storage import bucket_errors, bucket_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from obstore.store import ObjectStore
 
@@ -37,23 +35,6 @@ PART_BYTES = 8 * 2**20
 # S3 allows 10,000 parts: larger files get larger parts.
 MAX_PARTS = 9_000
 PARTS_AT_ONCE = 4
-
-CONNECT_TIMEOUT_SECONDS = 3
-REQUEST_TIMEOUT_SECONDS = 30
-
-# Settings of the HTTP client rather than of the store (obstore's ClientConfig).
-CLIENT_OPTIONS = frozenset(
-    {
-        "allow_http",
-        "allow_invalid_certificates",
-        "connect_timeout",
-        "http1_only",
-        "http2_only",
-        "proxy_ca_certificate",
-        "proxy_url",
-        "timeout",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -140,39 +121,7 @@ class Bucket:
         Raises:
             NotConfiguredError: the folder, the URL or an option is missing or not understood.
         """
-        settings = read_folder(where) if isinstance(where, Path) else {"url": where}
-        settings |= options or {}
-        url = settings.pop("url")
-        client: dict[str, Any] = {
-            "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
-            "timeout": f"{REQUEST_TIMEOUT_SECONDS}s",
-        }
-        for option in CLIENT_OPTIONS & settings.keys():
-            client[option] = settings.pop(option)
-        endpoint = settings.get("endpoint")
-        name = f"{url} at {endpoint}" if endpoint else url
-        try:
-            if url.startswith("file:"):
-                store: ObjectStore = LocalStore.from_url(url, mkdir=True, automatic_cleanup=True)
-            else:
-                store = from_url(
-                    url,
-                    config=settings,  # type: ignore[call-overload]  # each kind has its own keys
-                    client_options=client,
-                    retry_config={
-                        "max_retries": retries,
-                        "retry_timeout": timedelta(seconds=retry_seconds),
-                    },
-                )
-        except UnknownConfigurationKeyError as error:
-            message = f"The bucket {url} has no such option: {bucket_errors.first_line(error)}"
-            raise errors.NotConfiguredError(message) from error
-        except (obstore.exceptions.BaseError, ValueError, OSError) as error:
-            message = (
-                f"The bucket {url} cannot be opened: {bucket_errors.first_line(error)}. "
-                "Use s3://name/prefix, gs://, az:// or file:/// and obstore's options."
-            )
-            raise errors.NotConfiguredError(message) from error
+        store, name = bucket_settings.open_store(where, options or {}, retries, retry_seconds)
         return cls(store, name)
 
     @contextlib.contextmanager
@@ -332,7 +281,8 @@ class Bucket:
     ) -> StoredFile:
         """Upload a file in parts, replacing what was there, with the object's user ``metadata``.
 
-        The digest is of what was sent, whatever happens to the file meanwhile.
+        The digest is of what was sent, whatever happens to the file meanwhile. Raises OSError if
+        the file cannot be read.
         """
         size = (await asyncio.to_thread(path.stat)).st_size
         if size <= PART_BYTES:
@@ -340,16 +290,18 @@ class Bucket:
             await self.put_bytes(key, data, content_type=content_type, metadata=metadata)
             return StoredFile(len(data), hashlib.sha256(data).hexdigest())
         part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
-        parts = _Parts(path, part_bytes)
-        with self.translated("write", key):
-            await obstore.put_async(
-                self.store,
-                key,
-                parts,
-                attributes=self._attributes(content_type, metadata),
-                chunk_size=part_bytes,
-                max_concurrency=PARTS_AT_ONCE,
-            )
+        # Opened out here: a file that cannot be read is the caller's trouble, not the bucket's.
+        with await asyncio.to_thread(path.open, "rb") as file:
+            parts = _Parts(file, part_bytes)
+            with self.translated("write", key):
+                await obstore.put_async(
+                    self.store,
+                    key,
+                    parts,
+                    attributes=self._attributes(content_type, metadata),
+                    chunk_size=part_bytes,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
         return StoredFile(parts.size, parts.digest.hexdigest())
 
     async def copy(self, source: str, target: str) -> None:
@@ -406,40 +358,22 @@ class Bucket:
 class _Parts:
     """A file's bytes in parts for obstore, which reads them on a thread of its own."""
 
-    def __init__(self, path: Path, part_bytes: int) -> None:
-        self.path = path
+    def __init__(self, file: IO[bytes], part_bytes: int) -> None:
+        self.file = file
         self.part_bytes = part_bytes
         self.size = 0
         self.digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
-            while part := file.read(self.part_bytes):
-                self.size += len(part)
-                self.digest.update(part)
-                yield part
+        while part := self.file.read(self.part_bytes):
+            self.size += len(part)
+            self.digest.update(part)
+            yield part
 
 
 def encode_json(value: Any) -> bytes:
     """Return ``value`` as the JSON this package writes: UTF-8, compact."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def read_folder(folder: Path) -> dict[str, str]:
-    """Return the options in a folder of files, one a file; ``url`` is always among them.
-
-    A Secret volume holds ``..data`` and a dated folder besides the files: both start with two dots.
-    """
-    try:
-        names = [entry for entry in os.listdir(folder) if not entry.startswith(".")]  # noqa: PTH208 - names alone
-        settings = {name: (folder / name).read_text().strip() for name in names}
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"The bucket's settings in {folder} cannot be read: {error}"
-        raise errors.NotConfiguredError(message) from error
-    if not settings.get("url"):
-        message = f"{folder} has no file 'url'. Write the bucket's URL into it (s3://name/prefix)."
-        raise errors.NotConfiguredError(message)
-    return settings
 
 
 def _meta(entry: obstore.ObjectMeta) -> ObjectMeta:

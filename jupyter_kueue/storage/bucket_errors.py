@@ -39,6 +39,8 @@ REFUSED = (
     "lacked valid authentication",
 )
 NO_SUCH_RANGE = ("status code: 416", "Requested range was invalid")
+# SeaweedFS says no more than this when its disk is full.
+SERVER_ERROR = "status code: 5"
 SILENT = ("HTTP error:", "error sending request", "operation timed out")
 
 
@@ -85,6 +87,11 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.ForbiddenError(
             f"The bucket {bucket} refuses to {doing} {what}. Its administrator must allow the "
             "credentials in use to read, write, list and delete there."
+        )
+    if SERVER_ERROR in text:
+        return errors.BucketUnavailableError(
+            f"The bucket {bucket} could not {doing} {what}: an error of its server. It may be "
+            "full, or just starting: look at its disk and its log. Later it may go through."
         )
     if any(word in text for word in SILENT):
         return errors.BucketUnavailableError(

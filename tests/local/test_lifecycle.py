@@ -94,22 +94,6 @@ def test_up_repairs_a_part_that_hangs(harmed_cluster: HarmedCluster) -> None:
     nothing_is_lost(harmed_cluster)
 
 
-def test_two_ups_at_once_repair_everything_killed(harmed_cluster: HarmedCluster) -> None:
-    for pid in harmed_cluster.pids().values():
-        os.kill(pid or 0, signal.SIGKILL)
-    for part in PART_NAMES:
-        _await_end(harmed_cluster, part)
-    ups = [
-        subprocess.Popen(harmed_cluster.command("up"), stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [up.communicate(timeout=120)[0] for up in ups]
-    assert [up.returncode for up in ups] == [0, 0], outputs
-    nothing_is_lost(harmed_cluster)
-    marked = processes.find_marked(harmed_cluster.folder, harmed_cluster.folder / "node")
-    assert sorted(part for _, part in marked) == sorted(PART_NAMES)
-
-
 def test_a_part_that_was_never_written_down_is_not_started_twice(
     harmed_cluster: HarmedCluster,
 ) -> None:
@@ -122,20 +106,6 @@ def test_a_part_that_was_never_written_down_is_not_started_twice(
     assert stray not in running
 
 
-def test_down_leaves_no_process_and_up_finds_everything_again(
-    harmed_cluster: HarmedCluster,
-) -> None:
-    harmed_cluster.run("down")
-    assert processes_of(harmed_cluster) == []
-    status = harmed_cluster.status()
-    assert {part["state"] for part in status["parts"]} == {"stopped"}
-    assert status["ready"] is False
-    harmed_cluster.run("down")
-    # Its output is captured: this returns only if no part holds it open.
-    harmed_cluster.run("up")
-    nothing_is_lost(harmed_cluster)
-
-
 LONG_RUN = """
 import os, subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
@@ -144,32 +114,71 @@ time.sleep(1000)
 """
 
 
-def test_down_ends_runs_and_what_they_started_and_they_go_on_by_their_retries(
+def test_down_leaves_nothing_running_and_up_finds_everything_again(
     harmed_cluster: HarmedCluster,
 ) -> None:
     start_run(harmed_cluster, "stopped", retries=1)
     harmed_cluster.run("down")
+    # Not even what a run started in a session of its own.
     assert processes_of(harmed_cluster) == []
+    status = harmed_cluster.status()
+    assert {part["state"] for part in status["parts"]} == {"stopped"}
+    assert status["ready"] is False
+    harmed_cluster.run("down")
+    # Its output is captured: this returns only if no part holds it open.
     harmed_cluster.run("up")
+    nothing_is_lost(harmed_cluster)
+    # The run goes on by its retries.
     wait_for_log(harmed_cluster, "stopped")
     harmed_cluster.kubectl("delete", "job", "stopped", "--wait=false")
 
 
-def test_a_run_survives_the_death_of_every_part(harmed_cluster: HarmedCluster) -> None:
+def test_two_ups_at_once_repair_everything_killed_and_runs_go_on(
+    harmed_cluster: HarmedCluster,
+) -> None:
     start_run(harmed_cluster, "survivor")
     for pid in harmed_cluster.pids().values():
         os.kill(pid or 0, signal.SIGKILL)
     for part in PART_NAMES:
         _await_end(harmed_cluster, part)
-    harmed_cluster.run("up")
+    ups = [
+        subprocess.Popen(harmed_cluster.command("up"), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [up.communicate(timeout=150)[0] for up in ups]
+    assert [up.returncode for up in ups] == [0, 0], outputs
+    nothing_is_lost(harmed_cluster)
+    pids = {part: pid for part, pid in harmed_cluster.pids().items() if part != "node"}
+    marked = processes.find_marked(harmed_cluster.folder, harmed_cluster.folder / "node")
+    assert {part: p.pid for p, part in marked if part in pids} == pids
     assert "runs" in harmed_cluster.kubectl("logs", "job/survivor")
     pods = json.loads(
         harmed_cluster.kubectl("get", "pods", "-l", "job-name=survivor", "-o", "json")
     )
-    (container,) = pods["items"][0]["status"]["containerStatuses"]
+    (pod,) = pods["items"]
+    (container,) = pod["status"]["containerStatuses"]
     assert "running" in container["state"]
     assert container["restartCount"] == 0
     harmed_cluster.kubectl("delete", "job", "survivor", "--wait=false")
+
+
+def test_another_size_and_more_images_are_taken_up_and_remembered(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    harmed_cluster.run("up", "--gpus", "3", "--image", f"my/image:1={sys.prefix}")
+    harmed_cluster.run("up")
+    node = json.loads(harmed_cluster.kubectl("get", "node", "local-node", "-o", "json"))
+    assert node["status"]["capacity"]["nvidia.com/gpu"] == "3"
+    names = {name for image in node["status"]["images"] for name in image["names"]}
+    assert names == {"my/image:1", "jupyter-kueue/local:latest"}
+    queues = json.loads(harmed_cluster.kubectl("get", "clusterqueues", "-o", "json"))["items"]
+    shares = {
+        queue["metadata"]["name"]: resource["nominalQuota"]
+        for queue in queues
+        for resource in queue["spec"]["resourceGroups"][0]["flavors"][0]["resources"]
+        if resource["name"] == "nvidia.com/gpu"
+    }
+    assert shares == {"team-a": "2", "team-b": "1", "other": "0"}
 
 
 def start_run(cluster: HarmedCluster, name: str, retries: int = 0) -> None:

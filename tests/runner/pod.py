@@ -208,9 +208,12 @@ class Pod:
         self.said, _ = process.communicate(timeout=60)
         return process.returncode
 
+    def start_sidecar(self) -> None:
+        self.sidecar = self._start(["-m", "jupyter_kueue.runner.stage_out"], self.staging)
+
     def start(self, *python_options: str) -> None:
         """Start sidecar and notebook container."""
-        self.sidecar = self._start(["-m", "jupyter_kueue.runner.stage_out"], self.staging)
+        self.start_sidecar()
         archive = self.folder / "runner" / contract.EXECUTE_FILE
         self.notebook = self._start([*python_options, str(archive)], self.environment)
 

@@ -222,3 +222,26 @@ def test_outputs_of_a_former_run_do_not_survive(new_job: Callable[..., Job]) -> 
     job.run()
 
     assert b"stale" not in job.output("train.ipynb")
+
+
+def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "import os, time; os.mkdir('folder'); os.symlink('nowhere', 'dangling')\n"
+        "while not os.path.exists('go'): time.sleep(0.01)"
+    )
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: (pod.control(contract.PROGRESS_FILE) or {}).get("cell") == 0, "the cell runs")
+    pod.sidecar.kill()
+    (pod.folder / "workspace" / "go").touch()
+    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+
+    pod.start_sidecar()
+
+    assert pod.wait() == 0
+    pod.stop_sidecar()
+    assert [file["path"] for file in job.result["files"]] == ["train.ipynb", "go", "run.log"]
+    pod.start_sidecar()  # and once more, with its work done
+    pod.stop_sidecar()
+    assert job.result["pod_uid"] == pod.uid

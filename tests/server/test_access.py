@@ -230,3 +230,16 @@ print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - befor
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     imported = set(json.loads(done.stdout))
     assert imported <= {"jupyter_kueue", "jupyter_server", *sys.stdlib_module_names}
+
+
+def test_listeners_that_go_away_leave_no_trace(unconnected: Server):
+    before = unconnected.log.read_text().count("Traceback")
+    for _ in range(3):
+        with unconnected.stream("changes") as response:
+            response.readline()
+    # The server has noticed by the time that it has answered some more.
+    for _ in range(20):
+        unconnected.request("GET", "health")
+    log = unconnected.log.read_text()
+    assert log.count("Traceback") == before
+    assert "never retrieved" not in log

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -16,6 +18,7 @@ from jupyter_kueue.service import index
 if TYPE_CHECKING:
     from .conftest import Server
 
+PAGE = Path(__file__).parents[2] / "docs" / "rest.md"
 VERBS = ("get", "head", "post", "patch", "put", "delete")
 SCHEMAS = document()["components"]["schemas"]
 
@@ -32,6 +35,30 @@ def test_every_route_and_verb_is_described_and_exists():
         (path, verb) for path, item in document()["paths"].items() for verb in item if verb in VERBS
     }
     assert described == exists
+
+
+def test_the_page_for_readers_lists_the_same_routes_and_verbs():
+    rows = re.findall(r"^\| `([^`]+)` \| ([A-Z, ]+) \|", PAGE.read_text(), re.MULTILINE)
+    listed = {(f"/{path}", verb.lower()) for path, verbs in rows for verb in verbs.split(", ")}
+    described = {
+        (path, verb) for path, item in document()["paths"].items() for verb in item if verb in VERBS
+    }
+    assert listed == described
+
+
+def test_the_page_for_readers_lists_every_field_of_a_request():
+    submit = PAGE.read_text().partition("## Submit")[2].partition("\n## ")[0]
+    for item in dataclasses.fields(models.JobRequest):
+        assert f"`{item.name}`" in submit, item.name
+
+
+def test_the_page_for_readers_lists_every_reason_of_an_error():
+    page = PAGE.read_text().partition("## Errors")[2].partition("\n## ")[0]
+    for error in vars(errors).values():
+        is_answered = isinstance(error, type) and getattr(error, "status", 500) != 500
+        if is_answered:
+            assert f"| {error.status} |" in page, error
+            assert f"`{error.reason}`" in page, error
 
 
 def test_each_route_has_a_pattern_that_takes_no_more_than_it_should():

@@ -54,10 +54,7 @@ async def test_killed_at_every_step(
             shown = {
                 job["job_id"] for job in (await session.jobs.list(JobQuery(limit=500)))["items"]
             }
-            stored = {
-                key.rstrip("/").rpartition("/")[2]
-                for key in await bucket.list_prefixes("tess/jobs/")
-            }
+            stored = {item.key.split("/")[2] for item in await bucket.list("tess/jobs/")}
             kube_jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
             in_cluster = [item["metadata"]["labels"]["jupyter-kueue/job-id"] for item in kube_jobs]
             return shown == stored == set(in_cluster) and len(in_cluster) == len(set(in_cluster))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import errors
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
-from jupyter_kueue.local.node import host_processes
+from jupyter_kueue.local.node import host_processes, temporary_folder
 from jupyter_kueue.local.node.events import EventRecorder
 from jupyter_kueue.local.node.gpu_devices import GpuDevices
 from jupyter_kueue.local.node.log_server import start_log_server
@@ -56,8 +56,10 @@ async def run_node(config: NodeConfig) -> None:
                 events=EventRecorder(connection, config.name),
                 gpus=GpuDevices(config.gpus),
                 pods=pods,
+                short_path=temporary_folder.ensure_short_path(config.folder, pods),
             )
             await _Agent(services).run()
+            temporary_folder.remove_short_path(config.folder)
         finally:
             await connection.close()
 
@@ -68,6 +70,7 @@ class _Agent:
         self._registration = Registration(services.connection, services.config)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cleaned = asyncio.Event()
         self._stopping = asyncio.Event()
         self._pods = Watched(
             services.connection,
@@ -110,9 +113,14 @@ class _Agent:
             worker.update(pod, gone=gone)
         elif not gone and not self._stopping.is_set():
             self._workers[uid] = worker = PodWorker(self._services, pod)
-            task = asyncio.create_task(worker.run())
+            task = asyncio.create_task(self._run_worker(worker))
             self._tasks[uid] = task
             task.add_done_callback(lambda done: self._on_worker_end(uid, done))
+
+    async def _run_worker(self, worker: PodWorker) -> None:
+        # What earlier pods left must be ended before a new one gets their devices.
+        await self._cleaned.wait()
+        await worker.run()
 
     def _on_worker_end(self, uid: str, task: asyncio.Task[None]) -> None:
         self._workers.pop(uid, None)
@@ -140,11 +148,14 @@ class _Agent:
     async def _remove_unknown_folders(self) -> None:
         """Once all pods are known, end and remove what belongs to none of them."""
         await self._pods.synced.wait()
-        for folder in list(self._services.pods.iterdir()):
-            if folder.name not in self._workers:
-                log.info("pod uid=%s is gone: its folder is removed", folder.name)
-                await asyncio.to_thread(host_processes.remove_pod_folder, folder)
-                self._services.gpus.release(folder.name)
+        folders = [f for f in self._services.pods.iterdir() if f.name not in self._workers]
+        for folder in folders:
+            log.info("pod uid=%s is gone: its folder is removed", folder.name)
+            await asyncio.to_thread(host_processes.kill_marked, folder)
+            self._services.gpus.release(folder.name)
+        self._cleaned.set()
+        for folder in folders:
+            await asyncio.to_thread(host_processes.remove_tree, folder)
 
     async def _shut_down(self) -> None:
         log.info("node=%s shuts down pods=%d", self._services.config.name, len(self._workers))

@@ -7,6 +7,8 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#g
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -91,13 +94,16 @@ def parse(line: bytes) -> Record | None:
 
 def read_tail(path: Path, lines: int) -> list[Record]:
     """Return the last ``lines`` records of a log, none if there is no log."""
-    reader = LogReader(path)
-    reader.skip_to_tail(lines)
-    return reader.read()
+    with closing(LogReader(path)) as reader:
+        reader.skip_to_tail(lines)
+        return reader.read()
 
 
 class LogReader:
     """Reads a log from the beginning, or from its last lines, as it grows.
+
+    It holds the file open, so that a log can be read to its end although its pod is removed
+    meanwhile; ``close`` it.
 
     Attributes:
         moved: whether the last ``read`` read anything, be it only part of a line.
@@ -105,48 +111,59 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self._file: BinaryIO | None = None
         self._pending = b""
         self.moved = False
+        self._file = self._find_newer()
+
+    def close(self) -> None:
+        """Close the file; nothing can be read any more."""
+        if self._file:
+            self._file.close()
 
     def skip_to_tail(self, lines: int) -> None:
         """Skip all but the last ``lines`` lines."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
+        if self._file is None:
             return
-        with file:
-            size = file.seek(0, 2)
-            self._offset = size
-            # The end of the last line counts too, and is not looked for when nothing is wanted.
-            wanted = lines + 1 if lines else 0
-            position = size
-            while position > 0 and wanted > 0:
-                start = max(0, position - _CHUNK_BYTES)
-                file.seek(start)
-                chunk = file.read(position - start)
-                end = len(chunk)
-                while wanted > 0 and (end := chunk.rfind(b"\n", 0, end)) >= 0:
-                    wanted -= 1
-                    self._offset = start + end + 1
-                position = start
-            if wanted > 0:
-                self._offset = 0
+        position = self._file.seek(0, 2)
+        offset = position
+        # The end of the last line counts too, and is not looked for when nothing is wanted.
+        wanted = lines + 1 if lines else 0
+        while position > 0 and wanted > 0:
+            start = max(0, position - _CHUNK_BYTES)
+            self._file.seek(start)
+            chunk = self._file.read(position - start)
+            end = len(chunk)
+            while wanted > 0 and (end := chunk.rfind(b"\n", 0, end)) >= 0:
+                wanted -= 1
+                offset = start + end + 1
+            position = start
+        self._file.seek(0 if wanted > 0 else offset)
 
-    def read(self, limit: int | None = None) -> list[Record]:
+    def read(self, limit: int = -1) -> list[Record]:
         """Return the records added since the last call; reads ``limit`` bytes at most."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            self.moved = False
-            return []
-        with file:
-            file.seek(self._offset)
-            data = file.read(-1 if limit is None else limit)
-        self._offset += len(data)
+        data = self._file.read(limit) if self._file else b""
+        if not data and (newer := self._find_newer()):
+            # The last lines may have come between the look at the old file and at the new.
+            data = self._file.read(limit) if self._file else b""
+            if data:
+                newer.close()
+            else:
+                self.close()
+                self._file, self._pending = newer, b""
+                data = newer.read(limit)
         self.moved = bool(data)
         *lines, self._pending = (self._pending + data).split(b"\n")
         return [record for line in lines if (record := parse(line))]
+
+    def _find_newer(self) -> BinaryIO | None:
+        """Open the log if it is there and is not the file that is open already."""
+        try:
+            if self._file and os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
+                return None
+            return self._path.open("rb")
+        except FileNotFoundError:
+            return None
 
 
 class LogFormatter:

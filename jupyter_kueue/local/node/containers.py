@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,8 +83,11 @@ class Container:
     """One container, over all its starts.
 
     Attributes:
-        state: what it is now; None for one that was never started and waits for nothing special.
-        last_terminated: how the start before the current one ended.
+        ended: set while no process of it is left.
+        launched: cleared while a start is under way.
+        waiting, running, terminated: what it is now; all None before anything was tried. While it
+            waits to be started again, ``terminated`` is how it ended.
+        last_terminated: how the start before that one ended.
         started: its startup probe passed, or it has none and runs.
         ready: it may be called ready, by its readiness probe if it has one.
     """
@@ -101,6 +105,8 @@ class Container:
         self._shim_pid = 0
         self.ended = asyncio.Event()
         self.ended.set()
+        self.launched = asyncio.Event()
+        self.launched.set()
         self.waiting: Waiting | None = None
         self.running: Running | None = None
         self.terminated: Terminated | None = None
@@ -151,19 +157,27 @@ class Container:
     async def start(self, launch: Launch) -> None:
         """Start it. Afterwards it is running, or terminated with reason ``StartError``."""
         attempt = self.next_attempt
-        pid, answer = self._start_shim(attempt, launch)
+        try:
+            pid, answer = self._start_shim(attempt, launch)
+        except OSError:
+            # It counts as a start only if a shim took it up; the caller tries again.
+            host_processes.remove_tree(attempt)
+            raise
         self.waiting = None
         self.last_terminated, self.terminated = self.terminated, None
+        self.launched.clear()
         self._watch(os.pidfd_open(pid), pid)
         if await _answer(answer) and not self.ended.is_set():
             self.running = Running(_started_ns(attempt))
         else:
             await self.ended.wait()
+        self.launched.set()
 
     def _start_shim(self, attempt: Path, launch: Launch) -> tuple[int, int]:
         """Start the shim; return its pid, and a pipe on which it says that the container runs."""
         attempt.mkdir(parents=True, mode=0o700, exist_ok=True)
-        Path(launch.working_dir).mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # the shim says why it cannot go there
+            Path(launch.working_dir).mkdir(parents=True, exist_ok=True)
         self.termination_log(attempt).touch()
         _write_parts(attempt / "command", launch.command)
         _write_parts(
@@ -255,7 +269,9 @@ class Container:
             # The shim itself was killed, or the machine was restarted.
             host_processes.kill_marked(attempt)
             started = _started_ns(attempt) or None
-            return Terminated(LOST_EXIT_CODE, LOST_REASON, LOST_MESSAGE, started, None, number)
+            fault = (attempt / "shim-error").read_text(errors="replace")[-_FALLBACK_BYTES:]
+            message = f"{LOST_MESSAGE}: its shim failed: {fault}" if fault else LOST_MESSAGE
+            return Terminated(LOST_EXIT_CODE, LOST_REASON, message, started, None, number)
         if end["start_error"]:
             message = f"failed to start container process: {end['start_error']}"
             return Terminated(

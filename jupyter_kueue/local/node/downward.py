@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def resource_value(
     if amount is None:
         raise UnsupportedFieldError(f"unsupported container resource: {reference['resource']}")
     divisor = quantities.parse(str(reference.get("divisor") or "1")) or 1
-    return str(-int(-quantities.parse(str(amount)) // divisor))
+    return str(math.ceil(quantities.parse(str(amount)) / divisor))
 
 
 def _escaped(value: str) -> str:

@@ -38,8 +38,8 @@ _PASSED_THROUGH = (
 )
 
 
-class NoCommandError(errors.JupyterKueueError):
-    """Neither the container nor its image says what to run."""
+class LaunchError(errors.JupyterKueueError):
+    """The container's spec cannot be started as it is."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ class Surroundings:
         prefix: the image's Python environment.
         gpus: the container's devices.
         attempt: the folder of this start, also the default working directory's parent.
+        temporary: TMPDIR.
     """
 
     folder: PodFolder
     attempt: Path
+    temporary: Path
     address: str
     capacity: Mapping[str, str]
     prefix: Path
@@ -103,14 +105,19 @@ def prepare(
     """Return how to start the container.
 
     Raises:
-        NoCommandError: there is nothing to run.
+        LaunchError: there is nothing to run, or a text holds a NUL.
     """
     # References are expanded first and paths mapped once: a host path must not be mapped again.
     words = [*container.get("command", []), *container.get("args", [])]
     if not words:
-        raise NoCommandError(
+        raise LaunchError(
             f'failed to generate container "{container["name"]}" spec: no command specified: an '
             "image of this node is a Python environment without an entrypoint, so set `command`"
+        )
+    if any("\0" in text for text in (*words, *variables.values())):
+        raise LaunchError(
+            f'container "{container["name"]}" has a NUL character in its command, arguments or '
+            "environment, which no process can be given: remove it"
         )
     working_dir = container.get("workingDir")
     return Launch(
@@ -155,7 +162,7 @@ def _base_environment(pod: Json, around: Surroundings) -> dict[str, str]:
     environment.update(
         PATH=f"{around.prefix}/bin:{_SYSTEM_PATH}",
         HOME=str(around.folder.home),
-        TMPDIR=str(around.folder.tmp),
+        TMPDIR=str(around.temporary),
         HOSTNAME=pod["spec"].get("hostname") or pod["metadata"]["name"],
         CUDA_VISIBLE_DEVICES=devices,
         **{host_processes.MARK: str(around.attempt)},

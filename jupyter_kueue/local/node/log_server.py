@@ -112,11 +112,11 @@ class _ContainerLogs(_Handler):
             self.set_status(400 if isinstance(error, ValueError) else 404)
             await self.finish(f"{error}")
             return
-        reader = container_logs.LogReader(path)
-        if options.tail_lines is not None:
-            reader.skip_to_tail(options.tail_lines)
         formatter = container_logs.LogFormatter(options)
+        reader = container_logs.LogReader(path)
         try:
+            if options.tail_lines is not None:
+                reader.skip_to_tail(options.tail_lines)
             while not formatter.full:
                 # Asked before reading: what a container wrote before its end is not missed.
                 goes_on = options.follow and running()
@@ -130,6 +130,8 @@ class _ContainerLogs(_Handler):
                     await asyncio.sleep(_FOLLOW_SECONDS)
         except iostream.StreamClosedError:
             return  # the client has gone
+        finally:
+            reader.close()
         await self.finish()
 
     def _find_log(
@@ -155,10 +157,13 @@ class _ContainerLogs(_Handler):
                 raise ValueError(f'previous terminated container "{name}" in pod "{pod}" not found')
             return ended[-1] / "log", lambda: False
         if not attempts:
-            reason = container.waiting.reason if container.waiting else "ContainerCreating"
+            has_init = bool(worker.pod["spec"].get("initContainers"))
+            reason = "PodInitializing" if has_init else "ContainerCreating"
+            if container.waiting:
+                reason = container.waiting.reason
             raise ValueError(f'container "{name}" in pod "{pod}" is waiting to start: {reason}')
-        latest = attempts[-1]
-        return latest / "log", lambda: container.alive and container.attempts[-1] == latest
+        number = container.attempt
+        return attempts[-1] / "log", lambda: container.alive and container.attempt == number
 
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
         self.finish(f"the node's log server failed ({status_code}); its own log says more\n")

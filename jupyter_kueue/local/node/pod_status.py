@@ -79,12 +79,15 @@ def build_status(view: PodView, old: Json, now: str) -> Json:
         "qosClass": qos_class(view.pod),
         "reason": failed[0] if failed else None,
         "message": failed[1] if failed else None,
-        "containerStatuses": main_statuses,
     }
+    # Refused before anything was made: there is nothing to say about containers.
+    refused = view.failure is not None and not view.prepared
+    if not refused:
+        status["containerStatuses"] = main_statuses
     if view.prepared:
         status["podIP"] = view.address
         status["podIPs"] = [{"ip": view.address}]
-    if has_init:
+    if has_init and not refused:
         status["initContainerStatuses"] = init_statuses
     ephemeral = view.pod["spec"].get("ephemeralContainers")
     if ephemeral:

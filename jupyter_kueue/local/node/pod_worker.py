@@ -61,13 +61,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NodeServices:
-    """What all workers of a node share."""
+    """What all workers of a node share; ``short_path`` is another name of the folder ``pods``."""
 
     config: NodeConfig
     connection: Connection
     events: EventRecorder
     gpus: GpuDevices
     pods: Path
+    short_path: Path
 
     @property
     def capacity(self) -> Mapping[str, str]:
@@ -140,10 +141,10 @@ class PodWorker:
 
     def shut_down(self, grace_seconds: float) -> None:
         """End the pod because the node ends; it is reported as failed for that reason."""
-        if not self._finished:
+        if not self._final:
             self._fail(SHUTDOWN_REASON, SHUTDOWN_MESSAGE, disrupted=True)
-            self._begin_stop(grace_seconds)
-            self._wake.set()
+        self._begin_stop(grace_seconds)
+        self._wake.set()
 
     @property
     def settled(self) -> bool:
@@ -209,6 +210,9 @@ class PodWorker:
             self._end(self._grace_seconds)
         elif not self._final:
             self._check_deadline()
+        else:
+            # An earlier agent may have ended in the middle of a stop.
+            self._begin_stop(self._grace_seconds)
         if not self._final:
             await self._advance()
         if self._finished:
@@ -398,6 +402,7 @@ class PodWorker:
         around = environment.Surroundings(
             folder=self._folder,
             attempt=container.next_attempt,
+            temporary=self._services.short_path / self.uid / self._folder.tmp.name,
             address=self._services.config.address,
             capacity=self._services.capacity,
             prefix=prefix,
@@ -417,12 +422,14 @@ class PodWorker:
         except (MissingReferenceError, downward.UnsupportedFieldError, volumes.MountError) as error:
             self._wait_for(container, "CreateContainerConfigError", error.message)
             return
-        except environment.NoCommandError as error:
+        except environment.LaunchError as error:
             self._wait_for(container, "CreateContainerError", error.message)
             return
         await self._launch(container, launch)
 
     async def _launch(self, container: Container, launch: environment.Launch) -> None:
+        if self._final:
+            return  # decided while this was being prepared
         image = container.spec["image"]
         self._container_event(
             container, "Normal", "Pulled", f'Container image "{image}" already present on machine'

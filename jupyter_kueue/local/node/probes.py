@@ -158,12 +158,15 @@ async def run_hook(hook: Json, container: Container, address: str) -> ProbeResul
 async def _run_action(
     action: Json, container: Container, address: str, seconds: float
 ) -> ProbeResult:
-    if "exec" in action:
-        return await _exec(action["exec"]["command"], container)
-    if "httpGet" in action:
-        return await _http_get(action["httpGet"], container, address, seconds)
-    if "tcpSocket" in action:
-        return await _connect(action["tcpSocket"], container, address)
+    try:
+        if "exec" in action:
+            return await _exec(action["exec"]["command"], container)
+        if "httpGet" in action:
+            return await _http_get(action["httpGet"], container, address, seconds)
+        if "tcpSocket" in action:
+            return await _connect(action["tcpSocket"], container, address)
+    except ValueError as error:  # for example a named port that the container does not have
+        return ProbeResult(passed=False, message=str(error))
     return ProbeResult(passed=False, message=f"the local node cannot do {', '.join(action)}")
 
 

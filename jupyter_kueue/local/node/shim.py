@@ -30,6 +30,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.25
 _LOG_LINE_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
+# As on a real node (kubelet: containerLogMaxSize): then the log begins anew.
+_LOG_BYTES = 10 * 2**20
 # More new processes than this between two looks are found by reading all of /proc instead.
 _FEW_NEW_PIDS = 256
 _MAX_WAIT_FOR_KILLED_SECONDS = 10.0
@@ -64,7 +66,7 @@ class _Container:
         self._working_dir = working_dir
         self._memory_limit = memory_limit
         self._memory = _TreeMemory()
-        self._log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._log = _Log()
         self._streams: dict[int, _Stream] = {}
         self._wake, wake_write = os.pipe()
         for end in (self._wake, wake_write):
@@ -91,22 +93,25 @@ class _Container:
         for descriptor in (self._wake, *self._streams):
             poll.register(descriptor, select.POLLIN)
         timeout = int(_POLL_SECONDS * 1000) if self._memory_limit else None
+        look_at = 0.0
         while self._status is None:
             for descriptor, _ in poll.poll(timeout):
                 if descriptor == self._wake:
                     self._on_signals(os.read(self._wake, 64))
                 else:
-                    self._streams[descriptor].copy_to(self._log)
+                    self._streams[descriptor].copy()
                     if self._streams[descriptor].ended:
                         poll.unregister(descriptor)
-            if self._memory_limit and self._memory.read() > self._memory_limit:
-                self._out_of_memory = True
-                self._kill_tree()
+            if self._memory_limit and time.monotonic() >= look_at:
+                look_at = time.monotonic() + _POLL_SECONDS
+                if self._memory.read() > self._memory_limit:
+                    self._out_of_memory = True
+                    self._kill_tree()
         self._kill_tree()
         for stream in self._streams.values():
-            while stream.copy_to(self._log):
+            while stream.copy():
                 pass
-            stream.finish(self._log)
+            stream.finish()
         code = os.waitstatus_to_exitcode(self._status)
         self._write_exit(code if code >= 0 else 128 - code, "")
 
@@ -148,7 +153,7 @@ class _Container:
             return error_text.decode(errors="replace")
         for descriptor, name in ((out, b"stdout"), (err, b"stderr")):
             os.set_blocking(descriptor, False)
-            self._streams[descriptor] = _Stream(descriptor, name)
+            self._streams[descriptor] = _Stream(descriptor, name, self._log)
         return ""
 
     def _on_signals(self, numbers: bytes) -> None:
@@ -196,13 +201,14 @@ class _Container:
 class _Stream:
     """One of the container's two outputs, cut into lines."""
 
-    def __init__(self, descriptor: int, name: bytes) -> None:
+    def __init__(self, descriptor: int, name: bytes, log: _Log) -> None:
         self._descriptor = descriptor
         self._name = name
+        self._log = log
         self._pending = b""
         self.ended = False
 
-    def copy_to(self, log: int) -> bool:
+    def copy(self) -> bool:
         """Copy what can be read now; return False at the end or when nothing is there."""
         try:
             data = os.read(self._descriptor, _READ_BYTES)
@@ -220,25 +226,44 @@ class _Stream:
         if len(self._pending) >= _LOG_LINE_BYTES:
             *parts, self._pending = _pieces(self._pending)
             records += [(b"P", part) for part in parts]
-        self._append(log, records)
+        self._append(records)
         return True
 
-    def finish(self, log: int) -> None:
+    def finish(self) -> None:
         """Write the rest, a line without its end."""
         if self._pending:
-            self._append(log, [(b"P", self._pending)])
+            self._append([(b"P", self._pending)])
 
-    def _append(self, log: int, records: list[tuple[bytes, bytes]]) -> None:
+    def _append(self, records: list[tuple[bytes, bytes]]) -> None:
         seconds, nanoseconds = divmod(time.time_ns(), 10**9)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         head = f"{moment}.{nanoseconds:09d}Z ".encode() + self._name
-        data = b"".join(b"%s %s %s\n" % (head, tag, text) for tag, text in records)
+        self._log.append(b"".join(b"%s %s %s\n" % (head, tag, text) for tag, text in records))
+
+
+class _Log:
+    """The log file, begun anew when it has grown large."""
+
+    def __init__(self) -> None:
+        self._file = self._open()
+        self._size = 0
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines. A full disk loses them: it must not end the container."""
+        if self._size + len(data) > _LOG_BYTES:
+            os.rename("log", "log.1")  # noqa: PTH104 - pathlib is slow to import
+            os.close(self._file)
+            self._file = self._open()
+            self._size = 0
+        self._size += len(data)
         while data:
             try:
-                data = data[os.write(log, data) :]
+                data = data[os.write(self._file, data) :]
             except OSError:
-                # A full disk must not end the container: its output is lost, as on a real node.
                 return
+
+    def _open(self) -> int:
+        return os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 class _TreeMemory:

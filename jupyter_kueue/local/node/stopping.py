@@ -55,6 +55,7 @@ class GracefulStop:
             await self._stop(container)
 
     async def _stop(self, container: Container) -> None:
+        await container.launched.wait()
         if not container.alive:
             return
         await self._until_deadline(asyncio.ensure_future(self._run_pre_stop(container)))

@@ -1,0 +1,103 @@
+"""Where a bucket is and how it is reached: a URL and obstore's options, from a folder of files.
+
+Called by ``storage.bucket`` alone. It sends nothing, and names options in messages, never values.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from obstore.exceptions import BaseError, UnknownConfigurationKeyError
+from obstore.store import LocalStore, from_url
+
+from jupyter_kueue import errors
+from jupyter_kueue.storage import bucket_errors
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+CONNECT_TIMEOUT_SECONDS = 3
+REQUEST_TIMEOUT_SECONDS = 30
+
+# Settings of the HTTP client rather than of the store (obstore's ClientConfig).
+CLIENT_OPTIONS = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "http1_only",
+        "http2_only",
+        "proxy_ca_certificate",
+        "proxy_url",
+        "timeout",
+    }
+)
+
+
+def open_store(
+    where: Path | str, options: dict[str, str], retries: int, retry_seconds: float
+) -> tuple[ObjectStore, str]:
+    """Return the store at a URL, or described by a folder, and how messages call it.
+
+    Raises:
+        NotConfiguredError: the folder, the URL or an option is missing or not understood.
+    """
+    settings = read_folder(where) if isinstance(where, Path) else {"url": where}
+    settings |= options
+    url = settings.pop("url")
+    client: dict[str, Any] = {
+        "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
+        "timeout": f"{REQUEST_TIMEOUT_SECONDS}s",
+    }
+    for option in CLIENT_OPTIONS & settings.keys():
+        client[option] = settings.pop(option)
+    endpoint = settings.get("endpoint")
+    name = f"{_shown(url)} at {_shown(endpoint)}" if endpoint else _shown(url)
+    try:
+        if url.startswith("file:"):
+            return LocalStore.from_url(url, mkdir=True, automatic_cleanup=True), name
+        store = from_url(
+            url,
+            config=settings,  # type: ignore[call-overload]  # each kind has its own keys
+            client_options=client,
+            retry_config={
+                "max_retries": retries,
+                "retry_timeout": timedelta(seconds=retry_seconds),
+            },
+        )
+    except UnknownConfigurationKeyError as error:
+        message = f"The bucket {name} has no such option: {bucket_errors.first_line(error)}"
+        raise errors.NotConfiguredError(message) from error
+    except (BaseError, ValueError, OSError) as error:
+        message = (
+            f"The bucket {name} cannot be opened: {bucket_errors.first_line(error)}. "
+            "Use s3://name/prefix, gs://, az:// or file:/// and obstore's options."
+        )
+        raise errors.NotConfiguredError(message) from error
+    return store, name
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what may be a credential: user, password and query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Return the options in a folder of files, one a file; ``url`` is always among them.
+
+    A Secret volume holds ``..data`` and a dated folder besides the files: both start with two dots.
+    """
+    try:
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        settings = {path.name: path.read_text().strip() for path in files}
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"The bucket's settings in {folder} cannot be read: {error}"
+        raise errors.NotConfiguredError(message) from error
+    if not settings.get("url"):
+        message = f"{folder} has no file 'url'. Write the bucket's URL into it (s3://name/prefix)."
+        raise errors.NotConfiguredError(message)
+    return settings

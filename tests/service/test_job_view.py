@@ -1,0 +1,102 @@
+"""What a user sees of a job: the row, the attempts, the error and the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.service import job_view
+
+INPUT = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa"}
+
+
+def facts_of(**facts: Any) -> BucketFacts:
+    record = JobRecord(
+        job_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+        name="Weekly",
+        owner=Owner.of("Ada@example.com"),
+        namespace="team-a",
+        created_at="2026-01-02T03:04:05.678Z",
+        request={"input_path": "a.ipynb", "tags": ["first"]},
+        local_queue="team-a",
+        resources=Resources("2", "4Gi", 1),
+        image="example.org/notebook:1",
+        notebook="a.ipynb",
+        input=(INPUT,),
+        schedule_id="nightly",
+        rerun_of="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
+    )
+    return BucketFacts(record, **facts)
+
+
+def test_the_whole_row() -> None:
+    status = Status("queued", "waiting", "Waits.", "said", "t1", "t2", "t3")
+    assert job_view.build_row(facts_of(), status) == {
+        "job_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+        "name": "Weekly",
+        "owner": "Ada@example.com",
+        "state": "queued",
+        "reason": "waiting",
+        "message": "Waits.",
+        "detail": "said",
+        "local_queue": "team-a",
+        "priority_class": None,
+        "position": None,
+        "wait": None,
+        "created_at": "2026-01-02T03:04:05.678Z",
+        "admitted_at": "t1",
+        "started_at": "t2",
+        "finished_at": "t3",
+        "resources": {"cpu": "2", "memory": "4Gi", "gpus": 1},
+        "image": "example.org/notebook:1",
+        "schedule_id": "nightly",
+        "rerun_of": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
+        "tags": ["first"],
+        "request": {"input_path": "a.ipynb", "tags": ["first"]},
+    }
+
+
+def test_what_was_changed_later_is_shown() -> None:
+    meta = {"name": "New", "local_queue": "team-b", "priority_class": "high", "tags": ["x", "y"]}
+    row = job_view.build_row(facts_of(meta=meta), Status("queued"))
+    assert {key: row[key] for key in meta} == meta
+    assert row["request"]["tags"] == ["first"]
+
+
+def test_tags_that_were_taken_away_stay_away() -> None:
+    assert job_view.build_row(facts_of(meta={"tags": []}), Status("queued"))["tags"] == []
+
+
+def test_attempts_are_numbered_from_one() -> None:
+    attempts = (
+        {"pod_uid": "a", "started_at": "t1", "ended_at": "t2", "reason": "interrupted"},
+        {"pod_uid": "b", "started_at": "t3", "cells_done": 2, "message": None},
+    )
+    empty = dict.fromkeys(("started_at", "ended_at", "reason", "message", "cells_done"))
+    assert job_view.build_attempts(facts_of(attempts=attempts)) == [
+        {**empty, "number": 1, "started_at": "t1", "ended_at": "t2", "reason": "interrupted"},
+        {**empty, "number": 2, "started_at": "t3", "cells_done": 2},
+    ]
+    assert job_view.build_attempts(facts_of()) == []
+
+
+def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
+    error = {
+        "name": "ValueError",
+        "value": "v" * 5000,
+        "cell_index": 2,
+        "cell_source": "1/0",
+        "traceback": ["line"],
+    }
+    shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
+    assert shown == {**error, "value": "v" * 2000}
+    assert job_view.build_error(facts_of(result={"outcome": "succeeded", "error": None})) is None
+    assert job_view.build_error(facts_of()) is None
+
+
+def test_files_are_the_outputs_and_then_the_inputs() -> None:
+    notebook = {"path": "a.ipynb", "size_bytes": 9, "sha256": "bb", "role": "notebook"}
+    live = [{"path": "run.log", "size_bytes": 1, "sha256": None, "role": "log"}]
+    given = {"path": "input/data/x.csv", "size_bytes": 3, "sha256": "aa", "role": "input"}
+    assert job_view.build_files(facts_of(), live) == [*live, given]
+    assert job_view.build_files(facts_of(result={"files": [notebook]}), live) == [notebook, given]

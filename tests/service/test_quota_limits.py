@@ -1,0 +1,107 @@
+"""What a ClusterQueue owns and could have at most, by Kueue's rules."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from jupyter_kueue.service.quota_limits import Quota, covered_resources, quotas
+
+GPU = "nvidia.com/gpu"
+
+
+def groups(**flavors: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "coveredResources": [GPU],
+            "flavors": [
+                {"name": name, "resources": [{"name": GPU, **quota}]}
+                for name, quota in flavors.items()
+            ],
+        }
+    ]
+
+
+def queue(name: str, cohort: str | None = None, **flavors: dict[str, str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"resourceGroups": groups(**flavors)}
+    if cohort:
+        spec["cohortName"] = cohort
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def cohort(name: str, parent: str | None = None, **flavors: dict[str, str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"resourceGroups": groups(**flavors)}
+    if parent:
+        spec["parentName"] = parent
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def gpus(name: str, cluster_queues: list[Any], cohorts: list[Any] | None = None) -> Quota:
+    return quotas(name, cluster_queues, [] if cohorts is None else cohorts)[GPU]
+
+
+def quota(nominal: int, limit: int | None) -> Quota:
+    return Quota(Decimal(nominal), None if limit is None else Decimal(limit))
+
+
+def test_a_queue_by_itself_has_what_it_owns():
+    assert gpus("a", [queue("a", h100={"nominalQuota": "4"})]) == quota(4, 4)
+
+
+def test_flavors_add_up():
+    both = queue("a", h100={"nominalQuota": "4"}, t4={"nominalQuota": "8"})
+    assert gpus("a", [both]) == quota(12, 12)
+
+
+def test_a_cohort_lends_all_it_has():
+    teams = [
+        queue("a", "all", h100={"nominalQuota": "4"}),
+        queue("b", "all", h100={"nominalQuota": "2"}),
+        queue("c", "others", h100={"nominalQuota": "100"}),
+    ]
+    assert gpus("a", teams) == quota(4, 6)
+    assert gpus("b", teams) == quota(2, 6)
+
+
+def test_borrowing_and_lending_are_bounded():
+    teams = [
+        queue("a", "all", h100={"nominalQuota": "4", "borrowingLimit": "1"}),
+        queue("b", "all", h100={"nominalQuota": "4", "lendingLimit": "3"}),
+        queue("c", "all", h100={"nominalQuota": "0"}),
+    ]
+    assert gpus("a", teams) == quota(4, 5)
+    assert gpus("b", teams) == quota(4, 8)
+    assert gpus("c", teams) == quota(0, 7)
+
+
+def test_cohorts_have_quotas_parents_and_limits_of_their_own():
+    teams = [
+        queue("a", "left", h100={"nominalQuota": "2"}),
+        queue("b", "right", h100={"nominalQuota": "3"}),
+    ]
+    cohorts = [
+        cohort("root", h100={"nominalQuota": "10"}),
+        cohort("left", "root", h100={"nominalQuota": "1", "borrowingLimit": "5"}),
+        cohort("right", "root", h100={"nominalQuota": "0", "lendingLimit": "1"}),
+    ]
+    # left owns 3 and may borrow 5; right gives 1 of its 3 away.
+    assert gpus("a", teams, cohorts) == quota(2, 8)
+    assert gpus("b", teams, cohorts) == quota(3, 16)
+
+
+def test_a_ring_of_cohorts_does_not_go_round_for_ever():
+    teams = [queue("a", "one", h100={"nominalQuota": "2"})]
+    cohorts = [cohort("one", "two"), cohort("two", "one")]
+    assert gpus("a", teams, cohorts).nominal == 2
+
+
+def test_what_cannot_be_read_is_not_guessed():
+    in_cohort = queue("a", "all", h100={"nominalQuota": "4"})
+    assert quotas("a", [in_cohort], None)[GPU] == quota(4, None)
+    assert quotas("a", [queue("a", h100={"nominalQuota": "4"})], None)[GPU] == quota(4, 4)
+    assert quotas("gone", [in_cohort], []) == {}
+
+
+def test_covered_resources():
+    assert covered_resources(queue("a", h100={"nominalQuota": "0"})) == {GPU}
+    assert covered_resources({"metadata": {"name": "a"}, "spec": {}}) == frozenset()

@@ -1,0 +1,53 @@
+"""Several servers of one owner, at once and one after the other, do no harm to each other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jupyter_kueue.service.index import JobQuery
+
+pytestmark = pytest.mark.integration
+
+
+async def test_second_server_sees_stops_and_deletes_what_the_first_submitted(
+    open_session, write_notebook, eventually
+):
+    path = write_notebook("sleeper.ipynb", "import time\ntime.sleep(600)")
+    async with open_session() as first, open_session() as second:
+        one, two = await asyncio.gather(first.submit(path), first.submit(path))
+
+        async def both_are_seen():
+            return (await second.jobs.list(JobQuery()))["total"] == 2
+
+        await eventually(both_are_seen)
+        await second.until_state(one["job_id"], "running")
+        await second.jobs.stop(one["job_id"])
+        await second.jobs.delete(two["job_id"])
+
+        stopped = await first.until_finished(one["job_id"])
+        assert stopped["state"] == "stopped"
+
+        async def is_gone():
+            return (await first.jobs.list(JobQuery()))["total"] == 1
+
+        await eventually(is_gone)
+        assert await second.until_finished(one["job_id"]) == stopped
+
+
+async def test_run_goes_on_while_no_server_is_up(open_session, write_notebook):
+    path = write_notebook("long.ipynb", "import time\ntime.sleep(2)\nprint('done')")
+    async with open_session() as first:
+        job = await first.submit(path)
+        await first.until_state(job["job_id"], "starting", "running")
+
+    async with open_session() as second:
+        done = await second.until_finished(job["job_id"])
+        listed = await second.jobs.list(JobQuery())
+
+    assert done["state"] == "succeeded"
+    assert [item["job_id"] for item in listed["items"]] == [job["job_id"]]
+
+    async with open_session() as third:
+        assert (await third.jobs.get(job["job_id"])) == done

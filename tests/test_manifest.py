@@ -1,0 +1,323 @@
+"""The Job of a run, compared as a whole: what is not written here is not in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_kueue import manifest, models
+from jupyter_kueue.models import JobRecord, Owner, Resources
+
+JOB_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
+POLICY = manifest.PodPolicy(runner_image="example.org/runner:1")
+
+
+def record_of(resources: Resources | None = None, **request: Any) -> JobRecord:
+    return JobRecord(
+        job_id=JOB_ID,
+        name="<b>Weekly 😀 1/2",
+        owner=Owner.of("Ada@example.com"),
+        namespace="team-a",
+        created_at="2026-01-02T03:04:05.678Z",
+        request=models.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
+        local_queue="research",
+        resources=resources or Resources("2", "4Gi", 1),
+        image="example.org/notebook:1",
+        notebook="a.ipynb",
+        input=(),
+    )
+
+
+OWNER = Owner.of("Ada@example.com").slug
+LABELS = {
+    "app.kubernetes.io/managed-by": "jupyter-kueue",
+    "app.kubernetes.io/name": "notebook-run",
+    "app.kubernetes.io/part-of": "jupyter-kueue",
+    "jupyter-kueue/component": "run",
+    "jupyter-kueue/job-id": JOB_ID,
+    "jupyter-kueue/owner": OWNER,
+}
+ENV = [
+    {"name": "JUPYTER_KUEUE_JOB_ID", "value": JOB_ID},
+    {"name": "JUPYTER_KUEUE_OWNER", "value": OWNER},
+    {"name": "JUPYTER_KUEUE_NAMESPACE", "value": "team-a"},
+    {"name": "JUPYTER_KUEUE_LOCAL_QUEUE", "value": "research"},
+    {"name": "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS", "value": "30"},
+    {"name": "JUPYTER_KUEUE_CONTROL_DIR", "value": "/jupyter-kueue/control"},
+    {"name": "JUPYTER_KUEUE_WORKSPACE_DIR", "value": "/jupyter-kueue/workspace"},
+    {"name": "JUPYTER_KUEUE_RUNNER_DIR", "value": "/jupyter-kueue/runner"},
+    {"name": "CHECKPOINT_DIR", "value": "/jupyter-kueue/checkpoints"},
+    {"name": "JUPYTER_KUEUE_TERMINATION_LOG", "value": "/dev/termination-log"},
+    {
+        "name": "JUPYTER_KUEUE_POD_UID",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}},
+    },
+    {
+        "name": "JUPYTER_KUEUE_POD_NAME",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+    },
+]
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+STAGING_MOUNTS = [
+    {"name": "control", "mountPath": "/jupyter-kueue/control"},
+    {"name": "runner", "mountPath": "/jupyter-kueue/runner"},
+    {"name": "workspace", "mountPath": "/jupyter-kueue/workspace"},
+    {"name": "checkpoints", "mountPath": "/jupyter-kueue/checkpoints"},
+]
+
+
+def staging_container(name: str, module: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": "example.org/runner:1",
+        "command": ["python", "-m", f"jupyter_kueue.runner.{module}"],
+        "env": [*ENV, {"name": "JUPYTER_KUEUE_BUCKET", "value": "/jupyter-kueue/bucket"}],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "128Mi"},
+            "limits": {"memory": "2Gi"},
+        },
+        "volumeMounts": [
+            *STAGING_MOUNTS,
+            {"name": "bucket", "mountPath": "/jupyter-kueue/bucket", "readOnly": True},
+        ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": SECURITY,
+    }
+
+
+EXPECTED = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {
+        "name": f"nb-{JOB_ID}",
+        "namespace": "team-a",
+        "labels": {**LABELS, "kueue.x-k8s.io/queue-name": "research"},
+        "annotations": {
+            "jupyter-kueue/display-name": "<b>Weekly 😀 1/2",
+            "jupyter-kueue/owner-name": "Ada@example.com",
+        },
+    },
+    "spec": {
+        "suspend": True,
+        "parallelism": 1,
+        "completions": 1,
+        "backoffLimit": 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "Ignore",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [43]}},
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": "notebook",
+                        "operator": "In",
+                        "values": [41, 42, 45],
+                    },
+                },
+            ]
+        },
+        "ttlSecondsAfterFinished": 7 * 24 * 3600,
+        "template": {
+            "metadata": {"labels": LABELS},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "terminationGracePeriodSeconds": 30,
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 1000,
+                    "runAsGroup": 100,
+                    "fsGroup": 100,
+                },
+                "initContainers": [
+                    staging_container("stage-in", "stage_in"),
+                    {**staging_container("stage-out", "stage_out"), "restartPolicy": "Always"},
+                ],
+                "containers": [
+                    {
+                        "name": "notebook",
+                        "image": "example.org/notebook:1",
+                        "command": ["python", "$(JUPYTER_KUEUE_RUNNER_DIR)/execute.pyz"],
+                        "env": [
+                            *ENV,
+                            {"name": "SCRATCH_DIR", "value": "/jupyter-kueue/scratch"},
+                            {"name": "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES", "value": str(4 * 2**30)},
+                        ],
+                        "resources": {
+                            "requests": {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"},
+                            "limits": {"memory": "4Gi", "nvidia.com/gpu": "1"},
+                        },
+                        "volumeMounts": [
+                            *STAGING_MOUNTS,
+                            {"name": "scratch", "mountPath": "/jupyter-kueue/scratch"},
+                        ],
+                        "terminationMessagePolicy": "FallbackToLogsOnError",
+                        "securityContext": SECURITY,
+                    }
+                ],
+                "volumes": [
+                    *(
+                        {"name": name, "emptyDir": {}}
+                        for name in ("control", "runner", "workspace", "checkpoints", "scratch")
+                    ),
+                    {"name": "bucket", "secret": {"secretName": "jupyter-kueue-bucket"}},
+                ],
+            },
+        },
+    },
+}
+
+
+def pod_spec(job: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def container(job: dict[str, Any], name: str) -> dict[str, Any]:
+    spec = pod_spec(job)
+    return next(
+        item for item in [*spec["initContainers"], *spec["containers"]] if item["name"] == name
+    )
+
+
+def test_the_whole_job() -> None:
+    assert manifest.build_job(record_of(), POLICY) == EXPECTED
+
+
+def test_building_twice_gives_the_same_job() -> None:
+    record = record_of()
+    assert manifest.build_job(record, POLICY) == manifest.build_job(record, POLICY)
+
+
+def test_without_gpus_the_resource_is_not_named() -> None:
+    job = manifest.build_job(record_of(Resources("500m", "1Gi", 0)), POLICY)
+    assert container(job, "notebook")["resources"] == {
+        "requests": {"cpu": "500m", "memory": "1Gi"},
+        "limits": {"memory": "1Gi"},
+    }
+    assert "nvidia.com/gpu" not in json.dumps(job)
+
+
+@pytest.mark.parametrize("retries", [1, 100])
+def test_retries_are_the_jobs_own(retries: int) -> None:
+    job = manifest.build_job(record_of(max_retries=retries), POLICY)
+    assert job["spec"]["backoffLimit"] == retries
+
+
+def test_a_time_limit_has_the_deadline_as_a_net_an_hour_below_it() -> None:
+    job = manifest.build_job(record_of(timeout_seconds=600), POLICY)
+    assert job["spec"]["activeDeadlineSeconds"] == 600 + 3600
+
+
+def test_priority_and_schedule_become_labels() -> None:
+    record = dataclasses.replace(record_of(), priority_class="high", schedule_id="nightly")
+    job = manifest.build_job(record, POLICY)
+    assert job["metadata"]["labels"] == {
+        **LABELS,
+        "kueue.x-k8s.io/queue-name": "research",
+        "kueue.x-k8s.io/priority-class": "high",
+        "jupyter-kueue/schedule-id": "nightly",
+    }
+    assert job["spec"]["template"]["metadata"]["labels"] == {
+        **LABELS,
+        "jupyter-kueue/schedule-id": "nightly",
+    }
+
+
+def test_memory_in_any_form_reaches_the_runner_in_bytes() -> None:
+    job = manifest.build_job(record_of(Resources("1", "1500M")), POLICY)
+    assert {"name": "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES", "value": "1500000000"} in container(
+        job, "notebook"
+    )["env"]
+
+
+def test_the_policy_reaches_every_container() -> None:
+    policy = manifest.PodPolicy(
+        runner_image="example.org/other:2",
+        bucket_secret="elsewhere",
+        grace_period_seconds=60,
+        staging_cpu="1",
+        staging_memory="1Gi",
+        staging_memory_limit="8Gi",
+        run_as_user=2000,
+        run_as_group=3000,
+    )
+    job = manifest.build_job(record_of(), policy)
+    for name in ("stage-in", "stage-out"):
+        assert container(job, name)["image"] == "example.org/other:2"
+        assert container(job, name)["resources"] == {
+            "requests": {"cpu": "1", "memory": "1Gi"},
+            "limits": {"memory": "8Gi"},
+        }
+    for name in ("stage-in", "stage-out", "notebook"):
+        assert {"name": "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS", "value": "60"} in container(
+            job, name
+        )["env"]
+    spec = pod_spec(job)
+    assert spec["terminationGracePeriodSeconds"] == 60
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 2000,
+        "runAsGroup": 3000,
+        "fsGroup": 3000,
+    }
+    assert {"name": "bucket", "secret": {"secretName": "elsewhere"}} in spec["volumes"]
+
+
+def test_the_notebook_cannot_reach_the_bucket_or_the_cluster() -> None:
+    job = manifest.build_job(record_of(), POLICY)
+    notebook = container(job, "notebook")
+    assert "bucket" not in json.dumps(notebook).lower()
+    assert pod_spec(job)["automountServiceAccountToken"] is False
+
+
+def test_no_value_of_a_request_becomes_part_of_a_command_or_the_environment() -> None:
+    record = record_of(
+        parameters={"token": "s3cret"}, tags=["s3cret"], idempotency_key="s3cret", name="s3cret"
+    )
+    assert "s3cret" not in json.dumps(manifest.build_job(record, POLICY))
+
+
+def test_an_admins_template_is_laid_over_the_pod_but_not_its_containers() -> None:
+    template = {
+        "nodeSelector": {"pool": "gpu"},
+        "tolerations": [{"operator": "Exists"}],
+        "imagePullSecrets": [{"name": "registry"}],
+        "serviceAccountName": "runner",
+        "priorityClassName": "low",
+        "securityContext": {"runAsUser": 5000, "supplementalGroups": [7]},
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        "containers": [{"name": "notebook", "command": ["sh"]}],
+        "initContainers": [{"name": "evil", "image": "x", "command": ["sh"]}],
+        "restartPolicy": "Always",
+    }
+    policy = manifest.PodPolicy(runner_image="example.org/runner:1", template=template)
+    spec = pod_spec(manifest.build_job(record_of(), policy))
+    plain = pod_spec(EXPECTED)
+    assert spec == {
+        **plain,
+        "nodeSelector": {"pool": "gpu"},
+        "tolerations": [{"operator": "Exists"}],
+        "imagePullSecrets": [{"name": "registry"}],
+        "serviceAccountName": "runner",
+        "priorityClassName": "low",
+        "securityContext": {
+            **plain["securityContext"],
+            "runAsUser": 5000,
+            "supplementalGroups": [7],
+        },
+        "volumes": [*plain["volumes"], *template["volumes"]],
+    }
+    assert manifest.build_job(record_of(), POLICY) == EXPECTED  # the template left no trace

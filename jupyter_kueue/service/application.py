@@ -35,6 +35,7 @@ _PULSE_SECONDS = 3.0
 _PULSE_TIMEOUT_SECONDS = 3.0
 _SERVER_RETRIES = 1
 _SERVER_RETRY_SECONDS = 3
+_SERVER_BUCKET_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
@@ -232,4 +233,10 @@ def _open_bucket(settings: Settings) -> Bucket:
             'or credentials folder. On the local cluster: `eval "$(jupyter kueue local env)"`.'
         )
     where: Path | str = settings.bucket if "://" in settings.bucket else Path(settings.bucket)
-    return Bucket.open(where, retries=_SERVER_RETRIES, retry_seconds=_SERVER_RETRY_SECONDS)
+    # A user waits for a server's answers; pods have the patience of the default.
+    return Bucket.open(
+        where,
+        {"timeout": f"{_SERVER_BUCKET_SECONDS}s"},
+        retries=_SERVER_RETRIES,
+        retry_seconds=_SERVER_RETRY_SECONDS,
+    )

@@ -43,6 +43,8 @@ Stage = Callable[[], Awaitable[tuple[Json, ...]]]
 log = logging.getLogger(__name__)
 
 _PRIORITY_CLASSES_SECONDS = 15.0
+# A user waits for the answer that it failed; what can't be taken back by then is left behind.
+_TAKE_BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -241,10 +243,12 @@ class Submission:
     async def _create(self, record: JobRecord, stage: Stage) -> Submitted:
         job_id = record.job_id
         kube_job: Json | None = None
+        may_have_job = False
         try:
             inputs = await stage()
             record = dataclasses.replace(record, input=inputs)
             await self._records.write_record(record)
+            may_have_job = True
             kube_job = await cluster_jobs.create(
                 self._connection, manifest.build_job(record, self._policy(record))
             )
@@ -258,7 +262,7 @@ class Submission:
                 raise
             return Submitted(loaded.facts, None)
         except BaseException:
-            await asyncio.shield(self._take_back(record))
+            await asyncio.shield(self._take_back(record, may_have_job))
             raise
         accepted = {"kube_job": kube_job["metadata"]["name"], "uid": kube_job["metadata"]["uid"]}
         # Without this mark the job is there all the same: the reconciler writes it again.
@@ -275,19 +279,21 @@ class Submission:
         await cluster_jobs.delete(self._connection, record.namespace, name)
         raise errors.ConflictError("The run was deleted while it was submitted.")
 
-    async def _take_back(self, record: JobRecord) -> None:
-        """Remove what a failed submit did, as far as bucket and cluster answer.
+    async def _take_back(self, record: JobRecord, may_have_job: bool) -> None:
+        """Remove what a failed submit did, as far as bucket and cluster answer now.
 
         What stays is found by the reconciler: the tombstone has a Job that came to be deleted, and
         inputs without a record are leftovers.
         """
         job_id = record.job_id
         try:
-            await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
-            name = names.kube_job_name(job_id)
-            await cluster_jobs.delete(self._connection, record.namespace, name)
-            await self._records.forget(job_id)
-        except errors.JupyterKueueError as error:
+            async with asyncio.timeout(_TAKE_BACK_SECONDS):
+                if may_have_job:
+                    await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
+                    name = names.kube_job_name(job_id)
+                    await cluster_jobs.delete(self._connection, record.namespace, name)
+                await self._records.forget(job_id)
+        except (errors.JupyterKueueError, TimeoutError) as error:
             log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, error)
 
     def _policy(self, record: JobRecord) -> manifest.PodPolicy:

@@ -229,6 +229,20 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_LONGEST_PAUSE_SECONDS", 0.05)
 
 
+@pytest.fixture(autouse=True)
+def hostile_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A proxy that is not there, and certificate bundles that are none, must change nothing."""
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(garbage))
+
+
 @pytest.fixture
 async def api() -> AsyncIterator[ApiServer]:
     server = ApiServer()
@@ -623,21 +637,6 @@ async def test_an_empty_answer_is_an_empty_object(tmp_path: Path) -> None:
 # --- What the environment must not change --------------------------------------------------------
 
 
-@pytest.fixture
-def hostile_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A proxy that is not there, and certificate bundles that are none."""
-    garbage = tmp_path / "garbage.pem"
-    garbage.write_text("no certificate")
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"):
-        monkeypatch.setenv(name, str(garbage))
-
-
-@pytest.mark.usefixtures("hostile_environment")
 async def test_a_proxy_never_stands_before_this_machine(api: ApiServer, tmp_path: Path) -> None:
     api.put("one")
     async with connection_to(f"http://127.0.0.1:{api.port}", tmp_path) as connection:
@@ -656,7 +655,6 @@ async def secure_api(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, Path, Pat
     await server.stop()
 
 
-@pytest.mark.usefixtures("hostile_environment")
 async def test_only_the_kubeconfigs_authority_counts(
     secure_api: tuple[ApiServer, Path, Path], tmp_path: Path
 ) -> None:

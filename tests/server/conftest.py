@@ -145,15 +145,23 @@ def running_server(
             pytest.fail(f"The server did not stop: {log.read_text()[-2000:]}")
 
 
-def _wait_until_it_answers(server: Server) -> None:
-    deadline = time.monotonic() + 60
+def _wait_until_it_answers(server: Server, path: str = "/api/status") -> None:
+    deadline = time.monotonic() + 120
     while True:
         with contextlib.suppress(OSError):
-            if server.request("GET", "/api/status").status == 200:
+            if server.request("GET", path).status == 200:
                 return
         if server.process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"The server did not start: {server.log.read_text()[-2000:]}")
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def connected_server(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """Run a Jupyter server and wait until it has its cluster, its bucket and its runs."""
+    with running_server(folder, environment) as server:
+        _wait_until_it_answers(server, "jobs")
+        yield server
 
 
 @pytest.fixture(scope="session")

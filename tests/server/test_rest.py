@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from .conftest import running_server
+from .conftest import connected_server
 from .test_openapi import validate
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ SIZE = {"cpu": "100m", "memory": "512Mi"}
 
 @pytest.fixture
 def server(namespace: Any, tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path / "server", {**namespace.env, "JUPYTERHUB_USER": "tess"}) as found:
+    with connected_server(
+        tmp_path / "server", {**namespace.env, "JUPYTERHUB_USER": "tess"}
+    ) as found:
         yield found
 
 
@@ -247,7 +249,7 @@ def shared_server(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) 
     """A server in the default namespace, for requests that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
     environment = {**local_cluster.env, "JUPYTERHUB_USER": f"bad-input-{folder.name}"}
-    with running_server(folder, environment) as server:
+    with connected_server(folder, environment) as server:
         write_notebook(server, "a.ipynb", "1")
         (server.root / "text.ipynb").write_text("print('hello')")
         yield server

@@ -60,7 +60,7 @@ async def test_bucket_that_hangs(session, write_notebook, local_cluster, cli, ev
 
     async with frozen(cli, local_cluster, "object-store"):
         with pytest.raises(errors.BucketUnavailableError):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(30):
                 await session.submit(path)
 
     assert (await session.until_finished(running["job_id"]))["state"] == "succeeded"

@@ -20,8 +20,9 @@ from jupyter_kueue.local.node import host_processes, temporary_folder
 from jupyter_kueue.local.node.events import EventRecorder
 from jupyter_kueue.local.node.gpu_devices import GpuDevices
 from jupyter_kueue.local.node.log_server import start_log_server
+from jupyter_kueue.local.node.node_services import NodeServices
 from jupyter_kueue.local.node.pod_folder import PodFolder
-from jupyter_kueue.local.node.pod_worker import NodeServices, PodWorker
+from jupyter_kueue.local.node.pod_worker import PodWorker
 from jupyter_kueue.local.node.registration import Registration
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # The whole of a shutdown stays below three seconds.
-_SHUTDOWN_GRACE_SECONDS = 1.2
+_SHUTDOWN_GRACE_SECONDS = 0.9
 _SHUTDOWN_REPORT_SECONDS = 2.6
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class _Agent:
         await asyncio.wait([stopping, *background[:3]], return_when=asyncio.FIRST_COMPLETED)
         registering.cancel()
         await self._shut_down()
-        server.stop()
+        await server.close()
         for task in (stopping, *background, *self._tasks.values()):
             task.cancel()
         results = await asyncio.gather(*background, *self._tasks.values(), return_exceptions=True)

@@ -22,12 +22,14 @@ class PullBackoff:
     """How often an image was not found for one container, and when it is looked for again."""
 
     failures: int = 0
+    failed_at: float = 0.0
     retry_at: float = 0.0
 
     def failed(self, now: float) -> None:
         """Note a failure at ``now`` (seconds of any clock that only goes forward)."""
         delay = min(_FIRST_BACKOFF_SECONDS * 2**self.failures, _LONGEST_BACKOFF_SECONDS)
         self.failures += 1
+        self.failed_at = now
         self.retry_at = now + delay
 
 

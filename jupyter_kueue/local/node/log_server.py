@@ -29,26 +29,45 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 256 * 1024
 _FOLLOW_SECONDS = 0.1
+_CLOSE_SECONDS = 0.5
 _UNSUPPORTED = (
     "The local node does not support exec, attach and port-forward: containers are plain processes "
     "of this machine. Use `kubectl logs`, or a cluster with a kubelet.\n"
 )
 
 
-def start_log_server(
-    config: NodeConfig, find_pod: FindPod, list_pods: ListPods
-) -> httpserver.HTTPServer:
-    """Listen on the node's address and return the server, which the caller stops.
+class LogServer:
+    """The listening server."""
+
+    def __init__(self, server: httpserver.HTTPServer, open_logs: set[_ContainerLogs]) -> None:
+        self._server = server
+        self._open_logs = open_logs
+
+    async def close(self) -> None:
+        """Stop listening, let followers have the last lines, and close all connections."""
+        self._server.stop()
+        deadline = asyncio.get_running_loop().time() + _CLOSE_SECONDS
+        while self._open_logs and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(_FOLLOW_SECONDS / 2)
+        await self._server.close_all_connections()
+
+
+def start_log_server(config: NodeConfig, find_pod: FindPod, list_pods: ListPods) -> LogServer:
+    """Listen on the node's address and return the server, which the caller closes.
 
     Raises:
         NotConfiguredError: the port is taken or a certificate cannot be read.
     """
-    arguments = {"find_pod": find_pod, "list_pods": list_pods}
+    open_logs: set[_ContainerLogs] = set()
     application = web.Application(
         [
-            (r"/containerLogs/([^/]+)/([^/]+)/([^/]+)", _ContainerLogs, arguments),
+            (
+                r"/containerLogs/([^/]+)/([^/]+)/([^/]+)",
+                _ContainerLogs,
+                {"find_pod": find_pod, "open_logs": open_logs},
+            ),
             (r"/healthz", _Healthz),
-            (r"/pods/?", _Pods, arguments),
+            (r"/pods/?", _Pods, {"list_pods": list_pods}),
             (r"/(?:exec|attach|portForward|run|cri|debug)/.*", _Unsupported),
         ],
         log_function=lambda _: None,
@@ -64,15 +83,7 @@ def start_log_server(
             f"The node cannot serve logs on {config.address}:{config.port}: {error}. Free the port "
             "or run `jupyter kueue local up` again, which chooses another."
         ) from error
-    return server
-
-
-class _Handler(web.RequestHandler):
-    """What all routes share: which pods there are."""
-
-    def initialize(self, find_pod: FindPod, list_pods: ListPods) -> None:
-        self._find_pod = find_pod
-        self._list_pods = list_pods
+    return LogServer(server, open_logs)
 
 
 class _Healthz(web.RequestHandler):
@@ -80,7 +91,10 @@ class _Healthz(web.RequestHandler):
         self.finish("ok")
 
 
-class _Pods(_Handler):
+class _Pods(web.RequestHandler):
+    def initialize(self, list_pods: ListPods) -> None:
+        self._list_pods = list_pods
+
     def get(self) -> None:
         pods = [worker.pod for worker in self._list_pods()]
         self.finish({"kind": "PodList", "apiVersion": "v1", "items": pods})
@@ -99,8 +113,16 @@ class _Unsupported(web.RequestHandler):
         self._refuse()
 
 
-class _ContainerLogs(_Handler):
+class _ContainerLogs(web.RequestHandler):
     """Streams one log; ends when the container has ended, or at once without ``follow``."""
+
+    def initialize(self, find_pod: FindPod, open_logs: set[_ContainerLogs]) -> None:
+        self._find_pod = find_pod
+        self._open_logs = open_logs
+        self._client_gone = False
+
+    def on_connection_close(self) -> None:
+        self._client_gone = True
 
     async def get(self, namespace: str, pod: str, container: str) -> None:
         self.set_header("Content-Type", "text/plain")
@@ -112,12 +134,23 @@ class _ContainerLogs(_Handler):
             self.set_status(400 if isinstance(error, ValueError) else 404)
             await self.finish(f"{error}")
             return
+        self._open_logs.add(self)
+        try:
+            await self._stream(path, running, options)
+        except iostream.StreamClosedError:
+            return  # the client has gone
+        finally:
+            self._open_logs.discard(self)
+
+    async def _stream(
+        self, path: Path, running: Callable[[], bool], options: container_logs.LogOptions
+    ) -> None:
         formatter = container_logs.LogFormatter(options)
         reader = container_logs.LogReader(path)
         try:
             if options.tail_lines is not None:
                 reader.skip_to_tail(options.tail_lines)
-            while not formatter.full:
+            while not formatter.full and not self._client_gone:
                 # Asked before reading: what a container wrote before its end is not missed.
                 goes_on = options.follow and running()
                 records = reader.read(_READ_BYTES)
@@ -128,8 +161,6 @@ class _ContainerLogs(_Handler):
                     break
                 elif not reader.moved:
                     await asyncio.sleep(_FOLLOW_SECONDS)
-        except iostream.StreamClosedError:
-            return  # the client has gone
         finally:
             reader.close()
         await self.finish()

@@ -10,45 +10,39 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors
 from jupyter_kueue.local.node import (
     admission,
-    downward,
-    environment,
     gpu_devices,
     host_processes,
-    images,
     pod_status,
     probes,
     volumes,
 )
-from jupyter_kueue.local.node.containers import Container, Waiting
+from jupyter_kueue.local.node.containers import Container
 from jupyter_kueue.local.node.pod_folder import PodFolder
-from jupyter_kueue.local.node.references import MissingReferenceError, References
+from jupyter_kueue.local.node.references import References
 from jupyter_kueue.local.node.restart_policy import RestartPolicy
+from jupyter_kueue.local.node.starting import ContainerStarter
 from jupyter_kueue.local.node.status_writer import StatusWriter
 from jupyter_kueue.local.node.stopping import GracefulStop
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine
     from pathlib import Path
 
-    from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.local.node.events import EventRecorder
-    from jupyter_kueue.local.node.gpu_devices import GpuDevices
-    from jupyter_kueue.local.node.node_config import NodeConfig
+    from jupyter_kueue.local.node.node_services import NodeServices
 
 Json = dict[str, Any]
 
 _RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 10.0
-# How long ErrImagePull is shown before ImagePullBackOff takes its place.
-_PULL_ERROR_SECONDS = 2.0
 _FORCED_GRACE_SECONDS = 2.0
+# Well within the least life time of a token, which is ten minutes.
+_REFRESH_SECONDS = 300.0
 _DEFAULT_GRACE_SECONDS = 30.0
 
 SHUTDOWN_REASON = "Terminated"
@@ -57,23 +51,6 @@ DEADLINE_REASON = "DeadlineExceeded"
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class NodeServices:
-    """What all workers of a node share; ``short_path`` is another name of the folder ``pods``."""
-
-    config: NodeConfig
-    connection: Connection
-    events: EventRecorder
-    gpus: GpuDevices
-    pods: Path
-    short_path: Path
-
-    @property
-    def capacity(self) -> Mapping[str, str]:
-        """The node's cpu and memory, as quantities."""
-        return {"cpu": self.config.cpu, "memory": self.config.memory}
 
 
 class PodWorker:
@@ -91,10 +68,13 @@ class PodWorker:
         self._retries = 0
         self._volumes: dict[str, Path] | None = None
         self._mount_failures = 0
-        self._pulls: dict[str, images.PullBackoff] = {}
+        self._refresh_at = 0.0
         self._stop: GracefulStop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._restarts = RestartPolicy(pod["spec"].get("restartPolicy", "Always"))
+        self._starter = ContainerStarter(
+            services, self._folder, self._restarts, self._container_event, self._wake_in
+        )
         self._probers: dict[str, probes.ContainerProbes] = {}
         self._init = [
             Container(
@@ -175,6 +155,8 @@ class PodWorker:
         if "gpus" in self._memory and not self._finished:
             self._services.gpus.restore(self.uid, self._memory["gpus"])
         self._memory.setdefault("start_time", self.pod["status"].get("startTime") or _now())
+        # The start time of the API has whole seconds: too coarse for a short deadline.
+        self._memory.setdefault("began_at", datetime.now(UTC).isoformat())
         self._memory.setdefault("namespace", self.pod["metadata"]["namespace"])
         self._memory.setdefault("name", self.pod["metadata"]["name"])
         self._save()
@@ -215,6 +197,7 @@ class PodWorker:
             self._begin_stop(self._grace_seconds)
         if not self._final:
             await self._advance()
+            await self._refresh_volumes()
         if self._finished:
             return await self._finish()
         self._report()
@@ -246,7 +229,7 @@ class PodWorker:
         seconds = self.pod["spec"].get("activeDeadlineSeconds")
         if seconds is None:
             return
-        began = datetime.fromisoformat(self._memory["start_time"])
+        began = datetime.fromisoformat(self._memory["began_at"])
         left = seconds - (datetime.now(UTC) - began).total_seconds()
         if left > 0:
             self._wake_in(left)
@@ -368,16 +351,8 @@ class PodWorker:
     async def _prepare_volumes(self) -> bool:
         if self._volumes is not None:
             return True
-        sources = volumes.VolumeSources(
-            pod=self.pod,
-            folder=self._folder,
-            connection=self._services.connection,
-            references=self._references(),
-            address=self._services.config.address,
-            capacity=self._services.capacity,
-        )
         try:
-            self._volumes = await volumes.prepare_volumes(sources)
+            self._volumes = await volumes.prepare_volumes(self._volume_sources())
         except volumes.UnsupportedVolumeError as error:
             self._event("Warning", "FailedMount", error.message)
             self._fail(admission.REASON, error.message)
@@ -387,49 +362,32 @@ class PodWorker:
             self._wake_in(min(0.5 * 2**self._mount_failures, _LONGEST_RETRY_SECONDS))
         return self._volumes is not None
 
+    async def _refresh_volumes(self) -> None:
+        """Bring files that show Secrets, ConfigMaps and tokens up to date from time to time."""
+        if self._volumes is None or not volumes.shows_objects(self.pod):
+            return
+        now = asyncio.get_running_loop().time()
+        if self._refresh_at == 0:
+            self._refresh_at = now + _REFRESH_SECONDS
+        elif now >= self._refresh_at:
+            self._refresh_at = now + _REFRESH_SECONDS
+            try:
+                await volumes.prepare_volumes(self._volume_sources())
+            except volumes.MountError as error:
+                # What is there stays there.
+                self._event("Warning", "FailedMount", error.message)
+        self._wake_in(self._refresh_at - now)
+
     async def _start(self, container: Container) -> None:
         """Start a container, or let it wait with the reason why it cannot be started now."""
-        now = asyncio.get_running_loop().time()
-        due = self._restarts.due_at(container, now)
-        if due > now:
-            self._wait_for_restart(container, due)
-            return
-        known = self._services.config.read_images()
-        prefix = images.find_prefix(known, container.spec.get("image", ""))
-        if prefix is None:
-            self._wait_for_image(container, known, now)
-            return
-        around = environment.Surroundings(
-            folder=self._folder,
-            attempt=container.next_attempt,
-            temporary=self._services.short_path / self.uid / self._folder.tmp.name,
-            address=self._services.config.address,
-            capacity=self._services.capacity,
-            prefix=prefix,
-            gpus=self._memory.get("gpus", {}).get(container.name, []),
+        launch = await self._starter.prepare(
+            self.pod,
+            container,
+            self._volumes or {},
+            self._memory.get("gpus", {}).get(container.name, []),
         )
-        try:
-            variables = await environment.read_variables(
-                self.pod, container.spec, self._references(), around
-            )
-            mapping = volumes.mount_path_mapping(
-                container.spec,
-                self._volumes or {},
-                variables,
-                container.termination_log(around.attempt),
-            )
-            launch = environment.prepare(self.pod, container.spec, variables, mapping, around)
-        except (MissingReferenceError, downward.UnsupportedFieldError, volumes.MountError) as error:
-            self._wait_for(container, "CreateContainerConfigError", error.message)
-            return
-        except environment.LaunchError as error:
-            self._wait_for(container, "CreateContainerError", error.message)
-            return
-        await self._launch(container, launch)
-
-    async def _launch(self, container: Container, launch: environment.Launch) -> None:
-        if self._final:
-            return  # decided while this was being prepared
+        if launch is None or self._final:
+            return  # it waits, or the pod's end was decided while this was being prepared
         image = container.spec["image"]
         self._container_event(
             container, "Normal", "Pulled", f'Container image "{image}" already present on machine'
@@ -443,53 +401,6 @@ class PodWorker:
             self._container_event(container, "Normal", "Started", "Container started")
         self._watch_probes(container, adopted=False)
         log.info("pod=%s container=%s started", self.title, container.name)
-
-    def _wait_for_restart(self, container: Container, due: float) -> None:
-        seconds = self._restarts.delay_seconds(container)
-        metadata = self.pod["metadata"]
-        pod = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
-        if container.waiting is None:
-            self._container_event(
-                container,
-                "Warning",
-                "BackOff",
-                f"Back-off restarting failed container {container.name} in pod {pod}",
-            )
-        container.waiting = Waiting(
-            "CrashLoopBackOff",
-            f"back-off {_duration(seconds)} restarting failed container={container.name} pod={pod}",
-        )
-        self._wake_in(due - asyncio.get_running_loop().time())
-
-    def _wait_for_image(self, container: Container, known: dict[str, Path], now: float) -> None:
-        image = container.spec.get("image", "")
-        backoff = self._pulls.setdefault(container.name, images.PullBackoff())
-        error = images.not_found_message(known, image)
-        if now >= backoff.retry_at:
-            backoff.failed(now)
-            self._container_event(container, "Normal", "Pulling", f'Pulling image "{image}"')
-            self._container_event(
-                container, "Warning", "Failed", f'Failed to pull image "{image}": {error}'
-            )
-            self._container_event(container, "Warning", "Failed", "Error: ErrImagePull")
-            container.waiting = Waiting("ErrImagePull", error)
-            self._wake_in(_PULL_ERROR_SECONDS)
-            return
-        if container.waiting is None or container.waiting.reason != "ImagePullBackOff":
-            self._container_event(
-                container, "Normal", "BackOff", f'Back-off pulling image "{image}"'
-            )
-            self._container_event(container, "Warning", "Failed", "Error: ImagePullBackOff")
-        container.waiting = Waiting(
-            "ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {error}'
-        )
-        self._wake_in(backoff.retry_at - now)
-
-    def _wait_for(self, container: Container, reason: str, message: str) -> None:
-        if container.waiting != Waiting(reason, message):
-            self._container_event(container, "Warning", "Failed", f"Error: {message}")
-        container.waiting = Waiting(reason, message)
-        self._wake_in(_RETRY_SECONDS)
 
     def _watch_probes(self, container: Container, *, adopted: bool) -> None:
         if not container.running:
@@ -555,8 +466,15 @@ class PodWorker:
 
     # --- small things --------------------------------------------------------------------------
 
-    def _references(self) -> References:
-        return References(self._services.connection, self.pod["metadata"]["namespace"])
+    def _volume_sources(self) -> volumes.VolumeSources:
+        return volumes.VolumeSources(
+            pod=self.pod,
+            folder=self._folder,
+            connection=self._services.connection,
+            references=References(self._services.connection, self.pod["metadata"]["namespace"]),
+            address=self._services.config.address,
+            capacity=self._services.capacity,
+        )
 
     def _wake_in(self, seconds: float) -> None:
         at = asyncio.get_running_loop().time() + max(0.0, seconds)
@@ -577,9 +495,3 @@ class PodWorker:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds as Go prints a duration: 10s, 1m20s."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

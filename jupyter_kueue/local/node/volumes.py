@@ -56,7 +56,7 @@ class VolumeSources:
 async def prepare_volumes(sources: VolumeSources) -> dict[str, Path]:
     """Make or find every volume of the pod; return volume name -> host folder (or file).
 
-    May be repeated: what an emptyDir holds stays.
+    May be repeated: what an emptyDir holds stays, files that show objects are brought up to date.
 
     Raises:
         MountError: one is not there yet, or is not what it should be; try again later.
@@ -66,6 +66,12 @@ async def prepare_volumes(sources: VolumeSources) -> dict[str, Path]:
         volume["name"]: await _prepare(volume, sources)
         for volume in sources.pod["spec"].get("volumes", [])
     }
+
+
+def shows_objects(pod: Json) -> bool:
+    """Return whether a volume shows what may change: Secrets, ConfigMaps, labels, tokens."""
+    kinds = ("secret", "configMap", "downwardAPI", "projected")
+    return any(kind in volume for volume in pod["spec"].get("volumes", []) for kind in kinds)
 
 
 def mount_path_mapping(

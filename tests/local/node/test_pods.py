@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -47,6 +48,18 @@ def pod_of_job(pods: Pods, name: str) -> str:
     return pods.kubectl("get", "pods", "-l", f"job-name={name}", "-o", "name").split()[0]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def slow_ones(pods: Pods) -> None:
+    """Begin what waits for back-offs of the cluster's own, so that it waits beside the rest."""
+    unknown = simple_pod("imageless", "true")
+    unknown["spec"]["containers"][0]["image"] = "example.org/nobody/nothing:1"
+    pods.create(
+        unknown,
+        job("bad", "exit 3", backoffLimit=1),
+        simple_pod("crashing", "date +run-%s%N; exit 1", restartPolicy="Always"),
+    )
+
+
 def test_a_job_succeeds(pods: Pods) -> None:
     pods.create(job("good", "echo hello"))
     pods.wait("good", ".status.succeeded", "1", kind="job")
@@ -66,19 +79,6 @@ def test_a_job_succeeds(pods: Pods) -> None:
     pods.wait_for_event(name, "Started")
     reasons = [reason for reason, _ in pods.events(name) if reason != "Scheduled"]
     assert reasons == ["Pulled", "Created", "Started"]
-
-
-def test_a_failing_job_is_tried_again_as_often_as_it_says(pods: Pods) -> None:
-    pods.create(job("bad", "exit 3", backoffLimit=1))
-    pods.kubectl("wait", "job/bad", "--for=condition=Failed", "--timeout=60s")
-    status = pods.get("bad", "job")["status"]
-    assert status["failed"] == 2
-    assert status["conditions"][-1]["reason"] == "BackoffLimitExceeded"
-    name = pod_of_job(pods, "bad").removeprefix("pod/")
-    failed = pods.get(name)
-    assert failed["status"]["phase"] == "Failed"
-    end = status_of(failed)["state"]["terminated"]
-    assert (end["exitCode"], end["reason"]) == (3, "Error")
 
 
 def test_a_pod_ends_at_its_deadline(pods: Pods) -> None:
@@ -213,22 +213,6 @@ def test_a_failing_init_container_fails_the_pod(pods: Pods) -> None:
     assert status_of(failed)["state"]["waiting"]["reason"] == "PodInitializing"
     assert pods.logs("uninitialized", "-c", "init") == "why\n"
     assert "waiting to start: PodInitializing" in pods.fails("logs", "uninitialized", "-c", "main")
-
-
-def test_an_undeclared_image_is_not_pulled(pods: Pods) -> None:
-    unknown = simple_pod("imageless", "true")
-    unknown["spec"]["containers"][0]["image"] = "example.org/nobody/nothing:1"
-    pods.create(unknown)
-    path = ".status.containerStatuses[0].state.waiting.reason"
-    pods.wait("imageless", path, "ErrImagePull")
-    waiting = pods.wait("imageless", path, "ImagePullBackOff")
-    message = status_of(waiting)["state"]["waiting"]["message"]
-    assert "example.org/nobody/nothing:1" in message
-    assert "jupyter kueue local up --image" in message
-    assert waiting["status"]["phase"] == "Pending"
-    pods.wait_for_event("imageless", "BackOff", "Back-off pulling image")
-    pods.wait_for_event("imageless", "Failed", "Error: ErrImagePull")
-    pods.kubectl("delete", "pod", "imageless", "--timeout=60s")
 
 
 def test_a_pod_waits_for_its_secret(pods: Pods) -> None:
@@ -503,22 +487,6 @@ def test_logs_with_all_options(pods: Pods) -> None:
     assert "previous terminated container" in pods.fails("logs", "talkative", "--previous")
 
 
-def test_a_crashing_container_backs_off_and_shows_its_previous_log(pods: Pods) -> None:
-    crashing = simple_pod("crashing", "date +run-%s%N; exit 1", restartPolicy="Always")
-    pods.create(crashing)
-    path = ".status.containerStatuses[0].state.waiting.reason"
-    waiting = pods.wait("crashing", path, "CrashLoopBackOff")
-    status = status_of(waiting)
-    assert status["restartCount"] == 1
-    assert status["lastState"]["terminated"]["exitCode"] == 1
-    assert "back-off 10s restarting failed container=main" in status["state"]["waiting"]["message"]
-    assert waiting["status"]["phase"] == "Running"
-    previous = pods.logs("crashing", "--previous")
-    assert previous.startswith("run-")
-    assert previous == pods.logs("crashing")
-    pods.kubectl("delete", "pod", "crashing", "--timeout=60s")
-
-
 def test_entering_a_container_is_refused_in_words(pods: Pods) -> None:
     pods.create(simple_pod("closed", "sleep 1000"))
     pods.wait_for_phase("closed", "Running")
@@ -538,3 +506,41 @@ def test_a_started_pod_is_reported_soon_and_in_full(pods: Pods) -> None:
     assert condition_of(seen, "PodScheduled")["status"] == "True"
     assert began - 1 <= time.time()
     pods.kubectl("delete", "pod", "seen", "--wait=false")
+
+
+def test_an_undeclared_image_is_not_pulled(pods: Pods) -> None:
+    path = ".status.containerStatuses[0].state.waiting.reason"
+    waiting = pods.wait("imageless", path, "ImagePullBackOff")
+    message = status_of(waiting)["state"]["waiting"]["message"]
+    assert "example.org/nobody/nothing:1" in message
+    assert "jupyter kueue local up --image" in message
+    assert waiting["status"]["phase"] == "Pending"
+    pods.wait_for_event("imageless", "BackOff", "Back-off pulling image")
+    pods.wait_for_event("imageless", "Failed", "Error: ErrImagePull")
+    pods.kubectl("delete", "pod", "imageless", "--timeout=60s")
+
+
+def test_a_crashing_container_backs_off_and_shows_its_previous_log(pods: Pods) -> None:
+    path = ".status.containerStatuses[0].state.waiting.reason"
+    waiting = pods.wait("crashing", path, "CrashLoopBackOff")
+    status = status_of(waiting)
+    assert status["restartCount"] >= 1
+    assert status["lastState"]["terminated"]["exitCode"] == 1
+    message = status["state"]["waiting"]["message"]
+    assert re.match(r"back-off \d+s restarting failed container=main pod=crashing_", message)
+    assert waiting["status"]["phase"] == "Running"
+    assert pods.logs("crashing", "--previous").startswith("run-")
+    assert pods.logs("crashing").startswith("run-")
+    pods.kubectl("delete", "pod", "crashing", "--timeout=60s")
+
+
+def test_a_failing_job_is_tried_again_as_often_as_it_says(pods: Pods) -> None:
+    pods.kubectl("wait", "job/bad", "--for=condition=Failed", "--timeout=60s")
+    status = pods.get("bad", "job")["status"]
+    assert status["failed"] == 2
+    assert status["conditions"][-1]["reason"] == "BackoffLimitExceeded"
+    name = pod_of_job(pods, "bad").removeprefix("pod/")
+    failed = pods.get(name)
+    assert failed["status"]["phase"] == "Failed"
+    end = status_of(failed)["state"]["terminated"]
+    assert (end["exitCode"], end["reason"]) == (3, "Error")

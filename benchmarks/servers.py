@@ -1,0 +1,294 @@
+"""The two servers that are compared, each a process of its own, and the same words for both.
+
+Ours has jupyter-kueue and not jupyter-scheduler, stock the other way round; else they are alike:
+same Python environment, same other extensions. The measurements start, ask, stop and kill them
+here; nothing here measures. Only processes that were started here are ended, by their pid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+Json = dict[str, Any]
+
+WAITING, RUNNING, SUCCEEDED, FAILED = "waiting", "running", "succeeded", "failed"
+BEGUN = frozenset({RUNNING, SUCCEEDED, FAILED})
+FINISHED = frozenset({SUCCEEDED, FAILED})
+
+LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 300
+STOP_SECONDS = 15
+# Settings of whoever runs the benchmark that the servers must not see.
+HIDDEN_PREFIXES = ("JUPYTER_", "KUBE", "PYTEST")
+SMALL = {"cpu": "100m", "memory": "512Mi"}
+
+
+class Server:
+    """A Jupyter server with one of the two extensions; ``with`` starts and ends it."""
+
+    name: str
+    extension: str
+    other_extension: str
+    jobs_path: str
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.root = folder / "root"
+        self._folder = folder
+        self._token = secrets.token_hex(16)
+        self._environment = dict(environment)
+        self._connection: http.client.HTTPConnection | None = None
+        for part in ("root", "home", "config", "data", "runtime"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process and return when the extension lists its jobs."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self._connection = None
+        extensions = {self.extension: True, self.other_extension: False}
+        with (self._folder / "server.log").open("ab") as log:
+            self.process = psutil.Popen(
+                [
+                    sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root",
+                    "--ip=127.0.0.1", f"--port={self._port}", "--ServerApp.port_retries=0",
+                    f"--ServerApp.root_dir={self.root}",
+                    f"--ServerApp.jpserver_extensions={extensions}",
+                ],
+                cwd=self.root,
+                env=self._process_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        wait_until(f"{self.name} answers", self._answers)
+
+    def stop(self) -> None:
+        """End the server, and what it started if that is still there."""
+        if not hasattr(self, "process"):
+            return
+        tree = self.tree()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.terminate()
+        _, left = psutil.wait_procs(tree, STOP_SECONDS)
+        kill(left)
+
+    def kill_tree(self) -> None:
+        """Kill -9 the server and everything it started, as a lost machine would."""
+        kill(self.tree())
+
+    def tree(self) -> list[psutil.Process]:
+        """Return the server's process and those below it."""
+        try:
+            return [self.process, *self.process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Any:
+        """Send a request, over a connection that is kept, and return the JSON answer."""
+        data = None if body is None else json.dumps(body)
+        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
+        connection = self._connection or self.connect()
+        self._connection = None  # a broken one is not used again
+        connection.request(method, f"/{path}", data, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        self._connection = connection
+        if answer.status >= 400:
+            raise RuntimeError(f"{self.name}: {method} {path}: {answer.status} {content.decode()}")
+        return json.loads(content) if content else None
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a new connection to the server."""
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that authenticate a request."""
+        return {"Authorization": f"token {self._token}"}
+
+    def submit(self, notebook: str) -> str:
+        """Create a job for a notebook of the root and return its id."""
+        raise NotImplementedError
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every job by its id, in the words of this module."""
+        raise NotImplementedError
+
+    def state(self, job_id: str) -> str:
+        """Return the state of one job."""
+        raise NotImplementedError
+
+    def wait_for(self, job_ids: Iterable[str], states: frozenset[str]) -> None:
+        """Return once every job is in one of the states."""
+        wanted = set(job_ids)
+
+        def are_there() -> bool:
+            now = self.states()
+            return all(now.get(job_id) in states for job_id in wanted)
+
+        wait_until(f"{self.name}: {len(wanted)} jobs are {' or '.join(sorted(states))}", are_there)
+
+    def finish(self, notebook: str) -> tuple[str, float]:
+        """Run a notebook; return its job id and the seconds from the request to its end."""
+        started = time.monotonic()
+        job_id = self.submit(notebook)
+        wait_until(f"{self.name} finishes", lambda: self.state(job_id) in FINISHED)
+        took = time.monotonic() - started
+        if self.state(job_id) != SUCCEEDED:
+            raise RuntimeError(f"{self.name}: {job_id} failed: {self.call('GET', self.at(job_id))}")
+        return job_id, took
+
+    def at(self, job_id: str) -> str:
+        """Return the path of a job."""
+        return f"{self.jobs_path}/{job_id}"
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            log = (self._folder / "server.log").read_text()[-3000:]
+            raise RuntimeError(f"{self.name} did not start:\n{log}")
+        with contextlib.suppress(OSError, http.client.HTTPException, RuntimeError):
+            self.states()
+            return True
+        return False
+
+    def _process_environment(self) -> dict[str, str]:
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(HIDDEN_PREFIXES)
+        }
+        return {
+            **inherited,
+            "HOME": str(self._folder / "home"),
+            "JUPYTER_TOKEN": self._token,
+            "JUPYTER_CONFIG_DIR": str(self._folder / "config"),
+            "JUPYTER_DATA_DIR": str(self._folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(self._folder / "runtime"),
+            **self._environment,
+        }
+
+
+class Ours(Server):
+    """A server with jupyter-kueue, on the local cluster that ``environment`` names."""
+
+    name = "ours"
+    extension = "jupyter_kueue"
+    other_extension = "jupyter_scheduler"
+    jobs_path = "jupyter-kueue/jobs"
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], owner: str) -> None:
+        super().__init__(folder, {**environment, "JUPYTER_KUEUE_OWNER": owner})
+        self.owner = owner
+
+    def submit(self, notebook: str, **fields: Any) -> str:
+        body = {"input_path": notebook, "local_queue": "team-a", "resources": SMALL, **fields}
+        job_id: str = self.call("POST", self.jobs_path, body)["job_id"]
+        return job_id
+
+    def state(self, job_id: str) -> str:
+        return _state_of_ours(self.call("GET", self.at(job_id))["state"])
+
+    def states(self) -> dict[str, str]:
+        rows = self.call("GET", f"{self.jobs_path}?limit=500")["items"]
+        return {row["job_id"]: _state_of_ours(row["state"]) for row in rows}
+
+    def delete_all(self) -> None:
+        """Delete every job of the owner, so that a cluster that stays is left as it was."""
+        while rows := self.call("GET", f"{self.jobs_path}?limit=100")["items"]:
+            ids = urllib.parse.urlencode([("job_id", row["job_id"]) for row in rows])
+            self.call("DELETE", f"{self.jobs_path}?{ids}")
+
+
+class Stock(Server):
+    """A server with jupyter-scheduler as it comes, its database in the server's own folder."""
+
+    name = "stock"
+    extension = "jupyter_scheduler"
+    other_extension = "jupyter_kueue"
+    jobs_path = "scheduler/jobs"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.database = f"sqlite:///{folder / 'data' / 'scheduler.sqlite'}"
+
+    def submit(self, notebook: str) -> str:
+        environments = self.call("GET", "scheduler/runtime_environments")
+        body = {
+            "name": notebook,
+            "input_uri": notebook,
+            "runtime_environment_name": environments[0]["name"],
+            "output_formats": ["ipynb"],
+        }
+        job_id: str = self.call("POST", self.jobs_path, body)["job_id"]
+        return job_id
+
+    def state(self, job_id: str) -> str:
+        return _state_of_stock(self.call("GET", self.at(job_id)))
+
+    def states(self) -> dict[str, str]:
+        jobs = self.call("GET", f"{self.jobs_path}?max_items=500")["jobs"]
+        return {job["job_id"]: _state_of_stock(job) for job in jobs}
+
+
+def _state_of_ours(state: str) -> str:
+    known = {"queued": WAITING, "starting": WAITING, "running": RUNNING, "succeeded": SUCCEEDED}
+    return known.get(state, FAILED)
+
+
+def _state_of_stock(job: Json) -> str:
+    # It calls a job STOPPED until its process is up; nothing is ever stopped here.
+    known = {
+        "CREATED": WAITING,
+        "QUEUED": WAITING,
+        "STOPPED": WAITING,
+        "IN_PROGRESS": RUNNING,
+        "COMPLETED": SUCCEEDED,
+    }
+    return known.get(job["status"], FAILED)
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    """Kill processes and wait until they are gone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, STOP_SECONDS)
+
+
+def wait_until(what: str, holds: Callable[[], bool], patience: float = PATIENCE_SECONDS) -> None:
+    """Return once something holds; looks ten times a second, at both servers alike.
+
+    Raises:
+        TimeoutError: it does not hold after ``patience`` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"After {patience:.0f} s still not so: {what}")
+        time.sleep(LOOK_SECONDS)

@@ -204,13 +204,12 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     notebook = _container(pod, contract.NOTEBOOK).get("state", {})
     if "running" in notebook:
         return Status("running", None, None, **times)
-    if pod.get("status", {}).get("phase") == "Failed":
-        _, why = _why(bucket, pod)
+    if _is_retried(pod, bucket):
         return Status(
             "starting",
             "retrying",
-            "Its last attempt failed; another follows by itself.",
-            why,
+            "Its last attempt ended early; another follows by itself.",
+            _why(bucket, pod)[1],
             **times,
         )
     if "terminated" in notebook:
@@ -251,6 +250,24 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     if "running" in staging:
         return Status("starting", "staging", "Fetches its notebook and files.", **times)
     return Status("starting", "starting", "Starts on its machine.", **times)
+
+
+def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
+    """Tell whether another pod follows a failed one, if the Job is not said to have failed."""
+    if pod.get("status", {}).get("phase") != "Failed":
+        return False
+    code = (_terminated(pod, contract.NOTEBOOK) or {}).get("exitCode")
+    if code in contract.FAIL_JOB_EXIT_CODES:
+        return False
+    is_counted = code != contract.EXIT_INTERRUPTED and not _is_disrupted(pod)
+    return not is_counted or bool(bucket.record.request.get("max_retries"))
+
+
+def _is_disrupted(pod: Json) -> bool:
+    return any(
+        item["type"] == "DisruptionTarget" and item["status"] == "True"
+        for item in _pod_conditions(pod)
+    )
 
 
 def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status:
@@ -298,21 +315,13 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
                 f"The container {status['name']} ran out of memory while moving files. Ask an "
                 "admin to raise staging_memory_limit.",
             )
-    disruption = next(
-        (
-            item
-            for item in _pod_conditions(pod)
-            if item["type"] == "DisruptionTarget" and item["status"] == "True"
-        ),
-        None,
-    )
     pod_reason = pod.get("status", {}).get("reason", "")
     if pod_reason == "Evicted":
         text = str(pod.get("status", {}).get("message", ""))
         if "ephemeral" in text or "disk" in text.lower():
             return "disk-full", "Filled its machine's disk. Write less, or ask for a bigger disk."
         return "evicted", "Its machine threw it out for lack of resources. Run it again."
-    if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or disruption:
+    if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
         return "node-lost", "The machine it ran on went away. Run it again."
     ended = _terminated(pod, contract.NOTEBOOK) or _terminated(pod, contract.STAGE_IN)
     if ended is None:

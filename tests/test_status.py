@@ -291,12 +291,6 @@ _STARTING = [
         "staging",
         None,
     ),
-    (
-        "a former attempt failed, the next is to come",
-        (failed_pod(terminated(44)),),
-        "retrying",
-        "The kernel died. Often a native library; see the log.",
-    ),
 ]
 
 
@@ -342,6 +336,30 @@ def test_a_complete_job_whose_pod_still_uploads_is_no_success() -> None:
     uploads = pod(done, stage_in=done, stage_out=running, phase="Running")
     found = derive(bucket(), uploads, kube_job=kube_job(condition("Complete")), workload=admitted)
     assert (found.state, found.reason) == ("running", "finishing")
+
+
+@pytest.mark.parametrize(
+    ("retries", "state", "more", "expected"),
+    [
+        (1, terminated(44), {}, "retrying"),
+        (1, terminated(137, "OOMKilled"), {}, "retrying"),
+        (0, terminated(43), {}, "retrying"),  # interrupted: never counted
+        (0, terminated(143), {"conditions": [condition("DisruptionTarget")]}, "retrying"),
+        (0, terminated(44), {}, "finishing"),  # the Job is about to fail
+        (1, terminated(41), {}, "finishing"),  # a cell failed: its result is on its way
+        (1, terminated(42), {}, "finishing"),
+    ],
+)
+def test_a_failed_attempt_says_whether_another_follows(
+    retries: int, state: Json, more: Json, expected: str
+) -> None:
+    facts = bucket(request={"input_path": "a.ipynb", "max_retries": retries})
+    found = derive(facts, failed_pod(state, **more), kube_job=kube_job(), workload=admitted)
+    assert found.reason == expected
+    if expected == "retrying":
+        assert found.state == "starting"
+        assert "another follows by itself" in (found.message or "")
+        assert found.detail
 
 
 # --- Preemption, with objects that lag behind each other ----------------------------------------

@@ -84,13 +84,22 @@ class Watched:
             except errors.JupyterKueueError as error:
                 if self.error is None:
                     log.warning("watching path=%s failed: %s", self._path, error)
-                self.error = error
+                self.error = self._in_words(error)
                 # What was missed meanwhile may be more than the server remembers: list again.
                 version = ""
             if clock() - watching_since >= _SHORT_WATCH_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _in_words(self, error: errors.JupyterKueueError) -> errors.JupyterKueueError:
+        if not isinstance(error, errors.NotFoundError):
+            return error
+        # A collection that is not there is an API that is not installed.
+        return errors.NotConfiguredError(
+            f"The cluster does not serve {self._path}: install Kueue v0.19 or newer, or ask an "
+            "admin to."
+        )
 
     async def _list(self) -> str:
         seen: dict[str, Json] = {}

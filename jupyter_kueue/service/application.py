@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.jobs import Jobs
     from jupyter_kueue.service.queues import Queues
+    from jupyter_kueue.service.reconciler import Reconciler
     from jupyter_kueue.storage.bucket import Bucket
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -50,6 +51,12 @@ class _Parts:
     jobs: Jobs
     queues: Queues
     environments: Environments
+    reconciler: Reconciler
+
+    @property
+    def problem(self) -> errors.JupyterKueueError | None:
+        """Why cluster or bucket do not answer just now."""
+        return self.cluster.error or self.reconciler.problem
 
 
 class Application:
@@ -125,7 +132,7 @@ class Application:
                 await asyncio.wait_for(self._loaded_or_problem(), _PATIENCE_SECONDS)
         parts = self._required()
         if not self._is_loaded.is_set():
-            raise parts.cluster.error or errors.UnavailableError(
+            raise parts.problem or errors.UnavailableError(
                 "The runs are still being read from the bucket. Try again in a moment."
             )
         return parts.jobs
@@ -141,6 +148,8 @@ class Application:
         loaded = asyncio.ensure_future(self._is_loaded.wait())
         try:
             while not loaded.done() and self.problem is None:
+                if self._parts is not None and self._parts.problem is not None:
+                    return
                 await asyncio.wait([loaded], timeout=0.05)
         finally:
             loaded.cancel()
@@ -192,6 +201,7 @@ class Application:
                 assembled.jobs,
                 assembled.queues,
                 assembled.environments,
+                assembled.reconciler,
             )
             self.problem = None
             async with asyncio.TaskGroup() as group:

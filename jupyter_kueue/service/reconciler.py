@@ -56,7 +56,12 @@ class Timing:
 
 
 class Reconciler:
-    """The loop. ``mark`` may be called at any time; ``run`` works until cancelled."""
+    """The loop. ``mark`` may be called at any time; ``run`` works until cancelled.
+
+    Attributes:
+        is_complete: set once everything there was at the start is in the index.
+        problem: why the last look through the bucket failed, None if it did not.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class Reconciler:
         self._deleting: set[str] = set()
         self._purged: set[str] = set()
         self.is_complete = asyncio.Event()
+        self.problem: errors.JupyterKueueError | None = None
 
     def attach(self, cluster: ClusterView) -> None:
         """Read the cluster's side of the facts from ``cluster``."""
@@ -173,7 +179,9 @@ class Reconciler:
             try:
                 await self._resync()
                 pause = self._timing.resync_seconds
+                self.problem = None
             except errors.JupyterKueueError as error:
+                self.problem = error
                 log.warning("looking through the bucket failed, tried again: %s", error)
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)
@@ -257,7 +265,7 @@ class Reconciler:
         if self._index.remove(job_id):
             self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
         if loaded.is_empty:
-            # SeaweedFS shows the folder of deleted objects for a while: not to be asked about again.
+            # Some stores show the folder of deleted objects for a while.
             self._purged.add(job_id)
             return None
         # A submit that died before its record: nobody was told that this job exists.

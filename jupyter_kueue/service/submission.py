@@ -98,7 +98,7 @@ class Submission:
             job_id = names.job_id_of_key(self._owner.slug, request.idempotency_key)
             there = await self._find_repeated(job_id, request)
             if there is not None:
-                return Submitted(there, None)
+                return await self._go_on(there)
         record, stage = await self._check(request, job_id)
         if request.idempotency_key is not None:
             await self._records.claim(job_id, _digest(request))
@@ -249,9 +249,7 @@ class Submission:
             record = dataclasses.replace(record, input=inputs)
             await self._records.write_record(record)
             may_have_job = True
-            kube_job = await cluster_jobs.create(
-                self._connection, manifest.build_job(record, self._policy(record))
-            )
+            kube_job = await self._create_job(record)
             await self._check_still_there(record)
         except errors.ConflictError:
             if kube_job is not None or record.request.get("idempotency_key") is None:
@@ -260,10 +258,29 @@ class Submission:
             loaded = await self._records.load(job_id)
             if loaded.facts is None:
                 raise
-            return Submitted(loaded.facts, None)
+            return await self._go_on(loaded.facts)
         except BaseException:
             await asyncio.shield(self._take_back(record, may_have_job))
             raise
+        return await self._accept(record, kube_job)
+
+    async def _go_on(self, facts: BucketFacts) -> Submitted:
+        """Return a job that was submitted before, finishing that submit if it was cut off."""
+        record = facts.record
+        if facts.accepted or facts.result or facts.final or facts.stop:
+            return Submitted(facts, None)
+        kube_job = await self._create_job(record)
+        await self._check_still_there(record)
+        accepted = await self._accept(record, kube_job)
+        return Submitted(accepted.facts, None)
+
+    async def _create_job(self, record: JobRecord) -> Json:
+        return await cluster_jobs.create(
+            self._connection, manifest.build_job(record, self._policy(record))
+        )
+
+    async def _accept(self, record: JobRecord, kube_job: Json) -> Submitted:
+        job_id = record.job_id
         accepted = {"kube_job": kube_job["metadata"]["name"], "uid": kube_job["metadata"]["uid"]}
         # Without this mark the job is there all the same: the reconciler writes it again.
         with contextlib.suppress(errors.BucketUnavailableError):

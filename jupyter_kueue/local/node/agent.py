@@ -169,6 +169,8 @@ class _Agent:
             if reporting.done() and all(worker.settled for worker in self._workers.values()):
                 break
             await asyncio.sleep(0.02)
+        # What could not be adopted before the end came must end all the same.
+        await asyncio.to_thread(host_processes.kill_marked, self._services.pods)
         await self._services.events.drain(max(0.0, deadline - loop.time()))
         reporting.cancel()
         for result in await asyncio.gather(reporting, return_exceptions=True):

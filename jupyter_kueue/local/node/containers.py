@@ -265,11 +265,11 @@ class Container:
         number = int(attempt.name)
         try:
             end = json.loads((attempt / "exit").read_text())
-        except FileNotFoundError:
-            # The shim itself was killed, or the machine was restarted.
+        except (FileNotFoundError, ValueError):
+            # The shim itself was killed, or the machine was restarted while it wrote.
             host_processes.kill_marked(attempt)
             started = _started_ns(attempt) or None
-            fault = (attempt / "shim-error").read_text(errors="replace")[-_FALLBACK_BYTES:]
+            fault = _read_fault(attempt)
             message = f"{LOST_MESSAGE}: its shim failed: {fault}" if fault else LOST_MESSAGE
             return Terminated(LOST_EXIT_CODE, LOST_REASON, message, started, None, number)
         if end["start_error"]:
@@ -300,10 +300,17 @@ class Container:
         return message.decode(errors="replace")
 
 
+def _read_fault(attempt: Path) -> str:
+    try:
+        return (attempt / "shim-error").read_text(errors="replace")[-_FALLBACK_BYTES:]
+    except FileNotFoundError:  # the machine ended before it was written
+        return ""
+
+
 def _started_ns(attempt: Path) -> int:
     try:
         return int((attempt / "started").read_text().split()[0])
-    except FileNotFoundError:  # it is only just being started
+    except (FileNotFoundError, IndexError):  # only just being started, or cut off by a crash
         return 0
 
 

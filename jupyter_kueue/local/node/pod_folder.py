@@ -11,12 +11,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 class PodFolder:
@@ -53,6 +56,10 @@ class PodFolder:
         try:
             memory = json.loads(self._memory.read_text())
         except FileNotFoundError:
+            return {}
+        except ValueError:
+            # What was written last before the machine lost its power may be empty.
+            log.warning("%s is damaged: its pod is judged by its containers alone", self._memory)
             return {}
         return memory if isinstance(memory, dict) else {}
 

@@ -121,6 +121,8 @@ class PodWorker:
 
     def shut_down(self, grace_seconds: float) -> None:
         """End the pod because the node ends; it is reported as failed for that reason."""
+        if not self._memory:
+            return  # not begun yet: its folder says nothing, and the next agent takes it up
         if not self._final:
             self._fail(SHUTDOWN_REASON, SHUTDOWN_MESSAGE, disrupted=True)
         self._begin_stop(grace_seconds)
@@ -128,8 +130,11 @@ class PodWorker:
 
     @property
     def settled(self) -> bool:
-        """Whether the pod has ended and the API server knows."""
-        return self._finished and self._status.delivered
+        """Whether the pod has ended and the API server knows, or it never began."""
+        if not self._memory:
+            return True
+        told = self._status.latest.get("phase") in pod_status.TERMINAL_PHASES
+        return self._finished and told and self._status.delivered
 
     @property
     def _finished(self) -> bool:

@@ -150,17 +150,20 @@ def test_a_pod_deleted_without_an_agent_is_ended_by_the_next(restarted: Restarte
 
 
 def test_shutdown_ends_pods_and_says_why(pods: Pods, node: Node) -> None:
+    imageless = simple_pod("pending", "true")
+    imageless["spec"]["containers"][0]["image"] = "nowhere"
     ignoring = "trap '' TERM; echo up; while :; do sleep 0.05; done"
     pods.create(
         simple_pod("told", "trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done"),
         simple_pod("forced", ignoring),
+        imageless,
     )
     for name in ("told", "forced"):
         pods.wait_for_log(name, "up")
     shims = [pid for name in ("told", "forced") for pid in node.shims(pods, name)]
     node.end_agent(signal.SIGTERM)
     assert not any(map(is_alive, shims))
-    for name in ("told", "forced"):
+    for name in ("told", "forced", "pending"):
         ended = pods.wait_for_phase(name, "Failed")
         assert ended["status"]["reason"] == "Terminated"
         assert "imminent node shutdown" in ended["status"]["message"]

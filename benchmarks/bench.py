@@ -1,0 +1,135 @@
+"""What every measurement is given: the cluster, a folder for its servers, and notebooks to run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from servers import Ours, Stock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ONE_CELL = "one-cell.ipynb"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A run of the benchmarks.
+
+    Attributes:
+        folder: everything that is written lies below it.
+        cluster: the environment variables that lead to the local cluster.
+        is_own_cluster: it was started for this run and is forgotten afterwards.
+        quick: fewer repetitions and smaller numbers.
+    """
+
+    folder: Path
+    cluster: Mapping[str, str]
+    is_own_cluster: bool
+    quick: bool
+
+    def ours(self, name: str) -> Ours:
+        """Return a server of ours, not started, with an owner that has no jobs yet."""
+        owner = f"bench-{name}-{uuid.uuid4().hex[:8]}"
+        server = Ours(self.folder / f"ours-{name}", self.cluster, owner)
+        write_notebook(server.root / ONE_CELL, "print(1)")
+        return server
+
+    def stock(self, name: str) -> Stock:
+        """Return a server of stock jupyter-scheduler, not started, with an empty database."""
+        server = Stock(self.folder / f"stock-{name}")
+        write_notebook(server.root / ONE_CELL, "print(1)")
+        return server
+
+    @contextlib.contextmanager
+    def cleaned(self, server: Ours) -> Iterator[Ours]:
+        """Run a server of ours, and delete its jobs afterwards where the cluster stays."""
+        with server:
+            try:
+                yield server
+            finally:
+                if not self.is_own_cluster:
+                    server.delete_all()
+
+
+def write_notebook(path: Path, source: str) -> None:
+    """Write a notebook with one cell for this environment's Python kernel."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source)],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
+    path.write_text(nbformat.writes(notebook))
+
+
+def write_held_notebook(path: Path, release: Path) -> None:
+    """Write a notebook whose cell ends when the file ``release`` is there."""
+    source = f"import pathlib, time\nwhile not pathlib.Path({str(release)!r}).exists():\n"
+    write_notebook(path, f"{source}    time.sleep(0.2)")
+
+
+@contextlib.contextmanager
+def started_cluster(chosen: str | None) -> Iterator[tuple[Path, dict[str, str], bool]]:
+    """Yield a folder to work in, the cluster's environment, and whether it is this run's own.
+
+    Without ``chosen``, the folder of a local cluster that runs, a new one is started, and forgotten
+    afterwards.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kueue-bench-"))
+    cluster = Path(chosen) if chosen else folder / "cluster"
+    try:
+        if not chosen:
+            print("Starting a local cluster for this run.", flush=True)
+            _local("up", cluster, stdout=None)
+        yield folder, read_environment(cluster), not chosen
+    finally:
+        if not chosen:
+            _local("down", cluster, stdout=subprocess.DEVNULL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_environment(cluster: Path) -> dict[str, str]:
+    """Return the variables that `jupyter kueue local env` exports, but for PATH."""
+    exports = _local("env", cluster, stdout=subprocess.PIPE)
+    found = {}
+    for line in exports.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        if name != "PATH":
+            found[name] = "".join(shlex.split(value))
+    return found
+
+
+def cluster_versions(server: Ours) -> str:
+    """Return the versions of Kubernetes and Kueue that a server of ours found."""
+    health = server.call("GET", "jupyter-kueue/health")
+    return f"Kubernetes {health['kubernetes']['version']}, Kueue {health['kueue']['version']}"
+
+
+def read_notebook_outputs(notebook: bytes) -> str:
+    """Return the text that the first cell printed."""
+    outputs = json.loads(notebook)["cells"][0]["outputs"]
+    return "".join("".join(output.get("text", "")) for output in outputs)
+
+
+def _local(command: str, cluster: Path, stdout: int | None) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_kueue.cli", "local", command, "--dir", str(cluster)],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=True,
+        stdout=stdout,
+        text=True,
+    )
+    return done.stdout or ""

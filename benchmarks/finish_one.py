@@ -136,9 +136,7 @@ def _run_nbclient(bench: Bench, notebook: Path) -> float:
     return time.monotonic() - started
 
 
-def _phases(
-    ours: Ours, records: Records, job_id: str, began: float, seconds: float
-) -> Phases:
+def _phases(ours: Ours, records: Records, job_id: str, began: float, seconds: float) -> Phases:
     """Read the marks that a job left; all clocks are this machine's."""
     facts = asyncio.run(records.load(job_id)).facts
     if facts is None or facts.result is None or not facts.attempts:

@@ -66,8 +66,8 @@ LOG_FILE = "run.log"
 # execute -> stage-out: how it ended, see ENDED below. The last thing execute writes.
 ENDED_FILE = "ended.json"
 # stage-out -> execute: {"committed": bool, "message", "result_of": pod uid or None}: the outputs
-# are up (or never will be), exit. "result_of" names another attempt whose result.json came first, and
-# "superseded": true says that a newer attempt has taken over.
+# are up (or never will be), exit. "result_of" names another attempt whose result.json came first,
+# and "superseded": true says that a newer attempt has taken over.
 COMMITTED_FILE = "committed.json"
 # stage-in -> both: a result is in the bucket already; end at once with EXIT_SUCCEEDED.
 FINISHED_FILE = "finished.json"

@@ -27,8 +27,8 @@ HELD = "held.ipynb"
 SAMPLES = 5
 HOW = (
     "The server's process with all below it, after ten warm-up jobs of ours and one of stock's. "
-    "The runs of ours live in the cluster, so its server has no process below it; stock's executors "
-    f"and kernels are below its server. Ours with {IN_ALL} jobs: {RUNNING} run and "
+    "The runs of ours live in the cluster, so its server has no process below it; stock's "
+    f"executors and kernels are below its server. Ours with {IN_ALL} jobs: {RUNNING} run and "
     f"{IN_ALL - RUNNING} wait for quota. USS is the memory that only these processes use."
 )
 

@@ -11,6 +11,8 @@ from bench import write_held_notebook
 from servers import BEGUN, FINISHED, LOOK_SECONDS, SUCCEEDED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench import Bench
     from servers import Server
 
@@ -18,8 +20,8 @@ JOBS = 5
 ENDING_MEANWHILE = 2
 WATCH_SECONDS = 20
 HOW = (
-    f"{JOBS} notebooks run, the server's whole process tree is killed with SIGKILL (a lost machine, "
-    f"a culled pod), {ENDING_MEANWHILE} of the notebooks end while there is no server, the others "
+    f"{JOBS} notebooks run, the server's whole process tree is killed with SIGKILL (a lost "
+    f"machine, a culled pod), {ENDING_MEANWHILE} of the notebooks end while there is no server, the others "
     f"after its new start. Stock's runs are part of that tree; what its server says of them is "
     f"watched for {WATCH_SECONDS} s after its start."
 )
@@ -95,5 +97,5 @@ def _release(bench: Bench, server: Server, part: str) -> None:
     _release_file(bench, server, part).touch()
 
 
-def _release_file(bench: Bench, server: Server, part: str):
+def _release_file(bench: Bench, server: Server, part: str) -> Path:
     return bench.folder / f"release-{server.name}-{part}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import statistics
 import time
@@ -51,8 +52,10 @@ def measure(bench: Bench) -> report.Section:
     asyncio.run(_seed_ours(bucket, ours.owner, FINISHED))
     print(f"(listing: seeded in {time.monotonic() - began:.0f} s)", flush=True)
     try:
-        with ours, stock:
+        with contextlib.ExitStack() as servers:
+            servers.enter_context(ours)
             start = _complete(ours, FINISHED)
+            servers.enter_context(stock)
             asked: dict[str, tuple[Callable[[], int], int]] = {
                 "ours-page": (lambda: _page_of_ours(ours, PAGE), PAGE),
                 "stock-page": (lambda: _page_of_stock(stock, PAGE), PAGE),

@@ -108,13 +108,13 @@ def write(path: Path, measured: str) -> None:
 
 def seconds(values: Sequence[float]) -> str:
     """Show the median of some times, with the least and the most."""
-    return f"{statistics.median(values):.2f} s ({min(values):.2f}–{max(values):.2f})"
+    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
 
 
 def ratio(ours: float, other: float) -> str:
     """Show how many times less than the other ours is, or more."""
     if not ours or not other:
-        return "–"
+        return "-"
     return f"{other / ours:.1f} × less" if ours <= other else f"{ours / other:.1f} × more"
 
 

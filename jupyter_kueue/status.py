@@ -20,6 +20,9 @@ Json = dict[str, Any]
 # Kueue makes a Workload within a second or two. Without one for this long something is wrong.
 _WORKLOAD_PATIENCE = dt.timedelta(seconds=30)
 
+# How long after the end of its grace period a pod that is being deleted is waited for.
+_LOST_POD_PATIENCE = dt.timedelta(seconds=60)
+
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _CANNOT_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -31,7 +34,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
         return ended
     queue = bucket.record.local_queue
     job = cluster.kube_job
-    gone = job is None and not cluster.pods
+    gone = job is None and not remaining_pods(cluster, now)
     if bucket.stop is not None or bucket.deleted:
         if gone and cluster.known:
             return Status(
@@ -45,7 +48,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
     if job is None:
         if not cluster.known:
             return Status("queued", "unknown", "The cluster has not answered yet.", **times)
-        return _without_job(bucket, cluster)
+        return _without_job(bucket, cluster, now)
     if failed := _condition(job, "Failed"):
         return _failure(bucket, cluster, failed)
     if complete := _condition(job, "Complete"):
@@ -80,6 +83,20 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
     if pod is None:
         return Status("starting", "starting", "Has its quota and starts now.", **times)
     return _of_pod(pod, bucket, times)
+
+
+def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
+    """Return the pods that still have to end.
+
+    A pod on a machine that went away is never confirmed gone: it counts no longer once its own
+    grace period, which its deletionTimestamp includes, has long passed.
+    """
+    return [
+        pod
+        for pod in cluster.pods
+        if "deletionTimestamp" not in pod["metadata"]
+        or now - parse_time(pod["metadata"]["deletionTimestamp"]) < _LOST_POD_PATIENCE
+    ]
 
 
 def current_pod(cluster: ClusterFacts) -> Json | None:
@@ -150,10 +167,10 @@ def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
     return {"admitted_at": admitted, "started_at": started}
 
 
-def _without_job(bucket: BucketFacts, cluster: ClusterFacts) -> Status:
+def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Status:
     if bucket.accepted is None:
         return Status("queued", "submitting", "Is being handed to the cluster.")
-    if any(_is_alive(pod) for pod in cluster.pods):
+    if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
         return Status("stopping", "removed", "Somebody removed its Job; its pod is ending.")
     return Status(
         "failed",

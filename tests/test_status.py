@@ -18,6 +18,7 @@ CREATED = "2026-01-02T03:00:00Z"
 ADMITTED = "2026-01-02T03:01:00Z"
 STARTED = "2026-01-02T03:02:00Z"
 ENDED = "2026-01-02T03:09:00Z"
+GRACE_ENDS = "2026-01-02T03:10:20Z"
 
 
 # --- Objects as the API server returns them, without what nobody reads --------------------------
@@ -110,7 +111,7 @@ def pod(
             "name": f"nb-x-{at}",
             "uid": f"pod-{at}",
             "creationTimestamp": at,
-            **({"deletionTimestamp": ENDED} if deleting else {}),
+            **({"deletionTimestamp": GRACE_ENDS} if deleting else {}),
         },
         "status": {
             "phase": phase,
@@ -487,6 +488,16 @@ def test_a_closing_word_stands_whatever_the_cluster_says(cluster: Json) -> None:
 
 
 # --- Stopping ----------------------------------------------------------------------------------
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
+    facts = bucket(stop={"at": ENDED, "by": "ada"})
+    cluster = ClusterFacts(pods=(pod(running, phase="Running", deleting=True),))
+
+    soon = status.derive(facts, cluster, NOW + dt.timedelta(seconds=70))
+    later = status.derive(facts, cluster, NOW + dt.timedelta(seconds=90))
+
+    assert (soon.state, later.state) == ("stopping", "stopped")
 
 
 @pytest.mark.parametrize("facts", [{"stop": {"at": ENDED, "by": "ada"}}, {"deleted": True}])

@@ -25,6 +25,8 @@ def access_objects() -> list[dict[str, Any]]:
     ]
     objects += _read("node.yaml") + _read("quota-reader.yaml")
     objects.append(_binding("ClusterRole", "jupyter-kueue-quota-reader", list(NAMESPACES)))
+    version_reader = _read("kueue-version-reader.yaml")[0]
+    objects += [version_reader, _role_binding(version_reader, list(NAMESPACES))]
     for user, namespace in NAMESPACES.items():
         objects += namespace_access(namespace, user)
     return objects
@@ -34,9 +36,13 @@ def namespace_access(namespace: str, user: str) -> list[dict[str, Any]]:
     """Return the Role of a namespace's users, and its binding to one user."""
     role = _read("namespace-user.yaml")[0]
     role["metadata"]["namespace"] = namespace
-    binding = _binding("Role", role["metadata"]["name"], [user])
-    binding["metadata"]["namespace"] = namespace
-    return [role, binding]
+    return [role, _role_binding(role, [user])]
+
+
+def _role_binding(role: dict[str, Any], users: list[str]) -> dict[str, Any]:
+    binding = _binding("Role", role["metadata"]["name"], users)
+    binding["metadata"]["namespace"] = role["metadata"]["namespace"]
+    return binding
 
 
 def _binding(kind: str, role: str, users: list[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from jupyter_kueue.local.building import KUEUE_VERSION
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,9 +64,10 @@ def read_definitions(manifests: Path) -> list[dict[str, Any]]:
 def installation_objects(
     manifests: Path, certificates: Certificates, ports: dict[str, int]
 ) -> list[dict[str, Any]]:
-    """Return everything else: namespace, user roles, webhooks and the position API."""
+    """Return everything else: namespace, user roles, webhooks, position API and the version."""
     objects: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        _version(),
     ]
     for file in sorted((manifests / "rbac").glob("*.yaml")):
         if file.name.startswith(_ROLES):
@@ -79,6 +82,32 @@ def installation_objects(
         for configuration in yaml.safe_load_all(webhooks.read_text())
     ]
     return objects + _position_api(ports["kueue-visibility"])
+
+
+def _version() -> dict[str, Any]:
+    """Return the Deployment that tells the version, as on any cluster; here it has no pods."""
+    labels = {"app.kubernetes.io/name": "kueue", "control-plane": "controller-manager"}
+    image = f"registry.k8s.io/kueue/kueue:{KUEUE_VERSION}"
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "kueue-controller-manager",
+            "namespace": NAMESPACE,
+            "labels": labels,
+            "annotations": {
+                "jupyter-kueue/local": "Kueue runs as a process of the local cluster, not in a pod."
+            },
+        },
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "manager", "image": image}]},
+            },
+        },
+    }
 
 
 def _by_address(configuration: dict[str, Any], authority: str, port: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_kueue import __version__, errors, names
+from jupyter_kueue.cluster import resources
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ WARNING = "warning"
 _TIMEOUT_SECONDS = 8.0
 _KUEUE_INSTALLATION = "https://kueue.sigs.k8s.io/docs/installation/"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
+# The tag of an image, which a digest may follow: registry.k8s.io/kueue/kueue:v0.19.2@sha256:…
+_IMAGE_VERSION = re.compile(r":(?P<version>(?P<minor>v\d+\.\d+)\.\d[^@:/]*)(?:@|$)")
 
 
 async def report(application: Application | None, problem: errors.JupyterKueueError | None) -> Json:
@@ -138,7 +141,7 @@ async def _kubernetes(connection: Connection, shown: Json) -> list[Json]:
 
 
 async def _kueue(connection: Connection, shown: Json) -> list[Json]:
-    """Look at the API groups: namespace users can see nothing else of Kueue's version."""
+    """Look at the API groups, which every user may read, and at the version if this one may."""
     group, problem = await _asked(connection.get("/apis/kueue.x-k8s.io"))
     if isinstance(problem, errors.NotFoundError):
         shown["installed"] = shown["supported"] = False
@@ -161,17 +164,57 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
                 f"Ask an admin to update Kueue to {TESTED_KUEUE} or newer: {_KUEUE_INSTALLATION}",
             )
         ]
+    found = await _kueue_version(connection, shown)
     _, problem = await _asked(connection.get("/apis/visibility.kueue.x-k8s.io"))
     shown["position_api"] = problem is None
     if isinstance(problem, errors.NotFoundError):
-        return [
+        found.append(
             _problem(
                 "Kueue's position API is off: places among all teams' runs are not shown.",
                 "Ask an admin to turn VisibilityOnDemand on in Kueue's configuration.",
                 WARNING,
             )
+        )
+    return found
+
+
+async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
+    """Read the version off the image of Kueue's Deployment, where Kueue's own manifests put it."""
+    where = resources.deployment(names.KUEUE_NAMESPACE, names.KUEUE_DEPLOYMENT)
+    deployment, problem = await _asked(connection.get(where))
+    if deployment is None:
+        if not isinstance(problem, errors.NotFoundError):
+            # The checks of Kubernetes and of permissions say what is the matter.
+            return []
+        return [
+            _problem(
+                f"Kueue's version is not known: there is no Deployment {names.KUEUE_DEPLOYMENT} "
+                f"in the namespace {names.KUEUE_NAMESPACE}.",
+                f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
+                WARNING,
+            )
         ]
-    return []
+    images = [item["image"] for item in deployment["spec"]["template"]["spec"]["containers"]]
+    found = [match for image in images if (match := _IMAGE_VERSION.search(image))]
+    if not found:
+        return [
+            _problem(
+                f"Kueue's version is not known: its image {', '.join(images)} does not tell it.",
+                f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
+                WARNING,
+            )
+        ]
+    shown["version"] = found[0]["version"]
+    if found[0]["minor"] == TESTED_KUEUE:
+        return []
+    return [
+        _problem(
+            f"Kueue is {shown['version']}, and this version was tested with {TESTED_KUEUE} alone.",
+            "If runs wait for no visible reason, ask an admin to install Kueue "
+            f"{TESTED_KUEUE}: {_KUEUE_INSTALLATION}",
+            WARNING,
+        )
+    ]
 
 
 async def _permissions(connection: Connection, namespace: str) -> list[Json]:
@@ -190,17 +233,14 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
         return []
     found = []
     for permission, verbs in missing:
-        where = f"in the namespace {namespace}" if permission.is_namespaced else "in the cluster"
-        role = (
-            "the Role jupyter-kueue-user"
-            if permission.is_namespaced
-            else ("the ClusterRole jupyter-kueue-quota-reader")
-        )
+        role = permission.role
+        there = role.namespace_for(namespace)
+        where = f"in the namespace {there}" if there else "in the cluster"
         kind = f"{permission.resource}.{permission.group}".rstrip(".")
         found.append(
             _problem(
                 f"You may not {', '.join(verbs)} {kind} {where}: {permission.without}.",
-                f"Ask an admin to bind {role} (docs/operations.md).",
+                f"Ask an admin to bind the {role.kind} {role.name} (docs/operations.md).",
                 ERROR if permission.is_needed else WARNING,
             )
         )

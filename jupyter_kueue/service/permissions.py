@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue import names
+
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
 
@@ -19,12 +21,36 @@ _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True)
+class Role:
+    """A role that an admin binds; ``namespace`` is where, None for the runs' own."""
+
+    kind: str
+    name: str
+    namespace: str | None
+
+    @property
+    def is_of_cluster(self) -> bool:
+        """Whether it holds in the whole cluster."""
+        return self.kind == "ClusterRole"
+
+    def namespace_for(self, namespace: str) -> str:
+        """Return where it is bound for runs in ``namespace``; empty for the whole cluster."""
+        return "" if self.is_of_cluster else self.namespace or namespace
+
+
+USER = Role("Role", "jupyter-kueue-user", None)
+QUOTA_READER = Role("ClusterRole", "jupyter-kueue-quota-reader", None)
+VERSION_READER = Role("Role", "jupyter-kueue-version-reader", names.KUEUE_NAMESPACE)
+
+
+@dataclass(frozen=True)
 class Permission:
     """Verbs on one kind of object, and what does not work without them.
 
     Attributes:
         is_needed: without it no run can be submitted or followed.
-        is_namespaced: a Role in the runs' namespace gives it; otherwise a ClusterRole.
+        role: which of the documented roles gives it.
+        name: the one object meant, empty for all of the kind.
     """
 
     group: str
@@ -32,7 +58,8 @@ class Permission:
     verbs: tuple[str, ...]
     without: str
     is_needed: bool = True
-    is_namespaced: bool = True
+    role: Role = USER
+    name: str = ""
 
 
 PERMISSIONS = (
@@ -68,7 +95,7 @@ PERMISSIONS = (
         ("list",),
         "limits of the queues are not shown",
         is_needed=False,
-        is_namespaced=False,
+        role=QUOTA_READER,
     ),
     Permission(
         "kueue.x-k8s.io",
@@ -76,7 +103,7 @@ PERMISSIONS = (
         ("list",),
         "how much can be borrowed is not shown",
         is_needed=False,
-        is_namespaced=False,
+        role=QUOTA_READER,
     ),
     Permission(
         "kueue.x-k8s.io",
@@ -84,7 +111,16 @@ PERMISSIONS = (
         ("list",),
         "priority classes cannot be offered or checked",
         is_needed=False,
-        is_namespaced=False,
+        role=QUOTA_READER,
+    ),
+    Permission(
+        "apps",
+        "deployments",
+        ("get",),
+        "Kueue's version is not known",
+        is_needed=False,
+        role=VERSION_READER,
+        name=names.KUEUE_DEPLOYMENT,
     ),
 )
 
@@ -118,7 +154,8 @@ async def _is_allowed(
         "resource": resource,
         "subresource": subresource,
         "verb": verb,
-        "namespace": namespace if permission.is_namespaced else "",
+        "namespace": permission.role.namespace_for(namespace),
+        "name": permission.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -34,6 +34,8 @@ Json = dict[str, Any]
 WORKERS = 8
 _RETRY_SECONDS = 2.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
+# How long a prefix that was found clean is not looked at again.
+_PURGED_TRUSTED = dt.timedelta(hours=1)
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class Reconciler:
         self._has_work = asyncio.Semaphore(0)
         self._deleting: set[str] = set()
         self._purged: set[str] = set()
+        self._purged_since = dt.datetime.now(dt.UTC)
         self.is_complete = asyncio.Event()
         self.problem: errors.JupyterKueueError | None = None
 
@@ -193,6 +196,9 @@ class Reconciler:
                 self._index.put(Entry(row, None))
             await self.cluster.synced()
         stored = set(await self._records.list_ids())
+        if dt.datetime.now(dt.UTC) - self._purged_since > _PURGED_TRUSTED:
+            self._purged.clear()
+            self._purged_since = dt.datetime.now(dt.UTC)
         for job_id in self._index.ids() - stored:
             if self._index.remove(job_id):
                 self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
@@ -202,7 +208,7 @@ class Reconciler:
                 self.mark(job_id, reload=True)
         else:
             await self._load_all(new)
-        for job_id in self._index.open_ids():
+        for job_id in self._index.open_ids() | self._deleting:
             self.mark(job_id)
         for job_id in self.cluster.job_ids():
             self.mark(job_id)
@@ -396,7 +402,7 @@ class Reconciler:
             if "deletionTimestamp" not in cluster.kube_job["metadata"]:
                 await self._delete_job(self.cluster.namespace, cluster.kube_job)
             return
-        if cluster.pods or not cluster.known:
+        if not cluster.known or status.remaining_pods(cluster, dt.datetime.now(dt.UTC)):
             return
         loaded = await self._records.load(job_id)
         if not loaded.is_empty:
@@ -404,13 +410,12 @@ class Reconciler:
         tombstone = await self._records.bucket.head(
             f"{self._records.prefix(job_id)}{contract.DELETED_KEY}"
         )
-        if tombstone is None:
-            self._deleting.discard(job_id)
-            return
-        age = dt.datetime.now(dt.UTC) - tombstone.last_modified
-        if age > _TOMBSTONE_LIFE:
-            await self._records.forget(job_id)
-            self._deleting.discard(job_id)
+        if tombstone is not None:
+            age = dt.datetime.now(dt.UTC) - tombstone.last_modified
+            if age > _TOMBSTONE_LIFE:
+                await self._records.forget(job_id)
+        self._deleting.discard(job_id)
+        self._purged.add(job_id)
 
     async def _delete_job(self, namespace: str, job: Json) -> None:
         await cluster_jobs.delete(self._connection, namespace, job["metadata"]["name"])

@@ -20,7 +20,8 @@ demo: $(VENV)/.lab
 
 lab: $(VENV)/.lab
 	jupyter kueue local up
-	eval "$$(jupyter kueue local env)" && jupyter lab --ServerApp.root_dir=examples
+	eval "$$(jupyter kueue local env)" && \
+	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test browser
 	python -m pytest $(ARGS)

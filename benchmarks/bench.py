@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import shutil
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import nbformat
 from servers import Ours, Stock
+
+from jupyter_kueue.local.building import KUEUE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,15 +114,11 @@ def read_environment(cluster: Path) -> dict[str, str]:
 
 
 def cluster_versions(server: Ours) -> str:
-    """Return the versions of Kubernetes and Kueue that a server of ours found."""
+    """Return the versions of Kubernetes and Kueue of the local cluster."""
     health = server.call("GET", "jupyter-kueue/health")
-    return f"Kubernetes {health['kubernetes']['version']}, Kueue {health['kueue']['version']}"
-
-
-def read_notebook_outputs(notebook: bytes) -> str:
-    """Return the text that the first cell printed."""
-    outputs = json.loads(notebook)["cells"][0]["outputs"]
-    return "".join("".join(output.get("text", "")) for output in outputs)
+    # A user of the local cluster may not read Kueue's own version: it is the one that is built.
+    kueue = health["kueue"]["version"] or KUEUE_VERSION
+    return f"Kubernetes {health['kubernetes']['version']}, Kueue {kueue}"
 
 
 def _local(command: str, cluster: Path, stdout: int | None) -> str:

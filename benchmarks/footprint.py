@@ -13,6 +13,7 @@ from bench import ONE_CELL, write_held_notebook
 from servers import BEGUN, FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bench import Bench
@@ -46,6 +47,7 @@ class Footprint:
 def measure(bench: Bench) -> report.Section:
     """Return the footprints and check that a job of ours costs the server next to nothing."""
     ours = _measure_ours(bench)
+    print(f"(footprint: ours done, {ours})", flush=True)
     stock = _measure_stock(bench)
     rows = [
         *(_row(f"ours, {jobs} jobs", jobs, footprint, ours[0]) for jobs, footprint in ours.items()),
@@ -112,7 +114,7 @@ def _measure_stock(bench: Bench) -> dict[int, Footprint]:
 
 
 @contextlib.contextmanager
-def _released(release: Path) -> contextlib.AbstractContextManager[None]:
+def _released(release: Path) -> Iterator[None]:
     """Let the held notebooks end, whatever happens inside."""
     try:
         yield

@@ -21,9 +21,9 @@ ENDING_MEANWHILE = 2
 WATCH_SECONDS = 20
 HOW = (
     f"{JOBS} notebooks run, the server's whole process tree is killed with SIGKILL (a lost "
-    f"machine, a culled pod), {ENDING_MEANWHILE} of the notebooks end while there is no server, the others "
-    f"after its new start. Stock's runs are part of that tree; what its server says of them is "
-    f"watched for {WATCH_SECONDS} s after its start."
+    f"machine, a culled pod), {ENDING_MEANWHILE} of the notebooks end while there is no server, "
+    "the others after its new start. Stock's runs are part of that tree; what its server says of "
+    f"them is watched for {WATCH_SECONDS} s after its start."
 )
 
 

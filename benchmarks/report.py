@@ -115,7 +115,7 @@ def ratio(ours: float, other: float) -> str:
     """Show how many times less than the other ours is, or more."""
     if not ours or not other:
         return "-"
-    return f"{other / ours:.1f} × less" if ours <= other else f"{ours / other:.1f} × more"
+    return f"{other / ours:.1f} times less" if ours <= other else f"{ours / other:.1f} times more"
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

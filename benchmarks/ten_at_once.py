@@ -25,8 +25,8 @@ def measure(bench: Bench) -> report.Section:
     with bench.cleaned(bench.ours("ten")) as ours, bench.stock("ten") as stock:
         times = {server.name: _run(server) for server in (ours, stock)}
     rows = []
-    whats = ("all submitted", "all begun", "all finished")
-    for what, mine, theirs in zip(whats, times["ours"], times["stock"], strict=True):
+    points = ("all submitted", "all begun", "all finished")
+    for what, mine, theirs in zip(points, times["ours"], times["stock"], strict=True):
         rows.append((what, f"{mine:.1f} s", f"{theirs:.1f} s", report.ratio(mine, theirs)))
     return report.Section(
         "Ten at once", HOW, [report.Table(("until", "ours", "stock", "ours is"), rows)]

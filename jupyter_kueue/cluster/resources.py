@@ -6,6 +6,9 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-ur
 from __future__ import annotations
 
 VISIBILITY = "/apis/visibility.kueue.x-k8s.io/v1beta2"
+# Where Kueue's own manifests install it.
+KUEUE_NAMESPACE = "kueue-system"
+KUEUE_DEPLOYMENT = "kueue-controller-manager"
 
 
 def jobs(namespace: str) -> str:
@@ -41,6 +44,11 @@ def cluster_queues() -> str:
 def workload_priority_classes() -> str:
     """Return the path of Kueue's WorkloadPriorityClasses."""
     return "/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses"
+
+
+def kueue_deployment() -> str:
+    """Return the path of the Deployment that Kueue's own manifests install."""
+    return f"/apis/apps/v1/namespaces/{KUEUE_NAMESPACE}/deployments/{KUEUE_DEPLOYMENT}"
 
 
 def pending_workloads(namespace: str, local_queue: str) -> str:

@@ -97,8 +97,8 @@ class Watched:
             return error
         # A collection that is not there is an API that is not installed.
         return errors.NotConfiguredError(
-            f"The cluster does not serve {self._path}: install Kueue v0.19 or newer, or ask an "
-            "admin to."
+            f"Kueue is not installed in this cluster, which does not serve {self._path}: ask an "
+            "admin to install Kueue v0.19 (https://kueue.sigs.k8s.io/docs/installation/)."
         )
 
     async def _list(self) -> str:

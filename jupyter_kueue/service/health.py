@@ -180,16 +180,15 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
 
 async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
     """Read the version off the image of Kueue's Deployment, where Kueue's own manifests put it."""
-    where = resources.deployment(names.KUEUE_NAMESPACE, names.KUEUE_DEPLOYMENT)
-    deployment, problem = await _asked(connection.get(where))
+    deployment, problem = await _asked(connection.get(resources.kueue_deployment()))
     if deployment is None:
         if not isinstance(problem, errors.NotFoundError):
             # The checks of Kubernetes and of permissions say what is the matter.
             return []
         return [
             _problem(
-                f"Kueue's version is not known: there is no Deployment {names.KUEUE_DEPLOYMENT} "
-                f"in the namespace {names.KUEUE_NAMESPACE}.",
+                f"Kueue's version is not known: there is no Deployment {resources.KUEUE_DEPLOYMENT} "
+                f"in the namespace {resources.KUEUE_NAMESPACE}.",
                 f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
                 WARNING,
             )

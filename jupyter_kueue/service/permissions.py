@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import names
+from jupyter_kueue.cluster import resources
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
@@ -40,7 +40,7 @@ class Role:
 
 USER = Role("Role", "jupyter-kueue-user", None)
 QUOTA_READER = Role("ClusterRole", "jupyter-kueue-quota-reader", None)
-VERSION_READER = Role("Role", "jupyter-kueue-version-reader", names.KUEUE_NAMESPACE)
+VERSION_READER = Role("Role", "jupyter-kueue-version-reader", resources.KUEUE_NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ PERMISSIONS = (
         "Kueue's version is not known",
         is_needed=False,
         role=VERSION_READER,
-        name=names.KUEUE_DEPLOYMENT,
+        name=resources.KUEUE_DEPLOYMENT,
     ),
 )
 

@@ -59,6 +59,7 @@ class Queues:
 
         Raises:
             ClusterUnavailableError: the LocalQueues are not known at present.
+            NotConfiguredError: Kueue is not installed.
         """
         synced = self._view.local_queues.synced
         if not synced.is_set() and self._view.local_queues.error is None:
@@ -132,11 +133,6 @@ class Queues:
     def _all(self) -> list[Json]:
         watched = self._view.local_queues
         error = self._view.hangs or watched.error
-        if isinstance(error, errors.NotFoundError):
-            raise errors.NotConfiguredError(
-                "Kueue is not installed in this cluster, or older than 0.19: ask an admin to "
-                "install it (https://kueue.sigs.k8s.io/docs/installation/)."
-            ) from error
         if error is not None:
             raise error
         if not watched.synced.is_set():

@@ -151,8 +151,12 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
         real = root.joinpath(*parts).resolve(strict=True)
     except FileNotFoundError:
         _refuse(FIELD_NOTEBOOK, input_path, "does not exist below the server's root folder")
-    except (OSError, RuntimeError, ValueError) as error:
-        _refuse(FIELD_NOTEBOOK, input_path, f"cannot be read ({error})")
+    except RuntimeError:
+        _refuse(FIELD_NOTEBOOK, input_path, "is a link that leads in a circle; remove the link")
+    except (OSError, ValueError) as error:
+        # Their texts name the path on this machine, which is not for everybody.
+        why = getattr(error, "strerror", None) or "not a path"
+        _refuse(FIELD_NOTEBOOK, input_path, f"cannot be read ({why})")
     # Told before anything else about the file: what lies outside is nobody's business.
     if not real.is_relative_to(root):
         _refuse(

@@ -13,13 +13,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 TOKEN = "test-token"
+SIZE = {"cpu": "100m", "memory": "512Mi"}
 # Variables of the machine that the servers of these tests must not see.
 HIDDEN = ("KUBECONFIG", "JUPYTERHUB_USER", "KUBERNETES_SERVICE_HOST")
 # An authorizer that refuses the resource that a request's header names.
@@ -60,9 +62,10 @@ class Server:
         headers: Mapping[str, str] | None = None,
         *,
         authenticated: bool = True,
+        timeout_seconds: float = 60,
     ) -> Answer:
         """Send a request below ``/jupyter-kueue/`` (or to an absolute path)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)
         sent = {**(self.headers if authenticated else {}), **(headers or {})}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         with contextlib.closing(connection):
@@ -162,6 +165,46 @@ def connected_server(folder: Path, environment: Mapping[str, str]) -> Iterator[S
     with running_server(folder, environment) as server:
         _wait_until_it_answers(server, "jobs")
         yield server
+
+
+def write_notebook(server: Server, path: str, *sources: str) -> str:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    target = server.root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), target)
+    return path
+
+
+def submit(server: Server, path: str, **fields: Any) -> Answer:
+    body = {"input_path": path, "local_queue": "team-a", "resources": SIZE, **fields}
+    return server.request("POST", "jobs", body)
+
+
+def until(server: Server, job_id: str, is_there: Callable[[Any], bool]) -> Any:
+    deadline = time.monotonic() + 90
+    while True:
+        job = server.request("GET", f"jobs/{job_id}").json
+        if is_there(job):
+            return job
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+
+
+def ended(job: Any) -> bool:
+    return job["state"] in ("succeeded", "failed", "stopped")
+
+
+def next_event(response: Any) -> dict[str, str]:
+    """Return the next server-sent event as its fields, passing over comments."""
+    event: dict[str, str] = {}
+    while True:
+        line = response.readline().decode().rstrip("\n")
+        name, _, value = line.partition(": ")
+        if not line and "data" in event:
+            return event
+        if line and not line.startswith(":"):
+            event[name] = value
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 
-from .conftest import connected_server
+from .conftest import connected_server, ended, next_event, submit, until, write_notebook
 from .test_openapi import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from .conftest import Answer, Server
+    from .conftest import Server
 
 pytestmark = pytest.mark.integration
-
-SIZE = {"cpu": "100m", "memory": "512Mi"}
 
 
 @pytest.fixture
@@ -29,46 +25,6 @@ def server(namespace: Any, tmp_path: Path) -> Iterator[Server]:
         tmp_path / "server", {**namespace.env, "JUPYTERHUB_USER": "tess"}
     ) as found:
         yield found
-
-
-def write_notebook(server: Server, path: str, *sources: str) -> str:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    target = server.root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), target)
-    return path
-
-
-def submit(server: Server, path: str, **fields: Any) -> Answer:
-    body = {"input_path": path, "local_queue": "team-a", "resources": SIZE, **fields}
-    return server.request("POST", "jobs", body)
-
-
-def until(server: Server, job_id: str, is_there: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 90
-    while True:
-        job = server.request("GET", f"jobs/{job_id}").json
-        if is_there(job):
-            return job
-        assert time.monotonic() < deadline, job
-        time.sleep(0.1)
-
-
-def ended(job: Any) -> bool:
-    return job["state"] in ("succeeded", "failed", "stopped")
-
-
-def next_event(response: Any) -> dict[str, str]:
-    """Return the next server-sent event as its fields, passing over comments."""
-    event: dict[str, str] = {}
-    while True:
-        line = response.readline().decode().rstrip("\n")
-        name, _, value = line.partition(": ")
-        if not line and "data" in event:
-            return event
-        if line and not line.startswith(":"):
-            event[name] = value
 
 
 def test_a_run_from_submit_to_its_files(server: Server):
@@ -210,75 +166,3 @@ def test_choices_and_health(server: Server, namespace: Any):
     queues = server.request("GET", "local-queues").json
     assert [item["name"] for item in queues["items"]] == list(namespace.local_queues)
     assert server.request("GET", "health").json["ok"] is True
-
-
-@pytest.mark.parametrize(
-    ("fields", "field", "says"),
-    [
-        ({"input_path": "none.ipynb"}, "input_path", "does not exist"),
-        ({"input_path": "../a.ipynb"}, "input_path", "below the server's root"),
-        ({"input_path": "/etc/passwd"}, "input_path", "below the server's root"),
-        ({"input_path": "text.ipynb"}, "input_path", "holds no JSON"),
-        ({"local_queue": "nope"}, "local_queue", "team-a"),
-        ({"priority_class": "nope"}, "priority_class", "nope"),
-        ({"resources": None, "profile": "nope"}, "profile", "small"),
-        ({"environment": "nope"}, "environment", "default"),
-        ({"resources": {"gpus": -1}}, "resources.gpus", "from 0"),
-        ({"resources": {"gpus": 10**9}}, "resources.gpus", "1024"),
-        ({"resources": {"gpus": "two"}}, "resources.gpus", "whole number"),
-        ({"name": "x" * 10_000}, "name", "255"),
-        ({"name": "two\nlines"}, "name", "control characters"),
-        ({"parameters": {"class": 1}}, "parameters.class", "reserved word"),
-        ({"parameters": {"a-b": 1}}, "parameters.a-b", "letters, digits"),
-        ({"colour": "red"}, "colour", "is not a field"),
-        ({"include_folder": "yes"}, "include_folder", "true or false"),
-    ],
-)
-def test_bad_input_names_the_field(
-    shared_server: Server, fields: dict[str, Any], field: str, says: str
-):
-    answer = submit(shared_server, "a.ipynb", **fields)
-    assert answer.status == 422, answer.body
-    assert list(answer.json["fields"]) == [field]
-    assert says in answer.json["fields"][field]
-    assert shared_server.request("GET", "jobs").json["total"] == 0
-
-
-@pytest.fixture(scope="module")
-def shared_server(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server in the default namespace, for requests that leave nothing behind."""
-    folder = tmp_path_factory.mktemp("shared")
-    environment = {**local_cluster.env, "JUPYTERHUB_USER": f"bad-input-{folder.name}"}
-    with connected_server(folder, environment) as server:
-        write_notebook(server, "a.ipynb", "1")
-        (server.root / "text.ipynb").write_text("print('hello')")
-        yield server
-
-
-def test_several_bad_fields_are_named_at_once(shared_server: Server):
-    answer = submit(
-        shared_server, "none.ipynb", local_queue="nope", priority_class="nope", environment="nope"
-    )
-    assert set(answer.json["fields"]) == {
-        "input_path",
-        "local_queue",
-        "priority_class",
-        "environment",
-    }
-
-
-def test_a_notebook_over_the_limit(shared_server: Server):
-    with (shared_server.root / "big.ipynb").open("wb") as file:
-        file.truncate(200 * 2**20)
-    answer = submit(shared_server, "big.ipynb")
-    assert (answer.status, answer.json["reason"]) == (413, "too-large")
-    assert "max_notebook_bytes" in answer.json["message"]
-
-
-def test_a_folder_of_10000_files(shared_server: Server):
-    write_notebook(shared_server, "many/a.ipynb", "1")
-    for number in range(10_000):
-        (shared_server.root / "many" / f"{number}.txt").touch()
-    answer = submit(shared_server, "many/a.ipynb", include_folder=True)
-    assert (answer.status, answer.json["reason"]) == (413, "too-large")
-    assert "more than 2000 files" in answer.json["message"]

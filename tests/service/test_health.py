@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import json
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ import pytest
 import yaml
 
 from jupyter_kueue import config, errors
+from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
+from jupyter_kueue.local.building import KUEUE_VERSION
 from jupyter_kueue.service import health, permissions
 from jupyter_kueue.service.application import Application
 
@@ -89,7 +92,7 @@ async def test_all_is_well(session: Any, namespace: Any):
     assert report["kubernetes"]["supported"] is True
     assert report["kueue"] == {
         "installed": True,
-        "version": None,
+        "version": KUEUE_VERSION,
         "supported": True,
         "tested_with": "v0.19",
         "position_api": True,
@@ -143,26 +146,37 @@ async def test_each_missing_permission_is_named(open_session: Callable, write_us
         "list clusterqueues.kueue.x-k8s.io in the cluster",
         "list cohorts.kueue.x-k8s.io in the cluster",
         "list workloadpriorityclasses.kueue.x-k8s.io in the cluster",
+        "get deployments.apps in the namespace kueue-system",
     ):
         assert f"You may not {missing}" in text
 
 
 @pytest.mark.integration
-async def test_the_documented_role_is_enough(open_session: Callable, write_user: Callable):
+async def test_the_documented_role_is_enough(
+    open_session: Callable, write_user: Callable, namespace: Any
+):
     async with open_session(kubeconfig=str(write_user(namespace_role()))) as opened:
         report = await look(opened)
     assert report["ok"] is True
-    assert "in the namespace" not in said(report)
+    assert f"in the namespace {namespace.name}" not in said(report)
+    # The version is another role's to give.
+    assert report["kueue"]["version"] is None
+    assert "Kueue's version is not known" in said(report, "warning")
+    assert "bind the Role jupyter-kueue-version-reader" in said(report, "warning")
 
 
 def test_the_documented_roles_hold_every_verb_that_is_used():
-    reader = yaml.safe_load((ROLES / "quota-reader.yaml").read_text())["rules"]
+    manifests = [yaml.safe_load(path.read_text()) for path in ROLES.glob("*er.yaml")]
+    roles = {(role["kind"], role["metadata"]["name"]): role for role in manifests}
     for permission in permissions.PERMISSIONS:
-        rules = namespace_role() if permission.is_namespaced else reader
+        role = roles[permission.role.kind, permission.role.name]
+        assert role["metadata"].get("namespace") == permission.role.namespace
         allowed = {
             verb
-            for rule in rules
-            if permission.group in rule["apiGroups"] and permission.resource in rule["resources"]
+            for rule in role["rules"]
+            if permission.group in rule["apiGroups"]
+            and permission.resource in rule["resources"]
+            and rule.get("resourceNames", [""]) == [permission.name]
             for verb in rule["verbs"]
         }
         assert set(permission.verbs) <= allowed, permission
@@ -269,12 +283,15 @@ def write_kubeconfig(path: Path, server: str) -> None:
     path.write_text(yaml.safe_dump(body))
 
 
-class _OldCluster(http.server.BaseHTTPRequestHandler):
-    """Answers as an API server of another version and without Kueue would."""
+class _OtherCluster(http.server.BaseHTTPRequestHandler):
+    """Answers as an API server would that serves just what ``answers`` holds."""
+
+    def __init__(self, answers: dict[str, Json], *arguments: Any) -> None:
+        self.answers = answers
+        super().__init__(*arguments)
 
     def do_GET(self) -> None:
-        known = {"/version": {"gitVersion": "v1.29.4", "major": "1", "minor": "29"}}
-        body = known.get(self.path.partition("?")[0])
+        body = self.answers.get(self.path.partition("?")[0])
         status = {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
         self.send_response(200 if body else 404)
         self.send_header("Content-Type", "application/json")
@@ -292,30 +309,32 @@ class _OldCluster(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def old_cluster(tmp_path: Path) -> Iterator[Path]:
-    """The kubeconfig of a cluster that is too old and has no Kueue: bytes on the wire."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OldCluster)
+@contextmanager
+def other_cluster(tmp_path: Path, answers: dict[str, Json]) -> Iterator[config.Settings]:
+    """Settings for a cluster that serves ``answers``: bytes on the wire."""
+    handler = functools.partial(_OtherCluster, answers)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    path = tmp_path / "old.kubeconfig"
+    path = tmp_path / "other.kubeconfig"
     write_kubeconfig(path, f"http://127.0.0.1:{server.server_port}")
-    yield path
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield config.Settings(
+            owner="tess", kubeconfig=str(path), bucket=f"file://{tmp_path}/bucket", image="x"
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
-async def test_a_cluster_that_is_too_old_and_has_no_kueue(
-    old_cluster: Path, tmp_path: Path, eventually: Callable
-):
-    settings = config.Settings(
-        owner="tess", kubeconfig=str(old_cluster), bucket=f"file://{tmp_path}/bucket", image="x"
-    )
-    async with connected(settings, tmp_path, eventually) as application:
-        report = await health.report(application, None)
-        with pytest.raises(errors.NotConfiguredError, match="Kueue is not installed"):
-            await application.queues.list_local_queues()
+async def test_a_cluster_that_is_too_old_and_has_no_kueue(tmp_path: Path, eventually: Callable):
+    answers = {"/version": {"gitVersion": "v1.29.4", "major": "1", "minor": "29"}}
+    with other_cluster(tmp_path, answers) as settings:
+        async with connected(settings, tmp_path, eventually) as application:
+            report = await health.report(application, None)
+            with pytest.raises(errors.NotConfiguredError, match="Kueue is not installed"):
+                await application.queues.list_local_queues()
     assert report["kubernetes"]["version"] == "v1.29.4"
     assert report["kubernetes"]["supported"] is False
     assert "Kubernetes v1.29.4 is older" in said(report, "warning")
@@ -338,3 +357,33 @@ async def test_before_anything_is_there():
     report = await health.report(None, errors.NotConfiguredError("The setting x is wrong."))
     assert report["ok"] is False
     assert said(report).startswith("The setting x is wrong.")
+
+
+@pytest.mark.parametrize(
+    ("image", "version", "says"),
+    [
+        ("registry.k8s.io/kueue/kueue:v0.19.4@sha256:0123", "v0.19.4", None),
+        ("mirror:5000/kueue:v0.21.0-rc.1", "v0.21.0-rc.1", "tested with v0.19 alone"),
+        ("mirror:5000/kueue@sha256:0123", None, "its image mirror:5000/kueue@sha256:0123 does not"),
+        (None, None, "there is no Deployment kueue-controller-manager"),
+    ],
+)
+async def test_the_version_that_kueues_image_tells(
+    tmp_path: Path, eventually: Callable, image: str | None, version: str | None, says: str | None
+):
+    answers: dict[str, Json] = {
+        "/version": {"gitVersion": "v1.36.3"},
+        "/apis/kueue.x-k8s.io": {"versions": [{"version": "v1beta2"}]},
+        "/apis/visibility.kueue.x-k8s.io": {"versions": [{"version": "v1beta2"}]},
+    }
+    if image is not None:
+        pod = {"spec": {"containers": [{"name": "manager", "image": image}]}}
+        answers[resources.kueue_deployment()] = {"spec": {"template": pod}}
+    with other_cluster(tmp_path, answers) as settings:
+        async with connected(settings, tmp_path, eventually) as application:
+            report = await health.report(application, None)
+    assert report["kueue"]["version"] == version
+    assert report["kueue"]["supported"] is True
+    warned = [line for line in said(report, "warning").splitlines() if "Kueue" in line]
+    assert len(warned) == (says is not None)
+    assert (says or "") in "".join(warned)

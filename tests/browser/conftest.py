@@ -1,0 +1,177 @@
+"""Real JupyterLab servers and a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+TOKEN = "browser-test"
+# Patience, in seconds: never waited for in full unless something is broken.
+PATIENCE = 120.0
+# The browser's own services have nothing to do here, and no sandbox works as root.
+BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# What JupyterLab would ask the network or the user at its first start.
+QUIET = {
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    }
+}
+
+
+@dataclass(frozen=True)
+class Lab:
+    url: str
+    root: Path
+    log: Path
+
+    def page_url(self, path: str = "") -> str:
+        """Return where the browser finds JupyterLab, or a file opened in it; logs in as well."""
+        return f"{self.url}lab{f'/tree/{path}' if path else ''}?token={TOKEN}"
+
+    def rest_url(self, path: str) -> str:
+        return f"{self.url}jupyter-kueue/{path}"
+
+    def fetch(self, method: str, path: str, body: Any = None) -> bytes:
+        """Send a request below ``jupyter-kueue/``; an error fails the test with what it says."""
+        request = urllib.request.Request(
+            self.rest_url(path),
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"token {TOKEN}"},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            pytest.fail(f"{method} {path}: {error.code} {error.read().decode()}")
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return json.loads(self.fetch(method, path, body))
+
+    def run_to_end(self, request: dict[str, Any]) -> Any:
+        """Submit a run and return it once it has ended."""
+        job_id = self.call("POST", "jobs", request)["job_id"]
+        deadline = time.monotonic() + PATIENCE
+        while (job := self.call("GET", f"jobs/{job_id}"))["finished_at"] is None:
+            assert time.monotonic() < deadline, f"still {job['state']}: {job['message']}"
+            time.sleep(0.2)
+        return job
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; the one that Playwright would download is never used."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("Chromium is missing: run scripts/install-browser, or apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without cookies of former ones, as big as a small laptop's screen."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE * 1000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Starts JupyterLab, with no configuration of ours, in an environment that is given."""
+    with contextlib.ExitStack() as stack:
+
+        def start(environment: Mapping[str, str]) -> Lab:
+            return stack.enter_context(_running_lab(tmp_path / "lab", environment))
+
+        yield start
+
+
+@contextlib.contextmanager
+def _running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
+    root, settings = folder / "root", folder / "lab-settings"
+    for part in (root, settings, folder / "home"):
+        part.mkdir(parents=True)
+    (settings / "overrides.json").write_text(json.dumps(QUIET))
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("KUBECONFIG", "JUPYTERHUB_USER", "KUBERNETES_SERVICE_HOST")
+        and not name.startswith("JUPYTER_KUEUE_")
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "lab.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+                "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+                "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
+                f"--LabApp.app_settings_dir={settings}",
+                "--LabApp.extension_manager=readonly",
+            ],
+            env={
+                **inherited,
+                "HOME": str(folder / "home"),
+                "JUPYTER_CONFIG_DIR": str(folder / "config"),
+                "JUPYTER_DATA_DIR": str(folder / "data"),
+                "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+                "JUPYTER_TOKEN": TOKEN,
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    lab = Lab(f"http://127.0.0.1:{port}/", root, log)
+    try:
+        _wait_until_it_answers(lab, server)
+        yield lab
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < deadline:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{lab.url}api/status?token={TOKEN}", timeout=10),
+        ):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start:\n{lab.log.read_text()[-4000:]}")

@@ -1,0 +1,165 @@
+"""A way between a server and its cluster or bucket that a test can close, or refuse things on.
+
+What passes through it is the real API server's or object store's; only refusals are made here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import http.client
+import http.server
+import json
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    # From verb and path to status and body of a refusal, None to let the request pass.
+    Refusal = Callable[[str, str], tuple[int, bytes] | None]
+
+OF_ONE_CONNECTION = ("connection", "transfer-encoding", "keep-alive")
+PATIENCE_SECONDS = 60
+
+
+class Proxy:
+    """Passes requests on to the server at ``target``, a URL, while it is up."""
+
+    def __init__(self, target: str, context: ssl.SSLContext | None = None) -> None:
+        self.target = urlsplit(target)
+        self.context = context
+        self.refuse: Refusal = lambda _verb, _path: None
+        self.open: set[socket.socket] = set()
+        self.port = 0
+        self._server: http.server.ThreadingHTTPServer | None = None
+        self.up()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def up(self) -> None:
+        handler = functools.partial(_Handler, self)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def down(self) -> None:
+        """Refuse connections and cut those that are open."""
+        if self._server is None:
+            return
+        self._server.shutdown()
+        self._server.server_close()
+        self._server = None
+        for connection in tuple(self.open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def connect(self) -> http.client.HTTPConnection:
+        host, port = self.target.hostname or "", self.target.port
+        if self.context is not None:
+            return http.client.HTTPSConnection(
+                host, port, context=self.context, timeout=PATIENCE_SECONDS
+            )
+        return http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def __init__(self, proxy: Proxy, *arguments: Any) -> None:
+        self.proxy = proxy
+        super().__init__(*arguments)
+
+    def handle(self) -> None:
+        self.proxy.open.add(self.connection)
+        try:
+            # A cut connection is what tests are about.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                super().handle()
+        finally:
+            self.proxy.open.discard(self.connection)
+
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        refused = self.proxy.refuse(self.command, self.path)
+        if refused is not None:
+            self.send_response(refused[0])
+            self.send_header("Content-Length", str(len(refused[1])))
+            self.end_headers()
+            self.wfile.write(refused[1])
+            return
+        with contextlib.closing(self.proxy.connect()) as upstream:
+            # The host as it was sent: an object store's signatures cover it.
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            answer = upstream.getresponse()
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in OF_ONE_CONNECTION:
+                    self.send_header(name, value)
+            self.end_headers()
+            while chunk := answer.read1(2**16):
+                self.wfile.write(chunk)
+                self.wfile.flush()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - http.server's
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def to_api_server(kubeconfig: Path, folder: Path) -> tuple[Proxy, Path]:
+    """Return a proxy to a kubeconfig's API server, as its user, and a kubeconfig that uses it."""
+    body = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = body["clusters"][0]["cluster"], body["users"][0]["user"]
+    files = {}
+    for source, key in (
+        (cluster, "certificate-authority-data"),
+        (user, "client-certificate-data"),
+        (user, "client-key-data"),
+    ):
+        files[key] = folder / f"{key}.pem"
+        files[key].write_bytes(base64.b64decode(source[key]))
+    context = ssl.create_default_context(cafile=files["certificate-authority-data"])
+    context.load_cert_chain(files["client-certificate-data"], files["client-key-data"])
+    proxy = Proxy(cluster["server"], context)
+    body["clusters"][0]["cluster"] = {"server": proxy.url}
+    body["users"][0]["user"] = {"token": "x"}
+    path = folder / "proxied.kubeconfig"
+    path.write_text(yaml.safe_dump(body))
+    return proxy, path
+
+
+def to_bucket(settings: Path, folder: Path) -> tuple[Proxy, Path]:
+    """Return a proxy to the object store of a credentials folder, and a folder that uses it."""
+    target = folder / "proxied-bucket"
+    target.mkdir()
+    for file in settings.iterdir():
+        (target / file.name).write_text(file.read_text())
+    proxy = Proxy((settings / "endpoint").read_text().strip())
+    (target / "endpoint").write_text(proxy.url)
+    return proxy, target
+
+
+def without_kueue(_verb: str, path: str) -> tuple[int, bytes] | None:
+    """Answer as an API server does where Kueue was never installed."""
+    if "kueue.x-k8s.io" not in path:
+        return None
+    status = {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
+    return 404, json.dumps(status).encode()
+
+
+def full(verb: str, _path: str) -> tuple[int, bytes] | None:
+    """Answer as an object store does that has no room left (WebDAV's 507, as MinIO and others)."""
+    return (507, b"<Error><Code>InsufficientStorage</Code></Error>") if verb == "PUT" else None
+
+
+def forbidden(verb: str, _path: str) -> tuple[int, bytes] | None:
+    """Answer as an object store does to who may only read."""
+    return (403, b"<Error><Code>AccessDenied</Code></Error>") if verb == "PUT" else None

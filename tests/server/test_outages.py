@@ -1,0 +1,261 @@
+"""Cluster or bucket away, full, forbidden or without Kueue, as a user of REST meets it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import pytest
+
+from jupyter_kueue import names
+from jupyter_kueue.storage.bucket import Bucket
+
+from . import proxy as proxies
+from .conftest import (
+    connected_server,
+    ended,
+    next_event,
+    running_server,
+    submit,
+    until,
+    write_notebook,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from .conftest import Answer, Server
+
+pytestmark = pytest.mark.integration
+
+OWNER = f"outages-{uuid.uuid4().hex[:8]}"
+# Far below the 30 s that a request to cluster or bucket may take: known trouble is told at once.
+AT_ONCE_SECONDS = 15
+PATIENCE_SECONDS = 90
+
+
+@dataclass
+class Place:
+    """A server in the default namespace, and what stands between it and its cluster and bucket."""
+
+    server: Server
+    cluster: proxies.Proxy
+    bucket: proxies.Proxy
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def shared(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("outages")
+    cluster, kubeconfig = proxies.to_api_server(local_cluster.user_kubeconfig, folder)
+    bucket, bucket_dir = proxies.to_bucket(local_cluster.bucket_dir, folder)
+    environment = {
+        **local_cluster.env,
+        "JUPYTERHUB_USER": OWNER,
+        "KUBECONFIG": str(kubeconfig),
+        "JUPYTER_KUEUE_BUCKET": str(bucket_dir),
+    }
+    with connected_server(folder / "server", environment) as server:
+        write_notebook(server, "a.ipynb", "1")
+        write_notebook(server, "slow.ipynb", "import time", "time.sleep(4)")
+        yield Place(server, cluster, bucket, environment)
+    cluster.down()
+    bucket.down()
+
+
+@pytest.fixture
+def place(shared: Place) -> Iterator[Place]:
+    """The shared place; whatever a test did to it is undone."""
+    yield shared
+    for proxy in (shared.cluster, shared.bucket):
+        proxy.refuse = lambda _verb, _path: None
+        proxy.down()
+        proxy.up()
+    eventually(lambda: shared.server.request("GET", "health").json["ok"])
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """Return what ``condition`` gives once that is true."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"never came true; the last answer was {answer!r}"
+        time.sleep(0.1)
+    return answer
+
+
+def at_once(server: Server, verb: str, path: str, body: Any = None) -> Answer:
+    return server.request(verb, path, body, timeout_seconds=AT_ONCE_SECONDS)
+
+
+def refused_submit(server: Server) -> Answer:
+    """Submit while it cannot be done; the refusal comes at once."""
+    body = {"input_path": "a.ipynb", "local_queue": "team-a"}
+    return at_once(server, "POST", "jobs", body)
+
+
+def submitted(server: Server, path: str = "a.ipynb") -> dict[str, Any]:
+    """Submit until it goes through, as a user would who reads Retry-After."""
+    answer = eventually(lambda: (found := submit(server, path)).status == 201 and found)
+    job: dict[str, Any] = answer.json
+    return job
+
+
+def job_ids(local_cluster: Any) -> set[str]:
+    """Return the ids of all Jobs of this owner in the cluster."""
+    mine = ("jobs", "-l", f"{names.LABEL_OWNER}={OWNER}")
+    items = local_cluster.get(*mine)["items"]
+    return {item["metadata"]["labels"][names.LABEL_JOB_ID] for item in items}
+
+
+def stored_ids(local_cluster: Any) -> set[str]:
+    """Return the ids of all jobs that have more than a tombstone in the bucket."""
+    store = Bucket.open(local_cluster.bucket_dir).store
+    keys = [item["path"] for chunk in obstore.list(store, f"{OWNER}/jobs") for item in chunk]
+    return {key.split("/")[2] for key in keys if not key.endswith("/deleted")}
+
+
+def listed_ids(server: Server) -> set[str]:
+    return {item["job_id"] for item in server.request("GET", "jobs?limit=500").json["items"]}
+
+
+def nothing_is_left_but_what_is_listed(server: Server, local_cluster: Any) -> bool:
+    known = listed_ids(server)
+    return stored_ids(local_cluster) == known and job_ids(local_cluster) <= known
+
+
+def unavailable(answer: Answer, reason: str) -> str:
+    """Check an answer that tells of an outage; return its sentence."""
+    assert (answer.status, answer.json["reason"]) == (503, reason), answer.body
+    assert int(answer.headers["Retry-After"]) > 0
+    message: str = answer.json["message"]
+    return message
+
+
+def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
+    server = place.server
+    running = submitted(server, "slow.ipynb")
+    job_id = running["job_id"]
+    with server.stream("changes") as changes:
+        assert next_event(changes)["event"] == "hello"
+        until(server, job_id, lambda job: job["state"] == "running")
+        place.cluster.down()
+        message = unavailable(refused_submit(server), "cluster-unavailable")
+        assert "tried again by itself" in message or "broke" in message
+        for verb, path in (("POST", f"jobs/{job_id}/stop"), ("GET", "local-queues")):
+            unavailable(at_once(server, verb, path), "cluster-unavailable")
+        assert listed_ids(server) == {job_id}
+        assert at_once(server, "GET", f"jobs/{job_id}").json["state"] == "running"
+        health = at_once(server, "GET", "health").json
+        assert health["ok"] is False
+        assert "does not answer" in health["problems"][0]["what"]
+        assert health["problems"][0]["fix"]
+
+        place.cluster.up()
+        states = []
+        while "succeeded" not in states:
+            event = next_event(changes)
+            if event["event"] == "job":
+                change = json.loads(event["data"])
+                states += [change["job"]["state"]] if change["job_id"] == job_id else []
+    assert not {"failed", "stopped"} & set(states)
+    again = submitted(server)
+    assert until(server, again["job_id"], ended)["state"] == "succeeded"
+    eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
+
+
+def test_an_api_server_that_hangs(place: Place, local_cluster: Any, cli: Callable[..., Any]):
+    told = cli("local", "status", "--json", "--dir", str(local_cluster.dir)).stdout
+    pids = {item["name"]: item["pid"] for item in json.loads(told)["parts"]}
+    os.kill(pids["kube-apiserver"], signal.SIGSTOP)
+    try:
+        # Not told by a broken connection: the server has to notice by itself, within the request.
+        unavailable(refused_submit(place.server), "cluster-unavailable")
+        unavailable(refused_submit(place.server), "cluster-unavailable")
+        unavailable(at_once(place.server, "GET", "local-queues"), "cluster-unavailable")
+        assert at_once(place.server, "GET", "jobs").status == 200
+        assert at_once(place.server, "GET", "health").json["ok"] is False
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids["kube-apiserver"], signal.SIGCONT)
+    again = submitted(place.server)
+    assert until(place.server, again["job_id"], ended)["state"] == "succeeded"
+    eventually(lambda: nothing_is_left_but_what_is_listed(place.server, local_cluster))
+
+
+@pytest.mark.parametrize("what", ["cluster", "bucket"])
+def test_a_server_that_starts_during_an_outage(place: Place, tmp_path: Path, what: str):
+    away: proxies.Proxy = getattr(place, what)
+    away.down()
+    with running_server(tmp_path, place.environment) as server:
+        write_notebook(server, "a.ipynb", "1")
+        unavailable(refused_submit(server), f"{what}-unavailable")
+        unavailable(at_once(server, "GET", "jobs"), f"{what}-unavailable")
+        health = at_once(server, "GET", "health").json
+        assert health["ok"] is False
+        assert all(item["fix"] for item in health["problems"])
+        away.up()
+        job = submitted(server)
+        assert until(server, job["job_id"], ended)["state"] == "succeeded"
+        assert server.request("GET", "health").json["ok"] is True
+
+
+def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
+    server = place.server
+    known = listed_ids(server)
+    place.bucket.down()
+    message = unavailable(refused_submit(server), "bucket-unavailable")
+    assert "Check that it is up" in message
+    assert {item["job_id"] for item in at_once(server, "GET", "jobs").json["items"]} == known
+    health = at_once(server, "GET", "health").json
+    assert (health["ok"], health["bucket"]["ok"]) == (False, False)
+    place.bucket.up()
+    job = submitted(server)
+    assert until(server, job["job_id"], ended)["state"] == "succeeded"
+    eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "reason", "fix"),
+    [
+        (proxies.full, 503, "bucket-unavailable", "is full. Make room in it"),
+        (proxies.forbidden, 403, "forbidden", "must allow the credentials in use to read, write"),
+    ],
+)
+def test_a_bucket_that_takes_nothing(
+    place: Place, local_cluster: Any, refusal: proxies.Refusal, status: int, reason: str, fix: str
+):
+    before = job_ids(local_cluster)
+    place.bucket.refuse = refusal
+    answer = refused_submit(place.server)
+    assert (answer.status, answer.json["reason"]) == (status, reason), answer.body
+    assert fix in answer.json["message"]
+    assert at_once(place.server, "GET", "jobs").status == 200
+    problems = at_once(place.server, "GET", "health").json["problems"]
+    assert any(fix in item["what"] for item in problems)
+    assert job_ids(local_cluster) == before
+    assert nothing_is_left_but_what_is_listed(place.server, local_cluster)
+
+
+def test_a_cluster_without_kueue(place: Place, tmp_path: Path):
+    place.cluster.refuse = proxies.without_kueue
+    with running_server(tmp_path, {**place.environment, "JUPYTERHUB_USER": "kueueless"}) as server:
+        write_notebook(server, "a.ipynb", "1")
+        for answer in (refused_submit(server), at_once(server, "GET", "local-queues")):
+            message = unavailable(answer, "not-configured")
+            assert "Kueue is not installed in this cluster" in message
+            assert "ask an admin to install Kueue v0.19" in message
+        health = at_once(server, "GET", "health").json
+        assert (health["ok"], health["kueue"]["installed"]) == (False, False)
+        assert any("Kueue is not installed" in item["what"] for item in health["problems"])
+        # Installed while the server runs: no restart is needed.
+        place.cluster.refuse = lambda _verb, _path: None
+        job = submitted(server)
+        assert until(server, job["job_id"], ended)["state"] == "succeeded"

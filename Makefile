@@ -1,5 +1,5 @@
 # Everything a person or CI does here. `make` alone lists it.
-.PHONY: help demo lab test bench lint format lock clean tools browser
+.PHONY: help demo lab test bench lint format lock screenshot clean tools browser
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,9 +11,10 @@ help:
 	@echo "make demo   run a notebook through a real local Kueue, start to end"
 	@echo "make lab    JupyterLab on the local cluster, ready to use"
 	@echo "make test   all tests; ARGS='-k name' narrows them"
-	@echo "make bench  measure against stock jupyter-scheduler, write docs/benchmarks.md"
+	@echo "make bench  measure against stock jupyter-scheduler; ARGS=--write renews docs/benchmarks.md"
 	@echo "make lint   formatting, types, layers, spelling"
 	@echo "make lock   compile requirements/*.txt anew"
+	@echo "make screenshot  take the README's picture anew"
 
 demo: $(VENV)/.lab
 	python examples/demo.py
@@ -42,6 +43,9 @@ format: $(VENV)/.test
 
 lock: $(VENV)/.test
 	scripts/lock
+
+screenshot: $(VENV)/.test browser
+	scripts/screenshot
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

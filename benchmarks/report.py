@@ -83,9 +83,9 @@ class Section:
         return "\n\n".join(parts)
 
 
-def describe_machine(kueue: str) -> str:
-    """Return a paragraph about the machine as it is now; ``kueue`` names the cluster's versions."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+def describe_machine(kueue: str, load_before: Sequence[float]) -> str:
+    """Return a paragraph about the machine; ``kueue`` names the cluster's versions."""
+    load = ", ".join(f"{value:.1f}" for value in load_before)
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     return (

@@ -7,6 +7,7 @@ missed. Uses a local cluster of its own, or one that runs (--dir). Ends only wha
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -41,12 +42,13 @@ def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
+    load = os.getloadavg()
     sections: list[report.Section] = []
     machine = ""
     with started_cluster(arguments.dir) as (folder, cluster, is_own):
         bench = Bench(folder, cluster, is_own, arguments.quick)
         with bench.ours("versions") as server:
-            machine = report.describe_machine(cluster_versions(server))
+            machine = report.describe_machine(cluster_versions(server), load)
         print(f"\n{machine}", flush=True)
         for name in arguments.only or MEASUREMENTS:
             began = time.monotonic()

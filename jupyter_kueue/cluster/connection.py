@@ -228,7 +228,7 @@ class Connection:
     def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
         return errors.ClusterUnavailableError(
             f"The connection to the Kubernetes API at {self.host} broke: "
-            f"{error or type(error).__name__}"
+            f"{str(error) or type(error).__name__}"
         )
 
     @asynccontextmanager
@@ -257,10 +257,10 @@ class Connection:
                 _request_timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5),
             )
         except _network_errors() as error:
+            why = str(error) or type(error).__name__
             raise errors.ClusterUnavailableError(
-                f"The Kubernetes API at {self.host} does not answer "
-                f"({error or type(error).__name__}). It is tried again by itself; if this lasts, "
-                "check that the cluster is up."
+                f"The Kubernetes API at {self.host} does not answer ({why}). It is tried again by "
+                "itself; if this lasts, check that the cluster is up."
             ) from error
         response = answer.response
         try:

@@ -132,14 +132,14 @@ class Application:
                 await asyncio.wait_for(self._loaded_or_problem(), _PATIENCE_SECONDS)
         parts = self._required()
         if not self._is_loaded.is_set():
-            raise parts.problem or errors.UnavailableError(
+            raise _anew(parts.problem) or errors.UnavailableError(
                 "The runs are still being read from the bucket. Try again in a moment."
             )
         return parts.jobs
 
     def _required(self) -> _Parts:
         if self._parts is None:
-            raise self.problem or errors.UnavailableError(
+            raise _anew(self.problem) or errors.UnavailableError(
                 "The server is still connecting to the cluster. Try again in a moment."
             )
         return self._parts
@@ -181,8 +181,7 @@ class Application:
         # Slow to import, and not needed before: Jupyter's start must not pay for them.
         from jupyter_kueue.service import assembly  # noqa: PLC0415
 
-        bucket = _open_bucket(self.settings)
-        connection = await _connect(self.settings)
+        bucket, connection = await _open(self.settings)
         try:
             namespace = self.settings.namespace or connection.namespace
             assembled = assembly.assemble(
@@ -222,6 +221,31 @@ class Application:
                 cluster.hangs = None
             except errors.JupyterKueueError as error:
                 cluster.hangs = error
+
+
+def _anew(error: errors.JupyterKueueError | None) -> errors.JupyterKueueError | None:
+    """Return a known error to raise again, without the frames of the request before."""
+    return error.with_traceback(None) if error is not None else None
+
+
+async def _open(settings: Settings) -> tuple[Bucket, Connection]:
+    """Open the bucket and connect to the cluster; an error names all that is missing."""
+    problems = []
+    bucket: Bucket | None = None
+    connection: Connection | None = None
+    try:
+        bucket = _open_bucket(settings)
+    except errors.NotConfiguredError as error:
+        problems.append(error.message)
+    try:
+        connection = await _connect(settings)
+    except errors.NotConfiguredError as error:
+        problems.append(error.message)
+    if bucket is None or connection is None:
+        if connection is not None:
+            await connection.close()
+        raise errors.NotConfiguredError(" ".join(problems))
+    return bucket, connection
 
 
 async def _connect(settings: Settings) -> Connection:

@@ -187,8 +187,8 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
             return []
         return [
             _problem(
-                f"Kueue's version is not known: there is no Deployment {resources.KUEUE_DEPLOYMENT} "
-                f"in the namespace {resources.KUEUE_NAMESPACE}.",
+                "Kueue's version is not known: there is no Deployment "
+                f"{resources.KUEUE_DEPLOYMENT} in the namespace {resources.KUEUE_NAMESPACE}.",
                 f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
                 WARNING,
             )

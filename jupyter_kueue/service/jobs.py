@@ -6,7 +6,9 @@ answered from memory; whatever is done is written to the bucket first and to the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue import contract, errors, models, names
 from jupyter_kueue.cluster import jobs as cluster_jobs
@@ -15,7 +17,7 @@ from jupyter_kueue.service import job_view, queues
 from jupyter_kueue.service.index import Entry, JobQuery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import JobRequest
@@ -30,10 +32,14 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.summaries import Summaries
 
 Json = dict[str, Any]
+Answer = TypeVar("Answer")
 
 __all__ = ["JobQuery", "Jobs"]
 
 _CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
+_LOOK_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
 
 
 class Jobs:
@@ -76,7 +82,7 @@ class Jobs:
             UnavailableError: cluster or bucket do not answer; nothing was left behind.
         """
         self._check_cluster()
-        submitted = await self._submission.submit(request)
+        submitted = await self._unless_it_hangs(self._submission.submit(request))
         job_id = submitted.facts.record.job_id
         if submitted.kube_job is None:
             await self._reconciler.settle(job_id)
@@ -130,7 +136,7 @@ class Jobs:
         stop = {"at": models.now(), "by": record.owner.name}
         await self._records.write(job_id, contract.STOP_KEY, stop)
         self._reconciler.update(job_id, stop=stop)
-        await cluster_jobs.delete(self._connection, record.namespace, names.kube_job_name(job_id))
+        await self._delete_kube_job(job_id)
         await self._reconciler.settle(job_id)
         return await self.get(job_id)
 
@@ -146,9 +152,7 @@ class Jobs:
         await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
         self._reconciler.drop(job_id)
         self._summaries.invalidate(job_id)
-        await cluster_jobs.delete(
-            self._connection, self._cluster.namespace, names.kube_job_name(job_id)
-        )
+        await self._delete_kube_job(job_id)
 
     async def update(self, job_id: str, changes: Any) -> Json:
         """Change a job's name or tags, or its queue or priority while it waits; return it.
@@ -207,7 +211,7 @@ class Jobs:
         if "profile" in changes:
             before.pop("resources", None)
         request = parse_job_request({**before, **changes})
-        new = await self._submission.rerun(facts.record, request)
+        new = await self._unless_it_hangs(self._submission.rerun(facts.record, request))
         if new.kube_job is None:
             raise errors.ConflictError(f"The run {new.facts.record.job_id} exists already.")
         return self._positioned(self._reconciler.adopt(new.facts, new.kube_job))
@@ -305,7 +309,39 @@ class Jobs:
     def _check_cluster(self) -> None:
         """Raise at once, instead of after a time-out, while the cluster is known not to answer."""
         if self._cluster.error is not None:
-            raise self._cluster.error
+            # Anew each time: the one object would collect the frames of every request.
+            raise self._cluster.error.with_traceback(None)
+
+    async def _unless_it_hangs(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Return what ``work`` gives; give it up once the API server is known not to answer.
+
+        Raises:
+            UnavailableError: what was begun is taken back, as far as that goes.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_LOOK_SECONDS)
+                if self._cluster.hangs is not None and not task.done():
+                    raise self._cluster.hangs.with_traceback(None)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        return task.result()
+
+    async def _delete_kube_job(self, job_id: str) -> None:
+        """Delete the Job of a job that is marked as stopped or deleted in the bucket.
+
+        The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
+        """
+        name = names.kube_job_name(job_id)
+        try:
+            await self._unless_it_hangs(
+                cluster_jobs.delete(self._connection, self._cluster.namespace, name)
+            )
+        except errors.UnavailableError as error:
+            log.warning("job_id=%s deletion of its Job is tried again: %s", job_id, error)
 
 
 def _parse_changes(changes: Any) -> Json:

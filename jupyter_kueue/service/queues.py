@@ -134,7 +134,8 @@ class Queues:
         watched = self._view.local_queues
         error = self._view.hangs or watched.error
         if error is not None:
-            raise error
+            # Anew each time: the one object would collect the frames of every request.
+            raise error.with_traceback(None)
         if not watched.synced.is_set():
             raise errors.ClusterUnavailableError(
                 "The queues are not known yet: the cluster is being asked. Try again in a moment."

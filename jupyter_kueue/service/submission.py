@@ -311,7 +311,8 @@ class Submission:
                     await cluster_jobs.delete(self._connection, record.namespace, name)
                 await self._records.forget(job_id)
         except (errors.JupyterKueueError, TimeoutError) as error:
-            log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, error)
+            why = str(error) or type(error).__name__
+            log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
 
     def _policy(self, record: JobRecord) -> manifest.PodPolicy:
         settings = self._settings

@@ -60,7 +60,8 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt | tools
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kueue/_version.py
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lab.txt
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+	  -r requirements/lab.txt
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@# An editable install leaves out the file that switches the server extension on.
 	@install -D -m 644 etc/jupyter/jupyter_server_config.d/jupyter_kueue.json \

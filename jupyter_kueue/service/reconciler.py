@@ -358,6 +358,9 @@ class Reconciler:
         if derived is None or facts.final is not None:
             derived = status.derive(facts, cluster, now)
         row = job_view.build_row(facts, derived)
+        if row["job_id"] in self._deleting:
+            # Deleted while a worker was looking at it: it must not come back.
+            return row
         before = self._index.find(facts.record.job_id)
         if before is not None:
             for field in ("admitted_at", "started_at"):

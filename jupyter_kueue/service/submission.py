@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import importlib.metadata
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -220,6 +222,10 @@ class Submission:
             resolved["priority_class"] = request.priority_class
         except errors.InvalidRequestError as error:
             wrong.update(error.fields)
+        unknown = [item for item in request.output_formats if item not in _known_formats()]
+        if unknown:
+            known = ", ".join(sorted(_known_formats()))
+            wrong["output_formats"] = f"{unknown[0]} is not a format; they are {known}"
         cap = self._settings.max_timeout_seconds
         if cap and (request.timeout_seconds or 0) > cap:
             wrong["timeout_seconds"] = f"must be at most {cap}, the limit an admin set"
@@ -327,6 +333,13 @@ class Submission:
             run_as_group=settings.run_as_group,
             template=dict(settings.pod_template),
         )
+
+
+@functools.cache
+def _known_formats() -> frozenset[str]:
+    """Return nbconvert's exporters, and ``ipynb``, which needs none."""
+    exporters = importlib.metadata.entry_points(group="nbconvert.exporters")
+    return frozenset({"ipynb", *(exporter.name for exporter in exporters)})
 
 
 def _digest(request: JobRequest) -> str:

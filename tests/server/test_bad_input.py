@@ -132,6 +132,7 @@ FIELDS = [
     ({"colour": "red"}, "colour", "is not a field"),
     ({"include_folder": "yes"}, "include_folder", "true or false"),
     ({"output_formats": ["../x"]}, "output_formats", "html"),
+    ({"output_formats": ["exe"]}, "output_formats", "html"),
     ({"timeout_seconds": -1}, "timeout_seconds", "from 1"),
     ({"max_retries": "many"}, "max_retries", "whole number"),
 ]

@@ -87,7 +87,7 @@ def test_a_notebook_that_names_no_kernel_is_python(root: Path):
         ("work/pipe.ipynb", "not a regular file"),
         ("work/out.ipynb", "leads out of the server's root"),
         ("work/sibling/secret.ipynb", "leads out of the server's root"),
-        ("work/loop.ipynb", "cannot be read"),
+        ("work/loop.ipynb", "leads in a circle"),
     ],
 )
 def test_what_is_no_notebook_below_the_root(root: Path, path: str, says: str):

@@ -22,6 +22,7 @@ MODULES = (
     "runner/slow_imports.py",
     "runner/stopping.py",
     "runner/kernel_client.py",
+    "runner/launching.py",
     "runner/cells.py",
     "runner/execute.py",
 )

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
 
+    from jupyter_kueue.runner.launching import Launched
     from jupyter_kueue.runner.saving import Log, Saver
 
-DEFAULT_KERNEL = "python3"
 # How long a cell may take to react to an interrupt before its kernel is killed.
 INTERRUPT_SECONDS_AT_LIMIT = 5.0
 INTERRUPT_SECONDS_AT_STOP = 3.0
@@ -54,8 +54,7 @@ class Plan:
 
     notebook: Any
     folder: Path
-    environment: dict[str, str]
-    kernel_name: str | None = None
+    kernel_name: str
     timeout_seconds: float | None = None
     cell_timeout_seconds: float | None = None
     code_cells: list[int] = field(init=False)
@@ -63,15 +62,16 @@ class Plan:
     def __post_init__(self) -> None:
         cells = self.notebook.cells
         self.code_cells = [at for at, cell in enumerate(cells) if cell.cell_type == "code"]
-        spec = self.notebook.metadata.get("kernelspec") or {}
-        self.kernel_name = self.kernel_name or spec.get("name") or DEFAULT_KERNEL
 
 
 class Cells:
     """One run of a notebook. ``stopped`` is set from outside when the pod is to end."""
 
-    def __init__(self, plan: Plan, saver: Saver, log: Log, stopped: asyncio.Event) -> None:
+    def __init__(
+        self, plan: Plan, launched: Launched, saver: Saver, log: Log, stopped: asyncio.Event
+    ) -> None:
         self.plan = plan
+        self._launched = launched
         self._saver = saver
         self._log = log
         self._stopped = stopped
@@ -111,16 +111,17 @@ class Cells:
     async def _start_kernel(self, stop: asyncio.Future[Any]) -> None:
         client = self._client
         client.reset_execution_trackers()
+        client.km = self._launched.manager
         try:
-            client.create_kernel_manager()
-            await client.async_start_new_kernel(env=self.plan.environment)
+            if self._launched.error is not None:
+                raise self._launched.error
             await self._unless_stopped(client.async_start_new_kernel_client(), stop, None)
             reply = await client.async_wait_for_reply(await ensure_async(client.kc.kernel_info()))
             if reply is not None:
                 self.plan.notebook.metadata["language_info"] = reply["content"]["language_info"]
         except NoSuchKernel as error:
             raise StoppedError(
-                Ending(contract.NO_KERNEL, missing_kernel(str(self.plan.kernel_name)))
+                Ending(contract.NO_KERNEL, missing_kernel(self.plan.kernel_name))
             ) from error
         except (DeadKernelError, RuntimeError, OSError) as error:
             raise StoppedError(await self._not_started(error)) from error

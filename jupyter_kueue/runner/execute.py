@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
 import resource
 import shutil
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.runner.cells import Ending
 
+DEFAULT_KERNEL = "python3"
 COMMIT_POLL_SECONDS = 0.02
 # Left of the grace period when execute stops waiting, so that its exit code is its own.
 GRACE_MARGIN_SECONDS = 2.0
+
+# What reading a file raises that is no notebook; nbformat's own are ValueErrors too.
+UNREADABLE = (ValueError, AttributeError, KeyError, TypeError)
 
 # Ours, and no business of a notebook. What tells it about its run stays.
 HIDDEN_VARIABLES = frozenset(
@@ -102,44 +107,61 @@ def _attempt(folder: Path, run: control.Json, stop: Stop, log: Log) -> control.J
 def _run_notebook(
     folder: Path, run: control.Json, stop: Stop, log: Log
 ) -> tuple[Saver | None, Ending]:
-    with slow_imports.left_out():
-        cells = importlib.import_module("jupyter_kueue.runner.cells")
     path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]
-    try:
-        notebook = _read_notebook(path)
-    except (
-        ValueError,
-        AttributeError,
-        KeyError,
-        TypeError,
-    ) as error:  # nbformat's own are ValueErrors too
-        shutil.copyfile(path, folder / contract.NOTEBOOK_FILE)
-        return None, cells.unreadable(run["notebook"], error)
-    plan = cells.Plan(
-        notebook,
-        path.parent,
-        _kernel_environment(),
-        run.get("kernel_name"),
-        run.get("timeout_seconds"),
-        run.get("cell_timeout_seconds"),
-    )
-    saver = Saver(folder, notebook, len(plan.code_cells))
-    saver.save()
-    saver.write_progress()
+    environment = _kernel_environment()
+    kernel_name = run.get("kernel_name") or _named_kernel(path) or DEFAULT_KERNEL
 
-    async def run_cells() -> Ending:
+    async def run_all() -> tuple[Saver | None, Ending]:
+        stopped = stop.event()
+        with slow_imports.left_out():
+            launching = importlib.import_module("jupyter_kueue.runner.launching")
+            launched = await launching.launch(kernel_name, path.parent, environment)
+            try:
+                # Imported and read while the kernel comes up.
+                cells = importlib.import_module("jupyter_kueue.runner.cells")
+                notebook = _read_notebook(path)
+            except UNREADABLE as error:
+                await launched.abandon()
+                shutil.copyfile(path, folder / contract.NOTEBOOK_FILE)
+                return None, cells.unreadable(run["notebook"], error)
+            except ImportError:
+                await launched.abandon()
+                raise
+        plan = cells.Plan(
+            notebook,
+            path.parent,
+            kernel_name,
+            run.get("timeout_seconds"),
+            run.get("cell_timeout_seconds"),
+        )
+        saver = Saver(folder, notebook, len(plan.code_cells))
+        saver.save()
+        saver.write_progress()
         saving = asyncio.ensure_future(saver.keep_saving())
         try:
-            ending: Ending = await cells.Cells(plan, saver, log, stop.event()).run()
+            ending: Ending = await cells.Cells(plan, launched, saver, log, stopped).run()
         finally:
             saving.cancel()
-            stop.forget_loop()
             saver.save()
-        return ending
+        saver.write_progress()
+        return saver, ending
 
-    ending = asyncio.run(run_cells())
-    saver.write_progress()
-    return saver, ending
+    async def run_heeding_stop() -> tuple[Saver | None, Ending]:
+        try:
+            return await run_all()
+        finally:
+            stop.forget_loop()
+
+    return asyncio.run(run_heeding_stop())
+
+
+def _named_kernel(path: Path) -> str | None:
+    """Return the kernel a notebook names, None where it names none or cannot be read."""
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(name)
 
 
 def _read_notebook(path: Path) -> Any:

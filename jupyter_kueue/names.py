@@ -88,12 +88,3 @@ def owner_slug(owner: str) -> str:
     kept = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
     # "--" marks a made slug: no name that is kept as it is can hold it.
     return f"{kept or 'user'}--{digest}"
-
-
-def workload_name(job_name: str, job_uid: str) -> str:
-    """Return the name Kueue gives the Workload of a batch/v1 Job.
-
-    Source: kueue v0.19 pkg/controller/jobframework/workload_names.go.
-    """
-    digest = hashlib.sha1(f"Job\nbatch\n{job_name}\n{job_uid}".encode()).hexdigest()[:5]  # noqa: S324 - Kueue's choice, no security rests on it
-    return f"job-{job_name}"[: 253 - 6] + f"-{digest}"

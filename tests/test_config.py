@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
-from jupyter_kueue import config, errors, models
+from jupyter_kueue import config, errors, job_requests
 from jupyter_kueue.config import JupyterKueue, Settings, load
 
 TRAITS = JupyterKueue.class_traits(config=True)
@@ -95,5 +95,5 @@ def test_there_is_always_an_owner():
 
 def test_the_built_in_profiles_are_possible_requests():
     for profile in config.BUILT_IN_PROFILES.values():
-        models.parse_resources({key: profile[key] for key in ("cpu", "memory", "gpus")})
+        job_requests.parse_resources({key: profile[key] for key in ("cpu", "memory", "gpus")})
     assert sum(profile.get("default", False) for profile in config.BUILT_IN_PROFILES.values()) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import manifest, models
+from jupyter_kueue import job_requests, manifest
 from jupyter_kueue.models import JobRecord, Owner, Resources
 
 JOB_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
@@ -22,7 +22,7 @@ def record_of(resources: Resources | None = None, **request: Any) -> JobRecord:
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request=models.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
+        request=job_requests.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
         local_queue="research",
         resources=resources or Resources("2", "4Gi", 1),
         image="example.org/notebook:1",

@@ -106,22 +106,3 @@ def test_nothing_else_is_a_job_id(text: str) -> None:
 def test_names_of_objects(text: str, label: bool, subdomain: bool) -> None:
     assert names.is_dns_label(text) is label
     assert names.is_dns_subdomain(text) is subdomain
-
-
-# The vectors are Kueue's own: v0.19.2 pkg/controller/jobframework/workload_names_test.go.
-_LONG = (
-    "marketing-campaign-autumn-2024-region-north-america-department-digital-strategy-"
-    "sub-department-social-media-engagement-tracker-and-analytics-dashboard-v2-final-revision-"
-    "by-engineering-team-lead-senior-architect-validation-checked-approved-by-legal-and-ops-dept"
-)
-
-
-@pytest.mark.parametrize(
-    ("job_name", "workload_name"),
-    [("name", "job-name-ef3a1"), (_LONG, f"job-{_LONG[:243]}-218b8")],
-)
-def test_the_workload_of_a_job_is_named_as_kueue_names_it(
-    job_name: str, workload_name: str
-) -> None:
-    assert names.workload_name(job_name, "uid") == workload_name
-    assert len(workload_name) <= 253

@@ -81,6 +81,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def end_now(code: int, message: str) -> NoReturn:
+    """Do as ``end`` and leave Python without its farewells: a tenth of a second of tidying up.
+
+    For a process that has written all it has to write.
+    """
+    try:
+        end(code, message)
+    except SystemExit:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def end(code: int, message: str) -> NoReturn:
     """Leave a termination message for ``kubectl describe`` and the server, and exit with ``code``.
 

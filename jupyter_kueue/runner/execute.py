@@ -68,7 +68,7 @@ def main() -> None:
     log.close()
     control.write(folder / contract.ENDED_FILE, ended)
     code, message = _after_commit(folder, ended, stop)
-    control.end(code, message)
+    control.end_now(code, message)
 
 
 def _attempt(folder: Path, run: control.Json, stop: Stop, log: Log) -> control.Json:

@@ -8,7 +8,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from jupyter_kueue import errors, models
+from jupyter_kueue import errors, job_requests
 from jupyter_kueue.server.base import KueueHandler
 
 MAX_LIMIT = 500
@@ -43,7 +43,7 @@ class JobsHandler(KueueHandler):
     async def post(self) -> None:
         """Submit a run: 201 with it, or 200 with the one of the same idempotency_key."""
         self.check_query()
-        request = models.parse_job_request(self.json_body())
+        request = job_requests.parse_job_request(self.json_body())
         job, is_new = await (await self.kueue.jobs()).submit(request)
         _answer_job(self, job, is_new=is_new)
 

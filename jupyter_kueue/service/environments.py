@@ -12,7 +12,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, models
+from jupyter_kueue import errors, job_requests, models
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.service.cached import Cached
 
@@ -86,7 +86,7 @@ class Environments:
         if resources_asked is None:
             profile = _choose(entries[PROFILE], request.profile)
             if profile is not None:
-                resources_asked = models.parse_resources(
+                resources_asked = job_requests.parse_resources(
                     {key: profile[key] for key in ("cpu", "memory", "gpus")}
                 )
             elif request.profile:
@@ -189,7 +189,7 @@ def _merged(
 def _profile(name: str, value: Any) -> Json:
     _check_fields(value, _PROFILE_FIELDS)
     amounts = {key: value[key] for key in ("cpu", "memory", "gpus") if key in value}
-    parsed = models.parse_resources(amounts)
+    parsed = job_requests.parse_resources(amounts)
     return {**_described(name, value), **asdict(parsed), "default": value.get("default") is True}
 
 

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_kueue import contract, errors, models, names
+from jupyter_kueue import contract, errors, job_requests, models, names
 from jupyter_kueue.cluster import jobs as cluster_jobs
-from jupyter_kueue.models import FINISHED_STATES, BucketFacts, parse_job_request
+from jupyter_kueue.job_requests import parse_job_request
+from jupyter_kueue.models import FINISHED_STATES, BucketFacts
 from jupyter_kueue.service import job_view, queues
 from jupyter_kueue.service.index import Entry, JobQuery
 
@@ -364,10 +365,10 @@ def _parse_changes(changes: Any) -> Json:
 
 
 _PARSERS: dict[str, Any] = {
-    "name": models.parse_name,
-    "tags": lambda value: list(models.parse_tags(value)),
-    "local_queue": models.parse_dns_label,
-    "priority_class": models.parse_dns_subdomain,
+    "name": job_requests.parse_name,
+    "tags": lambda value: list(job_requests.parse_tags(value)),
+    "local_queue": job_requests.parse_dns_label,
+    "priority_class": job_requests.parse_dns_subdomain,
 }
 
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, manifest, models, names
+from jupyter_kueue import contract, errors, job_requests, manifest, models, names
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
@@ -178,7 +178,7 @@ class Submission:
                 request.include_folder,
                 limits,
             )
-            models.check_parameter_names(request.parameters, found.language)
+            job_requests.check_parameter_names(request.parameters, found.language)
         except errors.InvalidRequestError as error:
             wrong.update(error.fields)
         if wrong or found is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from jupyter_kueue import contract, errors, models
+from jupyter_kueue import contract, errors, job_requests, models
 from jupyter_kueue.server import routes
 from jupyter_kueue.server.openapi import document
 from jupyter_kueue.service import index
@@ -113,10 +113,10 @@ def test_the_request_has_the_fields_of_the_code():
 
 def test_bounds_are_those_of_the_code():
     request = SCHEMAS["JobRequest"]["properties"]
-    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == models.MAX_GPUS
-    assert request["name"]["maxLength"] == models.MAX_NAME_LENGTH
-    assert request["tags"]["maxItems"] == models.MAX_TAGS
-    assert request["max_retries"]["maximum"] == models.MAX_RETRIES
+    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == job_requests.MAX_GPUS
+    assert request["name"]["maxLength"] == job_requests.MAX_NAME_LENGTH
+    assert request["tags"]["maxItems"] == job_requests.MAX_TAGS
+    assert request["max_retries"]["maximum"] == job_requests.MAX_RETRIES
 
 
 def test_states_roles_and_sort_fields_are_those_of_the_code():
@@ -143,7 +143,7 @@ def test_a_request_that_the_schema_allows_is_understood():
         "priority_class": None,
     }
     validate(body, "JobRequest")
-    assert models.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
+    assert job_requests.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"input_path": 1}, {"input_path": "a", "colour": "red"}])
@@ -151,7 +151,7 @@ def test_what_the_schema_refuses_the_code_refuses(body: dict[str, object]):
     with pytest.raises(jsonschema.ValidationError):
         validate(body, "JobRequest")
     with pytest.raises(errors.InvalidRequestError):
-        models.parse_job_request(body)
+        job_requests.parse_job_request(body)
 
 
 def test_the_server_sends_it(unconnected: Server):

@@ -13,7 +13,8 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_kueue import config
-from jupyter_kueue.models import FINISHED_STATES, parse_job_request
+from jupyter_kueue.job_requests import parse_job_request
+from jupyter_kueue.models import FINISHED_STATES
 from jupyter_kueue.service.application import Application
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jupyter_kueue import config
 from jupyter_kueue.cluster.connection import Connection
-from jupyter_kueue.models import parse_job_request
+from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from jupyter_kueue import errors
-from jupyter_kueue.models import parse_job_request
+from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.service.index import JobQuery
 
 pytestmark = pytest.mark.integration

@@ -86,9 +86,13 @@ class Lab:
         return job
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; the one that Playwright would download is never used."""
+    """Debian's Chromium; the one that Playwright would download is never used.
+
+    It ends with its test: Playwright keeps an event loop running in this thread, beside which no
+    asynchronous test can run.
+    """
     program = shutil.which("chromium")
     if program is None:
         pytest.fail("Chromium is missing: run scripts/install-browser, or apt-get install chromium")

@@ -31,6 +31,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 _SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _SHOWN_BYTES = 256  # of an answer that is no Kubernetes object
+_GOODBYE_SECONDS = 0.1
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -105,9 +106,9 @@ class Connection:
     async def close(self) -> None:
         """Close the connections. The object cannot be used again."""
         await self._api_client.close()
-        # An aborted transport reports its end in the loop's next rounds (see _let_go).
-        for _ in range(3):
-            await asyncio.sleep(0)
+        # aiohttp does not wait for the TLS goodbyes of requests that were given up; its own advice
+        # is to leave the loop a moment (docs.aiohttp.org, "Graceful shutdown").
+        await asyncio.sleep(_GOODBYE_SECONDS)
 
     async def get(
         self, path: str, params: Params | None = None, *, timeout_seconds: float = 30

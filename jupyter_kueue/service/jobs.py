@@ -150,9 +150,8 @@ class Jobs:
         """
         self._index.get(job_id)
         self._check_cluster()
-        await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
+        await self._records.write_tombstone(job_id, {"at": models.now()})
         self._reconciler.drop(job_id)
-        self._summaries.invalidate(job_id)
         await self._delete_kube_job(job_id)
 
     async def update(self, job_id: str, changes: Any) -> Json:

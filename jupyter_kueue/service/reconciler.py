@@ -196,6 +196,10 @@ class Reconciler:
                 self._index.put(Entry(row, None))
             await self.cluster.synced()
         stored = set(await self._records.list_ids())
+        for job_id in await self._records.list_deleted():
+            # No watch shows it when another server deletes a finished job.
+            if job_id in self._index:
+                self.drop(job_id)
         if dt.datetime.now(dt.UTC) - self._purged_since > _PURGED_TRUSTED:
             self._purged.clear()
             self._purged_since = dt.datetime.now(dt.UTC)

@@ -135,9 +135,18 @@ class Records:
         """Tell whether job.json is there."""
         return await self.bucket.head(f"{self.prefix(job_id)}{contract.JOB_KEY}") is not None
 
-    async def is_deleted(self, job_id: str) -> bool:
-        """Tell whether the tombstone is there."""
-        return await self.bucket.head(f"{self.prefix(job_id)}{contract.DELETED_KEY}") is not None
+    async def write_tombstone(self, job_id: str, document: Json) -> None:
+        """Mark a job as deleted, for whoever looks at it and for ``list_deleted``."""
+        await self.bucket.put_json(self._deleted_key(job_id), document)
+        await self.write(job_id, contract.DELETED_KEY, document)
+
+    async def list_deleted(self) -> list[str]:
+        """Return the ids of the jobs that were deleted of late, in one listing.
+
+        Rows of finished jobs outlive them in summaries and in other servers' memory.
+        """
+        listed = await self.bucket.list(f"{self.owner_slug}/deleted/")
+        return [item.key.rpartition("/")[2] for item in listed]
 
     async def purge(self, job_id: str) -> None:
         """Delete everything of a job but its tombstone."""
@@ -148,6 +157,10 @@ class Records:
     async def forget(self, job_id: str) -> None:
         """Delete everything of a job, its tombstone too."""
         await self.bucket.delete_prefix(self.prefix(job_id))
+        await self.bucket.delete([self._deleted_key(job_id)])
+
+    def _deleted_key(self, job_id: str) -> str:
+        return f"{self.owner_slug}/deleted/{job_id}"
 
     async def _read(self, key: str) -> Json | None:
         try:

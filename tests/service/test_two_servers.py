@@ -51,3 +51,31 @@ async def test_run_goes_on_while_no_server_is_up(open_session, write_notebook):
 
     async with open_session() as third:
         assert (await third.jobs.get(job["job_id"])) == done
+
+
+async def test_deleted_finished_run_stays_away_from_every_server(
+    open_session, write_notebook, eventually
+):
+    path = write_notebook("quick.ipynb", "print(1)")
+    async with open_session(resync_seconds=1) as first, open_session(resync_seconds=1) as second:
+        job = await first.submit(path)
+        await first.until_finished(job["job_id"])
+
+        async def second_has_it():
+            return (await second.jobs.list(JobQuery(states=("succeeded",))))["total"] == 1
+
+        await eventually(second_has_it)
+
+        async def is_summarized():
+            return await first.application.bucket.list("tess/index/")
+
+        await eventually(is_summarized)
+        await first.jobs.delete(job["job_id"])
+
+        async def second_has_none():
+            return (await second.jobs.list(JobQuery()))["total"] == 0
+
+        await eventually(second_has_none, seconds=20)
+
+    async with open_session() as third:
+        assert (await third.jobs.list(JobQuery()))["total"] == 0

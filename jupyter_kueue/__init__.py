@@ -6,9 +6,12 @@ start, by the command line and inside pods.
 
 from __future__ import annotations
 
-from typing import Any
-
 from jupyter_kueue._version import __version__
+
+# typing itself is slow to import, and this file is imported on the way to a run's first cell.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["__version__"]
 

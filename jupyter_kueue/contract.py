@@ -12,6 +12,9 @@ STAGE_IN = "stage-in"
 STAGE_OUT = "stage-out"
 NOTEBOOK = "notebook"
 
+# The kernel of a notebook that names none.
+DEFAULT_KERNEL = "python3"
+
 # --- Environment variables of the containers. Every path reaches the runner by one of them. ---
 
 ENV_JOB_ID = "JUPYTER_KUEUE_JOB_ID"
@@ -24,6 +27,8 @@ ENV_CONTROL_DIR = "JUPYTER_KUEUE_CONTROL_DIR"
 ENV_WORKSPACE_DIR = "JUPYTER_KUEUE_WORKSPACE_DIR"
 ENV_RUNNER_DIR = "JUPYTER_KUEUE_RUNNER_DIR"
 ENV_BUCKET_DIR = "JUPYTER_KUEUE_BUCKET"  # a folder of credential files, see storage.bucket
+ENV_NOTEBOOK = "JUPYTER_KUEUE_NOTEBOOK"  # as in run.json, for a kernel started before that is there
+ENV_KERNEL_NAME = "JUPYTER_KUEUE_KERNEL_NAME"  # the same
 ENV_CHECKPOINT_DIR = "CHECKPOINT_DIR"  # survives attempts
 ENV_SCRATCH_DIR = "SCRATCH_DIR"  # fast, gone with the pod
 ENV_MEMORY_LIMIT = "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES"
@@ -41,8 +46,14 @@ DEFAULT_STAGE_IN_SECONDS = 120.0
 DEFAULT_STAGE_OUT_SECONDS = 300.0
 DEFAULT_COMMIT_SECONDS = 600.0
 
-# The program that stage-in leaves in the runner folder for the notebook container.
-EXECUTE_FILE = "execute.pyz"
+# The modules that stage-out leaves in the runner folder for the notebook container, and the program
+# there that waits for them.
+EXECUTE_FOLDER = "execute"
+# What the staging containers do yields to the notebook where processors are scarce, see nice(1).
+STAGING_NICENESS = 10
+
+# How long the containers of a pod that start one after the other wait for each other, in seconds.
+START_SECONDS = 120
 
 # Where those folders are mounted in a pod.
 CONTROL_MOUNT = "/jupyter-kueue/control"
@@ -69,6 +80,8 @@ ENDED_FILE = "ended.json"
 # are up (or never will be), exit. "result_of" names another attempt whose result.json came first,
 # and "superseded": true says that a newer attempt has taken over.
 COMMITTED_FILE = "committed.json"
+# stage-in holds a lock on this file (flock(2)) until it ends, however it ends.
+STAGE_IN_LOCK_FILE = "stage-in.lock"
 # stage-in -> both: a result is in the bucket already; end at once with EXIT_SUCCEEDED.
 FINISHED_FILE = "finished.json"
 # stage-in -> stage-out: {path: {"size_bytes", "mtime_ns"}} of the staged inputs.
@@ -115,6 +128,22 @@ EXIT_CODES = {
     NO_KERNEL: EXIT_NO_KERNEL,
     STAGING: EXIT_STAGING,
 }
+EXECUTE_PROGRAM = f"""
+import sys
+sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit({EXIT_INTERRUPTED}))
+program = os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{EXECUTE_FOLDER}")
+deadline = time.monotonic() + {START_SECONDS}
+while not os.path.exists(program):
+    if time.monotonic() > deadline:
+        print("stage-out did not start: see its state and its log", file=sys.stderr)
+        sys.exit({EXIT_STAGING})
+    time.sleep(0.005)
+sys.path.insert(0, program)
+from jupyter_kueue.runner.execute import main
+main()
+"""
 OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
 
 # Failures that another attempt cannot mend: podFailurePolicy FailJob. The first two are used only

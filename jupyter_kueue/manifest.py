@@ -80,7 +80,11 @@ def build_job(record: JobRecord, policy: PodPolicy) -> Json:
         "podFailurePolicy": {"rules": _failure_rules()},
         "ttlSecondsAfterFinished": _KEEP_FINISHED_SECONDS,
         "template": {
-            "metadata": {"labels": labels},
+            "metadata": {
+                "labels": labels,
+                # What ``kubectl logs`` shows.
+                "annotations": {names.KUBECTL_DEFAULT_CONTAINER: contract.NOTEBOOK},
+            },
             "spec": _pod_spec(record, policy),
         },
     }
@@ -137,19 +141,32 @@ def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
             "fsGroup": policy.run_as_group,
         },
         "initContainers": [
-            _staging_container(contract.STAGE_IN, "stage_in", record, policy),
             {
                 **_staging_container(contract.STAGE_OUT, "stage_out", record, policy),
                 "restartPolicy": "Always",
             },
         ],
-        "containers": [_notebook_container(record, policy)],
+        # Together, so that the environment is pulled and its kernel comes up while the inputs are
+        # fetched. The notebook waits for them, so what it asked for is there for stage-in.
+        "containers": [
+            _with_requests(
+                _staging_container(contract.STAGE_IN, "stage_in", record, policy), _NOTHING
+            ),
+            _notebook_container(record, policy),
+        ],
         "volumes": [
             *({"name": name, "emptyDir": {}} for name in _VOLUME_MOUNTS),
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
         ],
     }
     return _merged(spec, policy.template)
+
+
+_NOTHING = {"cpu": "0", "memory": "0"}
+
+
+def _with_requests(container: Json, requests: Json) -> Json:
+    return {**container, "resources": {**container["resources"], "requests": requests}}
 
 
 _VOLUME_MOUNTS = {
@@ -192,10 +209,12 @@ def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
     return {
         "name": contract.NOTEBOOK,
         "image": record.image,
-        "command": ["python", f"$({contract.ENV_RUNNER_DIR})/execute.pyz"],
+        "command": ["python", "-c", contract.EXECUTE_PROGRAM],
         "env": [
             *_environment(record, policy),
             {"name": contract.ENV_SCRATCH_DIR, "value": contract.SCRATCH_MOUNT},
+            _user_value(contract.ENV_NOTEBOOK, record.notebook),
+            _user_value(contract.ENV_KERNEL_NAME, record.kernel_name or contract.DEFAULT_KERNEL),
             {
                 "name": contract.ENV_MEMORY_LIMIT,
                 "value": str(int(quantities.parse(wanted.memory))),
@@ -226,6 +245,11 @@ def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
         _field(contract.ENV_POD_UID, "metadata.uid"),
         _field(contract.ENV_POD_NAME, "metadata.name"),
     ]
+
+
+def _user_value(name: str, value: str) -> Json:
+    """Return a variable whose value may hold ``$(...)``, which Kubernetes would expand."""
+    return {"name": name, "value": value.replace("$", "$$")}
 
 
 def _field(name: str, path: str) -> Json:

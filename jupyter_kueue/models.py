@@ -83,6 +83,7 @@ class JobRecord:
         request: the JobRequest as JSON, as the user sent it.
         local_queue, resources, priority_class, image, ...: what the defaults became.
         notebook: the notebook's path relative to ``input/``.
+        kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
         input: ``[{"path", "size_bytes", "sha256"}]``, what was staged.
     """
 
@@ -97,6 +98,7 @@ class JobRecord:
     image: str
     notebook: str
     input: tuple[Json, ...]
+    kernel_name: str | None = None
     priority_class: str | None = None
     schedule_id: str | None = None
     rerun_of: str | None = None

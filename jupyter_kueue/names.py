@@ -30,6 +30,8 @@ ANNOTATION_NAME = f"{PREFIX}/display-name"
 KUEUE_QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 KUEUE_PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
 KUEUE_JOB_UID = "kueue.x-k8s.io/job-uid"
+# kubectl's own (k8s.io/kubectl/pkg/cmd/util/podcmd).
+KUBECTL_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 # Kubernetes' own (pkg/apis/batch/types.go).
 BATCH_JOB_UID = "batch.kubernetes.io/controller-uid"
 

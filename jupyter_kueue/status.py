@@ -219,7 +219,8 @@ def _deactivated(workload: Json) -> Status:
 
 def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     notebook = _container(pod, contract.NOTEBOOK).get("state", {})
-    if "running" in notebook:
+    staging = _container(pod, contract.STAGE_IN).get("state", {})
+    if "running" in notebook and "running" not in staging:
         return Status("running", None, None, **times)
     if _is_retried(pod, bucket):
         return Status(
@@ -263,7 +264,6 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
                 waiting.get("message"),
                 **times,
             )
-    staging = _container(pod, contract.STAGE_IN).get("state", {})
     if "running" in staging:
         return Status("starting", "staging", "Fetches its notebook and files.", **times)
     return Status("starting", "starting", "Starts on its machine.", **times)
@@ -340,7 +340,10 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         return "evicted", "Its machine threw it out for lack of resources. Run it again."
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
         return "node-lost", "The machine it ran on went away. Run it again."
-    ended = _terminated(pod, contract.NOTEBOOK) or _terminated(pod, contract.STAGE_IN)
+    ended = _terminated(pod, contract.NOTEBOOK)
+    staged = _terminated(pod, contract.STAGE_IN)
+    if staged is not None and staged.get("exitCode") != contract.EXIT_SUCCEEDED:
+        ended = staged  # the notebook waited for it in vain
     if ended is None:
         message = pod.get("status", {}).get("message") or pod_reason
         return "pod-failed", f"Its pod could not run. The cluster says: {message}"

@@ -116,9 +116,6 @@ class Cells:
             if self._launched.error is not None:
                 raise self._launched.error
             await self._unless_stopped(client.async_start_new_kernel_client(), stop, None)
-            reply = await client.async_wait_for_reply(await ensure_async(client.kc.kernel_info()))
-            if reply is not None:
-                self.plan.notebook.metadata["language_info"] = reply["content"]["language_info"]
         except NoSuchKernel as error:
             raise StoppedError(
                 Ending(contract.NO_KERNEL, missing_kernel(self.plan.kernel_name))

@@ -82,9 +82,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def end_now(code: int, message: str) -> NoReturn:
-    """Do as ``end`` and leave Python without its farewells: a tenth of a second of tidying up.
+    """Do as ``end`` and leave Python without its farewells; for who has nothing left to write.
 
-    For a process that has written all it has to write.
+    They cost a tenth of a second of tidying up, and a thread of the bucket's client that is still
+    at work during them aborts the process.
     """
     try:
         end(code, message)

@@ -1,22 +1,33 @@
-"""Start the kernel's process, before ``execute`` imports and reads whatever else it needs.
+"""The kernel's process, adopted or started, before ``running`` imports and reads whatever else.
 
-A kernel takes most of a second to come up, on a core of its own; what ``execute`` does meanwhile
-costs a run no time. Called by ``execute``; ``cells`` goes on from here.
+A kernel takes most of a second to come up, on a core of its own; what ``running`` does meanwhile
+costs a run no time. ``cells`` goes on from here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.paths import jupyter_path
+
+from jupyter_kueue.runner.early_kernel import NO_HISTORY
+
+try:
+    from jupyter_client.provisioning import LocalProvisioner
+except ImportError:  # jupyter_client 6 of an older image: its kernels are started late
+    LocalProvisioner = None
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# No history database of a run's cells, as nbclient has it.
-NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+    from jupyter_kueue.runner.early_kernel import EarlyKernel
+
+RECONNECT_MILLISECONDS = 5
 
 
 @dataclass
@@ -32,12 +43,53 @@ class Launched:
             await self.manager.shutdown_kernel(now=True)
 
 
-async def launch(kernel_name: str, folder: Path, environment: dict[str, str]) -> Launched:
-    """Start a kernel in ``folder`` and return at once; it is not ready to be talked to yet."""
+async def launch(
+    kernel_name: str, folder: Path, environment: dict[str, str], early: EarlyKernel | None
+) -> Launched:
+    """Return the kernel ``kernel_name`` in ``folder``; it is not ready to be talked to yet.
+
+    That is ``early`` if jupyter_client would have started the same, else a new one.
+    """
     manager = AsyncKernelManager(kernel_name=kernel_name)
+    # A connection that finds no kernel yet is tried again after so many ms, not after 100.
+    manager.context.reconnect_ivl = RECONNECT_MILLISECONDS
     try:
+        if early is not None:
+            if _is_same(early, kernel_name, folder):
+                return Launched(_adopt(early, manager))
+            await asyncio.to_thread(early.end)
         arguments = [NO_HISTORY] if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=arguments, cwd=str(folder), env=environment)
     except (NoSuchKernel, RuntimeError, OSError) as error:
         return Launched(manager, error)
     return Launched(manager)
+
+
+def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
+    """Tell whether the name means the kernel that was started early.
+
+    Another of that name may come first, from the user's folder or from JUPYTER_PATH. Where the name
+    leads is asked of jupyter_core: its kernelspec manager would import IPython for the answer.
+    """
+    if LocalProvisioner is None:
+        return False
+    folders = (os.path.join(path, kernel_name) for path in jupyter_path("kernels"))  # noqa: PTH118
+    named = next((path for path in folders if os.path.exists(f"{path}/kernel.json")), "")  # noqa: PTH110
+    return os.path.realpath(named) == os.path.realpath(early.resource_dir) and os.path.realpath(
+        folder
+    ) == os.path.realpath(early.folder)
+
+
+def _adopt(early: EarlyKernel, manager: Any) -> Any:
+    """Make ``manager`` what it would be had it started the kernel itself."""
+    manager.load_connection_file(early.connection_file)
+    provisioner = LocalProvisioner(
+        kernel_id=str(early.process.pid),
+        kernel_spec=KernelSpec.from_resource_dir(early.resource_dir),
+        parent=manager,
+    )
+    provisioner.process = early.process
+    provisioner.pid = provisioner.pgid = early.process.pid
+    provisioner.connection_info = manager.get_connection_info()
+    manager.provisioner = provisioner
+    return manager

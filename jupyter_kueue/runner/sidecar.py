@@ -159,6 +159,7 @@ def main(stop: Stop) -> None:
     After its work the sidecar only waits: one that ends by itself would be started again.
     """
     asyncio.run(_work(stop))
+    control.end_now(contract.EXIT_SUCCEEDED, "")
 
 
 async def _work(stop: Stop) -> None:
@@ -166,13 +167,8 @@ async def _work(stop: Stop) -> None:
     folder = control.folder(contract.ENV_CONTROL_DIR)
     # A sidecar that was killed is started again, and may find its work done.
     done = (contract.FINISHED_FILE, contract.COMMITTED_FILE)
-    if not any((folder / name).exists() for name in done):
-        run = control.read(folder / contract.RUN_FILE)
-        if run is None:
-            control.end(
-                contract.EXIT_STAGING,
-                f"{folder} holds no {contract.RUN_FILE}: stage-in did not do its work.",
-            )
+    run = control.read(folder / contract.RUN_FILE)
+    if run is not None and not any((folder / name).exists() for name in done):
         try:
             bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
         except errors.NotConfiguredError as error:

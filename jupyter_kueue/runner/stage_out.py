@@ -1,20 +1,39 @@
 """``stage-out``: the sidecar that brings a run's progress and outputs into the bucket.
 
 Runs beside the notebook container from before its start until after its end, and exits when it is
-told to stop. It never touches the kernel. The work itself is ``sidecar``'s.
+told to stop. First it leaves that container's program for it. It never touches the kernel. The work
+itself is ``sidecar``'s.
 """
 
 from __future__ import annotations
 
+import os
+import time
+
+from jupyter_kueue import contract
+from jupyter_kueue.runner import execute_folder
 from jupyter_kueue.runner.stopping import Stop
+
+POLL_SECONDS = 0.02
 
 
 def main() -> None:
     """Do the sidecar's work and exit once told to stop."""
     stop = Stop()
-    from jupyter_kueue.runner import sidecar  # noqa: PLC0415 - slow, and SIGTERM is heeded first
+    execute_folder.write(f"{os.environ[contract.ENV_RUNNER_DIR]}/{contract.EXECUTE_FOLDER}")
+    os.nice(contract.STAGING_NICENESS)
+    _wait_for_notebook(stop)
+    from jupyter_kueue.runner import sidecar  # noqa: PLC0415 - slow, and not needed before
 
     sidecar.main(stop)
+
+
+def _wait_for_notebook(stop: Stop) -> None:
+    """Leave the processor to what comes first: fetching the inputs and starting the kernel."""
+    folder = os.environ[contract.ENV_CONTROL_DIR]
+    begun = (contract.PROGRESS_FILE, contract.ENDED_FILE, contract.FINISHED_FILE)
+    while stop.at is None and not any(os.path.exists(f"{folder}/{name}") for name in begun):  # noqa: PTH110 - pathlib is slow to import
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

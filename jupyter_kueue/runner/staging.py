@@ -11,7 +11,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import archive, control
+from jupyter_kueue.runner import control
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
 from jupyter_kueue.storage.bucket import Bucket
@@ -32,7 +32,6 @@ class StageIn:
         self.prefix = self.attempt.prefix
         self.control = control.folder(contract.ENV_CONTROL_DIR)
         self.workspace = control.folder(contract.ENV_WORKSPACE_DIR)
-        self.runner = control.folder(contract.ENV_RUNNER_DIR)
         self.checkpoints = control.folder(contract.ENV_CHECKPOINT_DIR)
         self._slots = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
 
@@ -70,7 +69,6 @@ class StageIn:
             raise checkpoints
         if result is not None:
             print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
-            self._write_archive()  # for ``execute``, which has to end with 0
             control.write(self.control / contract.FINISHED_FILE, {})
             return
         inputs = [
@@ -85,7 +83,6 @@ class StageIn:
         await asyncio.gather(
             self.attempt.take_over(),
             self.attempt.record(),
-            asyncio.to_thread(self._write_archive),
             *inputs,
             *kept,
         )
@@ -104,9 +101,6 @@ class StageIn:
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
             raise errors.ConflictError(message)
-
-    def _write_archive(self) -> None:
-        control.write_bytes(self.runner / contract.EXECUTE_FILE, archive.build())
 
     def _write_run(self, job: control.Json) -> None:
         """Inject the parameters and write what the other containers need to know."""
@@ -146,7 +140,9 @@ def main() -> None:
         bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
         asyncio.run(_stage_in(bucket))
     except errors.JupyterKueueError as error:
-        control.end(contract.EXIT_STAGING, f"The inputs could not be fetched: {error.message}")
+        message = f"The inputs could not be fetched: {error.message}"
+        control.end_now(contract.EXIT_STAGING, message)
+    control.end_now(contract.EXIT_SUCCEEDED, "")
 
 
 async def _stage_in(bucket: Bucket) -> None:

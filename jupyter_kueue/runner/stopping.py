@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing is slow to import, and a handler comes first
 if TYPE_CHECKING:
     import asyncio
 

@@ -243,7 +243,7 @@ class Reconciler:
             return
         facts = entry.facts if entry is not None else None
         if facts is None or reload:
-            facts = await self._load(job_id, cluster)
+            facts = await self._load(job_id, cluster, facts)
             if facts is None:
                 return
             cluster = self.cluster.facts(job_id)
@@ -252,7 +252,7 @@ class Reconciler:
             return
         if not reload and _ends(facts, cluster):
             # The cluster shows an end: what the bucket says of it must be read after that.
-            reloaded = await self._load(job_id, cluster)
+            reloaded = await self._load(job_id, cluster, facts)
             if reloaded is None:
                 return
             facts = reloaded
@@ -264,9 +264,11 @@ class Reconciler:
         self._show(facts, cluster, derived)
         await self._enforce(facts, derived, cluster)
 
-    async def _load(self, job_id: str, cluster: ClusterFacts) -> BucketFacts | None:
+    async def _load(
+        self, job_id: str, cluster: ClusterFacts, known: BucketFacts | None
+    ) -> BucketFacts | None:
         """Read the bucket's facts; None where there is no job to show (any more)."""
-        loaded = await self._records.load(job_id)
+        loaded = await self._records.load(job_id, known)
         if loaded.deleted:
             self.drop(job_id)
             return None

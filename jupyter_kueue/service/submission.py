@@ -192,6 +192,7 @@ class Submission:
             created_at=models.now(),
             request=request.as_json(),
             notebook=staged.notebook,
+            kernel_name=request.kernel_name or staged.kernel_name,
             input=(),
             **resolved,
         )

@@ -67,35 +67,37 @@ class Records:
         ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
         return [job_id for job_id in ids if names.is_job_id(job_id)]
 
-    async def load(self, job_id: str) -> Loaded:
-        """Read everything but inputs, outputs and live data of a job, in one listing and reads."""
+    async def load(self, job_id: str, known: BucketFacts | None = None) -> Loaded:
+        """Read everything but inputs, outputs and live data of a job.
+
+        Two listings at once, then all reads at once; of ``known`` is taken what never changes.
+        """
         prefix = self.prefix(job_id)
-        objects, folders = await self.bucket.list_folder(prefix)
+        (objects, folders), attempt_objects = await asyncio.gather(
+            self.bucket.list_folder(prefix),
+            self.bucket.list(f"{prefix}{contract.ATTEMPTS_PREFIX}"),
+        )
         found = {item.key.removeprefix(prefix): item for item in objects}
         deleted = found.pop(contract.DELETED_KEY, None) is not None
         if contract.JOB_KEY not in found:
             return Loaded(None, deleted, is_empty=not found and not folders)
-        wanted = [contract.JOB_KEY, *(key for key in _MARKS if key in found)]
-        attempts: list[str] = []
-        if f"{prefix}{contract.ATTEMPTS_PREFIX}" in folders:
-            listed = await self.bucket.list(f"{prefix}{contract.ATTEMPTS_PREFIX}")
-            attempts = [item.key.removeprefix(prefix) for item in listed]
-        documents = dict(
-            zip(
-                [*wanted, *attempts],
-                await asyncio.gather(
-                    *(self._read(f"{prefix}{key}") for key in [*wanted, *attempts])
-                ),
-                strict=True,
-            )
-        )
-        record = documents[contract.JOB_KEY]
-        if record is None:
+        wanted = [key for key in _MARKS if key in found]
+        attempts = [item.key.removeprefix(prefix) for item in attempt_objects]
+        unread = [contract.JOB_KEY, *wanted, *attempts]
+        if known is not None:
+            unread.remove(contract.JOB_KEY)
+        read = await asyncio.gather(*(self._read(f"{prefix}{key}") for key in unread))
+        documents = dict(zip(unread, read, strict=True))
+        if known is not None:
+            record = known.record
+        elif (document := documents[contract.JOB_KEY]) is not None:
+            record = JobRecord.from_json(document)
+        else:
             return Loaded(None, deleted, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
         marks = {_MARKS[key]: documents[key] for key in wanted if key in _MARKS}
         facts = BucketFacts(
-            JobRecord.from_json(record),
+            record,
             deleted=deleted,
             attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
             **marks,

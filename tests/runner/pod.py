@@ -87,6 +87,8 @@ class Job:
         self.environment = environment or {}
         self.prefix = contract.job_prefix("alice", self.id)
         self.bucket = Bucket.open("s3://outputs", seaweed.options())
+        self.name = name
+        self.kernel_name = request.get("kernel_name") or contract.DEFAULT_KERNEL
         self.credentials = credentials
         self.pods: list[Pod] = []
         inputs = {name: content or notebook(*cells, **(metadata or {})), **(files or {})}
@@ -174,6 +176,8 @@ class Pod:
             contract.ENV_JOB_ID: job.id,
             contract.ENV_OWNER: "alice",
             contract.ENV_POD_UID: self.uid,
+            contract.ENV_NOTEBOOK: job.name,
+            contract.ENV_KERNEL_NAME: job.kernel_name,
             contract.ENV_POD_NAME: f"pod-{self.uid[:5]}",
             contract.ENV_GRACE_PERIOD: "20",
             contract.ENV_TERMINATION_LOG: str(self.folder / "termination-log"),
@@ -214,8 +218,11 @@ class Pod:
     def start(self, *python_options: str) -> None:
         """Start sidecar and notebook container."""
         self.start_sidecar()
-        archive = self.folder / "runner" / contract.EXECUTE_FILE
-        self.notebook = self._start([*python_options, str(archive)], self.environment)
+        self.start_notebook(*python_options)
+
+    def start_notebook(self, *python_options: str) -> None:
+        program = [*python_options, "-c", contract.EXECUTE_PROGRAM]
+        self.notebook = self._start(program, self.environment)
 
     def wait(self, seconds: float = 60) -> int:
         """Wait for the notebook container's end and return its exit code."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import ast
-import io
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from jupyter_kueue.runner import archive
+import jupyter_kueue
+from jupyter_kueue.runner import execute_folder
 
 # The oldest Python that a user's image may have.
 OLDEST_PYTHON = (3, 9)
 
 
 def modules() -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(archive.build())) as made:
-        return {name: made.read(name).decode() for name in made.namelist()}
+    package = Path(jupyter_kueue.__file__).parent
+    return {
+        f"jupyter_kueue/{module}": (package / module).read_text()
+        for module in execute_folder.MODULES
+    }
 
 
 def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
@@ -33,7 +35,7 @@ def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(archive.__file__).parents[2],
+        cwd=Path(execute_folder.__file__).parents[2],
     )
     assert done.stdout == "[]\n"
 
@@ -43,7 +45,7 @@ def test_what_goes_into_a_users_image_is_old_enough(name: str) -> None:
     ast.parse(modules()[name], filename=name, feature_version=OLDEST_PYTHON)
 
 
-def test_the_archive_holds_all_it_imports() -> None:
+def test_the_folder_holds_all_it_imports() -> None:
     held = modules()
     for name, source in held.items():
         for node in ast.walk(ast.parse(source)):

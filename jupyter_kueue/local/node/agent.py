@@ -17,11 +17,12 @@ from jupyter_kueue import errors
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.local.node import host_processes, temporary_folder
+from jupyter_kueue.local.node.containers import compile_shim
 from jupyter_kueue.local.node.events import EventRecorder
 from jupyter_kueue.local.node.gpu_devices import GpuDevices
 from jupyter_kueue.local.node.log_server import start_log_server
 from jupyter_kueue.local.node.node_services import NodeServices
-from jupyter_kueue.local.node.pod_folder import PodFolder
+from jupyter_kueue.local.node.pod_folder import PodFolder, shim_program
 from jupyter_kueue.local.node.pod_worker import PodWorker
 from jupyter_kueue.local.node.registration import Registration
 
@@ -48,6 +49,7 @@ async def run_node(config: NodeConfig) -> None:
     """
     pods = config.folder / "pods"
     pods.mkdir(parents=True, exist_ok=True, mode=0o700)
+    compile_shim(shim_program(config.folder))
     with _only_agent(config):
         connection = await Connection.from_kubeconfig(config.kubeconfig)
         try:

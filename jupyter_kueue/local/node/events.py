@@ -24,6 +24,9 @@ Json = dict[str, Any]
 _MOST_WAITING = 1000
 _MOST_REMEMBERED = 2000
 _RETRY_SECONDS = 2.0
+# Events are for people to read, and a pod brings a dozen at once: they wait until it has started,
+# which somebody waits for, on what may be a small machine.
+_SETTLE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,8 @@ class EventRecorder:
     def __init__(self, connection: Connection, node_name: str) -> None:
         self._connection = connection
         self._node_name = node_name
-        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[float, Json]] = asyncio.Queue(_MOST_WAITING)
+        self._hurry = asyncio.Event()
         self._sent: dict[tuple[str, ...], _Sent] = {}
 
     def record(self, pod: Json, kind: str, reason: str, message: str, field_path: str = "") -> None:
@@ -79,14 +83,16 @@ class EventRecorder:
             "count": 1,
         }
         try:
-            self._waiting.put_nowait(event)
+            self._waiting.put_nowait((time.monotonic() + _SETTLE_SECONDS, event))
         except asyncio.QueueFull:
             log.warning("event dropped pod=%s reason=%s: too many wait", metadata["name"], reason)
 
     async def send_all(self) -> None:
         """Send events until cancelled."""
         while True:
-            event = await self._waiting.get()
+            due, event = await self._waiting.get()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), max(0.0, due - time.monotonic()))
             while True:
                 try:
                     await self._send(event)
@@ -101,6 +107,7 @@ class EventRecorder:
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything noted was sent, at most ``seconds``."""
+        self._hurry.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._waiting.join(), seconds)
 

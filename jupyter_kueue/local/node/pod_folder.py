@@ -22,6 +22,11 @@ Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
+def shim_program(node_folder: Path) -> Path:
+    """Return where the agent of this folder keeps its shims' program, compiled."""
+    return node_folder / "shim.pyc"
+
+
 class PodFolder:
     """The folder of one pod."""
 
@@ -30,6 +35,7 @@ class PodFolder:
         self.volumes = self.path / "volumes"
         self.home = self.path / "home"
         self.tmp = self.path / "tmp"
+        self.shim_program = shim_program(pods.parent)
         self._memory = self.path / "pod.json"
 
     def create(self) -> None:

@@ -308,9 +308,10 @@ class PodWorker:
             for container in self._init:
                 if container.kind == "sidecar" and not container.alive:
                     await self._start(container)
-        for container in self._main:
-            if not container.alive and not self._done(container):
-                await self._start(container)
+        waiting = [c for c in self._main if not c.alive and not self._done(c)]
+        results = await asyncio.gather(*map(self._start, waiting), return_exceptions=True)
+        for error in filter(None, results):
+            raise error
         if all(self._done(c) for c in self._main):
             self._end(self._grace_seconds)
 

@@ -1,0 +1,137 @@
+"""Start the environment's own Python kernel before anything else is imported.
+
+A kernel takes most of a run's first second to come up. ``execute`` calls this first, while the
+inputs are still being fetched and before it imports what talks to a kernel; ``launching`` adopts
+the kernel if it is the one that jupyter_client would have started, and replaces it if not. So a
+wrong guess costs time and never changes what runs.
+
+Only ipykernel is started so: it reads nothing from its folder before its first cell, where R has
+its ``.Rprofile`` and Julia its project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
+if TYPE_CHECKING:
+    from typing import Any
+
+CONNECTION_PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
+LOOPBACK = "127.0.0.1"
+# No history database of a run's cells, as nbclient has it.
+NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+
+# ``python -m ipykernel_launcher`` with two differences. It does not import debugpy, to which
+# nothing could connect here: that costs a quarter of a second at start and end, and a notebook may
+# still import it. And it ends the thread that answers a shutdown before it exits: in ipykernel 7.4
+# every twentieth kernel hangs there, that thread waiting for one that is gone, until it is killed,
+# and with it whatever a notebook left in an open file.
+PROGRAM = """
+import runpy, sys, threading
+sys.modules["debugpy"] = None
+try:
+    import ipykernel.debugger
+except ImportError:
+    pass  # an ipykernel without one
+del sys.modules["debugpy"]
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+for thread in threading.enumerate():
+    if thread.name == "Control":
+        thread.join(1)
+"""
+
+
+class EarlyKernel:
+    """A kernel's process, where it runs, its kernelspec's folder, and how to connect to it."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        folder: str,
+        resource_dir: str,
+        connection_file: str,
+    ) -> None:
+        self.process = process
+        self.folder = folder
+        self.resource_dir = resource_dir
+        self.connection_file = connection_file
+
+    def end(self) -> None:
+        """Kill the kernel, which has run nothing."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKernel | None:
+    """Start the kernel ``kernel_name`` of this environment in ``folder``, if that is simple.
+
+    Returns None where it is not: no such kernel in this environment, another program than ipykernel
+    with plain arguments, or a kernelspec with variables or a provisioner of its own.
+    """
+    resource_dir = os.path.join(sys.prefix, "share", "jupyter", "kernels", kernel_name)  # noqa: PTH118
+    options = _python_options(resource_dir)
+    if options is None:
+        return None
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - pathlib is not imported yet
+    runtime_dir = environment.get("JUPYTER_RUNTIME_DIR", folder)
+    connection_file = os.path.join(runtime_dir, f"kernel-{os.urandom(16).hex()}.json")  # noqa: PTH118
+    _write_connection_file(connection_file, kernel_name)
+    command = [sys.executable, *options, "-c", PROGRAM, "-f", connection_file, NO_HISTORY]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        # As jupyter_client does it: the kernel ends with its parent, and has a group of its own.
+        env={**environment, "JPY_PARENT_PID": str(os.getpid())},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    return EarlyKernel(process, folder, resource_dir, connection_file)
+
+
+def _python_options(resource_dir: str) -> list[str] | None:
+    """Return the interpreter's options in a kernelspec of plain ipykernel, None for any other."""
+    try:
+        with open(os.path.join(resource_dir, "kernel.json"), "rb") as file:  # noqa: PTH118, PTH123
+            spec: dict[str, Any] = json.load(file)
+        python, *options = spec["argv"]
+        custom = spec.get("env") or spec.get("metadata", {}).get("kernel_provisioner")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # jupyter_client says what is wrong with it
+    rest = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    if custom or options[-len(rest) :] != rest:
+        return None
+    # What jupyter_client takes for "this Python" (KernelManager.format_kernel_cmd).
+    major, minor = sys.version_info[:2]
+    if python not in ("python", f"python{major}", f"python{major}.{minor}", sys.executable):
+        return None
+    return [str(option) for option in options[: -len(rest)]]
+
+
+def _write_connection_file(path: str, kernel_name: str) -> None:
+    """Write what both ends of a connection need to know ("Making kernels for Jupyter")."""
+    taken = [socket.socket() for _ in CONNECTION_PORTS]
+    try:
+        for one in taken:
+            one.bind((LOOPBACK, 0))
+        ports = {name: one.getsockname()[1] for name, one in zip(CONNECTION_PORTS, taken)}  # noqa: B905 - strict= is Python 3.10's
+    finally:
+        for one in taken:
+            one.close()
+    connection = {
+        **ports,
+        "ip": LOOPBACK,
+        "key": os.urandom(16).hex(),
+        "transport": "tcp",
+        "signature_scheme": "hmac-sha256",
+        "kernel_name": kernel_name,
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(connection, file)

@@ -25,7 +25,7 @@ lab: $(VENV)/.lab
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test browser
-	python -m pytest $(ARGS)
+	python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)

@@ -60,9 +60,9 @@ class Phases:
 
 PHASES = {
     "submit": "request answered: inputs, records and Job written",
-    "until_stage_in": "Kueue admits, scheduler binds, node starts stage-in",
-    "stage_in": "stage-in fetches the inputs, notebook container starts",
-    "execute": "execute: imports, kernel, cell, kernel's end",
+    "until_stage_in": "Kueue admits, scheduler binds, node starts the containers",
+    "stage_in": "stage-in fetches the inputs while the kernel comes up",
+    "execute": "the rest of the kernel's start, the cell, the kernel's end",
     "commit": "stage-out uploads and commits",
     "until_seen": "pod ends, server reads the result, client sees it",
 }

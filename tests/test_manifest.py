@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import job_requests, manifest
+from jupyter_kueue import contract, job_requests, manifest
 from jupyter_kueue.models import JobRecord, Owner, Resources
 
 JOB_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
@@ -129,7 +129,10 @@ EXPECTED = {
         },
         "ttlSecondsAfterFinished": 7 * 24 * 3600,
         "template": {
-            "metadata": {"labels": LABELS},
+            "metadata": {
+                "labels": LABELS,
+                "annotations": {"kubectl.kubernetes.io/default-container": "notebook"},
+            },
             "spec": {
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
@@ -142,17 +145,25 @@ EXPECTED = {
                     "fsGroup": 100,
                 },
                 "initContainers": [
-                    staging_container("stage-in", "stage_in"),
                     {**staging_container("stage-out", "stage_out"), "restartPolicy": "Always"},
                 ],
                 "containers": [
                     {
+                        **staging_container("stage-in", "stage_in"),
+                        "resources": {
+                            "requests": {"cpu": "0", "memory": "0"},
+                            "limits": {"memory": "2Gi"},
+                        },
+                    },
+                    {
                         "name": "notebook",
                         "image": "example.org/notebook:1",
-                        "command": ["python", "$(JUPYTER_KUEUE_RUNNER_DIR)/execute.pyz"],
+                        "command": ["python", "-c", contract.EXECUTE_PROGRAM],
                         "env": [
                             *ENV,
                             {"name": "SCRATCH_DIR", "value": "/jupyter-kueue/scratch"},
+                            {"name": "JUPYTER_KUEUE_NOTEBOOK", "value": "a.ipynb"},
+                            {"name": "JUPYTER_KUEUE_KERNEL_NAME", "value": "python3"},
                             {"name": "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES", "value": str(4 * 2**30)},
                         ],
                         "resources": {
@@ -165,7 +176,7 @@ EXPECTED = {
                         ],
                         "terminationMessagePolicy": "FallbackToLogsOnError",
                         "securityContext": SECURITY,
-                    }
+                    },
                 ],
                 "volumes": [
                     *(
@@ -243,6 +254,15 @@ def test_memory_in_any_form_reaches_the_runner_in_bytes() -> None:
     )["env"]
 
 
+def test_a_path_with_a_dollar_reaches_execute_as_it_is() -> None:
+    record = dataclasses.replace(record_of(), notebook="$(JUPYTER_KUEUE_OWNER).ipynb")
+    # Kubernetes would put the owner there; a doubled dollar is one.
+    assert {
+        "name": "JUPYTER_KUEUE_NOTEBOOK",
+        "value": "$$(JUPYTER_KUEUE_OWNER).ipynb",
+    } in container(manifest.build_job(record, POLICY), "notebook")["env"]
+
+
 def test_the_policy_reaches_every_container() -> None:
     policy = manifest.PodPolicy(
         runner_image="example.org/other:2",
@@ -255,10 +275,10 @@ def test_the_policy_reaches_every_container() -> None:
         run_as_group=3000,
     )
     job = manifest.build_job(record_of(), policy)
-    for name in ("stage-in", "stage-out"):
+    for name, cpu, memory in (("stage-in", "0", "0"), ("stage-out", "1", "1Gi")):
         assert container(job, name)["image"] == "example.org/other:2"
         assert container(job, name)["resources"] == {
-            "requests": {"cpu": "1", "memory": "1Gi"},
+            "requests": {"cpu": cpu, "memory": memory},
             "limits": {"memory": "8Gi"},
         }
     for name in ("stage-in", "stage-out", "notebook"):

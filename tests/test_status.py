@@ -116,10 +116,12 @@ def pod(
         "status": {
             "phase": phase,
             "initContainerStatuses": [
-                shown("stage-in", "example.org/runner:1", stage_in),
                 shown("stage-out", "example.org/runner:1", stage_out),
             ],
-            "containerStatuses": [shown("notebook", "example.org/notebook:1", notebook)],
+            "containerStatuses": [
+                shown("stage-in", "example.org/runner:1", stage_in),
+                shown("notebook", "example.org/notebook:1", notebook),
+            ],
             **more,
         },
     }
@@ -249,6 +251,7 @@ _STARTING = [
     ("no pod yet", (), "starting", None),
     ("scheduled", (pod(),), "starting", None),
     ("staging", (pod(stage_in=running),), "staging", None),
+    ("waits-for-inputs", (pod(running, stage_in=running),), "staging", None),
     ("unschedulable", (pod(conditions=[UNSCHEDULABLE]),), "unschedulable", "0/3 nodes"),
     (
         "no node said anything yet",
@@ -585,6 +588,16 @@ _FAILURES = [
     (
         "staging",
         pod(stage_in=terminated(46, message="No bucket."), phase="Failed"),
+        "staging",
+        "No bucket.",
+    ),
+    (
+        "staging in vain",
+        pod(
+            terminated(46, message="The inputs were not fetched."),
+            stage_in=terminated(46, message="No bucket."),
+            phase="Failed",
+        ),
         "staging",
         "No bucket.",
     ),

@@ -109,8 +109,6 @@ def _attempt(folder: Path, run: control.Json, kernel: Kernel, stop: Stop, log: L
         saver, ending = _run_notebook(folder, run, kernel, stop, log)
         outcome, message, error = ending.outcome, ending.message, ending.error
     except ImportError as missing:
-        if kernel.early is not None:
-            kernel.early.end()
         outcome, error = contract.NO_KERNEL, None
         message = (
             f"The environment cannot run notebooks: {missing}. Install nbclient and a kernel there "
@@ -120,6 +118,9 @@ def _attempt(folder: Path, run: control.Json, kernel: Kernel, stop: Stop, log: L
         outcome, error = contract.KERNEL_DIED, None
         message = f"The notebook could not be run: {type(unforeseen).__name__}: {unforeseen}"
         log.write(traceback.format_exc())
+    finally:
+        if kernel.early is not None:  # where it was adopted, it has ended already
+            kernel.early.end()
     if message and outcome != contract.INTERRUPTED:
         log.say(message)
     return {

@@ -11,6 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
+KERNEL = "ipykernel_launcher"
 ONE_GPU = {"resources": {"cpu": "100m", "memory": "256Mi", "gpus": 1}}
 
 
@@ -82,20 +83,18 @@ async def test_preempted_run_succeeds_later(session, write_notebook, crowd, even
         await session.until(job_id, lambda job: (job["progress"] or {}).get("cells_done") == 1)
         urgent = await preempt(session, write_notebook, job_id)
     else:
+        if stage == "uploading":  # the sidecar first leaves what starts the kernel
+            await eventually(lambda: processes_of(job_id, KERNEL))
         pids = await eventually(lambda: processes_of(job_id, program))
         with held_still(pids):
             if stage == "uploading":
-                await eventually(lambda: not kernel_runs(job_id))
+                await eventually(lambda: not processes_of(job_id, KERNEL))
             urgent = await preempt(session, write_notebook, job_id)
 
     assert (await session.until_finished(urgent["job_id"]))["state"] == "succeeded"
     done = await session.until_finished(job_id)
     assert done["state"] == "succeeded", done["message"]
     assert done["progress"]["cells_done"] == done["progress"]["cells"]
-
-
-def kernel_runs(job_id):
-    return processes_of(job_id, "ipykernel_launcher") or not processes_of(job_id, "execute.pyz")
 
 
 @pytest.mark.parametrize("namespace", [{"gpus": 2}], indirect=True)

@@ -1,0 +1,119 @@
+"""A pod's first second: inputs, kernel and ``execute`` come up side by side."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from jupyter_kueue import contract
+from tests.runner.pod import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner.pod import Job, Pod
+
+pytestmark = pytest.mark.integration
+
+
+def kernels(pod: Pod) -> list[psutil.Process]:
+    """Return the processes below the notebook container's."""
+    return psutil.Process(pod.notebook.pid).children()
+
+
+def test_the_kernel_comes_up_before_the_inputs(new_job: Callable[..., Job]) -> None:
+    pod = new_job("import os\nprint(os.getpid())").pod()
+    pod.start()
+    early = until(lambda: kernels(pod), "a kernel runs")[0]
+    assert pod.control(contract.RUN_FILE) is None
+
+    assert pod.stage_in() == 0
+    assert pod.wait() == 0, pod.log
+    assert str(early.pid) in pod.log.splitlines()
+    pod.stop_sidecar()
+
+
+def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
+    job = new_job("print(1)")
+    pod = job.pod()
+    pod.start()
+    kernel = until(lambda: kernels(pod), "a kernel runs")[0]
+    (pod.folder / "bucket" / "endpoint").write_text("http://127.0.0.1:9")  # nobody answers there
+    staging = pod.start_stage_in()
+    until((pod.folder / "control" / contract.STAGE_IN_LOCK_FILE).exists, "stage-in is at work")
+    staging.kill()
+    staging.wait()
+
+    assert pod.wait() == contract.EXIT_STAGING
+    assert "The inputs were not fetched" in pod.termination_message
+    assert not kernel.is_running()
+    pod.stop_sidecar()
+
+
+def test_stage_in_that_fails_ends_the_notebook_container(new_job: Callable[..., Job]) -> None:
+    pod = new_job("print(1)").pod(**{contract.ENV_OWNER: "nobody"})
+    pod.staging[contract.ENV_OWNER] = "nobody"
+    pod.staging[contract.ENV_STAGE_IN_SECONDS] = "0.5"
+    pod.start()
+    assert pod.stage_in() == contract.EXIT_STAGING
+    assert pod.wait() == contract.EXIT_STAGING
+    pod.stop_sidecar()
+
+
+def test_sigterm_while_the_inputs_are_awaited(new_job: Callable[..., Job]) -> None:
+    pod = new_job("print(1)").pod()
+    pod.start()
+    kernel = until(lambda: kernels(pod), "a kernel runs")[0]
+    pod.notebook.send_signal(signal.SIGTERM)
+
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert "told to stop while inputs were fetched" in pod.termination_message
+    assert not kernel.is_running()
+    pod.stop_sidecar()
+
+
+def test_sigterm_before_anything(new_job: Callable[..., Job]) -> None:
+    pod = new_job("print(1)").pod()
+    pod.start_notebook()
+    until(lambda: _heeds_sigterm(pod.notebook.pid), "it listens")
+    pod.notebook.send_signal(signal.SIGTERM)
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+
+
+def test_another_kernel_of_the_same_name_comes_first(
+    new_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    own = {"argv": launch, "display_name": "Own", "language": "python", "env": {"WHOSE": "own"}}
+    (spec / "kernel.json").write_text(json.dumps(own))
+
+    pod = new_job("import os\nprint('of', os.environ.get('WHOSE'))").run(JUPYTER_PATH=str(tmp_path))
+    assert pod.exit_code == 0, pod.log
+    assert "of own" in pod.log
+
+
+def test_debugpy_is_there_for_a_notebook(new_job: Callable[..., Job]) -> None:
+    pod = new_job("import debugpy\nprint('has', debugpy.__version__)").run()
+    assert pod.exit_code == 0, pod.log
+    assert "has 1" in pod.log
+
+
+def test_a_file_left_open_is_written(new_job: Callable[..., Job]) -> None:
+    job = new_job("file = open('left-open.txt', 'w')\nfile.write('all of it');")
+    pod = job.run()
+    assert pod.exit_code == 0, pod.log
+    assert job.output("left-open.txt") == b"all of it"
+
+
+def _heeds_sigterm(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught & 1 << (signal.SIGTERM - 1))

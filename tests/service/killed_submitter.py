@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 
-from jupyter_kueue import config
+from jupyter_kueue import config, errors
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.service.application import Application
@@ -34,10 +35,16 @@ def deadly(write, step, when):
     return counted
 
 
+async def loaded_jobs(application):
+    while True:  # the test's timeout bounds it; a busy machine takes its time
+        with contextlib.suppress(errors.UnavailableError):
+            return await application.jobs()
+
+
 async def main(root, path, step, when):
     application = Application(config.load(), Path(root))
     await application.start()
-    jobs = await application.jobs()
+    jobs = await loaded_jobs(application)
     # Only the submit's own writes count, not what the reconciler did before.
     Bucket.put_bytes = deadly(Bucket.put_bytes, step, when)
     Bucket.create = deadly(Bucket.create, step, when)

@@ -46,8 +46,7 @@ DEFAULT_STAGE_IN_SECONDS = 120.0
 DEFAULT_STAGE_OUT_SECONDS = 300.0
 DEFAULT_COMMIT_SECONDS = 600.0
 
-# The modules that stage-out leaves in the runner folder for the notebook container, and the program
-# there that waits for them.
+# The modules that stage-out leaves in the runner folder for the notebook container.
 EXECUTE_FOLDER = "execute"
 # What the staging containers do yields to the notebook where processors are scarce, see nice(1).
 STAGING_NICENESS = 10
@@ -128,6 +127,14 @@ EXIT_CODES = {
     NO_KERNEL: EXIT_NO_KERNEL,
     STAGING: EXIT_STAGING,
 }
+OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
+
+# Failures that another attempt cannot mend: podFailurePolicy FailJob. The first two are used only
+# once result.json is up, and none after SIGTERM, because the Job controller scans all pods.
+FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_NO_KERNEL)
+
+# What the notebook container runs: it waits for those modules, heeding SIGTERM meanwhile, and runs
+# ``execute`` from them.
 EXECUTE_PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
@@ -144,11 +151,6 @@ sys.path.insert(0, program)
 from jupyter_kueue.runner.execute import main
 main()
 """
-OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
-
-# Failures that another attempt cannot mend: podFailurePolicy FailJob. The first two are used only
-# once result.json is up, and none after SIGTERM, because the Job controller scans all pods.
-FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_NO_KERNEL)
 
 # --- Keys of one job in the bucket, below <owner>/jobs/<job_id>/ ----------------------------------
 

@@ -248,10 +248,6 @@ def parse_dns_subdomain(value: Any) -> str:
     return text
 
 
-def _short(value: Any) -> str:
-    return parse_name(value)
-
-
 def _formats(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError('must be a list with at least one format, such as ["ipynb", "html"]')
@@ -329,10 +325,10 @@ _PARSERS: dict[str, Any] = {
     "input_path": _path,
     "name": parse_name,
     "local_queue": parse_dns_label,
-    "profile": _short,
+    "profile": parse_name,
     "resources": parse_resources,
-    "environment": _short,
-    "kernel_name": _short,
+    "environment": parse_name,
+    "kernel_name": parse_name,
     "parameters": _parameters,
     "output_formats": _formats,
     "include_folder": _flag,
@@ -341,5 +337,5 @@ _PARSERS: dict[str, Any] = {
     "cell_timeout_seconds": lambda value: _whole(value, 1, MAX_TIMEOUT_SECONDS),
     "max_retries": lambda value: _whole(value, 0, MAX_RETRIES),
     "tags": parse_tags,
-    "idempotency_key": _short,
+    "idempotency_key": parse_name,
 }

@@ -30,7 +30,7 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # ``python -m ipykernel_launcher`` with two differences. It does not import debugpy, to which
 # nothing could connect here: that costs a quarter of a second at start and end, and a notebook may
 # still import it. And it ends the thread that answers a shutdown before it exits: in ipykernel 7.4
-# every twentieth kernel hangs there, that thread waiting for one that is gone, until it is killed,
+# every fifteenth kernel hangs there, that thread waiting for one that is gone, until it is killed,
 # and with it whatever a notebook left in an open file.
 PROGRAM = """
 import runpy, sys, threading

@@ -109,7 +109,8 @@ def _measure_stock(bench: Bench) -> dict[int, Footprint]:
             running = [server.submit(HELD) for _ in range(RUNNING)]
             server.wait_for(running, BEGUN)
             found[RUNNING] = _look(server)
-        server.wait_for(running, FINISHED)
+        # Their end is not waited for: now and then one of stock's stays IN_PROGRESS for ever.
+        # What still runs ends with the server.
         return found
 
 

@@ -19,27 +19,29 @@ help:
 demo: $(VENV)/.lab
 	python examples/demo.py
 
-lab: $(VENV)/.lab
+lab: $(VENV)/.labextension
 	jupyter kueue local up
 	eval "$$(jupyter kueue local env)" && \
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
-test: $(VENV)/.test browser
+test: $(VENV)/.test $(VENV)/.labextension browser
 	python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test $(VENV)/.labextension
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports --no-cache
 	codespell jupyter_kueue tests docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+	cd labextension && jlpm lint
 
-format: $(VENV)/.test
+format: $(VENV)/.test $(VENV)/.labextension
 	ruff format .
 	ruff check --fix .
+	cd labextension && jlpm format
 
 lock: $(VENV)/.test
 	scripts/lock
@@ -48,7 +50,8 @@ screenshot: $(VENV)/.test browser
 	scripts/screenshot
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results \
+	  labextension/node_modules labextension/lib jupyter_kueue/labextension
 
 tools:
 	@scripts/check-tools
@@ -63,10 +66,22 @@ $(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kue
 	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 	  -r requirements/lab.txt
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@# An editable install leaves out the file that switches the server extension on.
+	@# An editable install leaves out the files that switch server extension and backend on.
 	@install -D -m 644 etc/jupyter/jupyter_server_config.d/jupyter_kueue.json \
 	  $(VENV)/etc/jupyter/jupyter_server_config.d/jupyter_kueue.json
+	@install -D -m 644 etc/jupyter/jupyter_jupyter_scheduler_config.py \
+	  $(VENV)/etc/jupyter/jupyter_jupyter_scheduler_config.py
 	@scripts/check-go $(BIN)
+	@touch $@
+
+LABEXTENSION := $(wildcard labextension/*.json labextension/yarn.lock labextension/.yarnrc.yml) \
+  $(shell find labextension/src labextension/style -type f)
+
+$(VENV)/.labextension: $(VENV)/.lab $(LABEXTENSION) scripts/build-labextension
+	scripts/build-labextension
+	@# An editable install leaves out shared files: JupyterLab finds the built ones through a link.
+	@mkdir -p $(VENV)/share/jupyter/labextensions
+	@ln -sfn $(CURDIR)/jupyter_kueue/labextension $(VENV)/share/jupyter/labextensions/jupyter-kueue
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab requirements/test.txt

@@ -238,7 +238,7 @@ class Stock(Server):
     jobs_path = "scheduler/jobs"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, {})
+        super().__init__(folder, {"JUPYTER_KUEUE_SCHEDULER_BACKEND": "false"})
         self.database = f"sqlite:///{folder / 'data' / 'scheduler.sqlite'}"
 
     @functools.cached_property

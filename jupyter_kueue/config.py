@@ -85,6 +85,7 @@ class Settings:
     finished_job_seconds: int = 3600
     leftover_seconds: int = 900
     resync_seconds: int = 60
+    scheduler_backend: bool = True
     log_format: str = "text"
 
 
@@ -212,6 +213,11 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     resync_seconds = Integer(
         60, min=1, help="Seconds between two looks at everything, whatever was reported meanwhile."
+    ).tag(config=True)
+    scheduler_backend = Bool(
+        default_value=True,
+        help="""Let jupyter-scheduler's dialog and API run jobs through Kueue. Off:
+        jupyter-scheduler is as it comes, and runs notebooks in processes of this server.""",
     ).tag(config=True)
     log_format = Enum(
         ["text", "json"], "text", help="Form of this extension's log lines: text or json."

@@ -18,6 +18,10 @@ DEFAULT_KERNEL = "python3"
 # --- Environment variables of the containers. Every path reaches the runner by one of them. ---
 
 ENV_JOB_ID = "JUPYTER_KUEUE_JOB_ID"
+# Of a run that a CronJob made: of which schedule and revision, and its Job's name.
+ENV_SCHEDULE_ID = "JUPYTER_KUEUE_SCHEDULE_ID"
+ENV_SCHEDULE_REVISION = "JUPYTER_KUEUE_SCHEDULE_REVISION"
+ENV_KUBE_JOB = "JUPYTER_KUEUE_KUBE_JOB"
 ENV_OWNER = "JUPYTER_KUEUE_OWNER"  # the owner's slug: the first part of every key in the bucket
 ENV_POD_UID = "JUPYTER_KUEUE_POD_UID"
 ENV_POD_NAME = "JUPYTER_KUEUE_POD_NAME"
@@ -186,3 +190,17 @@ ROLE_LOG = "log"
 def job_prefix(owner: str, job_id: str) -> str:
     """Return the key prefix of one job, with the slash at its end."""
     return f"{owner}/jobs/{job_id}/"
+
+
+# --- Keys of one schedule in the bucket, below <owner>/schedules/<schedule_id>/ -------------------
+
+DEFINITION_KEY = "definition.json"
+REVISIONS_PREFIX = "revisions/"
+INPUTS_PREFIX = "inputs/"
+# One object for each run that counts against max_runs, made by whoever takes the run in.
+SLOTS_PREFIX = "slots/"
+
+
+def schedule_prefix(owner: str, schedule_id: str) -> str:
+    """Return the key prefix of one schedule, with the slash at its end."""
+    return f"{owner}/schedules/{schedule_id}/"

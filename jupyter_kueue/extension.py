@@ -20,8 +20,8 @@ from jupyter_kueue import config, errors
 from jupyter_kueue.config import JupyterKueue
 from jupyter_kueue.events import job_state
 from jupyter_kueue.server import routes
-from jupyter_kueue.server.base import SETTING, Service
 from jupyter_kueue.service.application import Application
+from jupyter_kueue.service.hosted import SETTING, Service
 
 _SLOW_MODULES = (
     "jupyter_kueue.service.assembly",

@@ -25,6 +25,8 @@ MAX_MEMORY_BYTES = Decimal(2) ** 50
 MIN_MEMORY_BYTES = Decimal(2) ** 20
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 50
+MAX_ANNOTATIONS = 20
+MAX_ANNOTATION_LENGTH = 1000
 MAX_PARAMETERS_BYTES = 1 << 20
 MAX_PARAMETER_DEPTH = 32  # of lists and objects within each other
 MAX_RETRIES = 100
@@ -190,6 +192,19 @@ def parse_tags(value: Any) -> tuple[str, ...]:
     return tuple(parse_name(tag) for tag in value)
 
 
+def _annotations(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > MAX_ANNOTATIONS:
+        raise ValueError(f"must be an object of at most {MAX_ANNOTATIONS} texts")
+    for key, text in value.items():
+        parse_name(key)
+        if len(_text(text)) > MAX_ANNOTATION_LENGTH:
+            raise ValueError(
+                f"holds {len(text)} characters in {_shown(key)}; the limit is "
+                f"{MAX_ANNOTATION_LENGTH}"
+            )
+    return value
+
+
 def parse_dns_label(value: Any) -> str:
     """Read the name of a LocalQueue."""
     text = _text(value)
@@ -337,5 +352,6 @@ _PARSERS: dict[str, Any] = {
     "cell_timeout_seconds": lambda value: _whole(value, 1, MAX_TIMEOUT_SECONDS),
     "max_retries": lambda value: _whole(value, 0, MAX_RETRIES),
     "tags": parse_tags,
+    "annotations": _annotations,
     "idempotency_key": parse_name,
 }

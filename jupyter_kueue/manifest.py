@@ -57,9 +57,13 @@ class PodPolicy:
 
 
 def build_job(record: JobRecord, policy: PodPolicy) -> Json:
-    """Return the suspended Job of a record, ready to be created in the record's namespace."""
+    """Return the suspended Job of a record, ready to be created in the record's namespace.
+
+    Of a record without a job id, which is a schedule's, it is what a CronJob makes its Jobs from:
+    their uid is the job id then.
+    """
     labels = {
-        names.LABEL_JOB_ID: record.job_id,
+        **({names.LABEL_JOB_ID: record.job_id} if record.job_id else {}),
         names.LABEL_OWNER: record.owner.slug,
         names.LABEL_COMPONENT: names.COMPONENT_RUN,
         names.LABEL_NAME: "notebook-run",
@@ -68,6 +72,8 @@ def build_job(record: JobRecord, policy: PodPolicy) -> Json:
     }
     if record.schedule_id:
         labels[names.LABEL_SCHEDULE_ID] = record.schedule_id
+    if record.schedule_revision:
+        labels[names.LABEL_REVISION] = record.schedule_revision
     queue_labels = {names.KUEUE_QUEUE_NAME: record.local_queue}
     if record.priority_class:
         queue_labels[names.KUEUE_PRIORITY_CLASS] = record.priority_class
@@ -229,7 +235,6 @@ def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
 
 def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
     values = {
-        contract.ENV_JOB_ID: record.job_id,
         contract.ENV_OWNER: record.owner.slug,
         contract.ENV_NAMESPACE: record.namespace,
         contract.ENV_LOCAL_QUEUE: record.local_queue,
@@ -241,9 +246,21 @@ def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
         contract.ENV_TERMINATION_LOG: "/dev/termination-log",
     }
     return [
+        *_identity(record),
         *({"name": name, "value": value} for name, value in values.items()),
         _field(contract.ENV_POD_UID, "metadata.uid"),
         _field(contract.ENV_POD_NAME, "metadata.name"),
+    ]
+
+
+def _identity(record: JobRecord) -> list[Json]:
+    if record.job_id:
+        return [{"name": contract.ENV_JOB_ID, "value": record.job_id}]
+    return [
+        _field(contract.ENV_JOB_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
+        _field(contract.ENV_KUBE_JOB, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
+        {"name": contract.ENV_SCHEDULE_ID, "value": record.schedule_id},
+        {"name": contract.ENV_SCHEDULE_REVISION, "value": record.schedule_revision},
     ]
 
 

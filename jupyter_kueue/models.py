@@ -6,6 +6,7 @@ Pure. ``job_requests`` reads a JobRequest from what a user sends.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from jupyter_kueue import names
 
 Json = dict[str, Any]
+
+CONCURRENCY_POLICIES = ("Forbid", "Allow", "Replace")
 
 STATES = ("queued", "starting", "running", "stopping", "stopped", "succeeded", "failed")
 FINISHED_STATES = frozenset({"stopped", "succeeded", "failed"})
@@ -49,11 +52,42 @@ class JobRequest:
     cell_timeout_seconds: int | None = None
     max_retries: int = 0
     tags: tuple[str, ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
 
     def as_json(self) -> Json:
         """Return the request as it is stored and shown."""
         return json_of(self)
+
+
+@dataclass(frozen=True)
+class ScheduleRequest(JobRequest):
+    """What a user asks to be run again and again, or on demand; each run is its JobRequest.
+
+    Attributes:
+        schedule: a cron expression of five fields as Kubernetes reads it; None: on demand only.
+        timezone: the time zone's name in the IANA database that ``schedule`` is meant in; None
+            stands for UTC.
+        active: false for one that does not fire until it is resumed.
+        concurrency_policy: what happens when a run is due and the one before goes on: one of
+            CONCURRENCY_POLICIES, as Kubernetes spells them.
+        starting_deadline_seconds: how late a missed run may still start; None: as late as it takes.
+        end_date: RFC 3339; no run is due after it.
+        max_runs: how often the schedule fires, runs on demand not counted.
+    """
+
+    schedule: str | None = None
+    timezone: str | None = None
+    active: bool = True
+    concurrency_policy: str = "Forbid"
+    starting_deadline_seconds: int | None = None
+    end_date: str | None = None
+    max_runs: int | None = None
+
+    def job_request(self) -> JobRequest:
+        """Return what each run is asked for."""
+        values = {item.name: getattr(self, item.name) for item in fields(JobRequest)}
+        return JobRequest(**{**values, "idempotency_key": None})
 
 
 def json_of(value: Any) -> Json:
@@ -85,6 +119,7 @@ class JobRecord:
         notebook: the notebook's path relative to ``input/``.
         kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
         input: ``[{"path", "size_bytes", "sha256"}]``, what was staged.
+        schedule_revision: the revision of the schedule that a CronJob's run was made from.
     """
 
     job_id: str
@@ -101,6 +136,7 @@ class JobRecord:
     kernel_name: str | None = None
     priority_class: str | None = None
     schedule_id: str | None = None
+    schedule_revision: str | None = None
     rerun_of: str | None = None
 
     def as_json(self) -> Json:
@@ -115,6 +151,83 @@ class JobRecord:
         values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
         values["input"] = tuple(body["input"])
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class ScheduleRecord:
+    """A schedule as it stands: ``definition.json``, replaced by each edit.
+
+    Attributes:
+        request: the ScheduleRequest as JSON, edits included.
+        revision: which revision its next runs are made from.
+        input_id: where the inputs of that revision lie.
+        local_queue: what the default became.
+    """
+
+    schedule_id: str
+    name: str
+    owner: Owner
+    namespace: str
+    created_at: str
+    updated_at: str
+    request: Json
+    revision: str
+    input_id: str
+    local_queue: str
+
+    def as_json(self) -> Json:
+        """Return what is stored as definition.json."""
+        return {"version": 1, **json_of(self)}
+
+    @classmethod
+    def from_json(cls, body: Json) -> ScheduleRecord:
+        """Read a stored definition.json; fields of later versions are passed over."""
+        values = _known_fields(cls, body)
+        values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
+        return cls(**values)
+
+    @property
+    def digest(self) -> str:
+        """A digest of all that a CronJob is built from."""
+        return _digest(json_of(self))
+
+
+@dataclass(frozen=True)
+class ScheduleRevision:
+    """What a schedule's runs are made from: ``revisions/<id>.json``, immutable.
+
+    Attributes:
+        record: the runs' record, without job id and time of creation.
+        input_id: their inputs lie below ``inputs/<input_id>/``.
+        end_date, max_runs: as in ScheduleRequest; whoever takes a run in heeds them.
+        concurrency_policy: the same; a run that is replaced has its Job deleted.
+    """
+
+    record: JobRecord
+    input_id: str
+    concurrency_policy: str
+    end_date: str | None = None
+    max_runs: int | None = None
+
+    @property
+    def revision(self) -> str:
+        """The revision's id: the same content has the same one."""
+        return _digest(json_of(self))
+
+    def as_json(self) -> Json:
+        """Return what is stored."""
+        return {"version": 1, **json_of(self)}
+
+    @classmethod
+    def from_json(cls, body: Json) -> ScheduleRevision:
+        """Read a stored revision; fields of later versions are passed over."""
+        values = _known_fields(cls, body)
+        values["record"] = JobRecord.from_json(body["record"])
+        return cls(**values)
+
+
+def _digest(content: Json) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _known_fields(kind: type, body: Json) -> Json:

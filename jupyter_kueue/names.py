@@ -15,16 +15,21 @@ PREFIX = "jupyter-kueue"
 LABEL_JOB_ID = f"{PREFIX}/job-id"
 LABEL_OWNER = f"{PREFIX}/owner"
 LABEL_SCHEDULE_ID = f"{PREFIX}/schedule-id"
+LABEL_REVISION = f"{PREFIX}/revision"  # of the schedule that a Job was made from
 LABEL_COMPONENT = f"{PREFIX}/component"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PART_OF = "app.kubernetes.io/part-of"
 LABEL_NAME = "app.kubernetes.io/name"
 
 COMPONENT_RUN = "run"
+COMPONENT_SCHEDULE = "schedule"
 
 # Annotations on the Job: free text that no label may hold.
 ANNOTATION_OWNER = f"{PREFIX}/owner-name"
 ANNOTATION_NAME = f"{PREFIX}/display-name"
+
+# On a CronJob: a digest of the definition that it was last brought in line with.
+ANNOTATION_DEFINITION = f"{PREFIX}/definition"
 
 # Kueue's own words (pkg/controller/constants/constants.go).
 KUEUE_QUEUE_NAME = "kueue.x-k8s.io/queue-name"
@@ -34,11 +39,13 @@ KUEUE_JOB_UID = "kueue.x-k8s.io/job-uid"
 KUBECTL_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 # Kubernetes' own (pkg/apis/batch/types.go).
 BATCH_JOB_UID = "batch.kubernetes.io/controller-uid"
+BATCH_JOB_NAME = "batch.kubernetes.io/job-name"
 
 BUCKET_SECRET = "jupyter-kueue-bucket"  # noqa: S105 - the name of a Secret, not one
 GPU_RESOURCE = "nvidia.com/gpu"
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SCHEDULED_JOB = re.compile(r"nb-[0-9a-f-]{36}-([0-9]{1,12})")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -56,6 +63,16 @@ def new_job_id() -> str:
 def job_id_of_key(owner_slug: str, idempotency_key: str) -> str:
     """Return the job id that this owner's ``idempotency_key`` always gives."""
     return str(uuid.uuid5(_IDEMPOTENCY_NAMESPACE, f"{owner_slug}/{idempotency_key}"))
+
+
+def schedule_id_of_key(owner_slug: str, idempotency_key: str) -> str:
+    """Return the schedule id that this owner's ``idempotency_key`` always gives."""
+    return str(uuid.uuid5(_IDEMPOTENCY_NAMESPACE, f"{owner_slug}/schedules/{idempotency_key}"))
+
+
+def plain_id(text: str) -> str:
+    """Return an id without the backend before it: jupyter-scheduler 3 writes ``backend:id``."""
+    return text.rpartition(":")[2]
 
 
 def is_job_id(text: str) -> bool:
@@ -76,6 +93,20 @@ def is_dns_subdomain(text: str) -> bool:
 def kube_job_name(job_id: str) -> str:
     """Return the name of the Job of ``job_id``: made from it, so that a repeat meets itself."""
     return f"nb-{job_id}"
+
+
+def cron_job_name(schedule_id: str) -> str:
+    """Return the name of a schedule's CronJob; a CronJob's name has 52 characters at most."""
+    return f"nb-{schedule_id}"
+
+
+def scheduled_minute(kube_job: str) -> int | None:
+    """Return when the Job of that name was due, in minutes since 1970; None if no CronJob made it.
+
+    The CronJob controller calls a Job ``<cronjob>-<minutes>`` (pkg/controller/cronjob/utils.go).
+    """
+    found = _SCHEDULED_JOB.fullmatch(kube_job)
+    return int(found[1]) if found else None
 
 
 def owner_slug(owner: str) -> str:

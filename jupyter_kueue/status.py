@@ -171,7 +171,13 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     if bucket.accepted is None:
         return Status("queued", "submitting", "Is being handed to the cluster.")
     if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
-        return Status("stopping", "removed", "Somebody removed its Job; its pod is ending.")
+        return Status("stopping", "removed", "Its Job was removed; its pod is ending.")
+    if bucket.accepted.get("concurrency_policy") == "Replace":
+        return Status(
+            "stopped",
+            "replaced",
+            "The schedule's next run took its place, as the concurrency policy Replace says.",
+        )
     return Status(
         "failed",
         "removed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -33,7 +34,7 @@ def test_it_carries_every_file_of_the_package(wheel: zipfile.ZipFile):
     sources = {
         path.relative_to(REPOSITORY).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "labextension"} & {*path.parts}
     }
     carried = {name for name in wheel.namelist() if name.startswith("jupyter_kueue/")}
     assert carried == sources
@@ -56,6 +57,34 @@ def test_it_switches_the_server_extension_on(wheel: zipfile.ZipFile):
     assert ".data/data/etc/jupyter/jupyter_server_config.d/" in config
     extensions = json.loads(wheel.read(config))["ServerApp"]["jpserver_extensions"]
     assert extensions == {"jupyter_kueue": True}
+
+
+LABEXTENSION = "/share/jupyter/labextensions/jupyter-kueue/"
+MOST_LABEXTENSION_BYTES = 150_000
+
+
+def test_it_carries_the_labextension_of_the_same_version_and_a_small_one(wheel: zipfile.ZipFile):
+    files = {
+        info.filename.partition(LABEXTENSION)[2]: info
+        for info in wheel.infolist()
+        if LABEXTENSION in info.filename
+    }
+    package = json.loads(wheel.read(files["package.json"]))
+    version = re.search(r"-([0-9][^-]*)-py3", Path(str(wheel.filename)).name)
+    assert version is not None
+    assert package["version"] == version[1]
+    assert package["jupyterlab"]["_build"]["load"] in files
+    assert json.loads(wheel.read(files["install.json"]))["packageName"] == "jupyter-kueue"
+    scripts = [info for name, info in files.items() if name.endswith(".js")]
+    assert sum(info.file_size for info in scripts) < MOST_LABEXTENSION_BYTES
+
+
+def test_it_makes_this_jupyter_schedulers_backend(wheel: zipfile.ZipFile):
+    name = "etc/jupyter/jupyter_jupyter_scheduler_config.py"
+    carried = next(item for item in wheel.namelist() if item.endswith(f".data/data/{name}"))
+    assert wheel.read(carried).decode() == (REPOSITORY / name).read_text()
+    points = next(item for item in wheel.namelist() if item.endswith("/entry_points.txt"))
+    assert "[jupyter_scheduler.backends]\nkueue = " in wheel.read(points).decode()
 
 
 def test_nothing_else_is_in_it(wheel: zipfile.ZipFile):

@@ -16,6 +16,11 @@ def jobs(namespace: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs"
 
 
+def cron_jobs(namespace: str) -> str:
+    """Return the path of the CronJobs of a namespace."""
+    return f"/apis/batch/v1/namespaces/{namespace}/cronjobs"
+
+
 def pods(namespace: str) -> str:
     """Return the path of the Pods of a namespace."""
     return f"/api/v1/namespaces/{namespace}/pods"

@@ -101,6 +101,10 @@ class Watched:
             "admin to install Kueue v0.19 (https://kueue.sigs.k8s.io/docs/installation/)."
         )
 
+    def note(self, item: Json) -> None:
+        """Take over an object as a write returned it, before the watch shows it."""
+        self._store(item["metadata"]["uid"], item)
+
     async def _list(self) -> str:
         seen: dict[str, Json] = {}
         params: Params = {**self._params, "limit": _PAGE}

@@ -24,9 +24,16 @@ EXPORTS_AT_ONCE = 2
 
 @dataclass
 class Exports:
-    """``files``: path relative to the notebook's folder -> file; ``errors``: format -> why not."""
+    """What was made of a notebook.
+
+    Attributes:
+        files: path relative to the notebook's folder -> file.
+        formats: the path of each format's document -> the format; pictures beside it have none.
+        errors: format -> why it was not made.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -42,12 +49,25 @@ async def export(notebook: Path, formats: list[str], folder: Path) -> Exports:
         if problem is not None:
             exports.errors[output_format] = problem
             return
-        for path in sorted(target.rglob("*")):
-            if path.is_file():
-                exports.files.setdefault(path.relative_to(target).as_posix(), path)
 
-    await asyncio.gather(*(one(name) for name in formats if name != NOTEBOOK_FORMAT))
+    wanted = [name for name in formats if name != NOTEBOOK_FORMAT]
+    await asyncio.gather(*(one(name) for name in wanted))
+    for output_format in wanted:
+        _collect(exports, folder / output_format, output_format)
     return exports
+
+
+def _collect(exports: Exports, made: Path, output_format: str) -> None:
+    """Add the files of one format; a document whose name is taken gets the format into it."""
+    for path in sorted(made.rglob("*")):
+        if not path.is_file() or output_format in exports.errors:
+            continue
+        name = path.relative_to(made).as_posix()
+        if path.parent == made:
+            if name in exports.files:
+                name = f"{path.stem}-{output_format}{path.suffix}"
+            exports.formats[name] = output_format
+        exports.files.setdefault(name, path)
 
 
 async def _run(notebook: Path, output_format: str, target: Path) -> str | None:

@@ -38,6 +38,7 @@ class Outputs:
         self._ended = ended
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._stored: dict[str, dict[str, Any]] = {}  # by the path below output/
+        self._formats: dict[str, str] = {}  # of exported documents, by the path below output/
         self._left_out: dict[str, str] = {}
         self._exports: exporting.Exports | None = None
 
@@ -60,10 +61,12 @@ class Outputs:
         assert self._exports is not None
         taken = {name}
         beside = PurePosixPath(name).parent
-        exports = {
-            self._take((beside / path).as_posix(), taken): (source, contract.ROLE_EXPORT)
-            for path, source in self._exports.files.items()
-        }
+        exports: dict[str, tuple[Path, str]] = {}
+        for path, source in self._exports.files.items():
+            taken_name = self._take((beside / path).as_posix(), taken)
+            exports[taken_name] = (source, contract.ROLE_EXPORT)
+            if path in self._exports.formats:
+                self._formats[taken_name] = self._exports.formats[path]
         written: dict[str, tuple[Path, str]] = {}
         staged = control.read(self._control / contract.STAGED_FILE) or {}
         for path in await asyncio.to_thread(workspace.changed, self._workspace, staged):
@@ -120,6 +123,7 @@ class Outputs:
                 "size_bytes": stored.size,
                 "sha256": stored.sha256,
                 "role": role,
+                **({"format": self._formats[path]} if path in self._formats else {}),
             }
 
         await asyncio.gather(

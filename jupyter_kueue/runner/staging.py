@@ -61,12 +61,16 @@ class StageIn:
             return_exceptions=True,
         )
         # Its failure is the one to tell: the answer to a HEAD does not say why it refuses.
-        job = await self.bucket.get_json(self.prefix + contract.JOB_KEY)
+        job = await self._find_job()
         result, checkpoints = await reading
         if isinstance(result, BaseException):
             raise result
         if isinstance(checkpoints, BaseException):
             raise checkpoints
+        if job is None:
+            print("stage-in: the schedule has ended, this run is none of it.", flush=True)
+            control.write(self.control / contract.FINISHED_FILE, {})
+            return
         if result is not None:
             print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
             control.write(self.control / contract.FINISHED_FILE, {})
@@ -88,6 +92,31 @@ class StageIn:
         )
         self._write_run(job)
         print(f"stage-in: {len(inputs)} files, {len(kept)} checkpoints.", flush=True)
+
+    async def _find_job(self) -> control.Json | None:
+        """Return job.json, making that of a run which a CronJob started while no server was up.
+
+        None where the schedule's end, its ``max_runs`` or a delete says that this run must not be.
+        """
+        try:
+            job: control.Json = await self.bucket.get_json(self.prefix + contract.JOB_KEY)
+        except errors.NotFoundError:
+            if contract.ENV_SCHEDULE_ID not in os.environ:
+                raise
+        else:
+            return job
+        from jupyter_kueue.storage import scheduled_runs  # noqa: PLC0415 - only where needed
+
+        run = scheduled_runs.ScheduledRun(
+            owner_slug=os.environ[contract.ENV_OWNER],
+            schedule_id=os.environ[contract.ENV_SCHEDULE_ID],
+            revision=os.environ[contract.ENV_SCHEDULE_REVISION],
+            job_id=os.environ[contract.ENV_JOB_ID],
+            kube_job=os.environ[contract.ENV_KUBE_JOB],
+            created_at=self.attempt.started_at,
+        )
+        record = await scheduled_runs.take_in(self.bucket, run)
+        return record.as_json() if record is not None else None
 
     async def _fetch(self, prefix: str, folder: Path, path: str, sha256: str | None) -> None:
         """Download one file and check its digest, where one is known."""

@@ -11,7 +11,6 @@ import contextlib
 import http
 import json
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -19,15 +18,16 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_kueue import errors, names
+from jupyter_kueue.service.hosted import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from jupyter_kueue.service.application import Application
+    from jupyter_kueue.service.hosted import Service
 
 Json = dict[str, Any]
 
-SETTING = "jupyter_kueue_service"
 MAX_BODY_BYTES = 4 * 2**20
 
 # Jupyter's own query parameters, which any request may carry.
@@ -42,29 +42,6 @@ _REASONS = {
     413: "too-large",
 }
 _RETRY_SECONDS = 5
-# How long a request waits for a server that has just started, and how often it looks.
-_PATIENCE_SECONDS = 8.0
-_LOOK_SECONDS = 0.05
-
-
-@dataclass
-class Service:
-    """What the handlers reach, filled by the extension once it is there.
-
-    Attributes:
-        application: None until it is loaded, or for good if the configuration is not usable.
-        problem: why there will be no application.
-        streams: answers that are being sent bit by bit; ended when the server stops.
-    """
-
-    application: Application | None = None
-    problem: errors.JupyterKueueError | None = None
-    streams: set[asyncio.Future[None]] = field(default_factory=set)
-
-    def end_streams(self) -> None:
-        """End every answer that would go on for ever."""
-        for stream in tuple(self.streams):
-            stream.cancel()
 
 
 class KueueHandler(APIHandler):
@@ -87,33 +64,27 @@ class KueueHandler(APIHandler):
         Raises:
             NotConfiguredError: the configuration is not usable; the message says why.
         """
-        application = self.service.application
-        if application is None:
-            raise self.service.problem or errors.UnavailableError(
-                "jupyter-kueue is starting; try again in a moment."
-            )
-        return application
+        return self.service.kueue
 
     async def connected(self) -> Application:
         """Return the application, after a moment's patience with one that is just connecting."""
-        application = self.kueue
-        waited = 0.0
-        while (
-            application.connection is None
-            and application.problem is None
-            and waited < _PATIENCE_SECONDS
-        ):
-            await asyncio.sleep(_LOOK_SECONDS)
-            waited += _LOOK_SECONDS
-        return application
+        return await self.service.connected()
 
     # --- Reading a request -----------------------------------------------------------------------
 
     def job_id(self, text: str) -> str:
-        """Return ``text`` if it has the form of a job id, else raise NotFoundError."""
-        if not names.is_job_id(text):
+        """Return the job id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
+        job_id = names.plain_id(text)
+        if not names.is_job_id(job_id):
             raise errors.NotFoundError(f"There is no run {text[:60]!r}.")
-        return text
+        return job_id
+
+    def schedule_id(self, text: str) -> str:
+        """Return the schedule id in ``text``, as ``job_id`` does a job's."""
+        schedule_id = names.plain_id(text)
+        if not names.is_job_id(schedule_id):
+            raise errors.NotFoundError(f"There is no schedule {text[:60]!r}.")
+        return schedule_id
 
     def json_body(self, *, required: bool = True) -> Any:
         """Return the body as strict JSON; ``{}`` for an empty one that is not required."""

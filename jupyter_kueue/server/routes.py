@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from jupyter_kueue.server.changes import ChangesHandler
@@ -13,6 +14,7 @@ from jupyter_kueue.server.logs import LogsHandler
 from jupyter_kueue.server.notebook import NotebookHandler
 from jupyter_kueue.server.openapi import OpenApiHandler
 from jupyter_kueue.server.profiles import EnvironmentsHandler, ProfilesHandler
+from jupyter_kueue.server.schedules import RunNowHandler, ScheduleHandler, SchedulesHandler
 
 if TYPE_CHECKING:
     from jupyter_kueue.server.base import KueueHandler
@@ -29,6 +31,9 @@ ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
     ("jobs/{job_id}/notebook", NotebookHandler),
     ("jobs/{job_id}/files", FilesHandler),
     ("jobs/{job_id}/files/{path}", FileHandler),
+    ("schedules", SchedulesHandler),
+    ("schedules/{schedule_id}", ScheduleHandler),
+    ("schedules/{schedule_id}/run", RunNowHandler),
     ("local-queues", LocalQueuesHandler),
     ("environments", EnvironmentsHandler),
     ("profiles", ProfilesHandler),
@@ -43,7 +48,7 @@ def handlers() -> list[tuple[str, type[KueueHandler]]]:
     return [
         (
             f"/{PREFIX}/"
-            + path.replace(".", r"\.").replace("{job_id}", "([^/]+)").replace("{path}", "(.+)"),
+            + re.sub(r"\{\w+_id\}", "([^/]+)", path.replace(".", r"\.").replace("{path}", "(.+)")),
             handler,
         )
         for path, handler in ROUTES

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.jobs import Jobs
     from jupyter_kueue.service.queues import Queues
     from jupyter_kueue.service.reconciler import Reconciler
+    from jupyter_kueue.service.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -49,6 +50,7 @@ class _Parts:
     bucket: Bucket
     cluster: ClusterView
     jobs: Jobs
+    schedules: Schedules
     queues: Queues
     environments: Environments
     reconciler: Reconciler
@@ -137,6 +139,17 @@ class Application:
             )
         return parts.jobs
 
+    async def schedules(self) -> Schedules:
+        """Return the schedules, once they and the runs are loaded.
+
+        Raises:
+            NotConfiguredError, ForbiddenError, UnavailableError: what is missing.
+        """
+        await self.jobs()
+        schedules = self._required().schedules
+        await schedules.loaded(_PATIENCE_SECONDS)
+        return schedules
+
     def _required(self) -> _Parts:
         if self._parts is None:
             raise _anew(self.problem) or errors.UnavailableError(
@@ -198,6 +211,7 @@ class Application:
                 bucket,
                 assembled.cluster,
                 assembled.jobs,
+                assembled.schedules,
                 assembled.queues,
                 assembled.environments,
                 assembled.reconciler,
@@ -206,6 +220,7 @@ class Application:
             async with asyncio.TaskGroup() as group:
                 group.create_task(assembled.cluster.run())
                 group.create_task(assembled.reconciler.run())
+                group.create_task(assembled.schedule_keeper.run())
                 group.create_task(self._feel_pulse(connection, assembled.cluster))
                 await assembled.reconciler.is_complete.wait()
                 self._is_loaded.set()

@@ -15,8 +15,11 @@ from jupyter_kueue.service.jobs import Jobs
 from jupyter_kueue.service.outputs import Outputs
 from jupyter_kueue.service.queues import Queues
 from jupyter_kueue.service.reconciler import Reconciler, Timing
+from jupyter_kueue.service.schedule_keeper import ScheduleKeeper
+from jupyter_kueue.service.schedules import Schedules
 from jupyter_kueue.service.submission import Submission
 from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.schedule_records import ScheduleRecords
 from jupyter_kueue.storage.summaries import Summaries
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ class Assembled:
     cluster: ClusterView
     reconciler: Reconciler
     jobs: Jobs
+    schedules: Schedules
+    schedule_keeper: ScheduleKeeper
     queues: Queues
     environments: Environments
 
@@ -93,4 +98,22 @@ def assemble(
         changes=changes,
         local_queue=settings.local_queue,
     )
-    return Assembled(cluster, reconciler, jobs, queues, environments)
+    keeper = ScheduleKeeper(
+        connection=connection,
+        cluster=cluster,
+        records=ScheduleRecords(bucket, owner.slug),
+        run_records=records,
+        index=index,
+        reconciler=reconciler,
+        submission=submission,
+        changes=changes,
+        timing=timing,
+    )
+    schedules = Schedules(
+        owner=owner,
+        cluster=cluster,
+        keeper=keeper,
+        submission=submission,
+        reconciler=reconciler,
+    )
+    return Assembled(cluster, reconciler, jobs, schedules, keeper, queues, environments)

@@ -129,6 +129,21 @@ class ClusterView:
         """Return the uid of a job's Workload, None where there is none."""
         return self._workload_of_job_uid.get(self._job_uid.get(job_id, ""))
 
+    def kube_job_name(self, job_id: str) -> str:
+        """Return the name of a job's Job: the one it has, else the one that a submit would give."""
+        job = self.jobs.items.get(self._job_uid.get(job_id, ""))
+        return str(job["metadata"]["name"]) if job is not None else names.kube_job_name(job_id)
+
+    def scheduled_jobs(self, schedule_id: str) -> list[Json]:
+        """Return the Jobs that a schedule's CronJob made."""
+        return [
+            item
+            for item in self.jobs.items.values()
+            if (labels := item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID)
+            == schedule_id
+            and names.LABEL_JOB_ID not in labels
+        ]
+
     def _job(self, item: Json, gone: bool) -> None:
         job_id = _job_id(item)
         if job_id is None:
@@ -172,6 +187,9 @@ class ClusterView:
 def _job_id(item: Json) -> str | None:
     labels = item["metadata"].get("labels") or {}
     job_id = labels.get(names.LABEL_JOB_ID) or labels.get(names.BATCH_JOB_UID)
+    if job_id is None and names.LABEL_REVISION in labels:
+        # A Job that a CronJob made: its uid, which its pods have as a label, is the job id.
+        job_id = item["metadata"]["uid"]
     return job_id if job_id and names.is_job_id(job_id) else None
 
 

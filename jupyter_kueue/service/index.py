@@ -144,7 +144,7 @@ class Index:
         query.check()
         descending = query.sort.startswith("-")
         field = query.sort.removeprefix("-")
-        after = _read_cursor(query.cursor, query.sort)
+        after = read_cursor(query.cursor, query.sort)
         if field == "created_at":
             order: list[tuple[Any, str]] = list(self._by_creation)
         else:
@@ -169,7 +169,7 @@ class Index:
             else:
                 more = True
         rows = [self._entries[job_id].row for _, job_id in page]
-        next_cursor = _write_cursor(page[-1], query.sort) if more and page else None
+        next_cursor = write_cursor(page[-1], query.sort) if more and page else None
         return rows, total, next_cursor
 
 
@@ -187,12 +187,18 @@ def _matches(row: Json, query: JobQuery) -> bool:
     return True
 
 
-def _write_cursor(key: tuple[Any, str], sort: str) -> str:
+def write_cursor(key: tuple[Any, str], sort: str) -> str:
+    """Return the cursor after the row whose sort key is ``key``."""
     text = json.dumps([sort, *key])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+    """Return the sort key in a cursor, None for none.
+
+    Raises:
+        InvalidRequestError: it is no cursor, or one of another sort.
+    """
     if cursor is None:
         return None
     wrong = errors.InvalidRequestError({"cursor": "is not one this server gave; start without it"})

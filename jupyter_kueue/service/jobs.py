@@ -18,7 +18,8 @@ from jupyter_kueue.service import job_view, queues
 from jupyter_kueue.service.index import Entry, JobQuery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import JobRequest
@@ -99,6 +100,18 @@ class Jobs:
             "total": total,
             "next_cursor": next_cursor,
         }
+
+    def rows(self) -> Iterable[Json]:
+        """Return the list rows of all jobs, oldest first, without positions; not to be changed."""
+        return self._index.rows()
+
+    def row(self, job_id: str) -> Json:
+        """Return one job's list row as ``rows`` has it.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return self._index.get(job_id).row
 
     async def get(self, job_id: str) -> Json:
         """Return everything there is to say of a job.
@@ -228,6 +241,27 @@ class Jobs:
         entry = self._index.get(job_id)
         return await self._outputs.open_file(await self._facts(job_id, entry), path, start, end)
 
+    async def download(self, job_id: str, targets: Mapping[str, Path]) -> None:
+        """Write files that ``files`` lists to local paths, each complete or not at all.
+
+        Raises:
+            NotFoundError: there is no such job, or it has no such file.
+            OSError: a local file cannot be written.
+        """
+        entry = self._index.get(job_id)
+        await self._outputs.download(await self._facts(job_id, entry), targets)
+
+    async def file_urls(self, job_id: str) -> dict[str, str]:
+        """Return where each of a job's files lies in the bucket: its path -> its URL."""
+        entry = self._index.get(job_id)
+        return await self._outputs.urls(await self._facts(job_id, entry))
+
+    async def format_errors(self, job_id: str) -> dict[str, str]:
+        """Return the output formats that could not be made: format -> why."""
+        entry = self._index.get(job_id)
+        result = (await self._facts(job_id, entry)).result or {}
+        return dict(result.get("format_errors") or {})
+
     async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
         """Return the notebook as it stands now; no body where it still is as ``etag`` says."""
         entry = self._index.get(job_id)
@@ -271,7 +305,7 @@ class Jobs:
             await cluster_jobs.set_labels(
                 self._connection,
                 self._cluster.namespace,
-                names.kube_job_name(job_id),
+                self._cluster.kube_job_name(job_id),
                 {key: value for key, value in labels.items() if value is not None},
             )
         except errors.InvalidRequestError as error:
@@ -335,7 +369,7 @@ class Jobs:
 
         The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
         """
-        name = names.kube_job_name(job_id)
+        name = self._cluster.kube_job_name(job_id)
         try:
             await self._unless_it_hangs(
                 cluster_jobs.delete(self._connection, self._cluster.namespace, name)

@@ -16,7 +16,8 @@ from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.service import job_view
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import BucketFacts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 NOTEBOOK_TYPE = "application/x-ipynb+json"
+_DOWNLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,41 @@ class Outputs:
             download.end,
             download,
         )
+
+    async def download(self, facts: BucketFacts, targets: Mapping[str, Path]) -> None:
+        """Write listed files to local paths, each of which appears only when it is complete.
+
+        Raises:
+            NotFoundError: one is not listed.
+            OSError: a local file cannot be written.
+        """
+        listed = {item["path"]: item for item in await self.files(facts)}
+        waiting = iter(targets.items())
+
+        async def work() -> None:
+            for path, target in waiting:
+                if path not in listed:
+                    raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
+                await self._records.bucket.download(self._file_key(facts, listed[path]), target)
+
+        workers = [
+            asyncio.ensure_future(work()) for _ in range(min(_DOWNLOADS_AT_ONCE, len(targets)))
+        ]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            # After the first failure nothing may go on writing behind the caller's back.
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def urls(self, facts: BucketFacts) -> dict[str, str]:
+        """Return where each listed file lies in the bucket: its path -> its URL."""
+        bucket = self._records.bucket
+        return {
+            item["path"]: f"{bucket.url.rstrip('/')}/{self._file_key(facts, item)}"
+            for item in await self.files(facts)
+        }
 
     async def notebook(self, facts: BucketFacts, etag: str | None) -> NotebookContent:
         """Return the executed notebook, else the live one, else the one that was sent in."""

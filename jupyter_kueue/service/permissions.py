@@ -69,6 +69,13 @@ PERMISSIONS = (
         ("get", "list", "watch", "create", "patch", "delete"),
         "runs cannot be submitted, followed or stopped",
     ),
+    Permission(
+        "batch",
+        "cronjobs",
+        ("list", "watch", "create", "patch", "delete"),
+        "no schedule can be made, changed or seen",
+        is_needed=False,
+    ),
     Permission("", "pods", ("list", "watch"), "it is not seen why a run does not start or fails"),
     Permission("", "pods/log", ("get",), "logs are not shown while a run goes on", is_needed=False),
     Permission(

@@ -28,6 +28,8 @@ Json = dict[str, Any]
 
 # Someone waits for these answers; what they add is not worth more time.
 _TIMEOUT_SECONDS = 5
+# Usage is looked at while runs come and go; the lists are small.
+_QUOTA_SECONDS = 3.0
 # Kueue's default page is 1,000 Workloads; its cap is 100,000.
 _MOST_PENDING = 10_000
 
@@ -44,8 +46,8 @@ class Queues:
     def __init__(self, connection: Connection, view: ClusterView) -> None:
         self._connection = connection
         self._view = view
-        self._cluster_queues = Cached(self._read_cluster_queues)
-        self._cohorts = Cached(self._read_cohorts)
+        self._cluster_queues = Cached(self._read_cluster_queues, _QUOTA_SECONDS)
+        self._cohorts = Cached(self._read_cohorts, _QUOTA_SECONDS)
         self._pending: dict[str, Cached[Mapping[str, int] | None]] = {}
 
     async def list_local_queues(self) -> list[Json]:

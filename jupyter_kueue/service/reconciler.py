@@ -19,8 +19,12 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Status, parse_time
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.index import Entry
+from jupyter_kueue.storage import scheduled_runs
+from jupyter_kueue.storage.scheduled_runs import ScheduledRun
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import ClusterFacts
     from jupyter_kueue.service.changes import Changes
@@ -80,6 +84,7 @@ class Reconciler:
         self._index = index
         self._changes = changes
         self._timing = timing
+        self._on_scheduled_run: Callable[[str], None] = lambda _schedule_id: None
         self._cluster: ClusterView | None = None
         self._marked: dict[str, bool] = {}
         self._busy: set[str] = set()
@@ -93,6 +98,10 @@ class Reconciler:
     def attach(self, cluster: ClusterView) -> None:
         """Read the cluster's side of the facts from ``cluster``."""
         self._cluster = cluster
+
+    def tell_scheduled_runs(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener(schedule_id)`` for each run of a CronJob that is seen first."""
+        self._on_scheduled_run = listener
 
     @property
     def cluster(self) -> ClusterView:
@@ -274,6 +283,8 @@ class Reconciler:
             return None
         if loaded.facts is not None:
             return loaded.facts
+        if cluster.kube_job is not None and _is_scheduled(cluster.kube_job):
+            return await self._take_in(job_id, cluster.kube_job)
         if self._index.remove(job_id):
             self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
         if loaded.is_empty:
@@ -285,6 +296,31 @@ class Reconciler:
             log.info("job_id=%s leftovers of a submit removed", job_id)
             await self._records.forget(job_id)
         return None
+
+    async def _take_in(self, job_id: str, kube_job: Json) -> BucketFacts | None:
+        """Give a run that a CronJob made its records; None, and no Job, where it must not be."""
+        metadata = kube_job["metadata"]
+        schedule_id = metadata["labels"][names.LABEL_SCHEDULE_ID]
+        run = ScheduledRun(
+            owner_slug=self._records.owner_slug,
+            schedule_id=schedule_id,
+            revision=metadata["labels"][names.LABEL_REVISION],
+            job_id=job_id,
+            kube_job=metadata["name"],
+            created_at=models.rfc3339(parse_time(metadata["creationTimestamp"])),
+        )
+        try:
+            record = await scheduled_runs.take_in(self._records.bucket, run)
+        except errors.NotFoundError as error:
+            # Its own stage-in will say so. Nothing is deleted: this may be the wrong bucket.
+            log.warning("job_id=%s is of an unknown schedule: %s", job_id, error)
+            return None
+        self._on_scheduled_run(schedule_id)
+        if record is None:
+            log.info("job_id=%s schedule_id=%s is none of the schedule's runs", job_id, schedule_id)
+            await self._delete_job(self.cluster.namespace, kube_job)
+            return None
+        return (await self._records.load(job_id)).facts
 
     async def _is_old(self, job_id: str) -> bool:
         listed = await self._records.bucket.list(self._records.prefix(job_id))
@@ -435,6 +471,12 @@ def _ends(facts: BucketFacts, cluster: ClusterFacts) -> bool:
         return False
     job = cluster.kube_job
     return (job is None and facts.accepted is not None) or (job is not None and _is_ended(job))
+
+
+def _is_scheduled(job: Json) -> bool:
+    """Tell whether a CronJob made the Job, so that nobody submitted it."""
+    labels = job["metadata"].get("labels") or {}
+    return names.LABEL_JOB_ID not in labels and names.LABEL_REVISION in labels
 
 
 def _is_ended(job: Json) -> bool:

@@ -24,7 +24,7 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
 from jupyter_kueue.service.cached import Cached
-from jupyter_kueue.storage import staging
+from jupyter_kueue.storage import input_copies, staging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,8 @@ class Submission:
             there = await self._find_repeated(job_id, request)
             if there is not None:
                 return await self._go_on(there)
-        record, stage = await self._check(request, job_id)
+        prefix = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
+        record, stage = await self._check(request, job_id, prefix)
         if request.idempotency_key is not None:
             await self._records.claim(job_id, _digest(request))
         return await self._create(record, stage)
@@ -113,33 +114,61 @@ class Submission:
             InvalidRequestError: naming each bad field.
             NotFoundError: the inputs are gone.
         """
-        request = self._capped(request)
-        job_id = names.new_job_id()
-        resolved, wrong = await self._resolve(request)
-        if wrong:
-            raise errors.InvalidRequestError(wrong)
-        new = JobRecord(
-            job_id=job_id,
-            name=request.name or record.name,
-            owner=self._owner,
-            namespace=self._cluster.namespace,
-            created_at=models.now(),
-            request=request.as_json(),
-            notebook=record.notebook,
-            input=record.input,
-            rerun_of=record.job_id,
-            **resolved,
+        new = dataclasses.replace(
+            await self.renew(record, request), rerun_of=record.job_id, schedule_id=None
         )
         source = f"{self._records.prefix(record.job_id)}{contract.INPUT_PREFIX}"
-        target = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
+        return await self.submit_staged(new, source)
+
+    async def submit_staged(self, record: JobRecord, source: str) -> Submitted:
+        """Create a new job as ``record`` says, from inputs in the bucket below ``source``.
+
+        Raises:
+            NotFoundError: the inputs are gone.
+        """
+        new = dataclasses.replace(record, job_id=names.new_job_id(), created_at=models.now())
+        target = f"{self._records.prefix(new.job_id)}{contract.INPUT_PREFIX}"
 
         async def stage() -> tuple[Json, ...]:
-            for item in record.input:
-                path = item["path"]
-                await self._records.bucket.copy(f"{source}{path}", f"{target}{path}")
+            await input_copies.copy(self._records.bucket, source, target, record)
             return record.input
 
         return await self._create(new, stage)
+
+    async def renew(self, record: JobRecord, request: JobRequest) -> JobRecord:
+        """Return a record of ``request`` with the inputs of ``record``, and no id of its own yet.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+        """
+        request = self._capped(request)
+        resolved, wrong = await self._resolve(request)
+        if wrong:
+            raise errors.InvalidRequestError(wrong)
+        return JobRecord(
+            job_id="",
+            name=request.name or record.name,
+            owner=self._owner,
+            namespace=self._cluster.namespace,
+            created_at="",
+            request=request.as_json(),
+            notebook=record.notebook,
+            kernel_name=request.kernel_name or record.kernel_name,
+            input=record.input,
+            schedule_id=record.schedule_id,
+            **resolved,
+        )
+
+    async def prepare(self, request: JobRequest, prefix: str) -> tuple[JobRecord, Stage]:
+        """Check a request whose runs are made later, by a schedule.
+
+        Returns:
+            Its record without a job id, and what stages the inputs below ``prefix``.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+        """
+        return await self._check(self._capped(request), "", prefix)
 
     def _capped(self, request: JobRequest) -> JobRequest:
         """Give a request without a time limit the one that an admin set for all."""
@@ -161,7 +190,9 @@ class Submission:
             )
         return loaded.facts
 
-    async def _check(self, request: JobRequest, job_id: str) -> tuple[JobRecord, Stage]:
+    async def _check(
+        self, request: JobRequest, job_id: str, prefix: str
+    ) -> tuple[JobRecord, Stage]:
         """Check what needs files and cluster, all at once, so that one answer names every field."""
         found: Input | None = None
         resolved, wrong = await self._resolve(request)
@@ -196,7 +227,6 @@ class Submission:
             input=(),
             **resolved,
         )
-        prefix = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
 
         async def stage() -> tuple[Json, ...]:
             return await staging.upload(self._records.bucket, prefix, staged)
@@ -283,7 +313,7 @@ class Submission:
 
     async def _create_job(self, record: JobRecord) -> Json:
         return await cluster_jobs.create(
-            self._connection, manifest.build_job(record, self._policy(record))
+            self._connection, manifest.build_job(record, self.policy(record))
         )
 
     async def _accept(self, record: JobRecord, kube_job: Json) -> Submitted:
@@ -321,7 +351,8 @@ class Submission:
             why = str(error) or type(error).__name__
             log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
 
-    def _policy(self, record: JobRecord) -> manifest.PodPolicy:
+    def policy(self, record: JobRecord) -> manifest.PodPolicy:
+        """Return what the admin decides about the pods of ``record``."""
         settings = self._settings
         return manifest.PodPolicy(
             runner_image=settings.runner_image or record.image,

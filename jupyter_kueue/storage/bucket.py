@@ -124,6 +124,11 @@ class Bucket:
         store, name = bucket_settings.open_store(where, options or {}, retries, retry_seconds)
         return cls(store, name)
 
+    @property
+    def url(self) -> str:
+        """The bucket's URL, without credentials."""
+        return self.name.partition(" at ")[0]
+
     @contextlib.contextmanager
     def translated(self, doing: str, key: str) -> Iterator[None]:
         """Turn what obstore raises inside into this package's errors, cause chained."""

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
@@ -48,9 +48,14 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Lab:
-    url: str
+    port: int
     root: Path
     log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
 
     def page_url(self, path: str = "") -> str:
         """Return where the browser finds JupyterLab, or a file opened in it; logs in as well."""
@@ -75,6 +80,17 @@ class Lab:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         return json.loads(self.fetch(method, path, body))
+
+    def stop(self) -> None:
+        """End the server, as a restart does."""
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            # A request that came while Jupyter's loop ended leaves an AnyIO thread behind, which
+            # the interpreter waits for. tests/server shows that our extension holds nothing up.
+            self.process.kill()
+            self.process.wait()
 
     def run_to_end(self, request: dict[str, Any]) -> Any:
         """Submit a run and return it once it has ended."""
@@ -117,20 +133,33 @@ def page(browser: Browser, start_lab: Callable[..., Lab]) -> Iterator[Page]:
 
 @pytest.fixture
 def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Starts JupyterLab, with no configuration of ours, in an environment that is given."""
+    """Starts JupyterLab, with no configuration of ours, in an environment that is given.
+
+    ``port`` is that of a server that was stopped, to start it again; ``options`` are Lab's own.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(environment: Mapping[str, str]) -> Lab:
-            return stack.enter_context(_running_lab(tmp_path / "lab", environment))
+        def start(environment: Mapping[str, str], *options: str, port: int | None = None) -> Lab:
+            running = _running_lab(tmp_path / "lab", environment, options, port or _free_port())
+            return stack.enter_context(running)
 
         yield start
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
-def _running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
+def _running_lab(
+    folder: Path, environment: Mapping[str, str], options: Sequence[str], port: int
+) -> Iterator[Lab]:
     root, settings = folder / "root", folder / "lab-settings"
     for part in (root, settings, folder / "home"):
-        part.mkdir(parents=True)
+        part.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(QUIET))
     inherited = {
         name: value
@@ -138,18 +167,15 @@ def _running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
         if name not in ("KUBECONFIG", "JUPYTERHUB_USER", "KUBERNETES_SERVICE_HOST")
         and not name.startswith("JUPYTER_KUEUE_")
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = folder / "lab.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         server = subprocess.Popen(
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                 "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
                 "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
                 f"--LabApp.app_settings_dir={settings}",
-                "--LabApp.extension_manager=readonly",
+                "--LabApp.extension_manager=readonly", *options,
             ],
             env={
                 **inherited,
@@ -164,19 +190,12 @@ def _running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    lab = Lab(f"http://127.0.0.1:{port}/", root, log)
+    lab = Lab(port, root, log, server)
     try:
         _wait_until_it_answers(lab, server)
         yield lab
     finally:
-        server.terminate()
-        try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            # A request that came while Jupyter's loop ended leaves an AnyIO thread behind, which
-            # the interpreter waits for. tests/server shows that our extension holds nothing up.
-            server.kill()
-            server.wait()
+        lab.stop()
 
 
 def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:

@@ -24,6 +24,7 @@ TOKEN = "test-token"
 SIZE = {"cpu": "100m", "memory": "512Mi"}
 # Variables of the machine that the servers of these tests must not see.
 HIDDEN = ("KUBECONFIG", "JUPYTERHUB_USER", "KUBERNETES_SERVICE_HOST")
+ONLY_OURS = {"jupyter_kueue": True}
 # An authorizer that refuses the resource that a request's header names.
 REFUSED = "X-Refused-Resource"
 AUTHORIZER = f"""
@@ -90,7 +91,10 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, environment: Mapping[str, str], config: str = ""
+    folder: Path,
+    environment: Mapping[str, str],
+    config: str = "",
+    extensions: Mapping[str, bool] = ONLY_OURS,
 ) -> Iterator[Server]:
     """Run a Jupyter server with its files below ``folder``."""
     root = folder / "root"
@@ -117,7 +121,7 @@ def running_server(
                 "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={TOKEN}",
                 f"--ServerApp.root_dir={root}",
-                "--ServerApp.jpserver_extensions={'jupyter_kueue': True}",
+                f"--ServerApp.jpserver_extensions={dict(extensions)}",
                 "--ServerApp.allow_unauthenticated_access=False",
                 "--no-browser",
                 "--allow-root",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.cookies
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ def implemented() -> list[tuple[str, str]]:
     """Return verb and path of everything that a handler implements."""
     found = []
     for path, handler in routes.ROUTES:
-        filled = path.replace("{job_id}", JOB_ID).replace("{path}", "a/b.txt")
+        filled = re.sub(r"\{\w+_id\}", JOB_ID, path).replace("{path}", "a/b.txt")
         for verb in VERBS:
             method = getattr(handler, verb.lower())
             if verb in handler.SUPPORTED_METHODS and method.__module__.startswith("jupyter_kueue"):
@@ -53,6 +54,12 @@ def test_the_table_has_every_verb_of_the_design():
         ("GET", "jobs/{id}/files"),
         ("GET", "jobs/{id}/files/a/b.txt"),
         ("HEAD", "jobs/{id}/files/a/b.txt"),
+        ("GET", "schedules"),
+        ("POST", "schedules"),
+        ("GET", "schedules/{id}"),
+        ("PATCH", "schedules/{id}"),
+        ("DELETE", "schedules/{id}"),
+        ("POST", "schedules/{id}/run"),
         ("GET", "local-queues"),
         ("GET", "environments"),
         ("GET", "profiles"),
@@ -90,7 +97,8 @@ def test_nobody_whom_the_authorizer_refuses(unconnected: Server, verb: str, path
 def test_without_a_cluster_each_route_says_so_at_once(unconnected: Server, verb: str, path: str):
     query = f"?job_id={JOB_ID}" if (verb, path) == ("DELETE", "jobs") else ""
     bodies = {"POST": {"input_path": "a.ipynb"}, "PATCH": {"name": "x"}}
-    answer = unconnected.request(verb, path + query, bodies.get(verb))
+    body = {} if path.endswith("/run") else bodies.get(verb)
+    answer = unconnected.request(verb, path + query, body)
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
     if verb != "HEAD":

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from jupyter_kueue import contract, errors, job_requests, models
+from jupyter_kueue import contract, errors, job_requests, models, schedule_requests
 from jupyter_kueue.server import routes
 from jupyter_kueue.server.openapi import document
-from jupyter_kueue.service import index
+from jupyter_kueue.service import index, schedules
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -109,6 +109,26 @@ def test_the_request_has_the_fields_of_the_code():
             default = item.default
             expected = list(default) if isinstance(default, tuple) else default
             assert described[name]["default"] == expected
+
+
+def test_a_schedule_has_the_fields_of_the_code():
+    fields = {item.name: item for item in dataclasses.fields(models.ScheduleRequest)}
+    described = SCHEMAS["ScheduleRequest"]["properties"]
+    assert set(described) == set(SCHEMAS["ScheduleUpdate"]["properties"]) == set(fields)
+    for name, item in fields.items():
+        if "default" in described[name] and not isinstance(item.default, tuple):
+            assert described[name]["default"] == item.default
+    policies = {*described["concurrency_policy"]["enum"]} - {None}
+    assert policies == set(models.CONCURRENCY_POLICIES)
+    assert described["max_runs"]["maximum"] == schedule_requests.MAX_RUNS
+    page = PAGE.read_text().partition("## Schedules")[2].partition("\n## ")[0]
+    own = set(fields) - {item.name for item in dataclasses.fields(models.JobRequest)}
+    for name in own:
+        assert f"| `{name}` |" in page, name
+    parameters = document()["paths"]["/schedules"]["get"]["parameters"]
+    [sort] = [item for item in parameters if item["name"] == "sort"]
+    both_ways = {prefix + name for prefix in ("", "-") for name in schedules.SORT_FIELDS}
+    assert set(sort["schema"]["enum"]) == both_ways
 
 
 def test_bounds_are_those_of_the_code():

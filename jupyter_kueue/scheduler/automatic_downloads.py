@@ -1,0 +1,89 @@
+"""Downloads a run's files by itself when the run ends, as jupyter-scheduler's users expect.
+
+It keeps no list of what is to be done: at the start, and whenever the feed of changes had a gap,
+it looks at the runs that ended within the last day, and after that at each one that ends. A run
+belongs to the root folder that it was asked for in, so servers of other folders leave it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.exceptions import SchedulerError
+from tornado.ioloop import IOLoop
+
+from jupyter_kueue import errors
+from jupyter_kueue.models import FINISHED_STATES, parse_time
+from jupyter_kueue.scheduler import job_models
+
+if TYPE_CHECKING:
+    from jupyter_kueue.scheduler.downloads import Downloads
+    from jupyter_kueue.scheduler.scheduler import KueueScheduler
+
+Json = dict[str, Any]
+
+# What ended before that was seen by its user, or is not waited for any more.
+_LOOKS_BACK = dt.timedelta(days=1)
+
+log = logging.getLogger(__name__)
+
+
+class AutomaticDownloads:
+    """Follows the runs of one server; it ends with the feed of changes, which ends with it."""
+
+    def __init__(self, scheduler: KueueScheduler, downloads: Downloads) -> None:
+        self._scheduler = scheduler
+        self._downloads = downloads
+        self._root = job_models.root_mark(scheduler.root_dir)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin once the event loop runs; by then Jupyter has loaded all its extensions."""
+        IOLoop.current().add_callback(self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            changes = self._scheduler.application().changes
+        except (SchedulerError, errors.JupyterKueueError) as error:
+            log.warning("outputs are not downloaded by themselves: %s", error)
+            return
+        cursor = changes.cursor
+        caught_up = await self._catch_up()
+        async for change in changes.subscribe(cursor):
+            if change["type"] == "gap" or not caught_up:
+                caught_up = await self._catch_up()
+            elif change["type"] == "job":
+                await self._fetch(change["job"])
+
+    async def _catch_up(self) -> bool:
+        """Look at all runs there are; tells whether they could be had."""
+        try:
+            jobs = await self._scheduler.jobs()
+        except errors.JupyterKueueError:
+            # Users are told by whatever they do; here the next change or heartbeat is waited for.
+            return False
+        for row in list(jobs.rows()):
+            await self._fetch(row)
+        return True
+
+    async def _fetch(self, row: Json) -> None:
+        """Download the files of a run that has ended, if they are wanted here and missing."""
+        annotations = row["request"].get("annotations") or {}
+        if row["state"] not in FINISHED_STATES or annotations.get(job_models.ROOT) != self._root:
+            return
+        age = dt.datetime.now(dt.UTC) - parse_time(row["finished_at"])
+        if age > _LOOKS_BACK or self._scheduler.described(row).downloaded:
+            return
+        try:
+            await self._downloads.fetch(row["job_id"])
+        except SchedulerError as error:
+            log.warning("job_id=%s not all outputs downloaded: %s", row["job_id"], error)
+        except Exception:
+            # The others must be downloaded, whatever one run's files hold.
+            log.exception("job_id=%s outputs not downloaded", row["job_id"])

@@ -1,0 +1,96 @@
+"""Job definitions in jupyter-scheduler's terms, schedules in ours. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.models import DescribeJobDefinition
+
+from jupyter_kueue import models
+from jupyter_kueue.scheduler import job_models, literals
+
+if TYPE_CHECKING:
+    from jupyter_scheduler.models import CreateJobDefinition, UpdateJobDefinition
+
+Json = dict[str, Any]
+
+# Keys of runtime_environment_parameters that a schedule has more than a job.
+_SCHEDULE_KEYS = ("concurrency_policy", "starting_deadline_seconds", "end_date", "max_runs")
+_KEYS = (*job_models.JOB_KEYS, *_SCHEDULE_KEYS)
+_DEFAULT_POLICY = models.CONCURRENCY_POLICIES[0]
+
+
+def request_body(model: CreateJobDefinition, root_dir: str) -> Json:
+    """Return a job definition as the JSON of a ScheduleRequest.
+
+    Raises:
+        InvalidRequestError: naming each field that has no meaning here.
+    """
+    body = job_models.request_body(model, root_dir, _read)
+    return {**body, "schedule": model.schedule or None, "timezone": model.timezone or None}
+
+
+def changes(model: UpdateJobDefinition, request: Json) -> Json:
+    """Return an update as changes to the ScheduleRequest ``request``.
+
+    A field that is not sent, or sent as null, stays as it is, as upstream has it;
+    ``runtime_environment_parameters`` replaces all that was there.
+
+    Raises:
+        InvalidRequestError: naming each field that has no meaning here.
+    """
+    sent: Json = model.dict(exclude_unset=True, exclude_none=True)
+    renamed = {
+        "name": "name",
+        "tags": "tags",
+        "schedule": "schedule",
+        "timezone": "timezone",
+        "active": "active",
+        "output_formats": "output_formats",
+        "input_uri": "input_path",
+        "runtime_environment_name": "environment",
+    }
+    changed = {ours: sent[theirs] for theirs, ours in renamed.items() if theirs in sent}
+    if "parameters" in sent:
+        changed["parameters"] = literals.read_all(sent["parameters"])
+    given: Json = {}
+    if "runtime_environment_parameters" in sent:
+        given = _read(sent["runtime_environment_parameters"])
+        changed |= dict.fromkeys((*job_models.FIELDS_OF_KEYS, *_SCHEDULE_KEYS)) | given
+    if "runtime_environment_parameters" in sent or "compute_type" in sent:
+        changed["profile"] = sent.get("compute_type", request.get("profile"))
+        changed["resources"] = given.get("resources")
+    if "output_filename_template" in sent:
+        changed["annotations"] = job_models.with_template(
+            request.get("annotations") or {}, sent["output_filename_template"]
+        )
+    return changed
+
+
+def describe(row: Json) -> DescribeJobDefinition:
+    """Return a schedule's list row as jupyter-scheduler shows job definitions."""
+    request = row["request"]
+    fields = job_models.shared_fields(request)
+    given = {key: request.get(key) for key in _SCHEDULE_KEYS}
+    if given["concurrency_policy"] == _DEFAULT_POLICY:
+        given["concurrency_policy"] = None
+    own = {key: value for key, value in given.items() if value is not None}
+    of_runs = fields.pop("runtime_environment_parameters") or {}
+    return DescribeJobDefinition(
+        job_definition_id=row["schedule_id"],
+        name=row["name"],
+        tags=row["tags"],
+        schedule=row["schedule"],
+        timezone=row["timezone"],
+        active=row["active"],
+        create_time=job_models.milliseconds(row["created_at"]),
+        update_time=job_models.milliseconds(row["updated_at"]),
+        runtime_environment_parameters={**of_runs, **own} or None,
+        **fields,
+    )
+
+
+def _read(values: Json | None) -> Json:
+    own = {key: value for key, value in (values or {}).items() if key in _SCHEDULE_KEYS and value}
+    of_runs = {key: value for key, value in (values or {}).items() if key not in _SCHEDULE_KEYS}
+    return {**job_models.read_environment_parameters(of_runs, _KEYS), **own}

@@ -1,0 +1,137 @@
+"""Brings a run's files into the user's folder, ``<root_dir>/jobs/<notebook>-<job_id>/``.
+
+``job_files_manager`` calls it on request, ``automatic_downloads`` when a run ends. Each file
+appears complete or not at all, and the documents that were asked for come last, so a folder that
+holds these holds everything. What is there already is not fetched again unless that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.exceptions import SchedulerError
+
+from jupyter_kueue import contract
+from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue.scheduler import job_models
+from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.scheduler.scheduler_errors import told
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_kueue.scheduler.job_models import KueueJob
+    from jupyter_kueue.scheduler.scheduler import KueueScheduler
+    from jupyter_kueue.service.jobs import Jobs
+
+Json = dict[str, Any]
+
+
+class Downloads:
+    """Downloads of one server, one at a time for each run."""
+
+    def __init__(self, scheduler: KueueScheduler) -> None:
+        self._scheduler = scheduler
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def fetch(self, job_id: str, *, again: bool = False) -> None:
+        """Download a finished run's files; ``again`` replaces those that are there.
+
+        Raises:
+            SchedulerError: why not everything that was asked for is there now.
+        """
+        task = self._running.get(job_id)
+        if task is None:
+            task = asyncio.ensure_future(self._fetch(job_id, again=again))
+            self._running[job_id] = task
+            task.add_done_callback(lambda _: self._running.pop(job_id, None))
+        # Whoever asked and left must not take it away from the others.
+        await asyncio.shield(task)
+
+    async def _fetch(self, job_id: str, *, again: bool) -> None:
+        with told():
+            jobs = await self._scheduler.jobs()
+            row = jobs.row(job_id)
+            if row["state"] not in FINISHED_STATES:
+                raise SchedulerError(
+                    f"The run is {row['state']}; its files can be downloaded once it has ended."
+                )
+            job = self._scheduler.describe(row)
+            folder = Path(self._scheduler.get_local_output_path(job))
+            beside, documents = _plan(job, await jobs.files(job_id))
+            try:
+                for targets in (beside, documents):
+                    await _download(jobs, job_id, folder, targets, again=again)
+            except OSError as error:
+                raise SchedulerError(
+                    f"The files could not be written to {self._scheduler.output_directory}/"
+                    f"{folder.name}: {error.strerror or error}. Mend that and download again."
+                ) from error
+            await _explain_missing(jobs, job, row, documents)
+
+
+def _plan(job: KueueJob, files: Sequence[Json]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what to fetch as path -> local name: what lies beside, and what was asked for."""
+    beside: dict[str, str] = {}
+    documents: dict[str, str] = {}
+    given: dict[str, str] = {}  # inputs by their local name: an output of that name replaces them
+    has_folder = bool(job.package_input_folder)
+    for file in files:
+        path, role = file["path"], file["role"]
+        if role == contract.ROLE_NOTEBOOK:
+            # A run that did not get to its end has no other output, whatever was asked for.
+            if NOTEBOOK in job.output_formats or job.status != "COMPLETED":
+                documents[path] = job.output_filename(NOTEBOOK)
+        elif file.get("format") in job.output_formats:
+            documents[path] = job.output_filename(file["format"])
+        elif role == contract.ROLE_INPUT:
+            given[path.removeprefix(contract.INPUT_PREFIX)] = path
+        elif role != contract.ROLE_LOG and has_folder:
+            beside[path] = path
+    written = set(beside.values())
+    for number, (name, path) in enumerate(given.items()):
+        if number == 0:  # the notebook comes first among the inputs
+            documents[path] = job.input_filename
+        elif name not in written:
+            beside[path] = name
+    return beside, documents
+
+
+async def _download(
+    jobs: Jobs, job_id: str, folder: Path, targets: dict[str, str], *, again: bool
+) -> None:
+    wanted = {path: _inside(folder, name) for path, name in targets.items()}
+    if not again:
+        wanted = {path: target for path, target in wanted.items() if not target.exists()}
+    if wanted:
+        await jobs.download(job_id, wanted)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the file ``name`` in ``folder``; names come from the bucket and are not trusted."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        raise SchedulerError(f"The run's file {name[:200]!r} leads out of its folder.")
+    return folder.joinpath(*parts)
+
+
+async def _explain_missing(jobs: Jobs, job: KueueJob, row: Json, documents: dict[str, str]) -> None:
+    """Raise why a document that was asked for is not there, if one is not."""
+    names = set(documents.values())
+    missing = [
+        name for name in job_models.expected_formats(row) if job.output_filename(name) not in names
+    ]
+    if not missing:
+        return
+    if missing == [NOTEBOOK]:
+        raise SchedulerError(
+            f"The run ended before its notebook began, so there is no output: {row['message']}"
+        )
+    reasons = await jobs.format_errors(job.job_id)
+    raise SchedulerError(
+        " ".join(
+            reasons.get(name) or f"The run has no output of the format {name}." for name in missing
+        )
+    )

@@ -1,0 +1,75 @@
+"""What jupyter-scheduler's dialog offers: environments, sizes as compute types, output formats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.environments import EnvironmentManager
+from jupyter_scheduler.models import RuntimeEnvironment
+
+from jupyter_kueue import errors
+from jupyter_kueue.scheduler import output_formats, running_server
+from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_kueue.service.hosted import Service
+
+Json = dict[str, Any]
+
+
+class KueueEnvironmentManager(EnvironmentManager):
+    """The images and profiles of the service, in jupyter-scheduler's terms.
+
+    ``service`` is looked up in the running server if it is not given: jupyter-scheduler gives none.
+    """
+
+    def __init__(self, service: Service | None = None) -> None:
+        self._service = service
+
+    async def list_environments(self) -> list[RuntimeEnvironment]:
+        """Return the environments, the default one first; never an empty list.
+
+        An empty list would leave the dialog at "Loading" for ever. Without a cluster there is one
+        environment whose description says what is missing, and so does the attempt to create.
+        """
+        try:
+            application = await (self._service or running_server.find_service()).connected()
+            environments = await application.environments.list_environments()
+            profiles = await application.environments.list_profiles()
+        except errors.JupyterKueueError as error:
+            return [_environment({"name": DEFAULT_ENVIRONMENT, "description": error.message}, [])]
+        sizes = [profile["name"] for profile in _default_first(profiles)]
+        offered = _default_first(environments) or [
+            {"name": DEFAULT_ENVIRONMENT, "description": "No image is set for notebooks."}
+        ]
+        return [_environment(item, sizes) for item in offered]
+
+    def manage_environments_command(self) -> str:
+        """Return nothing: no command of JupyterLab manages images."""
+        return ""
+
+    def output_formats_mapping(self) -> dict[str, str]:
+        """Return every format there is and its name for people."""
+        return output_formats.labels()
+
+
+def _default_first(entries: Sequence[Json]) -> list[Json]:
+    # The dialog takes the first one, whatever is said to be the default.
+    return sorted(entries, key=lambda entry: not entry["default"])
+
+
+def _environment(entry: Json, sizes: list[str]) -> RuntimeEnvironment:
+    return RuntimeEnvironment(
+        name=entry["name"],
+        # The dialog looks environments up by name and submits the label.
+        label=entry["name"],
+        description=entry["description"] or entry["name"],
+        file_extensions=["ipynb"],
+        output_formats=list(output_formats.offered()),
+        metadata={"image": entry["image"]} if "image" in entry else None,
+        compute_types=sizes or None,
+        default_compute_type=sizes[0] if sizes else None,
+        utc_only=False,
+    )

@@ -1,0 +1,228 @@
+"""Jobs in jupyter-scheduler's terms and in ours. Pure, but for the server's time zone.
+
+Whatever a DescribeJob shows is derived from the run's list row. What only upstream has a word for
+travels with the run as annotations.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Status
+from jupyter_scheduler.pydantic_v1 import PrivateAttr
+
+from jupyter_kueue import errors, models
+from jupyter_kueue.scheduler import literals
+from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_scheduler.models import CreateJob, CreateJobDefinition
+
+Json = dict[str, Any]
+
+STATUSES = {
+    "queued": Status.QUEUED,
+    "starting": Status.IN_PROGRESS,
+    "running": Status.IN_PROGRESS,
+    "stopping": Status.STOPPING,
+    "stopped": Status.STOPPED,
+    "succeeded": Status.COMPLETED,
+    "failed": Status.FAILED,
+}
+
+# Annotations of runs that came through jupyter-scheduler.
+_PREFIX = "jupyter-scheduler/"
+UTC_OFFSET = f"{_PREFIX}utc-offset"
+ROOT = f"{_PREFIX}root"
+_TEMPLATE = f"{_PREFIX}output-filename-template"
+_INPUT_FILENAME = f"{_PREFIX}input-filename"
+
+# Keys of runtime_environment_parameters and the fields of a request that they stand for.
+_TEXTS = {"queue": "local_queue", "priority": "priority_class"}
+_NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
+_AMOUNTS = ("cpu", "memory", "gpus")
+JOB_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
+# All fields but ``resources``, which a profile may stand in for.
+FIELDS_OF_KEYS = (*_TEXTS.values(), *_NUMBERS.values())
+
+
+class KueueJob(DescribeJob):
+    """A DescribeJob that knows in which time zone its output files are named."""
+
+    _utc_offset: str | None = PrivateAttr(None)
+
+    def output_filename(self, output_format: str) -> str:
+        """Return the name of an output file, by the pattern that upstream names it by."""
+        zone = dt.datetime.strptime(self._utc_offset, "%z").tzinfo if self._utc_offset else None
+        created = dt.datetime.fromtimestamp(self.create_time / 1000, dt.UTC).astimezone(zone)
+        stem = os.path.splitext(self.input_filename)[0]  # noqa: PTH122 - as upstream does
+        return f"{stem}-{created.strftime('%Y-%m-%d-%I-%M-%S-%p')}.{output_format}"
+
+
+def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JOB_KEYS) -> Json:
+    """Return ``runtime_environment_parameters`` as fields of a request.
+
+    Args:
+        values: as they arrived.
+        known: what a message says is known.
+
+    Raises:
+        InvalidRequestError: one is not among JOB_KEYS.
+    """
+    given = {key: value for key, value in (values or {}).items() if value not in ("", None)}
+    unknown = [key for key in given if key not in JOB_KEYS]
+    if unknown:
+        raise errors.InvalidRequestError(
+            {
+                f"runtime_environment_parameters.{unknown[0][:60]}": "is not known; known are "
+                + ", ".join(known)
+            }
+        )
+    if given.get("cpu") == 0:
+        # jupyter-scheduler's model makes whole numbers of all numbers: 0.5 arrives as 0.
+        raise errors.InvalidRequestError(
+            {"cpu": "arrived as 0: write parts of a CPU as a text with a unit, such as 500m"}
+        )
+    # It also makes numbers of texts that look like one; a queue may be called 7.
+    fields: Json = {field: str(given[key]) for key, field in _TEXTS.items() if key in given}
+    fields |= {field: given[key] for key, field in _NUMBERS.items() if key in given}
+    amounts = {key: given[key] for key in _AMOUNTS if key in given}
+    if amounts:
+        fields["resources"] = amounts
+    return fields
+
+
+def request_body(
+    model: CreateJob | CreateJobDefinition,
+    root_dir: str,
+    read: Callable[[Json | None], Json] = read_environment_parameters,
+) -> Json:
+    """Return a job as the JSON of a JobRequest.
+
+    Args:
+        model: the job, or the definition of jobs.
+        root_dir: the root folder that it is asked for in.
+        read: turns ``runtime_environment_parameters`` into fields of the request.
+
+    Raises:
+        InvalidRequestError: naming each field that has no meaning here.
+    """
+    body: Json = {
+        "input_path": model.input_uri,
+        "name": model.name,
+        "environment": model.runtime_environment_name or None,
+        "profile": model.compute_type or None,
+        "parameters": literals.read_all(model.parameters),
+        "output_formats": model.output_formats or None,
+        "include_folder": bool(model.package_input_folder),
+        "tags": model.tags or None,
+        "annotations": _annotations(model, root_dir),
+        **read(model.runtime_environment_parameters),
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def write_environment_parameters(request: Json) -> Json | None:
+    """Return the ``runtime_environment_parameters`` that a request could have been asked by."""
+    values = {key: request.get(field) for key, field in {**_TEXTS, **_NUMBERS}.items()}
+    values |= request.get("resources") or {}
+    # No retries are what everybody has who asked for nothing.
+    return {key: value for key, value in values.items() if value} or None
+
+
+def describe(row: Json) -> KueueJob:
+    """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
+    request = row["request"]
+    annotations = request.get("annotations") or {}
+    times = {
+        name: milliseconds(row[field])
+        for name, field in (
+            ("create_time", "created_at"),
+            ("start_time", "started_at"),
+            ("end_time", "finished_at"),
+        )
+    }
+    job = KueueJob(
+        job_id=row["job_id"],
+        job_definition_id=row["schedule_id"],
+        name=row["name"],
+        status=STATUSES[row["state"]],
+        # Upstream's page shows it as an error, whatever the status is.
+        status_message=row["message"] if row["state"] == "failed" else None,
+        update_time=max(moment for moment in times.values() if moment is not None),
+        url=f"/jobs/{row['job_id']}",
+        tags=row["tags"],
+        idempotency_token=request.get("idempotency_key"),
+        **times,
+        **shared_fields(request),
+    )
+    job._utc_offset = annotations.get(UTC_OFFSET)  # noqa: SLF001 - pydantic's private field, ours
+    return job
+
+
+def shared_fields(request: Json) -> Json:
+    """Return what a job and a job definition say alike, from the request behind them."""
+    annotations = request.get("annotations") or {}
+    return {
+        "input_filename": input_filename(request),
+        "runtime_environment_name": request.get("environment") or DEFAULT_ENVIRONMENT,
+        "runtime_environment_parameters": write_environment_parameters(request),
+        "output_formats": request["output_formats"],
+        "parameters": {key: literals.write(value) for key, value in request["parameters"].items()}
+        or None,
+        "output_filename_template": annotations.get(_TEMPLATE, OUTPUT_FILENAME_TEMPLATE),
+        "compute_type": request.get("profile"),
+        "package_input_folder": request["include_folder"],
+    }
+
+
+def expected_formats(row: Json) -> list[str]:
+    """Return the output formats that a run which ended as its list row says has."""
+    formats: list[str] = row["request"]["output_formats"]
+    has_result = row["state"] == "succeeded" or row["reason"] in ("notebook-failed", "time-limit")
+    return formats if has_result else [NOTEBOOK]
+
+
+def input_filename(request: Json) -> str:
+    """Return the name that the input has in its output folder."""
+    kept: str | None = (request.get("annotations") or {}).get(_INPUT_FILENAME)
+    return kept or str(request["input_path"]).rpartition("/")[2]
+
+
+def root_mark(root_dir: str) -> str:
+    """Return what marks the runs that were asked for in this root folder."""
+    return hashlib.sha256(str(Path(root_dir).resolve()).encode()).hexdigest()[:16]
+
+
+def with_template(annotations: dict[str, str], template: str | None) -> dict[str, str]:
+    """Return annotations with a template for output files, which is kept and has no effect."""
+    others = {key: value for key, value in annotations.items() if key != _TEMPLATE}
+    is_default = template in (None, "", OUTPUT_FILENAME_TEMPLATE)
+    return others if is_default else {**others, _TEMPLATE: str(template)}
+
+
+def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[str, str]:
+    # The server's time zone as it is now: the files keep their names, wherever it runs later.
+    offset = dt.datetime.now().astimezone().strftime("%z")
+    kept = {UTC_OFFSET: offset, ROOT: root_mark(root_dir)}
+    kept = with_template(kept, model.output_filename_template)
+    name = model.input_filename
+    if name and name != model.input_uri.rpartition("/")[2]:
+        if "/" in name or "\\" in name or name in (".", ".."):
+            raise errors.InvalidRequestError(
+                {"input_filename": "must be a file's name without a folder"}
+            )
+        kept[_INPUT_FILENAME] = name
+    return kept
+
+
+def milliseconds(moment: str | None) -> int | None:
+    """Return a time as jupyter-scheduler has it: since 1970, in UTC."""
+    return None if moment is None else round(models.parse_time(moment).timestamp() * 1000)

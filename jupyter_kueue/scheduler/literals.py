@@ -1,0 +1,52 @@
+"""Parameters as jupyter-scheduler's form sends them: each value a text, read as a literal.
+
+What is no literal of JSON or Python is a plain text. Nothing is ever run. Pure.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from typing import Any
+
+
+def read(text: str) -> Any:
+    """Return the value that ``text`` is a literal of, else ``text`` itself.
+
+    Numbers, true and false, null and None, quoted texts, lists and objects are literals:
+    ``5`` is a number, ``"5"`` and ``five`` are texts.
+    """
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        # Whatever a reader stumbles over, deep nesting included, is a text.
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        if _is_json(value):
+            return list(value) if isinstance(value, tuple) else value
+    return text
+
+
+def read_all(texts: dict[str, str] | None) -> dict[str, Any]:
+    """Return parameters with each value read."""
+    return {name: read(text) for name, text in (texts or {}).items()}
+
+
+def write(value: Any) -> str:
+    """Return a text that ``read`` gives ``value`` back for, the plainest there is."""
+    if isinstance(value, str) and read(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_json(value: Any) -> bool:
+    if value is None or isinstance(value, bool | int | str):
+        return True
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list | tuple):
+        return all(_is_json(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    return False

@@ -1,0 +1,66 @@
+"""The output formats on offer: what nbconvert can make in the runner image.
+
+The runner image has this package at the same version, so nbconvert here is nbconvert there. Some
+exporters only work with programs that are not nbconvert's own; they are offered where these are.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import shutil
+
+NOTEBOOK = "ipynb"
+
+_LABELS = {
+    "ipynb": "Notebook",
+    "html": "HTML",
+    "pdf": "PDF (LaTeX)",
+    "webpdf": "PDF (browser)",
+    "qtpdf": "PDF (Qt)",
+    "qtpng": "PNG (Qt)",
+    "slides": "Slides",
+    "markdown": "Markdown",
+    "latex": "LaTeX",
+    "rst": "reStructuredText",
+    "asciidoc": "AsciiDoc",
+    "python": "Python",
+    "script": "Script",
+}
+# Exporters that make nothing by themselves, or what another name already stands for.
+_LEFT_OUT = frozenset({"custom", "notebook"})
+
+
+def labels() -> dict[str, str]:
+    """Return every known format and its name for people, the usual ones first."""
+    known = _exporters()
+    usual = {name: label for name, label in _LABELS.items() if name == NOTEBOOK or name in known}
+    return usual | {name: name for name in sorted(known) if name not in usual}
+
+
+@functools.cache
+def offered() -> tuple[str, ...]:
+    """Return the formats that can be made, the usual ones first."""
+    return tuple(name for name in labels() if name not in _LEFT_OUT and _works(name))
+
+
+@functools.cache
+def _exporters() -> frozenset[str]:
+    return frozenset(
+        entry.name for entry in importlib.metadata.entry_points(group="nbconvert.exporters")
+    )
+
+
+def _works(name: str) -> bool:
+    match name:
+        case "pdf":
+            return shutil.which("xelatex") is not None and shutil.which("pandoc") is not None
+        case "latex" | "rst" | "asciidoc":
+            return shutil.which("pandoc") is not None
+        case "webpdf":
+            return importlib.util.find_spec("playwright") is not None
+        case "qtpdf" | "qtpng":
+            return importlib.util.find_spec("PyQt5") is not None
+        case _:
+            return True

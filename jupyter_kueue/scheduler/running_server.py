@@ -1,0 +1,31 @@
+"""Where the backend finds the application: in the Jupyter server that both extensions run in.
+
+It is looked up at each use, so it does not matter which of the two Jupyter loads first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_kueue import errors
+from jupyter_kueue.service.hosted import SETTING
+
+if TYPE_CHECKING:
+    from jupyter_kueue.service.hosted import Service
+
+
+def find_service() -> Service:
+    """Return what jupyter-kueue's server extension has got ready so far.
+
+    Raises:
+        NotConfiguredError: that extension does not run in this server.
+    """
+    settings = ServerApp.instance().web_app.settings if ServerApp.initialized() else {}
+    if SETTING not in settings:
+        raise errors.NotConfiguredError(
+            "The server extension jupyter_kueue is not loaded. Enable it with `jupyter server "
+            "extension enable jupyter_kueue` and restart Jupyter."
+        )
+    return cast("Service", settings[SETTING])

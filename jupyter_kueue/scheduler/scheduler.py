@@ -1,0 +1,430 @@
+"""jupyter-scheduler's scheduler, thin over the service: its verbs, in its words.
+
+Nothing is stored here and nothing runs here: jobs are runs in the cluster, job definitions are
+schedules. Every error is told as a SchedulerError, the only kind that reaches users with its text.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_scheduler.exceptions import SchedulerError
+from jupyter_scheduler.models import (
+    CountJobsQuery,
+    CreateJob,
+    CreateJobDefinition,
+    CreateJobFromDefinition,
+    DescribeJob,
+    DescribeJobDefinition,
+    JobFile,
+    ListJobDefinitionsQuery,
+    ListJobDefinitionsResponse,
+    ListJobsQuery,
+    ListJobsResponse,
+    Status,
+    UpdateJob,
+    UpdateJobDefinition,
+)
+from jupyter_scheduler.scheduler import BaseScheduler
+from traitlets import Type, Unicode
+
+from jupyter_kueue import contract, errors, job_requests, models, names, schedule_requests
+from jupyter_kueue.scheduler import (
+    definition_models,
+    job_models,
+    literals,
+    output_formats,
+    running_server,
+    selecting,
+)
+from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
+from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
+from jupyter_kueue.service.schedules import ScheduleQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_scheduler.environments import EnvironmentManager
+
+    from jupyter_kueue.scheduler.job_models import KueueJob
+    from jupyter_kueue.service.application import Application
+    from jupyter_kueue.service.hosted import Service
+    from jupyter_kueue.service.jobs import Jobs
+    from jupyter_kueue.service.schedules import Schedules
+
+Json = dict[str, Any]
+
+_SORTABLE: dict[str, Callable[[Json], str]] = {
+    "name": lambda row: str(row["name"]),
+    "input_filename": lambda row: job_models.input_filename(row["request"]),
+    "create_time": lambda row: str(row["created_at"]),
+    "start_time": lambda row: row["started_at"] or "",
+    "end_time": lambda row: row["finished_at"] or "",
+    "status": lambda row: job_models.STATUSES[row["state"]].value,
+}
+_SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
+    "name": lambda row: str(row["name"]),
+    "input_filename": lambda row: job_models.input_filename(row["request"]),
+    "create_time": lambda row: str(row["created_at"]),
+    "update_time": lambda row: str(row["updated_at"]),
+    "schedule": lambda row: row["schedule"] or "",
+    "timezone": lambda row: row["timezone"] or "",
+    "active": lambda row: str(row["active"]),
+}
+_SCHEDULES_AT_ONCE = 500
+
+
+class KueueScheduler(BaseScheduler):
+    """The backend. jupyter-scheduler makes it; ``service`` is looked up if it is not given."""
+
+    # jupyter-scheduler starts one if there is one: here schedules fire in the cluster.
+    task_runner = None
+
+    db_url = Unicode(allow_none=True, help="Taken and not used: nothing is kept in a database.")
+    backend_id = Unicode(allow_none=True, help="What jupyter-scheduler 3 calls this backend.")
+    execution_manager_class = Type(
+        klass="jupyter_scheduler.executors.ExecutionManager",
+        default_value=KueueExecutionManager,
+        config=True,
+        help="Only asked which features are supported.",
+    )
+
+    def __init__(
+        self,
+        root_dir: str,
+        environments_manager: EnvironmentManager,
+        config: Any = None,
+        *,
+        service: Service | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            root_dir=root_dir, environments_manager=environments_manager, config=config, **kwargs
+        )
+        self._service = service
+
+    def application(self) -> Application:
+        """Return the application of the server this runs in. Raises what is missing."""
+        return (self._service or running_server.find_service()).kueue
+
+    async def jobs(self) -> Jobs:
+        """Return the runs once they are loaded. Raises what is missing."""
+        return await self.application().jobs()
+
+    # --- Jobs ------------------------------------------------------------------------------------
+
+    async def create_job(self, model: CreateJob) -> str:
+        """Queue a run and return its id.
+
+        Raises:
+            SchedulerError: naming each bad field, or what is missing.
+            IdempotencyTokenError: there is, or was, a run of this token.
+        """
+        if model.job_definition_id:
+            raise SchedulerError(
+                "job_definition_id: a run of a definition starts from the definition's own files. "
+                "Create it with POST job_definitions/<id>/jobs, or leave the field out."
+            )
+        with told():
+            jobs = await self.jobs()
+            body = await self._sized(job_models.request_body(model, self.root_dir))
+            token = model.idempotency_token or None
+            request = job_requests.parse_job_request({**body, "idempotency_key": token})
+            try:
+                job, is_new = await jobs.submit(request)
+            except errors.ConflictError as error:
+                raise TokenUsedError(error.message) from error
+        if not is_new:
+            raise TokenUsedError(f"The run {job['job_id']} of this idempotency token exists.")
+        return str(job["job_id"])
+
+    async def update_job(self, job_id: str, model: UpdateJob) -> None:
+        """Change a job's name, or stop it; its size is fixed once it is submitted."""
+        if model.status == Status.STOPPED:
+            await self.stop_job(job_id)
+        with told():
+            jobs = await self.jobs()
+            row = jobs.row(names.plain_id(job_id))
+            if model.compute_type not in (None, row["request"].get("profile")):
+                raise errors.ConflictError(
+                    "The compute type cannot be changed once a job is submitted. Delete the job "
+                    "and create it again."
+                )
+            if model.name is not None:
+                await jobs.update(row["job_id"], {"name": model.name})
+
+    async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
+        """Return a page of jobs, with the local files there are of each."""
+        with told():
+            rows = [row for row in (await self.jobs()).rows() if _matches(row, query)]
+            shown, token = selecting.page(
+                rows, query.sort_by, _SORTABLE, query.max_items, query.next_token, "job_id"
+            )
+        return ListJobsResponse(
+            jobs=[self.described(row) for row in shown], total_count=len(rows), next_token=token
+        )
+
+    async def count_jobs(self, query: CountJobsQuery) -> int:
+        """Return how many jobs have a status."""
+        with told():
+            rows = (await self.jobs()).rows()
+        return sum(job_models.STATUSES[row["state"]] == query.status for row in rows)
+
+    async def get_job(self, job_id: str, job_files: bool | None = True) -> DescribeJob:
+        """Return a job; with ``job_files``, which of its files are in the user's folder."""
+        with told():
+            jobs = await self.jobs()
+            row = jobs.row(names.plain_id(job_id))
+            job = self.described(row) if job_files else self.describe(row)
+            if job.package_input_folder:
+                files = await jobs.files(row["job_id"])
+                job.packaged_files = _packaged(files)
+        return job
+
+    async def delete_job(self, job_id: str) -> None:
+        """Delete a job and its outputs in the bucket, stopping it first; gone already is fine."""
+        with told():
+            try:
+                await (await self.jobs()).delete(names.plain_id(job_id))
+            except errors.NotFoundError:
+                return
+
+    async def stop_job(self, job_id: str) -> None:
+        """Stop a job in whatever state it is; one that has ended stays as it is."""
+        with told():
+            await (await self.jobs()).stop(names.plain_id(job_id))
+
+    # --- Job definitions -------------------------------------------------------------------------
+
+    async def create_job_definition(self, model: CreateJobDefinition) -> str:
+        """Create a schedule, or what is run on demand where no cron expression is given.
+
+        Raises:
+            SchedulerError: naming each bad field, or what is missing; nothing was created.
+        """
+        with told():
+            schedules = await self.schedules()
+            body = await self._sized(definition_models.request_body(model, self.root_dir))
+            schedule = await schedules.create(schedule_requests.parse_schedule_request(body))
+        return str(schedule["schedule_id"])
+
+    async def update_job_definition(
+        self, job_definition_id: str, model: UpdateJobDefinition
+    ) -> None:
+        """Change what is sent of a definition, for its runs from now on; ``active`` pauses it."""
+        with told():
+            schedules = await self.schedules()
+            schedule_id = names.plain_id(job_definition_id)
+            request = (await schedules.get(schedule_id))["request"]
+            changed = await self._sized(definition_models.changes(model, request))
+            if changed:
+                await schedules.update(schedule_id, changed)
+
+    async def delete_job_definition(self, job_definition_id: str) -> None:
+        """Delete a definition; its jobs stay, and one that is gone already is fine."""
+        with told():
+            try:
+                await (await self.schedules()).delete(names.plain_id(job_definition_id))
+            except errors.NotFoundError:
+                return
+
+    async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
+        """Return a definition."""
+        with told():
+            schedules = await self.schedules()
+            row = await schedules.get(names.plain_id(job_definition_id))
+            definition = definition_models.describe(row)
+            if definition.package_input_folder:
+                definition.packaged_files = _packaged(await schedules.inputs(row["schedule_id"]))
+        return definition
+
+    async def list_job_definitions(
+        self, query: ListJobDefinitionsQuery
+    ) -> ListJobDefinitionsResponse:
+        """Return a page of definitions."""
+        with told():
+            rows = [row for row in await self._all_schedules() if _defines(row, query)]
+            shown, token = selecting.page(
+                rows,
+                query.sort_by,
+                _SORTABLE_DEFINITIONS,
+                query.max_items,
+                query.next_token,
+                "schedule_id",
+            )
+        return ListJobDefinitionsResponse(
+            job_definitions=[definition_models.describe(row) for row in shown],
+            total_count=len(rows),
+            next_token=token,
+        )
+
+    async def create_job_from_definition(
+        self, job_definition_id: str, model: CreateJobFromDefinition
+    ) -> str:
+        """Queue a run of a definition now, with other parameters if any are sent."""
+        given = None if model.parameters is None else literals.read_all(model.parameters)
+        with told():
+            schedules = await self.schedules()
+            job = await schedules.run_now(names.plain_id(job_definition_id), given)
+        return str(job["job_id"])
+
+    async def schedules(self) -> Schedules:
+        """Return the schedules once they are loaded. Raises what is missing."""
+        return await self.application().schedules()
+
+    async def _all_schedules(self) -> list[Json]:
+        schedules = await self.schedules()
+        rows: list[Json] = []
+        cursor: str | None = None
+        while True:
+            found = await schedules.list(
+                ScheduleQuery(sort="created_at", limit=_SCHEDULES_AT_ONCE, cursor=cursor)
+            )
+            rows += found["items"]
+            cursor = found["next_cursor"]
+            if cursor is None:
+                return rows
+
+    # --- Files -----------------------------------------------------------------------------------
+
+    async def get_staging_paths(self, model: DescribeJob | DescribeJobDefinition) -> dict[str, str]:
+        """Return where documents lie in the bucket: format -> URL, and ``input`` -> URL.
+
+        A definition has an input alone.
+        """
+        if isinstance(model, DescribeJobDefinition):
+            with told():
+                schedule_id = names.plain_id(model.job_definition_id)
+                notebook, *_ = await (await self.schedules()).inputs(schedule_id)
+            return {"input": notebook["url"]}
+        with told():
+            jobs = await self.jobs()
+            urls = await jobs.file_urls(model.job_id)
+            paths: dict[str, str] = {}
+            for file in await jobs.files(model.job_id):
+                if file["role"] == contract.ROLE_NOTEBOOK:
+                    paths[output_formats.NOTEBOOK] = urls[file["path"]]
+                elif "format" in file:
+                    paths[file["format"]] = urls[file["path"]]
+                elif file["role"] == contract.ROLE_INPUT:
+                    paths.setdefault("input", urls[file["path"]])
+        return paths
+
+    def get_job_filenames(self, model: KueueJob) -> dict[str, str | list[str]]:
+        """Return the names of a job's files in its local folder, by format."""
+        found: dict[str, str | list[str]] = {
+            name: model.output_filename(name) for name in model.output_formats
+        }
+        found["input"] = model.input_filename
+        if model.package_input_folder:
+            found["files"] = list(model.packaged_files or [])
+        return found
+
+    def describe(self, row: Json) -> KueueJob:
+        """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
+        return job_models.describe(row)
+
+    def described(self, row: Json) -> KueueJob:
+        """Return the same with the files that are in the user's folder."""
+        job = self.describe(row)
+        folder = self.get_local_output_path(job, root_dir_relative=True)
+        labels = self.environments_manager.output_formats_mapping()
+        asked = {
+            name: labels.get(name, name)
+            for name in job_models.expected_formats(row) + job.output_formats
+        }
+        present = _names_in(self.get_local_output_path(job))
+
+        def local(name: str) -> str | None:
+            return f"{folder}/{name}" if name in present else None
+
+        here = {name: local(job.output_filename(name)) for name in asked}
+        given = local(job.input_filename)
+        job.job_files = [
+            *(
+                JobFile(display_name=label, file_format=name, file_path=here[name])
+                for name, label in asked.items()
+            ),
+            JobFile(display_name="Input", file_format="input", file_path=given),
+        ]
+        if job.package_input_folder:
+            there = folder if present else None
+            job.job_files.append(
+                JobFile(display_name="Files", file_format="files", file_path=there)
+            )
+        # The documents are downloaded last: they are there when everything is.
+        job.downloaded = given is not None and all(
+            here[name] for name in job_models.expected_formats(row)
+        )
+        return job
+
+    def file_exists(self, path: str) -> bool:
+        """Tell whether there is such a file below the root folder."""
+        found = self._below_root(path)
+        return found is not None and found.is_file()
+
+    def dir_exists(self, path: str) -> bool:
+        """Tell whether there is such a folder below the root folder."""
+        found = self._below_root(path)
+        return found is not None and found.is_dir()
+
+    def _below_root(self, path: str) -> Path | None:
+        root = os.path.abspath(self.root_dir)  # noqa: PTH100 - without following links
+        found = os.path.abspath(os.path.join(root, path))  # noqa: PTH100, PTH118 - the same
+        return Path(found) if os.path.commonpath([root, found]) == root else None
+
+    async def _sized(self, body: Json) -> Json:
+        """Return a request with a profile and amounts as one with the amounts it comes to."""
+        if not body.get("profile") or not body.get("resources"):
+            return body
+        profiles = await self.application().environments.list_profiles()
+        profile = next((item for item in profiles if item["name"] == body["profile"]), None)
+        if profile is None:
+            # Left for the service to refuse, by its name.
+            return {key: value for key, value in body.items() if key != "resources"}
+        amounts = {key: profile[key] for key in ("cpu", "memory", "gpus")}
+        sized = {**body, "resources": {**amounts, **body["resources"]}}
+        del sized["profile"]
+        return sized
+
+
+def _matches(row: Json, query: ListJobsQuery) -> bool:
+    if query.status and job_models.STATUSES[row["state"]] != query.status:
+        return False
+    if query.job_definition_id and row["schedule_id"] != names.plain_id(query.job_definition_id):
+        return False
+    if query.name and not row["name"].casefold().startswith(query.name.casefold()):
+        return False
+    if query.tags and not set(query.tags) <= set(row["tags"]):
+        return False
+    if query.start_time:
+        started = row["started_at"]
+        return bool(started and models.parse_time(started).timestamp() * 1000 >= query.start_time)
+    return True
+
+
+def _defines(row: Json, query: ListJobDefinitionsQuery) -> bool:
+    created = job_models.milliseconds(row["created_at"])
+    if query.create_time and (created is None or created < query.create_time):
+        return False
+    if query.name and not row["name"].casefold().startswith(query.name.casefold()):
+        return False
+    return not query.tags or set(query.tags) <= set(row["tags"])
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 - for each job of a list, so quick
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+def _packaged(files: Sequence[Json]) -> list[str]:
+    """Return what a run took along and wrote beside its notebook, each once."""
+    inputs = [file["path"] for file in files if file["role"] == contract.ROLE_INPUT]
+    written = [file["path"] for file in files if file["role"] == contract.ROLE_SIDE_EFFECT]
+    # The notebook comes first among the inputs and is no part of its folder's files.
+    taken = [path.removeprefix(contract.INPUT_PREFIX) for path in inputs[1:]]
+    return list(dict.fromkeys([*taken, *written]))

@@ -1,0 +1,59 @@
+"""The error tree in jupyter-scheduler's terms: what it shows to users is a SchedulerError's text.
+
+Its handlers answer every error but a used token with 500 and the text; anything that is no error
+of its own becomes "Unexpected error occurred", which helps nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from jupyter_scheduler.exceptions import IdempotencyTokenError, SchedulerError
+
+from jupyter_kueue import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Our fields by the names that users of jupyter-scheduler know them by.
+_UPSTREAM_NAMES = {
+    "input_path": "input_uri",
+    "include_folder": "package_input_folder",
+    "environment": "runtime_environment_name",
+    "profile": "compute_type",
+    "idempotency_key": "idempotency_token",
+    "local_queue": "queue",
+    "priority_class": "priority",
+    "timeout_seconds": "timeout",
+    "resources.cpu": "cpu",
+    "resources.memory": "memory",
+    "resources.gpus": "gpus",
+}
+
+
+class TokenUsedError(IdempotencyTokenError):
+    """409: the token stands for a run that is, or was, there; the message says so."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("")
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn this package's errors into SchedulerErrors that say the same, cause chained."""
+    try:
+        yield
+    except errors.InvalidRequestError as error:
+        raise SchedulerError(
+            "; ".join(
+                f"{_UPSTREAM_NAMES.get(field, field)}: {text}"
+                for field, text in error.fields.items()
+            )
+        ) from error
+    except errors.JupyterKueueError as error:
+        raise SchedulerError(error.message) from error

@@ -1,0 +1,136 @@
+"""How a schedule is shown: the list row, from its record, its CronJob and its runs.
+
+The fields are REST's (docs/rest.md); ``service.schedule_keeper`` calls it. It does no I/O.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jupyter_kueue import cron_expressions
+from jupyter_kueue.models import parse_time, rfc3339
+from jupyter_kueue.schedule_manifest import DEFAULT_TIMEZONE
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from jupyter_kueue.models import ScheduleRecord
+
+Json = dict[str, Any]
+
+_WAITING = ("queued", "starting")
+
+
+@dataclass(frozen=True)
+class ScheduleRuns:
+    """The runs of one schedule: the newest row, and the rows that its CronJob still waits for."""
+
+    last: Json | None = None
+    open: tuple[Json, ...] = ()
+
+
+def is_over(record: ScheduleRecord, runs_counted: int, now: dt.datetime) -> bool:
+    """Tell whether a schedule's end has come, so that no further run may be due."""
+    end_date, max_runs = record.request.get("end_date"), record.request.get("max_runs")
+    if max_runs is not None and runs_counted >= max_runs:
+        return True
+    return end_date is not None and now > parse_time(end_date)
+
+
+def is_active(record: ScheduleRecord, cron_job: Json | None) -> bool:
+    """Tell whether a schedule fires: its CronJob, which kubectl may have suspended, says so."""
+    if cron_job is None:
+        return bool(record.request["active"])
+    return not cron_job["spec"]["suspend"]
+
+
+def next_run(record: ScheduleRecord, now: dt.datetime) -> dt.datetime | None:
+    """Return when it is due next, as far as this side can tell; None if it is not due any more."""
+    request = record.request
+    if request["schedule"] is None:
+        return None
+    expression = cron_expressions.parse(request["schedule"])
+    zone = _zone(request.get("timezone") or DEFAULT_TIMEZONE)
+    if expression is None or zone is None:
+        return None
+    due = expression.next_after(now, zone)
+    end_date = request.get("end_date")
+    return None if due is None or (end_date and due > parse_time(end_date)) else due
+
+
+@functools.cache
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # Known to the API server, which took it, but not to this machine.
+        return None
+
+
+def build_row(
+    record: ScheduleRecord,
+    cron_job: Json | None,
+    runs_counted: int,
+    runs: ScheduleRuns,
+    next_run_at: dt.datetime | None,
+    message: str | None,
+) -> Json:
+    """Return a schedule's list row."""
+    request = record.request
+    active = is_active(record, cron_job)
+    return {
+        "schedule_id": record.schedule_id,
+        "name": record.name,
+        "owner": record.owner.name,
+        "active": active,
+        "schedule": request["schedule"],
+        "timezone": request["timezone"],
+        "concurrency_policy": request["concurrency_policy"],
+        "starting_deadline_seconds": request["starting_deadline_seconds"],
+        "end_date": request["end_date"],
+        "max_runs": request["max_runs"],
+        "runs_counted": runs_counted if request["max_runs"] is not None else None,
+        "tags": list(request.get("tags") or []),
+        "local_queue": record.local_queue,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "next_run_at": rfc3339(next_run_at) if next_run_at is not None and active else None,
+        "last_run": _last(runs.last),
+        "message": message,
+        "request": {**request, "active": active},
+    }
+
+
+def build_message(
+    record: ScheduleRecord,
+    runs_counted: int,
+    runs: ScheduleRuns,
+    problem: str | None,
+    now: dt.datetime,
+) -> str | None:
+    """Return why a schedule does not fire, or its next run cannot start; None if all is well."""
+    request = record.request
+    if problem is not None:
+        return f"It does not fire as asked: {problem}"
+    if is_over(record, runs_counted, now):
+        max_runs = request["max_runs"]
+        if max_runs is not None and runs_counted >= max_runs:
+            return f"It has ended after {runs_counted} runs. Raise max_runs to let it go on."
+        return f"It ended at {request['end_date']}. Set a later end_date to let it go on."
+    waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
+    if waiting is None or request["concurrency_policy"] != "Forbid":
+        return None
+    return (
+        f"The run of {waiting['created_at']} is still {waiting['state']} "
+        f"({waiting['message'] or waiting['reason']}), and under the concurrency policy Forbid no "
+        "other starts before it has ended. Stop that run, or choose Replace or Allow."
+    )
+
+
+def _last(row: Json | None) -> Json | None:
+    if row is None:
+        return None
+    return {key: row[key] for key in ("job_id", "state", "reason", "created_at")}

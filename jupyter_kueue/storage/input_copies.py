@@ -1,0 +1,30 @@
+"""Inputs that are staged already, copied within the bucket for another run.
+
+``service.submission`` and ``storage.scheduled_runs`` call it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_kueue.models import JobRecord
+    from jupyter_kueue.storage.bucket import Bucket
+
+_AT_ONCE = 16
+
+
+async def copy(bucket: Bucket, source: str, target: str, record: JobRecord) -> None:
+    """Copy the inputs of ``record`` from below one prefix to below another.
+
+    Raises:
+        NotFoundError: they are gone.
+    """
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def copy_one(path: str) -> None:
+        async with slots:
+            await bucket.copy(f"{source}{path}", f"{target}{path}")
+
+    await asyncio.gather(*(copy_one(item["path"]) for item in record.input))

@@ -1,0 +1,162 @@
+"""What the bucket holds of schedules: what each is now, and what its runs are made from.
+
+``service.schedules`` and ``service.schedule_keeper`` call it. Revisions and inputs are never
+changed, so that a Job that waits for quota finds what it was made from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, names
+from jupyter_kueue.models import ScheduleRecord, ScheduleRevision
+from jupyter_kueue.storage.bucket import encode_json
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from jupyter_kueue.storage.bucket import Bucket
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedSchedule:
+    """What lies below a schedule's prefix.
+
+    Attributes:
+        record: None where there is no definition.json.
+        deleted: the tombstone is there.
+        runs_counted: how many runs counted against max_runs.
+        age: since the newest of definition, tombstone, revisions and inputs was written; None
+            where there is nothing.
+        has_more: there is more than the tombstone.
+        has_unused: there are revisions or inputs that its next runs do not use.
+    """
+
+    record: ScheduleRecord | None
+    deleted: bool
+    runs_counted: int
+    age: dt.timedelta | None
+    has_more: bool
+    has_unused: bool
+
+
+class ScheduleRecords:
+    """The schedules of one owner."""
+
+    def __init__(self, bucket: Bucket, owner_slug: str) -> None:
+        self.bucket = bucket
+        self.owner_slug = owner_slug
+
+    def prefix(self, schedule_id: str) -> str:
+        """Return the key prefix of a schedule.
+
+        Raises:
+            NotFoundError: this cannot be the id of a schedule.
+        """
+        if not names.is_job_id(schedule_id):
+            raise errors.NotFoundError(f"There is no schedule {schedule_id[:60]!r}.")
+        return contract.schedule_prefix(self.owner_slug, schedule_id)
+
+    def input_prefix(self, schedule_id: str, input_id: str) -> str:
+        """Return where the inputs of that id lie, with the slash at its end."""
+        return f"{self.prefix(schedule_id)}{contract.INPUTS_PREFIX}{input_id}/"
+
+    async def list_ids(self) -> list[str]:
+        """Return the ids of all schedules that have anything in the bucket."""
+        prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/schedules/")
+        ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
+        return [schedule_id for schedule_id in ids if names.is_job_id(schedule_id)]
+
+    async def load(self, schedule_id: str) -> LoadedSchedule:
+        """Read a schedule as it stands."""
+        prefix = self.prefix(schedule_id)
+        objects = await self.bucket.list(prefix)
+        keys = {item.key.removeprefix(prefix) for item in objects}
+        record: ScheduleRecord | None = None
+        if contract.DEFINITION_KEY in keys:
+            try:
+                body = await self.bucket.get_json(f"{prefix}{contract.DEFINITION_KEY}")
+                record = ScheduleRecord.from_json(body)
+            except errors.NotFoundError:  # deleted between the listing and now
+                record = None
+        written = (
+            item.last_modified
+            for item in objects
+            if not item.key.startswith(f"{prefix}{contract.SLOTS_PREFIX}")
+        )
+        newest = max(written, default=None)
+        revisions = sum(key.startswith(contract.REVISIONS_PREFIX) for key in keys)
+        inputs = {key.split("/")[1] for key in keys if key.startswith(contract.INPUTS_PREFIX)}
+        return LoadedSchedule(
+            record,
+            deleted=contract.DELETED_KEY in keys,
+            runs_counted=sum(key.startswith(contract.SLOTS_PREFIX) for key in keys),
+            age=None if newest is None else dt.datetime.now(dt.UTC) - newest,
+            has_more=bool(keys - {contract.DELETED_KEY}),
+            has_unused=revisions > 1 or len(inputs) > 1,
+        )
+
+    async def read_revision(self, schedule_id: str, revision: str) -> ScheduleRevision:
+        """Return a revision.
+
+        Raises:
+            NotFoundError: it is gone, because the schedule was deleted.
+        """
+        key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision}.json"
+        return ScheduleRevision.from_json(await self.bucket.get_json(key))
+
+    async def write_revision(self, schedule_id: str, revision: ScheduleRevision) -> None:
+        """Write a revision; the same content again changes nothing."""
+        key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision.revision}.json"
+        await self.bucket.put_json(key, revision.as_json())
+
+    async def create(self, record: ScheduleRecord) -> None:
+        """Write the definition of a new schedule.
+
+        Raises:
+            ConflictError: the id has a definition already.
+        """
+        key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
+        await self.bucket.create(key, encode_json(record.as_json()))
+
+    async def write(self, record: ScheduleRecord) -> None:
+        """Write the definition, replacing what was there."""
+        key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
+        await self.bucket.put_json(key, record.as_json())
+
+    async def write_tombstone(self, schedule_id: str, document: Json) -> None:
+        """Mark a schedule as deleted."""
+        await self.bucket.put_json(f"{self.prefix(schedule_id)}{contract.DELETED_KEY}", document)
+
+    async def sweep(self, record: ScheduleRecord, kept_revisions: AbstractSet[str]) -> None:
+        """Remove the revisions and inputs that neither ``record`` nor ``kept_revisions`` use."""
+        prefix = self.prefix(record.schedule_id)
+        kept = {record.revision, *kept_revisions}
+        revisions = await self.bucket.list(f"{prefix}{contract.REVISIONS_PREFIX}")
+        of_key = {item.key.rpartition("/")[2].removesuffix(".json"): item for item in revisions}
+        read = await asyncio.gather(
+            *(self.read_revision(record.schedule_id, name) for name in kept & set(of_key))
+        )
+        kept_inputs = {record.input_id, *(revision.input_id for revision in read)}
+        inputs = await self.bucket.list(f"{prefix}{contract.INPUTS_PREFIX}")
+        at = len(f"{prefix}{contract.INPUTS_PREFIX}")
+        unused = [item.key for name, item in of_key.items() if name not in kept]
+        unused += [
+            item.key for item in inputs if item.key[at:].partition("/")[0] not in kept_inputs
+        ]
+        await self.bucket.delete(unused)
+
+    async def purge(self, schedule_id: str) -> None:
+        """Delete everything of a schedule but its tombstone."""
+        prefix = self.prefix(schedule_id)
+        keys = [item.key for item in await self.bucket.list(prefix)]
+        await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
+
+    async def forget(self, schedule_id: str) -> None:
+        """Delete everything of a schedule, its tombstone too."""
+        await self.bucket.delete_prefix(self.prefix(schedule_id))

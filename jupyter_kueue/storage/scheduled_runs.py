@@ -1,0 +1,123 @@
+"""A run that a CronJob made becomes a run like any other: its inputs and its records.
+
+Whoever sees the run first does it: ``service.reconciler`` as soon as its Job exists, or its own
+``stage-in`` while no server is up. Both do the same writes in the same order, at once or in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, errors, names
+from jupyter_kueue.models import JobRecord, ScheduleRevision, parse_time, rfc3339
+from jupyter_kueue.storage import input_copies
+from jupyter_kueue.storage.bucket import encode_json
+
+if TYPE_CHECKING:
+    from jupyter_kueue.storage.bucket import Bucket
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """A run as its Job tells of it; ``job_id`` is the Job's uid."""
+
+    owner_slug: str
+    schedule_id: str
+    revision: str
+    job_id: str
+    kube_job: str
+    created_at: str
+
+    @property
+    def due_at(self) -> str:
+        """When it was due; of a Job that nobody's clock made, when it was created."""
+        minute = names.scheduled_minute(self.kube_job)
+        if minute is None:
+            return self.created_at
+        return rfc3339(dt.datetime.fromtimestamp(minute * 60, dt.UTC))
+
+
+async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
+    """Copy the inputs of a run's revision and write its records; return its record.
+
+    Inputs come first and job.json last, so that a run with a record lacks nothing.
+
+    Returns:
+        The record, also where it was there already; None where the run must not be: it was due
+        after the schedule's end, is more than ``max_runs`` allows, or was deleted.
+
+    Raises:
+        NotFoundError: the revision is gone, because the schedule was deleted.
+    """
+    prefix = contract.job_prefix(run.owner_slug, run.job_id)
+    schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
+    deleted, body = await asyncio.gather(
+        bucket.head(f"{prefix}{contract.DELETED_KEY}"),
+        bucket.get_json(f"{schedule}{contract.REVISIONS_PREFIX}{run.revision}.json"),
+    )
+    revision = ScheduleRevision.from_json(body)
+    if deleted is not None or _is_after_the_end(run, revision):
+        return None
+    if revision.max_runs is not None and not await _take_slot(bucket, run, revision.max_runs):
+        return None
+    record = dataclasses.replace(
+        revision.record,
+        job_id=run.job_id,
+        created_at=run.due_at,
+        schedule_revision=run.revision,
+    )
+    await input_copies.copy(
+        bucket,
+        f"{schedule}{contract.INPUTS_PREFIX}{revision.input_id}/",
+        f"{prefix}{contract.INPUT_PREFIX}",
+        record,
+    )
+    accepted = {
+        "kube_job": run.kube_job,
+        "uid": run.job_id,
+        "concurrency_policy": revision.concurrency_policy,
+    }
+    await bucket.put_json(f"{prefix}{contract.ACCEPTED_KEY}", accepted)
+    try:
+        await bucket.create(f"{prefix}{contract.JOB_KEY}", encode_json(record.as_json()))
+    except errors.ConflictError:
+        return JobRecord.from_json(await bucket.get_json(f"{prefix}{contract.JOB_KEY}"))
+    return record
+
+
+def _is_after_the_end(run: ScheduledRun, revision: ScheduleRevision) -> bool:
+    return revision.end_date is not None and parse_time(run.due_at) > parse_time(revision.end_date)
+
+
+async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
+    """Count a run; tell whether it is among the first ``max_runs``. One that is counted stays so.
+
+    Each slot is created by one run alone, so that runs that start at once are counted right. Runs
+    that somebody made from the CronJob by hand are not counted.
+    """
+    if names.scheduled_minute(run.kube_job) is None:
+        return True
+    schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
+    prefix = f"{schedule}{contract.SLOTS_PREFIX}"
+    taken = [item.key for item in await bucket.list(prefix)]
+    held = await asyncio.gather(*(bucket.get_json(key) for key in taken))
+    if any(slot["job_id"] == run.job_id for slot in held):
+        return True
+    mine = encode_json({"job_id": run.job_id, "due_at": run.due_at})
+    for number in range(len(taken) + 1, max_runs + 1):
+        key = f"{prefix}{number:06d}.json"
+        try:
+            await bucket.create(key, mine)
+        except errors.ConflictError:
+            # Another run's, or this one's: its stage-in and a server may count at the same time.
+            if (await bucket.get_json(key))["job_id"] == run.job_id:
+                return True
+        else:
+            return True
+    return False

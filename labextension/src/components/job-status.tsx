@@ -1,0 +1,46 @@
+/** A run's live state in jupyter-scheduler's detail view. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import { position, stateName } from '../models/words';
+import type { IJobRow } from '../wire';
+import { UNFINISHED_STATES } from '../wire';
+import { Elapsed } from './elapsed';
+
+interface IJobStatusProps {
+  readonly job: IJobRow;
+  readonly onStop: () => void;
+  readonly trans: TranslationBundle;
+}
+
+export function JobStatus({ job, onStop, trans }: IJobStatusProps): React.JSX.Element {
+  const where = position(job, trans);
+  const isUnfinished = UNFINISHED_STATES.includes(job.state);
+  return (
+    <div className="jp-Kueue-status" role="status" data-state={job.state}>
+      <div>
+        <strong>{stateName(job.state, trans)}</strong>
+        {' · '}
+        {trans.__('queue %1', job.local_queue)}
+        {job.state === 'queued' && where !== null && ` · ${where}`}
+        {isUnfinished && (
+          <>
+            {' · '}
+            <Elapsed since={job.started_at ?? job.created_at} trans={trans} />
+          </>
+        )}
+      </div>
+      {job.message !== null && <div className="jp-Kueue-fix">{job.message}</div>}
+      {isUnfinished && (
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-warn"
+          disabled={job.state === 'stopping'}
+          onClick={onStop}
+        >
+          {trans.__('Stop')}
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,93 @@
+/** The queues, each with how full it is. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import { amount, compareResources, resourceName, usage } from '../models/words';
+import type { ILocalQueue, IResourceUsage } from '../wire';
+
+interface ILocalQueuesProps {
+  readonly queues: readonly ILocalQueue[];
+  readonly trans: TranslationBundle;
+}
+
+export function LocalQueues({ queues, trans }: ILocalQueuesProps): React.JSX.Element {
+  return (
+    <ul className="jp-Kueue-queues">
+      {queues.map(queue => (
+        <LocalQueue key={queue.name} queue={queue} trans={trans} />
+      ))}
+    </ul>
+  );
+}
+
+interface ILocalQueueProps {
+  readonly queue: ILocalQueue;
+  readonly trans: TranslationBundle;
+}
+
+function LocalQueue({ queue, trans }: ILocalQueueProps): React.JSX.Element {
+  const resources = Object.entries(queue.resources).sort(([a], [b]) => compareResources(a, b));
+  return (
+    <li className="jp-Kueue-queue" data-queue={queue.name}>
+      <div className="jp-Kueue-line">
+        <span className="jp-Kueue-name" title={queue.cluster_queue}>
+          {queue.name}
+        </span>
+        {queue.pending > 0 && (
+          <span className="jp-Kueue-note">
+            {trans._n('%1 waiting', '%1 waiting', queue.pending)}
+          </span>
+        )}
+      </div>
+      {!queue.active && <div className="jp-Kueue-why">{queue.message}</div>}
+      <div className="jp-Kueue-resources">
+        {resources.map(([name, shown]) => (
+          <Resource key={name} name={name} shown={shown} trans={trans} />
+        ))}
+      </div>
+    </li>
+  );
+}
+
+interface IResourceProps {
+  readonly name: string;
+  readonly shown: IResourceUsage;
+  readonly trans: TranslationBundle;
+}
+
+function Resource({ name, shown, trans }: IResourceProps): React.JSX.Element {
+  const text = usage(name, shown, trans);
+  const used = shown.cluster_queue_used ?? shown.used;
+  const limit =
+    shown.limit === null
+      ? undefined
+      : trans.__('Up to %1 with what other queues can lend', amount(name, shown.limit));
+  return (
+    <div className="jp-Kueue-resource">
+      <span className="jp-Kueue-resourceName">{resourceName(name, trans)}</span>
+      {shown.nominal === null ? (
+        <span />
+      ) : (
+        <div
+          className="jp-Kueue-bar"
+          role="meter"
+          aria-label={resourceName(name, trans)}
+          aria-valuemin={0}
+          aria-valuemax={shown.nominal}
+          aria-valuenow={Math.min(used, shown.nominal)}
+          aria-valuetext={text}
+          title={limit}
+        >
+          <div style={{ width: `${percentage(used, shown.nominal)}%` }} />
+        </div>
+      )}
+      <span className="jp-Kueue-note" title={text}>
+        {text}
+      </span>
+    </div>
+  );
+}
+
+function percentage(used: number, nominal: number): number {
+  return nominal > 0 ? Math.min(100, (100 * used) / nominal) : 0;
+}

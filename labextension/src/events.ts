@@ -1,0 +1,29 @@
+/** Reads server-sent events (the HTML standard's format) from a streamed answer. */
+
+/** Return the `data` of each event as it comes, and null for each sign of life between them. */
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>
+): AsyncGenerator<string | null, void> {
+  const reader = body.pipeThrough(new TextDecoderStream() as TransformStream).getReader();
+  let rest = '';
+  try {
+    for (;;) {
+      const { done, value } = await (reader.read() as Promise<ReadableStreamReadResult<string>>);
+      if (done) {
+        return;
+      }
+      // The server separates with single line feeds; a block ends with an empty line.
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const lines = block.split('\n').filter(line => line.startsWith('data:'));
+        yield lines.length > 0
+          ? lines.map(line => line.slice('data:'.length).trimStart()).join('\n')
+          : null;
+      }
+    }
+  } finally {
+    // A reader that leaves early closes the connection.
+    await reader.cancel().catch(() => undefined);
+  }
+}

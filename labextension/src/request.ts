@@ -1,0 +1,63 @@
+/**
+ * The one place that talks HTTP: requests below `jupyter-kueue/` with the server's own
+ * authentication, and one kind of error for all that can go wrong.
+ */
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { IErrorBody } from './wire';
+
+/** A request that failed; `message` is a sentence for the user. */
+export class RequestError extends Error {
+  /**
+   * @param status the HTTP status, 0 where the server did not answer at all.
+   * @param reason a code: `docs/rest.md` lists them; `offline` where it did not answer.
+   */
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+    message: string
+  ) {
+    super(message);
+    this.name = 'RequestError';
+  }
+}
+
+/** Return the address of a route below `jupyter-kueue/`; the path's parts must be encoded. */
+export function routeUrl(settings: ServerConnection.ISettings, path: string): string {
+  return URLExt.join(settings.baseUrl, 'jupyter-kueue', path);
+}
+
+/**
+ * Send a request and return its answer.
+ *
+ * @throws RequestError if the server does not answer, or answers with an error.
+ */
+export async function request(
+  settings: ServerConnection.ISettings,
+  path: string,
+  init: RequestInit = {}
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await ServerConnection.makeRequest(routeUrl(settings, path), init, settings);
+  } catch (error) {
+    throw new RequestError(0, 'offline', error instanceof Error ? error.message : String(error));
+  }
+  if (!response.ok) {
+    throw await errorOf(response);
+  }
+  return response;
+}
+
+async function errorOf(response: Response): Promise<RequestError> {
+  const text = await response.text();
+  try {
+    const body = JSON.parse(text) as IErrorBody;
+    return new RequestError(response.status, body.reason, body.message);
+  } catch {
+    // Not ours: a proxy's page, or a server without this extension.
+    const message = `${response.status} ${response.statusText}`;
+    return new RequestError(response.status, 'unexpected', message);
+  }
+}

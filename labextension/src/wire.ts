@@ -1,0 +1,103 @@
+/**
+ * What the server says, field by field as in `jupyter_kueue/server/openapi.yaml`: the names are the
+ * same on both sides, so that one search finds both.
+ */
+
+export type JobState =
+  'queued' | 'starting' | 'running' | 'stopping' | 'stopped' | 'succeeded' | 'failed';
+
+export const UNFINISHED_STATES: readonly JobState[] = ['queued', 'starting', 'running', 'stopping'];
+
+export const FINISHED_STATES: readonly JobState[] = ['succeeded', 'failed', 'stopped'];
+
+export interface IPosition {
+  readonly local_queue: number | null;
+  readonly cluster_queue: number | null;
+  readonly approximate: boolean;
+}
+
+export interface IJobRow {
+  readonly job_id: string;
+  readonly name: string;
+  readonly state: JobState;
+  readonly reason: string | null;
+  readonly message: string | null;
+  readonly detail: string | null;
+  readonly local_queue: string;
+  readonly position: IPosition | null;
+  readonly created_at: string;
+  readonly admitted_at: string | null;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
+}
+
+/** Everything of a run: its row and its files, the executed notebook first. */
+export interface IJob extends IJobRow {
+  readonly files: readonly IFile[];
+}
+
+export interface IResourceUsage {
+  readonly used: number;
+  readonly cluster_queue_used: number | null;
+  readonly nominal: number | null;
+  readonly borrowed: number | null;
+  readonly limit: number | null;
+}
+
+export interface ILocalQueue {
+  readonly name: string;
+  readonly cluster_queue: string;
+  readonly active: boolean;
+  readonly message: string | null;
+  readonly pending: number;
+  readonly admitted: number;
+  readonly resources: Readonly<Record<string, IResourceUsage>>;
+}
+
+export interface IFile {
+  readonly path: string;
+  readonly size_bytes: number;
+  readonly role: 'notebook' | 'export' | 'side-effect' | 'input' | 'log';
+}
+
+export interface IProblem {
+  readonly what: string;
+  readonly fix: string;
+  readonly severity: 'error' | 'warning';
+}
+
+export interface IHealth {
+  readonly ok: boolean;
+  readonly problems: readonly IProblem[];
+}
+
+export interface IPage<T> {
+  readonly items: readonly T[];
+  readonly total: number;
+  readonly next_cursor: string | null;
+}
+
+export interface IDeletion {
+  readonly deleted: readonly string[];
+  readonly failures: readonly {
+    readonly job_id: string;
+    readonly message: string;
+    readonly reason: string;
+  }[];
+}
+
+export interface IErrorBody {
+  readonly message: string;
+  readonly reason: string;
+}
+
+/** One event of the stream `changes`. */
+export type Change =
+  | { readonly type: 'hello' | 'gap' | 'local-queues'; readonly cursor: string }
+  | {
+      readonly type: 'job';
+      readonly cursor: string;
+      readonly job_id: string;
+      readonly job: IJobRow;
+    }
+  | { readonly type: 'job-deleted'; readonly cursor: string; readonly job_id: string };

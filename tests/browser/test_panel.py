@@ -1,0 +1,290 @@
+"""The side panel: queues and runs as they change, and what can be done with them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupyter_core.paths
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from jupyter_kueue import contract, models
+from jupyter_kueue.models import Owner
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.summaries import Summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Namespace
+    from playwright.sync_api import Locator, Page
+
+    from .conftest import Lab
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+
+SIZE = {"cpu": "100m", "memory": "512Mi"}
+NARROWEST = 200
+
+
+class Panel:
+    """The panel in a page, by what a user sees of it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator("#jp-kueue-panel")
+
+    def open(self, lab: Lab) -> Panel:
+        self.page.goto(lab.page_url())
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+        self.page.locator('.jp-SideBar .lm-TabBar-tab[data-id="jp-kueue-panel"]').click()
+        expect(self.root).to_be_visible()
+        return self
+
+    def section(self, name: str) -> Locator:
+        return self.root.locator(f'[data-section="{name}"]')
+
+    def row(self, job_id: str) -> Locator:
+        return self.root.locator(f'[data-job-id="{job_id}"]')
+
+    def row_in(self, section: str, job_id: str) -> Locator:
+        return self.section(section).locator(f'[data-job-id="{job_id}"]')
+
+    def act(self, job_id: str, label: str) -> None:
+        """Press one of the buttons that a row shows to the pointer."""
+        row = self.row(job_id)
+        row.hover()
+        row.get_by_role("button", name=label).click()
+
+
+def write_notebook(lab: Lab, path: str, *sources: str) -> str:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, lab.root / path)
+    return path
+
+
+def submit(lab: Lab, path: str, *, gpus: int = 0, **fields: Any) -> str:
+    resources = {**SIZE, "gpus": gpus}
+    body = {"input_path": path, "local_queue": "team-a", "resources": resources, **fields}
+    job_id: str = lab.call("POST", "jobs", body)["job_id"]
+    return job_id
+
+
+@pytest.fixture
+def lab(start_lab: Callable[..., Lab], namespace: Namespace) -> Lab:
+    """A Lab whose two teams share four GPUs, with a notebook that ends and one that does not."""
+    lab = start_lab(namespace.env)
+    write_notebook(lab, "quick.ipynb", "print('made in the cluster')")
+    write_notebook(lab, "endless.ipynb", "import time; time.sleep(3600)")
+    return lab
+
+
+@pytest.fixture
+def panel(page: Page, lab: Lab) -> Panel:
+    return Panel(page).open(lab)
+
+
+def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: Lab):
+    expect(panel.root.get_by_text("No runs yet")).to_be_visible()
+    gpus = panel.section("queues").locator('[data-queue="team-a"]').get_by_role("meter", name="GPU")
+    expect(gpus).to_have_attribute("aria-valuetext", "0 of 2")
+
+    holder = submit(lab, "endless.ipynb", gpus=4, name="holds all GPUs")
+    expect(panel.row_in("running", holder)).to_have_attribute("data-state", "running")
+    expect(gpus).to_have_attribute("aria-valuetext", "2 of 2 + 2 borrowed")
+
+    job_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
+    row = panel.row_in("waiting", job_id)
+    expect(row).to_contain_text(re.compile(r"team-a · next · \d+ s"))
+    expect(row).to_contain_text("Waits for 1 GPU")
+    expect(panel.section("queues")).to_contain_text("1 waiting")
+
+    # A row that stays in its group stays the same element, so that nothing flickers or jumps.
+    row.evaluate("row => { row.marked = true }")
+    later = submit(lab, "quick.ipynb", gpus=1, name="waits longer")
+    expect(panel.row_in("waiting", later)).to_contain_text("1 before it")
+    assert row.evaluate("row => row.marked === true")
+
+    panel.act(holder, "Stop")
+    expect(panel.row_in("finished", holder)).to_have_attribute("data-state", "stopped")
+    expect(panel.row_in("finished", job_id)).to_contain_text("Succeeded")
+    expect(panel.row_in("finished", later)).to_have_attribute("data-state", "succeeded")
+    expect(gpus).to_have_attribute("aria-valuetext", "0 of 2")
+
+    panel.row(job_id).dblclick()
+    notebook = panel.page.locator(".jp-NotebookPanel")
+    expect(notebook.get_by_text("made in the cluster", exact=True)).to_be_visible()
+    expect(notebook.get_by_text("notebook is read-only")).to_be_visible()
+    expect(notebook.get_by_text("No Kernel")).to_be_visible()
+
+    panel.row(job_id).click(button="right")
+    with panel.page.expect_download() as download:
+        panel.page.get_by_role("menuitem", name="Download the executed notebook").click()
+    assert "made in the cluster" in download.value.path().read_text()
+
+
+def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, lab: Lab):
+    blocked = submit(lab, "quick.ipynb", gpus=16, name="asks for too much")
+    others = [submit(lab, "quick.ipynb", gpus=16, name=f"other {n}") for n in range(2)]
+    expect(panel.row_in("waiting", blocked)).to_contain_text("Will not start: asks for 16 GPUs")
+
+    panel.act(blocked, "Stop")
+    expect(panel.row_in("finished", blocked)).to_have_attribute("data-state", "stopped")
+
+    dialog = panel.page.locator(".jp-Dialog")
+    panel.act(blocked, "Delete")
+    expect(dialog).to_contain_text("Delete this run?")
+    expect(dialog).to_contain_text("asks for too much")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    expect(panel.row(blocked)).to_be_visible()
+
+    panel.row(others[0]).click()
+    panel.row(others[1]).click(modifiers=["Control"])
+    panel.row(blocked).click(modifiers=["Control"])
+    panel.row(blocked).press("Delete")
+    expect(dialog).to_contain_text("Delete 3 runs?")
+    dialog.get_by_role("button", name="Delete").click()
+    for job_id in (blocked, *others):
+        expect(panel.row(job_id)).to_have_count(0)
+    expect(panel.root.get_by_text("No runs yet")).to_be_visible()
+    assert lab.call("GET", "jobs")["total"] == 0
+
+
+def test_it_goes_on_by_itself_after_the_server_was_restarted(
+    panel: Panel, lab: Lab, start_lab: Callable[..., Lab], namespace: Namespace
+):
+    job_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
+    expect(panel.row(job_id)).to_be_visible()
+
+    lab.stop()
+    expect(panel.root.get_by_text("The Jupyter server does not answer")).to_be_visible()
+    expect(panel.row(job_id)).to_be_visible()
+
+    restarted = start_lab(namespace.env, port=lab.port)
+    expect(panel.root.get_by_text("The Jupyter server does not answer")).to_have_count(0)
+    expect(panel.row(job_id)).to_be_visible()
+    new = submit(restarted, "quick.ipynb", gpus=16, name="after the restart")
+    expect(panel.row_in("waiting", new)).to_be_visible()
+
+    # Open before a reload, it is open and live after it.
+    panel.page.reload()
+    expect(panel.row_in("waiting", new)).to_be_visible()
+    restarted.call("POST", f"jobs/{new}/stop")
+    expect(panel.row_in("finished", new)).to_be_visible()
+
+
+def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
+    job_id = submit(
+        lab, "quick.ipynb", gpus=16, name="a name that is longer than the panel is wide"
+    )
+    expect(panel.row(job_id)).to_be_visible()
+    # Lab itself stops at 250 px; themes may set less.
+    panel.page.add_style_tag(
+        content=f":root {{ --jp-sidebar-min-width: {NARROWEST}px !important }}"
+    )
+    # It is measured when it is shown.
+    tab = panel.page.locator('.jp-SideBar .lm-TabBar-tab[data-id="jp-kueue-panel"]')
+    tab.click()
+    tab.click()
+    expect(panel.row(job_id)).to_be_visible()
+    box = panel.root.bounding_box()
+    assert box is not None
+    edge = box["x"] + box["width"] + 2
+    panel.page.mouse.move(edge, 500)
+    panel.page.mouse.down()
+    panel.page.mouse.move(box["x"] + NARROWEST, 500, steps=5)
+    panel.page.mouse.up()
+    width = panel.root.evaluate("panel => panel.offsetWidth")
+    assert width <= NARROWEST + 5
+    cut_off = panel.root.evaluate("""panel => [...panel.querySelectorAll(
+        '.jp-SidePanel-content, .jp-Kueue-queue, .jp-Kueue-line, .jp-Kueue-resources, .jp-Kueue-job'
+    )].filter(part => part.scrollWidth > part.clientWidth).map(part => part.className)""")
+    assert cut_off == []
+    panel.act(job_id, "Stop")
+    expect(panel.row_in("finished", job_id)).to_be_visible()
+
+
+def test_it_says_what_is_missing_and_how_to_mend_it(
+    page: Page, start_lab: Callable[..., Lab], tmp_path: Path
+):
+    environment = {
+        "KUBECONFIG": str(tmp_path / "no-such-file"),
+        "JUPYTER_KUEUE_BUCKET": tmp_path.as_uri(),
+        "JUPYTER_KUEUE_IMAGE": "an/image",
+    }
+    lab = start_lab(environment)
+    panel = Panel(page).open(lab)
+    problem = lab.call("GET", "health")["problems"][0]
+    expect(panel.root.get_by_text(problem["what"])).to_have_count(1)
+    expect(panel.root.get_by_text(problem["fix"])).to_be_visible()
+
+
+def test_it_works_where_jupyter_scheduler_is_not_installed(
+    page: Page, start_lab: Callable[..., Lab], namespace: Namespace, tmp_path: Path
+):
+    only_ours = tmp_path / "labextensions"
+    only_ours.mkdir()
+    installed = Path(jupyter_core.paths.ENV_JUPYTER_PATH[0]) / "labextensions" / "jupyter-kueue"
+    (only_ours / "jupyter-kueue").symlink_to(installed)
+    lab = start_lab(namespace.env, f"--LabApp.labextensions_path={only_ours}")
+    panel = Panel(page).open(lab)
+    expect(panel.section("queues").locator('[data-queue="team-b"]')).to_be_visible()
+
+
+async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], count: int) -> None:
+    """Put finished runs into the bucket as far as a server reads them at its start."""
+    bucket = Bucket.open(namespace.bucket_dir)
+    owner_slug = Owner.of(model_row["owner"]).slug
+    records, summaries = Records(bucket, owner_slug), Summaries(bucket, owner_slug)
+    at_once = asyncio.Semaphore(32)
+    first = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
+
+    async def seed(number: int) -> dict[str, Any]:
+        job_id = str(uuid.uuid4())
+        async with at_once:
+            await records.write(job_id, contract.FINAL_KEY, {"state": "succeeded"})
+        ended = models.rfc3339(first + dt.timedelta(minutes=number))
+        return {**model_row, "job_id": job_id, "name": f"report {number}", "finished_at": ended}
+
+    await summaries.store(await asyncio.gather(*(seed(number) for number in range(count))))
+
+
+@pytest.mark.timeout(400)  # two thousand runs are written first
+def test_thousands_of_runs_are_listed_and_only_those_in_sight_are_drawn(
+    page: Page, lab: Lab, start_lab: Callable[..., Lab], namespace: Namespace
+):
+    job = lab.run_to_end({"input_path": "quick.ipynb", "local_queue": "team-a", "resources": SIZE})
+    row = next(item for item in lab.call("GET", "jobs")["items"] if item["job_id"] == job["job_id"])
+    lab.stop()
+    # Playwright keeps an event loop running in this thread.
+    with ThreadPoolExecutor() as thread:
+        thread.submit(asyncio.run, _seed_finished_runs(namespace, row, 2000)).result()
+    again = start_lab(namespace.env, port=lab.port)
+
+    panel = Panel(page).open(again)
+    finished = panel.section("finished")
+    expect(finished.locator(".jp-Kueue-count")).to_have_text("2001")
+    older = finished.get_by_role("button", name="Show older runs")
+    for shown in (100, 600, 1100, 1600):
+        expect(finished.locator(".jp-Kueue-job")).to_have_count(shown)
+        older.click()
+    expect(finished.locator(".jp-Kueue-job")).to_have_count(2001)
+    expect(older).to_have_count(0)
+    oldest = finished.get_by_text("report 0", exact=True)
+    is_drawn = "part => part.checkVisibility({ contentVisibilityAuto: true })"
+    assert not oldest.evaluate(is_drawn)
+    oldest.scroll_into_view_if_needed()
+    expect(oldest).to_be_in_viewport()
+    new = submit(again, "quick.ipynb", gpus=16)
+    expect(panel.row_in("waiting", new)).to_have_count(1)

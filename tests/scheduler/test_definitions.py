@@ -1,0 +1,121 @@
+"""Job definitions beyond what upstream tests: every field, run now, words for what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from jupyter_scheduler.exceptions import SchedulerError
+from jupyter_scheduler.models import (
+    CreateJobDefinition,
+    CreateJobFromDefinition,
+    ListJobDefinitionsQuery,
+    ListJobsQuery,
+    Status,
+    UpdateJobDefinition,
+)
+
+pytestmark = pytest.mark.integration
+
+SMALL = {"queue": "team-a", "cpu": "100m", "memory": "512Mi"}
+
+
+@pytest.fixture
+def define(backend, write_notebook):
+    async def create(*sources, **fields):
+        write_notebook("daily.ipynb", *(sources or ["1"]), parameters="region = 'none'")
+        asked = {
+            "input_uri": "daily.ipynb",
+            "name": "daily",
+            "runtime_environment_name": "default",
+            "runtime_environment_parameters": SMALL,
+            **fields,
+        }
+        return await backend.create_job_definition(CreateJobDefinition(**asked))
+
+    return create
+
+
+async def test_run_now_with_other_parameters(backend, define, eventually):
+    definition_id = await define("assert region == 'north', region", parameters={"region": "south"})
+    job_id = await backend.create_job_from_definition(
+        definition_id, CreateJobFromDefinition(parameters={"region": "north"})
+    )
+    as_defined = await backend.create_job_from_definition(definition_id, CreateJobFromDefinition())
+    job = await backend.until_finished(job_id, eventually)
+    assert job.status == Status.COMPLETED, job.status_message
+    assert (job.job_definition_id, job.parameters) == (definition_id, {"region": "north"})
+    failed = await backend.until_finished(as_defined, eventually)
+    assert failed.status == Status.FAILED
+    assert "south" in failed.status_message
+    of_it = await backend.list_jobs(ListJobsQuery(job_definition_id=definition_id))
+    assert {job.job_id for job in of_it.jobs} == {job_id, as_defined}
+
+
+async def test_what_only_schedules_have_travels_in_the_environments_parameters(backend, define):
+    more = {
+        "concurrency_policy": "Allow",
+        "starting_deadline_seconds": 60,
+        "end_date": "2090-01-01T00:00:00Z",
+        "max_runs": 3,
+    }
+    definition_id = await define(
+        schedule="0 9 * * 1-5",
+        timezone="Europe/Berlin",
+        runtime_environment_parameters={**SMALL, **more},
+    )
+    asked = (await backend.get_job_definition(definition_id)).runtime_environment_parameters
+    assert asked.pop("end_date").startswith("2090-01-01T00:00:00")
+    del more["end_date"]
+    assert asked == {**SMALL, **more}
+
+
+async def test_every_field_can_be_changed(backend, define, write_notebook):
+    definition_id = await define(schedule="0 9 * * 1-5", timezone="Europe/Berlin")
+    write_notebook("other.ipynb", "2")
+    await backend.update_job_definition(
+        definition_id,
+        UpdateJobDefinition(
+            name="another",
+            input_uri="other.ipynb",
+            schedule="0 10 * * *",
+            timezone="UTC",
+            tags=["t"],
+            parameters={"region": "east"},
+            output_formats=["ipynb", "html"],
+            compute_type="medium",
+            runtime_environment_parameters={"queue": "team-b", "cpu": "200m"},
+            active=False,
+        ),
+    )
+    definition = await backend.get_job_definition(definition_id)
+    assert definition.name == "another"
+    assert definition.input_filename == "other.ipynb"
+    assert (definition.schedule, definition.timezone) == ("0 10 * * *", "UTC")
+    assert (definition.tags, definition.active) == (["t"], False)
+    assert definition.parameters == {"region": "east"}
+    assert definition.output_formats == ["ipynb", "html"]
+    assert definition.runtime_environment_parameters == {
+        "queue": "team-b",
+        "cpu": "200m",
+        "memory": "8Gi",
+    }
+    await backend.update_job_definition(definition_id, UpdateJobDefinition(compute_type="small"))
+    definition = await backend.get_job_definition(definition_id)
+    assert definition.compute_type == "small"
+    assert definition.runtime_environment_parameters == {"queue": "team-b"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"schedule": "every day"}, "schedule: "),
+        ({"schedule": "0 9 * * *", "timezone": "Mars/Base"}, "timezone: "),
+        ({"input_uri": "none.ipynb"}, "input_uri: "),
+        ({"runtime_environment_parameters": {"max_runs": "many"}}, "max_runs: "),
+        ({"runtime_environment_parameters": {"color": "red"}}, "color: .*max_runs"),
+    ],
+)
+async def test_what_cannot_be_is_refused_and_leaves_nothing(backend, define, fields, said):
+    with pytest.raises(SchedulerError, match=said):
+        await define(**fields)
+    listed = await backend.list_job_definitions(ListJobDefinitionsQuery())
+    assert listed.total_count == 0

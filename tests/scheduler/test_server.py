@@ -1,0 +1,156 @@
+"""Real Jupyter servers with both extensions, and no configuration but what packages install."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.server.conftest import running_server, write_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.server.conftest import Server
+
+pytestmark = pytest.mark.integration
+
+CONFIG_FILE = "jupyter_jupyter_scheduler_config.py"
+REPOSITORY = Path(__file__).parents[2]
+# The others would only take their time to start and to stop.
+NOT_NEEDED = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook_shim")
+BOTH = {"jupyter_kueue": True, "jupyter_scheduler": True, **dict.fromkeys(NOT_NEEDED, False)}
+SMALL = {"queue": "team-a", "cpu": "100m", "memory": "512Mi"}
+
+
+def job(path: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": "a job",
+        "input_uri": path,
+        "runtime_environment_name": "default",
+        "runtime_environment_parameters": SMALL,
+        "output_formats": ["ipynb", "html"],
+        **fields,
+    }
+
+
+def until(answer: Callable[[], Any], is_there: Callable[[Any], bool]) -> Any:
+    deadline = time.monotonic() + 120
+    while not is_there(got := answer()):
+        assert time.monotonic() < deadline, got
+        time.sleep(0.1)
+    return got
+
+
+def run_to_download(server: Server, path: str, **fields: Any) -> Any:
+    job_id = server.request("POST", "/scheduler/jobs", job(path, **fields)).json["job_id"]
+    return until(
+        lambda: server.request("GET", f"/scheduler/jobs/{job_id}").json,
+        lambda shown: shown["downloaded"],
+    )
+
+
+def test_the_installed_file_is_the_one_in_the_repository():
+    installed = Path(sys.prefix) / "etc" / "jupyter" / CONFIG_FILE
+    source = REPOSITORY / "etc" / "jupyter" / CONFIG_FILE
+    assert installed.read_text() == source.read_text()
+
+
+def test_a_job_is_run_and_downloaded_by_itself(namespace, tmp_path):
+    with running_server(tmp_path, namespace.env, extensions=BOTH) as server:
+        write_notebook(server, "deep/a.ipynb", "print('it ran')")
+        done = run_to_download(server, "deep/a.ipynb")
+
+        assert done["status"] == "COMPLETED"
+        assert done["status_message"] is None
+        for file in done["job_files"]:
+            assert (server.root / file["file_path"]).stat().st_size > 0
+        assert (server.root / "jobs" / f"a-{done['job_id']}").is_dir()
+        prefixed = server.request("GET", f"jobs/kueue:{done['job_id']}")
+        assert prefixed.json["job_id"] == done["job_id"]
+
+        shutil.rmtree(server.root / "jobs")
+        got = server.request("GET", f"/scheduler/jobs/{done['job_id']}/download_files")
+        assert got.status == 204
+        again = server.request("GET", f"/scheduler/jobs/{done['job_id']}").json
+        assert again["downloaded"]
+
+        config = server.request("GET", "/scheduler/config").json
+        assert config["supported_features"]["stop_job"] is True
+        listed = server.request("GET", "/scheduler/jobs?max_items=0").json
+        assert listed == {"jobs": [], "total_count": 1}
+        gone = server.request("DELETE", f"/scheduler/batch/jobs?job_id={done['job_id']}")
+        assert gone.status == 204
+        assert server.request("GET", "/scheduler/jobs/count?status=COMPLETED").json == {"count": 0}
+
+
+def test_what_ended_while_no_server_ran_is_downloaded_by_the_next(
+    namespace, tmp_path, local_cluster
+):
+    environment = {**namespace.env, "JUPYTERHUB_USER": "tess"}
+    with running_server(tmp_path, environment, extensions=BOTH) as server:
+        write_notebook(server, "a.ipynb", "import time; time.sleep(3)")
+        job_id = server.request("POST", "/scheduler/jobs", job("a.ipynb")).json["job_id"]
+    local_cluster.kubectl(
+        "wait",
+        "-n",
+        namespace.name,
+        f"job/nb-{job_id}",
+        "--for=condition=Complete",
+        "--timeout=90s",
+    )
+    assert not (tmp_path / "root" / "jobs").exists()
+    with running_server(tmp_path, environment, extensions=BOTH) as server:
+        shown = until(
+            lambda: server.request("GET", f"/scheduler/jobs/{job_id}").json,
+            lambda shown: shown.get("downloaded"),
+        )
+        assert shown["status"] == "COMPLETED"
+    # A server of another folder leaves it alone, and shows it all the same.
+    with running_server(tmp_path / "other", environment, extensions=BOTH) as server:
+        write_notebook(server, "b.ipynb", "1")
+        run_to_download(server, "b.ipynb")
+        names = {path.name for path in (server.root / "jobs").iterdir()}
+        assert f"a-{job_id}" not in names
+        assert server.request("GET", f"/scheduler/jobs/{job_id}").json["downloaded"] is False
+
+
+def test_without_a_cluster_jupyter_starts_and_the_dialog_says_what_is_missing(tmp_path):
+    environment = {"KUBECONFIG": str(tmp_path / "none")}
+    with running_server(tmp_path, environment, extensions=BOTH) as server:
+        write_notebook(server, "a.ipynb", "1")
+        [only] = until(
+            lambda: server.request("GET", "/scheduler/runtime_environments").json,
+            lambda found: "JUPYTER_KUEUE_BUCKET" in found[0]["description"],
+        )
+        assert only["name"] == only["label"] == "default"
+        for method, path, body in (
+            ("POST", "/scheduler/jobs", job("a.ipynb")),
+            ("GET", "/scheduler/jobs", None),
+            ("GET", "/scheduler/jobs/count", None),
+            ("GET", "/scheduler/job_definitions", None),
+        ):
+            answer = server.request(method, path, body)
+            assert answer.status == 500
+            assert "JUPYTER_KUEUE_BUCKET" in answer.json["message"]
+
+
+def test_one_setting_gives_the_stock_backend_back(tmp_path):
+    environment = {"JUPYTER_KUEUE_SCHEDULER_BACKEND": "false"}
+    (tmp_path / "data").mkdir()  # the stock backend fails where there is none for its database
+    with running_server(tmp_path, environment, extensions=BOTH) as server:
+        found = server.request("GET", "/scheduler/runtime_environments").json
+        assert [item["name"] for item in found] != ["default"]
+        assert server.request("GET", "/scheduler/jobs").json == {"jobs": [], "total_count": 0}
+        assert (tmp_path / "data" / "scheduler.sqlite").exists()
+
+
+def test_without_our_extension_it_says_which_one_is_missing(tmp_path):
+    only_theirs = {**BOTH, "jupyter_kueue": False}
+    with running_server(tmp_path, {}, extensions=only_theirs) as server:
+        answer = server.request("GET", "/scheduler/jobs")
+        assert "jupyter server extension enable jupyter_kueue" in answer.json["message"]

@@ -1,0 +1,74 @@
+"""A server that changes one schedule and is killed after its n-th write: see test_schedules_killed.
+
+Arguments: the root folder, what to do (create, edit, delete), the step, and the schedule's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from jupyter_kueue import config, errors
+from jupyter_kueue.cluster.connection import Connection
+from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.application import Application
+from jupyter_kueue.storage.bucket import Bucket
+
+writes = 0
+
+
+def deadly(write, step):
+    """Return ``write`` with a SIGKILL after the ``step``-th write of this process."""
+
+    async def counted(*args, **kwargs):
+        global writes  # noqa: PLW0603 - one process, one purpose
+        writes += 1
+        at = writes
+        answer = await write(*args, **kwargs)
+        if at == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    return counted
+
+
+async def loaded(application):
+    """Return the schedules, however long a busy machine takes to read them."""
+    while True:
+        try:
+            return await application.schedules()
+        except errors.UnavailableError:
+            await asyncio.sleep(0.1)
+
+
+async def main(root, action, step, schedule_id):
+    application = Application(config.load(), Path(root))
+    await application.start()
+    schedules = await loaded(application)
+    for owner, name in (
+        (Bucket, "put_bytes"),
+        (Bucket, "create"),
+        (Bucket, "delete"),
+        (Connection, "patch"),
+        (Connection, "delete"),
+    ):
+        setattr(owner, name, deadly(getattr(owner, name), step))
+    if action == "create":
+        body = {
+            "input_path": "first.ipynb",
+            "local_queue": "team-a",
+            "schedule": "0 0 29 2 *",
+            "resources": {"cpu": "100m", "memory": "512Mi"},
+        }
+        await schedules.create(parse_schedule_request(body))
+    elif action == "edit":
+        await schedules.update(schedule_id, {"input_path": "second.ipynb", "name": f"at {step}"})
+    else:
+        await schedules.delete(schedule_id)
+    await application.stop()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -1,0 +1,138 @@
+"""A server killed at any step of a create, an edit or a delete: nothing lost, doubled or stuck."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyter_kueue import names
+from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.service.schedules import ScheduleQuery
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = Path(__file__).with_name("killed_scheduler.py")
+
+
+@pytest.fixture
+def killed(namespace, root):
+    """Runs a server that is killed after its step-th write; tells whether it was."""
+
+    def run(action, step, schedule_id=""):
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM), str(root), action, str(step), schedule_id],
+            env={**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"},
+            check=False,
+            timeout=60,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        return done.returncode != 0
+
+    return run
+
+
+@pytest.fixture
+def cron_jobs(local_cluster, namespace):
+    """Returns the CronJobs by schedule id."""
+
+    def get():
+        found = local_cluster.get("cronjobs", "-n", namespace.name)["items"]
+        return {item["metadata"]["labels"][names.LABEL_SCHEDULE_ID]: item for item in found}
+
+    return get
+
+
+async def keys_of(session, schedule_id):
+    listed = await session.application.bucket.list(f"tess/schedules/{schedule_id}/")
+    return sorted(item.key.split("/", 3)[3] for item in listed)
+
+
+# Some twenty servers are started, one after the other.
+@pytest.mark.timeout(420)
+async def test_killed_at_every_step(
+    open_session, write_notebook, killed, cron_jobs, namespace, local_cluster, eventually
+):
+    write_notebook("first.ipynb", "print('first')")
+    write_notebook("second.ipynb", "print('second')")
+    step = 1
+    while killed("create", step):
+        step += 1
+    # The dry run, the input, the revision, the definition, the CronJob.
+    assert step > 5
+
+    async with open_session(leftover_seconds=1, resync_seconds=1) as session:
+        schedules = await session.application.schedules()
+
+        async def agrees():
+            shown = {item["schedule_id"] for item in (await listed())["items"]}
+            prefixes = await session.application.bucket.list("tess/schedules/")
+            return shown == {item.key.split("/")[2] for item in prefixes} == set(cron_jobs())
+
+        async def listed():
+            return await schedules.list(ScheduleQuery())
+
+        await eventually(agrees)
+        # Those killed once the definition was there, and the one that was not killed.
+        made = [item["schedule_id"] for item in (await listed())["items"]]
+        assert len(made) >= 3
+
+    edited = made[0]
+    step = 1
+    while killed("edit", step, edited):
+        step += 1
+    last = step
+    assert last > 5
+    # The tombstone is the first write: from then on the next server goes on.
+    for step, schedule_id in enumerate(made[1:], 1):
+        killed("delete", step, schedule_id)
+
+    async with open_session(leftover_seconds=1, resync_seconds=1) as session:
+        schedules = await session.application.schedules()
+
+        await eventually(lambda: set(cron_jobs()) == {edited})
+        [shown] = (await schedules.list(ScheduleQuery()))["items"]
+        assert shown["schedule_id"] == edited
+        # The last edit is the one that nobody killed.
+        assert shown["name"] == f"at {last}"
+        for schedule_id in made[1:]:
+
+            async def is_clean(schedule_id=schedule_id):
+                return await keys_of(session, schedule_id) == ["deleted"]
+
+            await eventually(is_clean)
+
+        async def is_swept():
+            return [key.split("/")[0] for key in await keys_of(session, edited)] == [
+                "definition.json",
+                "inputs",
+                "revisions",
+            ]
+
+        await eventually(is_swept)
+        labels = cron_jobs()[edited]["spec"]["jobTemplate"]["metadata"]["labels"]
+        [revision] = [key for key in await keys_of(session, edited) if key.startswith("revisions/")]
+        assert revision == f"revisions/{labels[names.LABEL_REVISION]}.json"
+        name = f"nb-{edited}"
+        made_job = local_cluster.kubectl(
+            *("create", "job", f"--from=cronjob/{name}", f"{name}-{int(time.time()) // 60}"),
+            *("-n", namespace.name, "-o", "json"),
+        )
+        job_id = json.loads(made_job)["metadata"]["uid"]
+
+        async def is_listed():
+            runs = (await session.jobs.list(JobQuery(schedule_ids=(edited,))))["items"]
+            return [run["job_id"] for run in runs] == [job_id]
+
+        await eventually(is_listed)
+        assert (await session.until_finished(job_id))["state"] == "succeeded"
+        log = b"".join([line async for line in await session.jobs.logs(job_id)])
+        assert b"second" in log

@@ -25,7 +25,7 @@ lab: $(VENV)/.labextension
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test $(VENV)/.labextension browser
-	python -m pytest -n 2 --dist loadfile $(ARGS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)
@@ -75,7 +75,7 @@ $(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kue
 	@touch $@
 
 LABEXTENSION := $(wildcard labextension/*.json labextension/yarn.lock labextension/.yarnrc.yml) \
-  $(shell find labextension/src labextension/style -type f)
+  $(shell find labextension/schema labextension/src labextension/style -type f)
 
 $(VENV)/.labextension: $(VENV)/.lab $(LABEXTENSION) scripts/build-labextension
 	scripts/build-labextension

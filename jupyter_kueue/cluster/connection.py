@@ -81,7 +81,11 @@ class Connection:
             contexts, _ = config.list_kube_config_contexts(config_file=str(path) if path else None)
             chosen = next(item for item in contexts if item["name"] == context)
         namespace = chosen.get("context", {}).get("namespace") or "default"
-        return cls(_api_client(client, configuration), namespace)
+        connection = cls(_api_client(client, configuration), namespace)
+        # The client has written the kubeconfig's private key to a temporary file, which it removes
+        # when the process ends well. It is read now; a killed server must not leave it behind.
+        config.kube_config._cleanup_temp_files()  # noqa: SLF001 - it offers no other way
+        return connection
 
     @classmethod
     async def in_cluster(cls) -> Connection:

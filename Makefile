@@ -35,7 +35,7 @@ lint: $(VENV)/.test $(VENV)/.labextension
 	ruff check .
 	mypy
 	lint-imports --no-cache
-	codespell jupyter_kueue tests docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+	codespell jupyter_kueue tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 	cd labextension && jlpm lint
 
 format: $(VENV)/.test $(VENV)/.labextension
@@ -81,7 +81,8 @@ $(VENV)/.labextension: $(VENV)/.lab $(LABEXTENSION) scripts/build-labextension
 	scripts/build-labextension
 	@# An editable install leaves out shared files: JupyterLab finds the built ones through a link.
 	@mkdir -p $(VENV)/share/jupyter/labextensions
-	@ln -sfn $(CURDIR)/jupyter_kueue/labextension $(VENV)/share/jupyter/labextensions/jupyter-kueue
+	@rm -rf $(VENV)/share/jupyter/labextensions/jupyter-kueue
+	@ln -s $(CURDIR)/jupyter_kueue/labextension $(VENV)/share/jupyter/labextensions/jupyter-kueue
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab requirements/test.txt

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
 # robfig gives up after as long.
-_HORIZON_DAYS = 5 * 366
+_HORIZON_YEARS = 5
 _FIELDS = 5
+_NOON = 12
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -35,8 +35,8 @@ _DESCRIPTORS = {
 class CronExpression:
     """The values that each field allows; a day must match both or either of its two fields."""
 
-    minutes: tuple[int, ...]
-    hours: tuple[int, ...]
+    minutes: frozenset[int]
+    hours: frozenset[int]
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
@@ -46,35 +46,120 @@ class CronExpression:
         """Return when it is due next after ``moment``, in UTC; None within five years never.
 
         A time that the clocks skip in spring is not due that day; one that comes twice in autumn
-        is due twice. Both are robfig/cron's ways.
+        is due twice. In zones whose clocks change at midnight or by half an hour robfig's search
+        stumbles now and then, and so does this one: what is shown is when it will fire.
         """
-        day = moment.astimezone(zone).date()
-        for _ in range(_HORIZON_DAYS):
-            if self._is_due_on(day):
-                for due in self._times_on(day, zone):
-                    if due > moment:
-                        return due
-            day += dt.timedelta(days=1)
+        clock = _Clock(moment, zone)
+        searches = (self._month, self._day, self._hour, self._minute, self._second)
+        last_year = clock.wall.year + _HORIZON_YEARS
+        while clock.wall.year <= last_year:
+            if all(search(clock) for search in searches):
+                return clock.utc
         return None
 
-    def _is_due_on(self, day: dt.date) -> bool:
-        if day.month not in self.months:
-            return False
+    # Each goes on to the first of its values; false where a larger unit began meanwhile, so that
+    # the search starts anew.
+
+    def _month(self, clock: _Clock) -> bool:
+        while clock.wall.month not in self.months:
+            clock.start_at(clock.wall.replace(day=1, hour=0, minute=0, second=0))
+            wall = clock.wall
+            months = wall.year * 12 + wall.month
+            first = wall.replace(year=months // 12, month=months % 12 + 1, day=1)
+            clock.go_to(first + dt.timedelta(days=wall.day - 1))
+            if clock.wall.month == 1:
+                return False
+        return True
+
+    def _day(self, clock: _Clock) -> bool:
+        while not self._is_due_on(clock.wall):
+            clock.start_at(clock.wall.replace(hour=0, minute=0, second=0))
+            before = clock.utc
+            clock.go_to(clock.wall + dt.timedelta(days=1))
+            # Midnight may not exist, and the day begins an hour before or after it.
+            hour = clock.wall.hour
+            if hour:
+                clock.add(dt.timedelta(hours=24 - hour if hour > _NOON else -hour))
+            if clock.utc <= before:
+                # A whole day is missing (Apia, 2011), where robfig's search never ends.
+                clock.add(dt.timedelta(days=1))
+            if clock.wall.day == 1:
+                return False
+        return True
+
+    def _hour(self, clock: _Clock) -> bool:
+        while clock.wall.hour not in self.hours:
+            clock.start_at(clock.wall.replace(minute=0, second=0))
+            clock.add(dt.timedelta(hours=1))
+            if clock.wall.hour == 0:
+                return False
+        return True
+
+    def _minute(self, clock: _Clock) -> bool:
+        while clock.wall.minute not in self.minutes:
+            clock.to_whole_minute()
+            clock.add(dt.timedelta(minutes=1))
+            if clock.wall.minute == 0:
+                return False
+        return True
+
+    def _second(self, clock: _Clock) -> bool:
+        if clock.wall.second == 0:
+            return True
+        clock.to_whole_minute()
+        clock.add(dt.timedelta(minutes=1))
+        return False
+
+    def _is_due_on(self, day: dt.datetime) -> bool:
         in_month = day.day in self.days
         in_week = day.isoweekday() % 7 in self.weekdays
         return in_month and in_week if self.both_days else in_month or in_week
 
-    def _times_on(self, day: dt.date, zone: ZoneInfo) -> Iterator[dt.datetime]:
-        """Yield the moments of a day in order: an hour that comes twice is one group."""
-        for hour in self.hours:
-            group = set()
-            for minute in self.minutes:
-                for fold in (0, 1):
-                    wall = dt.datetime.combine(day, dt.time(hour, minute, fold=fold), zone)
-                    due = wall.astimezone(dt.UTC)
-                    if due.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
-                        group.add(due)
-            yield from sorted(group)
+
+class _Clock:
+    """The moment that a search has come to, as a zone's clocks show it and in UTC.
+
+    Attributes:
+        utc: the moment.
+        wall: what the clocks show, without their zone.
+        is_at_start: the smaller units were set to their beginning, which is done once.
+    """
+
+    def __init__(self, moment: dt.datetime, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self.is_at_start = False
+        self._set(moment.astimezone(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=1))
+
+    def start_at(self, wall: dt.datetime) -> None:
+        """Go back to ``wall``, where a larger unit began, unless that was done."""
+        if not self.is_at_start:
+            self.is_at_start = True
+            self.go_to(wall)
+
+    def to_whole_minute(self) -> None:
+        """Set the seconds to their beginning, which no clock change can make another moment."""
+        self.is_at_start = True
+        self._set(self.utc.replace(second=0))
+
+    def add(self, duration: dt.timedelta) -> None:
+        """Let that much time pass."""
+        self._set(self.utc + duration)
+
+    def go_to(self, wall: dt.datetime) -> None:
+        """Go to what the clocks show; one of both moments where they show it twice or never.
+
+        Go's time.Date: the offset is looked up as if the clocks showed UTC, and once more at the
+        moment that this gives.
+        """
+        as_utc = wall.replace(tzinfo=dt.UTC)
+        self._set(as_utc - self._offset(as_utc - self._offset(as_utc)))
+
+    def _set(self, utc: dt.datetime) -> None:
+        self.utc = utc
+        self.wall = utc.astimezone(self._zone).replace(tzinfo=None)
+
+    def _offset(self, utc: dt.datetime) -> dt.timedelta:
+        return utc.astimezone(self._zone).utcoffset() or dt.timedelta(0)
 
 
 def parse(text: str) -> CronExpression | None:
@@ -91,8 +176,8 @@ def parse(text: str) -> CronExpression | None:
     except ValueError:
         return None
     return CronExpression(
-        tuple(sorted(minutes)),
-        tuple(sorted(hours)),
+        frozenset(minutes),
+        frozenset(hours),
         frozenset(days),
         frozenset(months),
         frozenset(weekdays),

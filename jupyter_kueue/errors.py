@@ -11,6 +11,7 @@
     │   ├── ClusterUnavailableError
     │   └── BucketUnavailableError
     ├── NotConfiguredError            503  something must be set up first
+    ├── UnreadableError               500  what the bucket holds is none of ours, or was damaged
     ├── ExpiredError                  410  a cursor or resource version is too old: start anew
     └── LocalClusterError             the local cluster could not do what was asked
 
@@ -65,10 +66,14 @@ class ForbiddenError(JupyterKueueError):
 
 
 class TooLargeError(JupyterKueueError):
-    """Over a limit, which the message names."""
+    """Over a limit, which the message names. ``fields`` is as in InvalidRequestError, or empty."""
 
     status = 413
     reason = "too-large"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.fields = {field: message} if field else {}
 
 
 class RangeNotSatisfiableError(JupyterKueueError):
@@ -102,6 +107,15 @@ class NotConfiguredError(JupyterKueueError):
 
     status = 503
     reason = "not-configured"
+
+
+class UnreadableError(JupyterKueueError):
+    """What the bucket holds is not what this package wrote there, and trying again gives the same.
+
+    The message names the object and says where it differs.
+    """
+
+    reason = "unreadable"
 
 
 class ExpiredError(JupyterKueueError):

@@ -11,9 +11,11 @@ import asyncio
 import importlib
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_kueue import config, errors
@@ -22,6 +24,8 @@ from jupyter_kueue.events import job_state
 from jupyter_kueue.server import routes
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.hosted import SETTING, Service
+from jupyter_kueue.service.stock_backend import StockBackend
+from jupyter_kueue.storage import stock_database
 
 _SLOW_MODULES = (
     "jupyter_kueue.service.assembly",
@@ -51,8 +55,10 @@ class KueueExtension(ExtensionApp):
             return
         _set_up_logging(settings.log_format, self.log.level)
         server: Any = self.serverapp
-        self._service.application = Application(settings, Path(server.root_dir))
-        job_state.emit_changes(self._service.application.changes, server.event_logger)
+        application = Application(settings, Path(server.root_dir))
+        self._service.application = application
+        self._service.stock_backend = StockBackend(application, partial(_stock_database, server))
+        job_state.emit_changes(application.changes, server.event_logger)
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
@@ -82,6 +88,19 @@ class KueueExtension(ExtensionApp):
             self._starting.cancel()
         if self._service.application is not None:
             await self._service.application.stop()
+
+
+def _stock_database(server: Any) -> Path | None:
+    """Return where the database of jupyter-scheduler's own backend is; None where that is in use.
+
+    Asked once the server runs, when Jupyter has loaded all its extensions.
+    """
+    db_url: str | None = None
+    for app in server.extension_manager.extension_apps.get("jupyter_scheduler", ()):
+        if not app.scheduler_class.__module__.startswith(f"{__package__}."):
+            return None
+        db_url = app.db_url
+    return stock_database.find_path(db_url, Path(jupyter_data_dir()))
 
 
 def _import_slow_modules() -> None:

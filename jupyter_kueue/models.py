@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from jupyter_kueue import names
+from jupyter_kueue import errors, names, shapes
 
 Json = dict[str, Any]
 
@@ -119,6 +119,7 @@ class JobRecord:
         notebook: the notebook's path relative to ``input/``.
         kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
         input: ``[{"path", "size_bytes", "sha256"}]``, what was staged.
+        empty_folders: folders that go along with nothing in them, which a bucket cannot hold.
         schedule_revision: the revision of the schedule that a CronJob's run was made from.
     """
 
@@ -138,6 +139,7 @@ class JobRecord:
     schedule_id: str | None = None
     schedule_revision: str | None = None
     rerun_of: str | None = None
+    empty_folders: tuple[str, ...] = ()
 
     def as_json(self) -> Json:
         """Return what is stored as job.json."""
@@ -145,12 +147,13 @@ class JobRecord:
 
     @classmethod
     def from_json(cls, body: Json) -> JobRecord:
-        """Read a stored job.json; fields of later versions are passed over."""
-        values = _known_fields(cls, body)
-        values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
-        values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
-        values["input"] = tuple(body["input"])
-        return cls(**values)
+        """Read a stored job.json; fields of later versions are passed over.
+
+        Raises:
+            UnreadableError: it is none.
+        """
+        _check("job", body, JOB_RECORD)
+        return _job_record(body)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,12 @@ class ScheduleRecord:
 
     @classmethod
     def from_json(cls, body: Json) -> ScheduleRecord:
-        """Read a stored definition.json; fields of later versions are passed over."""
+        """Read a stored definition.json; fields of later versions are passed over.
+
+        Raises:
+            UnreadableError: it is none.
+        """
+        _check("schedule", body, _SCHEDULE_RECORD)
         values = _known_fields(cls, body)
         values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
         return cls(**values)
@@ -220,10 +228,85 @@ class ScheduleRevision:
 
     @classmethod
     def from_json(cls, body: Json) -> ScheduleRevision:
-        """Read a stored revision; fields of later versions are passed over."""
+        """Read a stored revision; fields of later versions are passed over.
+
+        Raises:
+            UnreadableError: it is none.
+        """
+        _check("schedule's revision", body, _SCHEDULE_REVISION)
         values = _known_fields(cls, body)
-        values["record"] = JobRecord.from_json(body["record"])
+        values["record"] = _job_record(body["record"])
         return cls(**values)
+
+
+def _job_record(body: Json) -> JobRecord:
+    values = _known_fields(JobRecord, body)
+    values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
+    values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
+    values["input"] = tuple(body["input"])
+    values["empty_folders"] = tuple(body.get("empty_folders") or ())
+    return JobRecord(**values)
+
+
+_TEXT = (str, None)
+JOB_REQUEST = {
+    "input_path": str,
+    "parameters": dict,
+    "output_formats": [str],
+    "include_folder": bool,
+    "tags": ([str], None),
+    "annotations": (dict, None),
+}
+_RECORD = {
+    "name": str,
+    "owner": {"name": str, "slug": str},
+    "namespace": str,
+    "request": JOB_REQUEST,
+    "local_queue": str,
+    "resources": {"cpu": str, "memory": str, "gpus": shapes.number},
+    "image": str,
+    "notebook": str,
+    "input": [{"path": str, "size_bytes": shapes.number, "sha256": _TEXT}],
+    "kernel_name": _TEXT,
+    "priority_class": _TEXT,
+    "schedule_id": _TEXT,
+    "schedule_revision": _TEXT,
+    "rerun_of": _TEXT,
+    "empty_folders": ([str], None),
+}
+JOB_RECORD = {**_RECORD, "job_id": str, "created_at": shapes.moment}
+_BOUNDS = {
+    "concurrency_policy": shapes.one_of(*CONCURRENCY_POLICIES),
+    "end_date": (shapes.moment, None),
+    "max_runs": (shapes.number, None),
+}
+_SCHEDULE_RECORD = {
+    "schedule_id": str,
+    "name": str,
+    "owner": {"name": str, "slug": str},
+    "namespace": str,
+    "created_at": shapes.moment,
+    "updated_at": shapes.moment,
+    "request": {
+        **JOB_REQUEST,
+        **_BOUNDS,
+        "schedule": _TEXT,
+        "timezone": _TEXT,
+        "active": bool,
+        "starting_deadline_seconds": (shapes.number, None),
+    },
+    "revision": str,
+    "input_id": str,
+    "local_queue": str,
+}
+# Its record has no job id and no time of creation yet.
+_SCHEDULE_REVISION = {**_BOUNDS, "record": _RECORD, "input_id": str}
+
+
+def _check(what: str, body: Json, shape: shapes.Shape) -> None:
+    found = shapes.difference(body, shape)
+    if found is not None:
+        raise errors.UnreadableError(f"The record of the {what} cannot be understood: {found}.")
 
 
 def _digest(content: Json) -> str:
@@ -239,7 +322,10 @@ def _known_fields(kind: type, body: Json) -> Json:
 class BucketFacts:
     """What the bucket says of one job; ``None`` where the object is not there.
 
-    ``attempts`` are the attempts' documents in the order they began.
+    Attributes:
+        attempts: the attempts' documents in the order they began.
+        is_recorded: false of a Job that has no record: what is known is the Job's own word.
+        problem: why what the bucket holds of the job cannot be understood, None if it can.
     """
 
     record: JobRecord
@@ -250,6 +336,8 @@ class BucketFacts:
     result: Json | None = None
     final: Json | None = None
     attempts: tuple[Json, ...] = ()
+    is_recorded: bool = True
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,27 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 DEFAULT_TIMEZONE = "Etc/UTC"
+_TIMING = ("schedule", "timeZone", "concurrencyPolicy", "startingDeadlineSeconds")
 # Kubernetes' own defaults of 3 and 1 would drop runs that nobody has seen.
 _KEPT_JOBS = 100
+
+
+def build_timing(schedule: ScheduleRecord) -> Json:
+    """Return the part of a CronJob's spec that says when it fires."""
+    request = schedule.request
+    deadline = request.get("starting_deadline_seconds")
+    return {
+        "schedule": request["schedule"],
+        # Said even where it is the default: else it would be the control plane's own.
+        "timeZone": request.get("timezone") or DEFAULT_TIMEZONE,
+        "concurrencyPolicy": request["concurrency_policy"],
+        **({} if deadline is None else {"startingDeadlineSeconds": deadline}),
+    }
+
+
+def timing_of(cron_job: Json) -> Json:
+    """Return the same part of a CronJob that is there."""
+    return {key: cron_job["spec"][key] for key in _TIMING if key in cron_job["spec"]}
 
 
 def build_cron_job(
@@ -34,13 +53,9 @@ def build_cron_job(
         names.LABEL_PART_OF: names.PREFIX,
         names.LABEL_MANAGED_BY: names.PREFIX,
     }
-    request = schedule.request
     spec: Json = {
-        "schedule": request["schedule"],
-        # Said even where it is the default: else it would be the control plane's own.
-        "timeZone": request.get("timezone") or DEFAULT_TIMEZONE,
+        **build_timing(schedule),
         "suspend": suspend,
-        "concurrencyPolicy": request["concurrency_policy"],
         "successfulJobsHistoryLimit": _KEPT_JOBS,
         "failedJobsHistoryLimit": _KEPT_JOBS,
         "jobTemplate": {
@@ -51,8 +66,6 @@ def build_cron_job(
             "spec": job["spec"],
         },
     }
-    if request.get("starting_deadline_seconds") is not None:
-        spec["startingDeadlineSeconds"] = request["starting_deadline_seconds"]
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

@@ -29,6 +29,13 @@ _CANNOT_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunCont
 
 def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Status:
     """Return the status of one run. First match wins, in the order of the table."""
+    if bucket.problem is not None:
+        return Status(
+            "failed",
+            "unreadable",
+            f"{bucket.problem} Delete the run: what it may still do in the cluster ends with it.",
+            finished_at=bucket.record.created_at,
+        )
     ended = _recorded_end(bucket)
     if ended:
         return ended

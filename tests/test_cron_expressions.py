@@ -55,6 +55,27 @@ def test_next(text: str, moment: str, due: str | None):
 
 
 @pytest.mark.parametrize(
+    ("text", "zone", "moment", "due"),
+    [
+        # As robfig/cron v3.0.1 itself answers, where clocks change at midnight or by half an hour.
+        ("@daily", "America/Sao_Paulo", "2018-11-03T12:00-03:00", "2018-11-05T00:00-02:00"),
+        ("@yearly", "America/Havana", "2012-04-29T18:28:30-04:00", "2014-01-01T00:00-05:00"),
+        ("@yearly", "Africa/Cairo", "2014-04-29T04:47:30+02:00", "2016-01-01T00:00+02:00"),
+        ("*/15 2 29 3 sun", "Asia/Beirut", "2015-03-24T11:32+02:00", "2016-03-06T02:00+02:00"),
+        ("7 2 * * sun", "Australia/Lord_Howe", "2019-04-03T03:36+11:00", "2019-04-14T02:07+10:30"),
+        ("59 0 13 11 0", "America/St_Johns", "2010-08-13T01:12-02:30", "2010-11-06T23:59-03:30"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00+01:00", "2026-03-30T02:30+02:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00+02:00", "2026-10-25T02:30+02:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T02:30+02:00", "2026-10-25T02:30+01:00"),
+        # A day that never was, where robfig's search never ends.
+        ("0 2 1-7 * *", "Pacific/Apia", "2011-12-11T00:00-10:00", "2012-01-01T02:00+14:00"),
+    ],
+)
+def test_next_where_clocks_change(text: str, zone: str, moment: str, due: str):
+    assert after(text, moment, ZoneInfo(zone)) == due
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("", "* * * *", "* * * * * *", "60 * * * *", "* * 0 * *", "* * * 13 *", "* * * * 7"),

@@ -546,6 +546,33 @@ def test_a_job_that_somebody_deleted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "state", "reason"),
+    [
+        ("Replace", "stopped", "replaced"),
+        ("Forbid", "failed", "removed"),
+        ("Allow", "failed", "removed"),
+    ],
+)
+def test_a_scheduled_job_that_is_gone_was_replaced_only_if_its_schedule_says_so(
+    policy: str, state: str, reason: str
+) -> None:
+    accepted = {"kube_job": "nb-x-1", "uid": "job-uid", "concurrency_policy": policy}
+    found = derive(bucket(accepted=accepted))
+    assert (found.state, found.reason) == (state, reason)
+    assert ("the schedule's next run" in str(found.message).lower()) == (reason == "replaced")
+    assert derive(bucket(accepted=accepted), running_pod).state == "stopping"
+    assert derive(bucket(accepted=accepted, stop={"at": ENDED})).reason == "stopped"
+
+
+def test_what_cannot_be_read_is_told_before_anything_else() -> None:
+    problem = "result.json in the bucket cannot be understood: outcome is missing."
+    for facts in ({}, {"final": {"state": "succeeded"}}, {"stop": {"at": ENDED}}):
+        found = derive(bucket(problem=problem, **facts), running_pod, kube_job=kube_job())
+        assert (found.state, found.reason) == ("failed", "unreadable")
+        assert str(found.message).startswith(f"{problem} Delete the run")
+
+
+@pytest.mark.parametrize(
     ("evicted_reason", "state", "reason"),
     [
         ("DeactivatedDueToMaximumExecutionTimeExceeded", "failed", "time-limit"),

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import __version__
-from jupyter_kueue.cli import local
+from jupyter_kueue.cli import local, stock_import
 from jupyter_kueue.errors import JupyterKueueError
 
 if TYPE_CHECKING:
@@ -22,18 +22,33 @@ _INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 it could not be done, 2 misuse."""
+    """Run one command and return its exit code: 0 done, 1 it could not be done, 2 misuse.
+
+    A command that uses the bucket ends the process itself, with that code.
+    """
     parser = argparse.ArgumentParser(
         prog="jupyter kueue",
         description="Queue notebook runs fairly on a Kubernetes cluster with Kueue.",
     )
     parser.add_argument("--version", action="version", version=__version__)
+    parser.set_defaults(uses_bucket=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     local.add_parser(commands)
+    stock_import.add_parser(commands)
     given = list(sys.argv[1:] if argv is None else argv)
     arguments = parser.parse_args(local.separate_kubectl(given))
+    code = _run(arguments)
+    if arguments.uses_bucket:
+        # A thread of the bucket's client that is still at work while Python says its farewells
+        # aborts the process, which has done all it had to do.
+        os._exit(code)
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
     except JupyterKueueError as error:
         print(f"jupyter kueue: {error.message}", file=sys.stderr)
         return 1
@@ -42,3 +57,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
         return 1
+    return code

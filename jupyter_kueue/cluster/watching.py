@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_PAGE = 500
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 # A watch that lasted for less and brought nothing was turned away: by a proxy, or an API server
@@ -103,24 +102,17 @@ class Watched:
 
     def note(self, item: Json) -> None:
         """Take over an object as a write returned it, before the watch shows it."""
-        self._store(item["metadata"]["uid"], item)
+        self._store(item["metadata"]["uid"], self._trim(item))
 
     async def _list(self) -> str:
-        seen: dict[str, Json] = {}
-        params: Params = {**self._params, "limit": _PAGE}
-        while True:
-            page = await self._connection.get(self._path, params)
-            seen.update((item["metadata"]["uid"], item) for item in page["items"])
-            token = page["metadata"].get("continue")
-            if not token:
-                break
-            params = {**params, "continue": token}
-        for uid in [uid for uid in self.items if uid not in seen]:
+        listed = await self._connection.list(self._path, self._params, trim=self._trim)
+        found = {item["metadata"]["uid"]: item for item in listed["items"]}
+        for uid in [uid for uid in self.items if uid not in found]:
             self._on_change(self.items.pop(uid), True)  # noqa: FBT003 - see on_change
-        for uid, item in seen.items():
+        for uid, item in found.items():
             self._store(uid, item)
         self.synced.set()
-        return str(page["metadata"]["resourceVersion"])
+        return str(listed["metadata"]["resourceVersion"])
 
     def _apply(self, event: Json) -> None:
         item = event["object"]
@@ -129,12 +121,12 @@ class Watched:
             self.items.pop(uid, None)
             self._on_change(self._trim(item), True)  # noqa: FBT003 - see on_change
         elif event["type"] in ("ADDED", "MODIFIED"):
-            self._store(uid, item)
+            self._store(uid, self._trim(item))
 
     def _store(self, uid: str, item: Json) -> None:
         old = self.items.get(uid)
         version = item["metadata"]["resourceVersion"]
         if old is not None and old["metadata"]["resourceVersion"] == version:
             return
-        self.items[uid] = self._trim(item)
-        self._on_change(self.items[uid], False)  # noqa: FBT003 - see on_change
+        self.items[uid] = item
+        self._on_change(item, False)  # noqa: FBT003 - see on_change

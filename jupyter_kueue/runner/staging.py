@@ -79,6 +79,8 @@ class StageIn:
             self._fetch(contract.INPUT_PREFIX, self.workspace, file["path"], file.get("sha256"))
             for file in job["input"]
         ]
+        for folder in job.get("empty_folders", ()):
+            _below(self.workspace, folder).mkdir(parents=True, exist_ok=True)
         cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
         kept = [
             self._fetch(contract.CHECKPOINTS_PREFIX, self.checkpoints, meta.key[cut:], None)
@@ -120,13 +122,9 @@ class StageIn:
 
     async def _fetch(self, prefix: str, folder: Path, path: str, sha256: str | None) -> None:
         """Download one file and check its digest, where one is known."""
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise errors.InvalidRequestError(
-                {"input": f"{path!r} lies outside of the run's folder"}
-            )
+        target = _below(folder, path)
         async with self._slots:
-            stored = await self.bucket.download(f"{self.prefix}{prefix}{path}", folder / path)
+            stored = await self.bucket.download(f"{self.prefix}{prefix}{path}", target)
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
             raise errors.ConflictError(message)
@@ -161,6 +159,13 @@ class StageIn:
                 "started_at": self.attempt.started_at,
             },
         )
+
+
+def _below(folder: Path, path: str) -> Path:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+        raise errors.InvalidRequestError({"input": f"{path!r} lies outside of the run's folder"})
+    return folder / path
 
 
 def main() -> None:

@@ -70,6 +70,8 @@ class AutomaticDownloads:
             return False
         for row in list(jobs.rows()):
             await self._fetch(row)
+            # Most need no request: requests of others must have their turn in between.
+            await asyncio.sleep(0)
         return True
 
     async def _fetch(self, row: Json) -> None:

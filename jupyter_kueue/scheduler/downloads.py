@@ -77,7 +77,6 @@ def _plan(job: KueueJob, files: Sequence[Json]) -> tuple[dict[str, str], dict[st
     beside: dict[str, str] = {}
     documents: dict[str, str] = {}
     given: dict[str, str] = {}  # inputs by their local name: an output of that name replaces them
-    has_folder = bool(job.package_input_folder)
     for file in files:
         path, role = file["path"], file["role"]
         if role == contract.ROLE_NOTEBOOK:
@@ -88,7 +87,7 @@ def _plan(job: KueueJob, files: Sequence[Json]) -> tuple[dict[str, str], dict[st
             documents[path] = job.output_filename(file["format"])
         elif role == contract.ROLE_INPUT:
             given[path.removeprefix(contract.INPUT_PREFIX)] = path
-        elif role != contract.ROLE_LOG and has_folder:
+        elif role != contract.ROLE_LOG:
             beside[path] = path
     written = set(beside.values())
     for number, (name, path) in enumerate(given.items()):
@@ -125,11 +124,11 @@ async def _explain_missing(jobs: Jobs, job: KueueJob, row: Json, documents: dict
     ]
     if not missing:
         return
-    if missing == [NOTEBOOK]:
+    reasons = await jobs.format_errors(job.job_id)
+    if missing == [NOTEBOOK] and not reasons:
         raise SchedulerError(
             f"The run ended before its notebook began, so there is no output: {row['message']}"
         )
-    reasons = await jobs.format_errors(job.job_id)
     raise SchedulerError(
         " ".join(
             reasons.get(name) or f"The run has no output of the format {name}." for name in missing

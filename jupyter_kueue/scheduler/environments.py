@@ -52,7 +52,7 @@ class KueueEnvironmentManager(EnvironmentManager):
 
     def output_formats_mapping(self) -> dict[str, str]:
         """Return every format there is and its name for people."""
-        return output_formats.labels()
+        return dict(output_formats.labels())
 
 
 def _default_first(entries: Sequence[Json]) -> list[Json]:

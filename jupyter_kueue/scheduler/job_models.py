@@ -7,6 +7,7 @@ travels with the run as annotations.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -44,11 +45,14 @@ ROOT = f"{_PREFIX}root"
 _TEMPLATE = f"{_PREFIX}output-filename-template"
 _INPUT_FILENAME = f"{_PREFIX}input-filename"
 
+_STEM_BYTES = 200
+
 # Keys of runtime_environment_parameters and the fields of a request that they stand for.
 _TEXTS = {"queue": "local_queue", "priority": "priority_class"}
 _NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
 _AMOUNTS = ("cpu", "memory", "gpus")
 JOB_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
+_PARAMETERS = DescribeJob.__fields__["runtime_environment_parameters"]
 # All fields but ``resources``, which a profile may stand in for.
 FIELDS_OF_KEYS = (*_TEXTS.values(), *_NUMBERS.values())
 
@@ -60,10 +64,15 @@ class KueueJob(DescribeJob):
 
     def output_filename(self, output_format: str) -> str:
         """Return the name of an output file, by the pattern that upstream names it by."""
-        zone = dt.datetime.strptime(self._utc_offset, "%z").tzinfo if self._utc_offset else None
-        created = dt.datetime.fromtimestamp(self.create_time / 1000, dt.UTC).astimezone(zone)
-        stem = os.path.splitext(self.input_filename)[0]  # noqa: PTH122 - as upstream does
-        return f"{stem}-{created.strftime('%Y-%m-%d-%I-%M-%S-%p')}.{output_format}"
+        # Without an offset, in the server's own time zone.
+        created = dt.datetime.fromtimestamp(self.create_time / 1000, _zone(self._utc_offset))
+        at = created.strftime("%Y-%m-%d-%I-%M-%S-%p")
+        return f"{stem(self.input_filename)}-{at}.{output_format}"
+
+
+@functools.cache
+def _zone(utc_offset: str | None) -> dt.tzinfo | None:
+    return dt.datetime.strptime(utc_offset, "%z").tzinfo if utc_offset else None
 
 
 def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JOB_KEYS) -> Json:
@@ -149,7 +158,12 @@ def describe(row: Json) -> KueueJob:
             ("end_time", "finished_at"),
         )
     }
-    job = KueueJob(
+    fields = shared_fields(request)
+    asked = fields["runtime_environment_parameters"]
+    # Validated are the parameters alone, of which upstream makes numbers where they look like one:
+    # validating the whole model takes half of a list's time, and a row has the right types.
+    fields["runtime_environment_parameters"], _ = _PARAMETERS.validate(asked, {}, loc="row")
+    job: KueueJob = KueueJob.construct(
         job_id=row["job_id"],
         job_definition_id=row["schedule_id"],
         name=row["name"],
@@ -158,10 +172,10 @@ def describe(row: Json) -> KueueJob:
         status_message=row["message"] if row["state"] == "failed" else None,
         update_time=max(moment for moment in times.values() if moment is not None),
         url=f"/jobs/{row['job_id']}",
-        tags=row["tags"],
+        tags=list(row["tags"]),
         idempotency_token=request.get("idempotency_key"),
         **times,
-        **shared_fields(request),
+        **fields,
     )
     job._utc_offset = annotations.get(UTC_OFFSET)  # noqa: SLF001 - pydantic's private field, ours
     return job
@@ -174,7 +188,7 @@ def shared_fields(request: Json) -> Json:
         "input_filename": input_filename(request),
         "runtime_environment_name": request.get("environment") or DEFAULT_ENVIRONMENT,
         "runtime_environment_parameters": write_environment_parameters(request),
-        "output_formats": request["output_formats"],
+        "output_formats": list(request["output_formats"]),
         "parameters": {key: literals.write(value) for key, value in request["parameters"].items()}
         or None,
         "output_filename_template": annotations.get(_TEMPLATE, OUTPUT_FILENAME_TEMPLATE),
@@ -194,6 +208,15 @@ def input_filename(request: Json) -> str:
     """Return the name that the input has in its output folder."""
     kept: str | None = (request.get("annotations") or {}).get(_INPUT_FILENAME)
     return kept or str(request["input_path"]).rpartition("/")[2]
+
+
+def stem(name: str) -> str:
+    """Return a file's name without its ending, cut where more cannot be put behind it.
+
+    A file system takes names of 255 bytes; a job's id or its time and format follow here.
+    """
+    whole = os.path.splitext(name)[0]  # noqa: PTH122 - as upstream does
+    return whole.encode()[:_STEM_BYTES].decode(errors="ignore")
 
 
 def root_mark(root_dir: str) -> str:

@@ -10,6 +10,10 @@ import functools
 import importlib.metadata
 import importlib.util
 import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOTEBOOK = "ipynb"
 
@@ -32,7 +36,8 @@ _LABELS = {
 _LEFT_OUT = frozenset({"custom", "notebook"})
 
 
-def labels() -> dict[str, str]:
+@functools.cache
+def labels() -> Mapping[str, str]:
     """Return every known format and its name for people, the usual ones first."""
     known = _exporters()
     usual = {name: label for name, label in _LABELS.items() if name == NOTEBOOK or name in known}

@@ -6,6 +6,9 @@ schedules. Every error is told as a SchedulerError, the only kind that reaches u
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +33,7 @@ from jupyter_scheduler.models import (
 from jupyter_scheduler.scheduler import BaseScheduler
 from traitlets import Type, Unicode
 
-from jupyter_kueue import contract, errors, job_requests, models, names, schedule_requests
+from jupyter_kueue import contract, errors, job_requests, names, schedule_requests
 from jupyter_kueue.scheduler import (
     definition_models,
     job_models,
@@ -44,7 +47,7 @@ from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
 from jupyter_kueue.service.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_scheduler.environments import EnvironmentManager
 
@@ -56,13 +59,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_STATUS_NAMES = {state: status.value for state, status in job_models.STATUSES.items()}
 _SORTABLE: dict[str, Callable[[Json], str]] = {
     "name": lambda row: str(row["name"]),
     "input_filename": lambda row: job_models.input_filename(row["request"]),
     "create_time": lambda row: str(row["created_at"]),
     "start_time": lambda row: row["started_at"] or "",
     "end_time": lambda row: row["finished_at"] or "",
-    "status": lambda row: job_models.STATUSES[row["state"]].value,
+    "status": lambda row: _STATUS_NAMES[row["state"]],
 }
 _SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
     "name": lambda row: str(row["name"]),
@@ -74,6 +78,7 @@ _SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
     "active": lambda row: str(row["active"]),
 }
 _SCHEDULES_AT_ONCE = 500
+_DELETED_AT_ONCE = 16
 
 
 class KueueScheduler(BaseScheduler):
@@ -158,19 +163,24 @@ class KueueScheduler(BaseScheduler):
     async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
         """Return a page of jobs, with the local files there are of each."""
         with told():
-            rows = [row for row in (await self.jobs()).rows() if _matches(row, query)]
+            rows = (await self.jobs()).rows()
+            for is_wanted in _filters(query):
+                rows = list(filter(is_wanted, rows))
             shown, token = selecting.page(
                 rows, query.sort_by, _SORTABLE, query.max_items, query.next_token, "job_id"
             )
+        # In a thread: a home directory may be far away, and others wait for the event loop.
+        present = await asyncio.to_thread(lambda: [self._local_names(row) for row in shown])
         return ListJobsResponse(
-            jobs=[self.described(row) for row in shown], total_count=len(rows), next_token=token
+            jobs=list(map(self.described, shown, present)), total_count=len(rows), next_token=token
         )
 
     async def count_jobs(self, query: CountJobsQuery) -> int:
         """Return how many jobs have a status."""
         with told():
             rows = (await self.jobs()).rows()
-        return sum(job_models.STATUSES[row["state"]] == query.status for row in rows)
+        states = _states(query.status)
+        return len([row for row in rows if row["state"] in states])
 
     async def get_job(self, job_id: str, job_files: bool | None = True) -> DescribeJob:
         """Return a job; with ``job_files``, which of its files are in the user's folder."""
@@ -219,16 +229,36 @@ class KueueScheduler(BaseScheduler):
             schedule_id = names.plain_id(job_definition_id)
             request = (await schedules.get(schedule_id))["request"]
             changed = await self._sized(definition_models.changes(model, request))
+            if self._is_snapshot(changed.get("input_path"), request):
+                del changed["input_path"]
             if changed:
                 await schedules.update(schedule_id, changed)
 
     async def delete_job_definition(self, job_definition_id: str) -> None:
-        """Delete a definition; its jobs stay, and one that is gone already is fine."""
+        """Delete a definition and, as upstream does, its jobs; what waits or runs is stopped.
+
+        Files that are in the user's folder stay, and what is gone already is fine.
+        """
+        schedule_id = names.plain_id(job_definition_id)
         with told():
-            try:
-                await (await self.schedules()).delete(names.plain_id(job_definition_id))
-            except errors.NotFoundError:
-                return
+            schedules = await self.schedules()
+            # The jobs first: where that fails, the definition is there to be deleted once more.
+            await self._delete_jobs_of(schedule_id)
+            with contextlib.suppress(errors.NotFoundError):
+                await schedules.delete(schedule_id)
+            # Another one may have been due just before.
+            await self._delete_jobs_of(schedule_id)
+
+    async def _delete_jobs_of(self, schedule_id: str) -> None:
+        jobs = await self.jobs()
+        doomed = iter([row["job_id"] for row in jobs.rows() if row["schedule_id"] == schedule_id])
+
+        async def work() -> None:
+            for job_id in doomed:
+                with contextlib.suppress(errors.NotFoundError):
+                    await jobs.delete(job_id)
+
+        await asyncio.gather(*(work() for _ in range(_DELETED_AT_ONCE)))
 
     async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
         """Return a definition."""
@@ -326,39 +356,67 @@ class KueueScheduler(BaseScheduler):
         """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
         return job_models.describe(row)
 
-    def described(self, row: Json) -> KueueJob:
-        """Return the same with the files that are in the user's folder."""
+    def described(self, row: Json, present: frozenset[str] | None = None) -> KueueJob:
+        """Return the same with the files that are in the user's folder.
+
+        ``present`` are their names, looked up if they are not known already.
+        """
         job = self.describe(row)
-        folder = self.get_local_output_path(job, root_dir_relative=True)
+        folder = self._local_folder(row)
+        if present is None:
+            present = self._local_names(row)
         labels = self.environments_manager.output_formats_mapping()
         asked = {
             name: labels.get(name, name)
             for name in job_models.expected_formats(row) + job.output_formats
         }
-        present = _names_in(self.get_local_output_path(job))
-
-        def local(name: str) -> str | None:
-            return f"{folder}/{name}" if name in present else None
-
-        here = {name: local(job.output_filename(name)) for name in asked}
-        given = local(job.input_filename)
+        documents = {name: job.output_filename(name) for name in asked}
+        documents["input"] = job.input_filename
+        here = {
+            name: f"{folder}/{file}" if file in present else None
+            for name, file in documents.items()
+        }
         job.job_files = [
-            *(
-                JobFile(display_name=label, file_format=name, file_path=here[name])
-                for name, label in asked.items()
-            ),
-            JobFile(display_name="Input", file_format="input", file_path=given),
+            _job_file(label, name, here[name])
+            for name, label in {**asked, "input": "Input"}.items()
         ]
-        if job.package_input_folder:
-            there = folder if present else None
-            job.job_files.append(
-                JobFile(display_name="Files", file_format="files", file_path=there)
-            )
+        # Hidden ones are Lab's checkpoints, and files whose download is under way.
+        beside = [name for name in present.difference(documents.values()) if name[0] != "."]
+        if job.package_input_folder or beside:
+            job.job_files.append(_job_file("Files", "files", folder if present else None))
         # The documents are downloaded last: they are there when everything is.
-        job.downloaded = given is not None and all(
-            here[name] for name in job_models.expected_formats(row)
-        )
+        job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
         return job
+
+    def _local_folder(self, row: Json) -> str:
+        """Return where ``get_local_output_path`` puts a run's files, relative to the root."""
+        name = job_models.input_filename(row["request"])
+        return f"{self._output_folder}/{job_models.stem(name)}-{row['job_id']}"
+
+    @functools.cached_property
+    def _output_folder(self) -> str:
+        # Asked for each job of a list; the way there is the same for all.
+        return os.path.relpath(os.path.join(self.root_dir, self.output_directory), self.root_dir)  # noqa: PTH118
+
+    def _local_names(self, row: Json) -> frozenset[str]:
+        return _names_in(os.path.join(self.root_dir, self._local_folder(row)))  # noqa: PTH118
+
+    def _is_snapshot(self, input_uri: str | None, request: Json) -> bool:
+        """Tell whether an update means the files that a definition has, none to be taken anew.
+
+        Whatever is edited, upstream's form sends the name back that it was shown, which has no
+        folder. A notebook in the root folder is taken anew by that name, as upstream does it.
+        """
+        shown = job_models.input_filename(request)
+        is_in_root = request["input_path"] == shown and self.file_exists(shown)
+        return input_uri == shown and not is_in_root
+
+    def get_local_output_path(
+        self, model: DescribeJob, root_dir_relative: bool | None = False
+    ) -> str:
+        """Return the folder that a job's files are downloaded to."""
+        folder = f"{self._output_folder}/{job_models.stem(model.input_filename)}-{model.job_id}"
+        return folder if root_dir_relative else os.path.join(self.root_dir, folder)  # noqa: PTH118
 
     def file_exists(self, path: str) -> bool:
         """Tell whether there is such a file below the root folder."""
@@ -390,19 +448,27 @@ class KueueScheduler(BaseScheduler):
         return sized
 
 
-def _matches(row: Json, query: ListJobsQuery) -> bool:
-    if query.status and job_models.STATUSES[row["state"]] != query.status:
-        return False
-    if query.job_definition_id and row["schedule_id"] != names.plain_id(query.job_definition_id):
-        return False
-    if query.name and not row["name"].casefold().startswith(query.name.casefold()):
-        return False
-    if query.tags and not set(query.tags) <= set(row["tags"]):
-        return False
+def _filters(query: ListJobsQuery) -> Iterator[Callable[[Json], bool]]:
+    """Yield what a row must be, for that alone which is asked: a list is long, and often whole."""
+    if query.status:
+        states = _states(query.status)
+        yield lambda row: row["state"] in states
+    if query.job_definition_id:
+        schedule_id = names.plain_id(query.job_definition_id)
+        yield lambda row: row["schedule_id"] == schedule_id
+    if query.name:
+        name = query.name.casefold()
+        yield lambda row: row["name"].casefold().startswith(name)
+    if query.tags:
+        tags = frozenset(query.tags)
+        yield lambda row: tags.issubset(row["tags"])
     if query.start_time:
-        started = row["started_at"]
-        return bool(started and models.parse_time(started).timestamp() * 1000 >= query.start_time)
-    return True
+        earliest = query.start_time
+        yield lambda row: (job_models.milliseconds(row["started_at"]) or 0) >= earliest
+
+
+def _states(status: Status) -> frozenset[str]:
+    return frozenset(state for state, shown in job_models.STATUSES.items() if shown == status)
 
 
 def _defines(row: Json, query: ListJobDefinitionsQuery) -> bool:
@@ -414,10 +480,15 @@ def _defines(row: Json, query: ListJobDefinitionsQuery) -> bool:
     return not query.tags or set(query.tags) <= set(row["tags"])
 
 
+def _job_file(label: str, file_format: str, path: str | None) -> JobFile:
+    # Not validated: that took a quarter of a list's time.
+    return JobFile.construct(display_name=label, file_format=file_format, file_path=path)
+
+
 def _names_in(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))  # noqa: PTH208 - for each job of a list, so quick
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # there is none, or it cannot be read: a list answers, the download says why
         return frozenset()
 
 

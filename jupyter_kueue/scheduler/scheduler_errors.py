@@ -48,7 +48,9 @@ def told() -> Iterator[None]:
     """Turn this package's errors into SchedulerErrors that say the same, cause chained."""
     try:
         yield
-    except errors.InvalidRequestError as error:
+    except (errors.InvalidRequestError, errors.TooLargeError) as error:
+        if not error.fields:
+            raise SchedulerError(error.message) from error
         raise SchedulerError(
             "; ".join(
                 f"{_UPSTREAM_NAMES.get(field, field)}: {text}"

@@ -7,6 +7,7 @@ skip a row when others come and go meanwhile. It is opaque: only this module rea
 from __future__ import annotations
 
 import base64
+import bisect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,13 @@ Json = dict[str, Any]
 
 
 def page(
-    rows: list[Json],
+    rows: Sequence[Json],
     sort_by: Sequence[SortField],
     fields: Mapping[str, Callable[[Json], str]],
     max_items: int | None,
     next_token: str | None,
     id_field: str,
-) -> tuple[list[Json], str | None]:
+) -> tuple[Sequence[Json], str | None]:
     """Return one page of ``rows`` and the token of the next page, None where there is none.
 
     Args:
@@ -60,12 +61,17 @@ def page(
         return [*(key(row) for key, _ in order), row["created_at"], row[id_field]]
 
     spec = [f"{item.direction.value}({item.name})" for item in sort_by]
+    start = 0
     if next_token is not None:
         last = _read_token(next_token, spec)
         downwards = [is_descending for _, is_descending in order]
-        rows = [row for row in rows if _is_after(place(row), last, downwards)]
-    shown = rows if max_items is None else rows[:max_items]
-    token = _write_token(spec, place(shown[-1])) if len(shown) < len(rows) else None
+        # Sorted as tokens compare: what comes after one is all there is from some row on.
+        start = bisect.bisect_left(
+            rows, x=True, key=lambda row: _is_after(place(row), last, downwards)
+        )
+    end = len(rows) if max_items is None else min(start + max_items, len(rows))
+    shown = rows[start:end]
+    token = _write_token(spec, place(shown[-1])) if shown and end < len(rows) else None
     return shown, token
 
 

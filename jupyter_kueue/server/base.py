@@ -197,7 +197,7 @@ class KueueHandler(APIHandler):
         fields: dict[str, str] = {}
         if isinstance(error, errors.JupyterKueueError):
             message, reason = error.message, error.reason
-            if isinstance(error, errors.InvalidRequestError):
+            if isinstance(error, errors.InvalidRequestError | errors.TooLargeError):
                 fields = error.fields
         elif isinstance(error, web.HTTPError):
             message = error.log_message or error.reason or message

@@ -15,6 +15,7 @@ from jupyter_kueue.server.notebook import NotebookHandler
 from jupyter_kueue.server.openapi import OpenApiHandler
 from jupyter_kueue.server.profiles import EnvironmentsHandler, ProfilesHandler
 from jupyter_kueue.server.schedules import RunNowHandler, ScheduleHandler, SchedulesHandler
+from jupyter_kueue.server.stock_backend import StockBackendHandler
 
 if TYPE_CHECKING:
     from jupyter_kueue.server.base import KueueHandler
@@ -39,6 +40,7 @@ ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
     ("profiles", ProfilesHandler),
     ("changes", ChangesHandler),
     ("health", HealthHandler),
+    ("stock-backend", StockBackendHandler),
     ("openapi.json", OpenApiHandler),
 )
 

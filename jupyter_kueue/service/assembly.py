@@ -18,6 +18,7 @@ from jupyter_kueue.service.reconciler import Reconciler, Timing
 from jupyter_kueue.service.schedule_keeper import ScheduleKeeper
 from jupyter_kueue.service.schedules import Schedules
 from jupyter_kueue.service.submission import Submission
+from jupyter_kueue.storage.open_jobs import OpenJobs
 from jupyter_kueue.storage.records import Records
 from jupyter_kueue.storage.schedule_records import ScheduleRecords
 from jupyter_kueue.storage.summaries import Summaries
@@ -63,7 +64,8 @@ def assemble(
         leftover_seconds=settings.leftover_seconds,
         resync_seconds=settings.resync_seconds,
     )
-    reconciler = Reconciler(connection, records, summaries, index, changes, timing)
+    open_jobs = OpenJobs(bucket, owner.slug)
+    reconciler = Reconciler(connection, records, summaries, open_jobs, index, changes, timing)
     cluster = ClusterView(
         connection,
         namespace,

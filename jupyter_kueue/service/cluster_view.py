@@ -33,6 +33,7 @@ class ClusterView:
 
     Attributes:
         hangs: set by ``application`` while the API server accepts connections but never answers.
+        workload_changes: counts them; what was derived from the Workloads holds while it stays.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ClusterView:
         mine = {"labelSelector": f"{names.LABEL_OWNER}={owner_slug}"}
         self.namespace = namespace
         self.hangs: errors.JupyterKueueError | None = None
+        self.workload_changes = 0
         self._on_job = on_job
         self._on_queues = on_queues
         self._job_of_uid: dict[str, str] = {}
@@ -172,6 +174,7 @@ class ClusterView:
         self._on_job(job_id, gone or _notebook_has_ended(item))
 
     def _workload(self, item: Json, gone: bool) -> None:
+        self.workload_changes += 1
         job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
         uid = item["metadata"]["uid"]
         if not gone:

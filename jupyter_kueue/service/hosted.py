@@ -14,6 +14,7 @@ from jupyter_kueue import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.service.application import Application
+    from jupyter_kueue.service.stock_backend import StockBackend
 
 # Where it is among the settings of the server's web application.
 SETTING = "jupyter_kueue_service"
@@ -29,11 +30,13 @@ class Service:
 
     Attributes:
         application: None until it is loaded, or for good if the configuration is not usable.
+        stock_backend: None as long as there is no application.
         problem: why there will be no application.
         streams: answers that are being sent bit by bit; ended when the server stops.
     """
 
     application: Application | None = None
+    stock_backend: StockBackend | None = None
     problem: errors.JupyterKueueError | None = None
     streams: set[asyncio.Future[None]] = field(default_factory=set)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import bisect
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from jupyter_kueue import errors
 from jupyter_kueue.models import FINISHED_STATES, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_kueue.models import BucketFacts
 
 Json = dict[str, Any]
+# What a list is sorted by: a field's text, and the job id where it is the same.
+SortKey = tuple[str, str]
 
 MAX_LIMIT = 500
 SORT_FIELDS = ("created_at", "name", "state", "local_queue", "finished_at")
@@ -60,7 +63,10 @@ class JobQuery:
 
 @dataclass
 class Entry:
-    """One job: its list row, and what the bucket said of it while it is not finished."""
+    """One job: its list row, and what the bucket said of it while it is not finished.
+
+    The row is never changed, only replaced together with its entry.
+    """
 
     row: Json
     facts: BucketFacts | None
@@ -70,14 +76,22 @@ class Entry:
         """Whether its state is final."""
         return self.row["state"] in FINISHED_STATES
 
+    @functools.cached_property
+    def searched(self) -> str:
+        """What a query's text is looked for in; no text reaches from one part into the next."""
+        row = self.row
+        parts = (row["name"], row["job_id"], row["request"].get("input_path") or "", *row["tags"])
+        return "\0".join(parts).casefold()
+
 
 class Index:
-    """The jobs by id, and their ids in the order of creation."""
+    """The jobs by id, and their ids in the order of each field that a list was sorted by."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._by_creation: list[tuple[str, str]] = []
+        self._orders: dict[str, list[SortKey]] = {}
         self._open: set[str] = set()
+        self._rows: Sequence[Json] | None = None
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._entries
@@ -105,9 +119,17 @@ class Index:
     def put(self, entry: Entry) -> None:
         """Add or replace a job."""
         job_id = entry.row["job_id"]
-        if job_id not in self._entries:
-            bisect.insort(self._by_creation, (entry.row["created_at"], job_id))
+        before = self._entries.get(job_id)
         self._entries[job_id] = entry
+        self._rows = None
+        for field, order in self._orders.items():
+            key = _sort_key(entry.row, field)
+            if before is not None:
+                old = _sort_key(before.row, field)
+                if old == key:
+                    continue
+                del order[bisect.bisect_left(order, old)]
+            bisect.insort(order, key)
         if entry.is_finished:
             self._open.discard(job_id)
         else:
@@ -119,8 +141,9 @@ class Index:
         if entry is None:
             return False
         self._open.discard(job_id)
-        at = bisect.bisect_left(self._by_creation, (entry.row["created_at"], job_id))
-        del self._by_creation[at]
+        self._rows = None
+        for field, order in self._orders.items():
+            del order[bisect.bisect_left(order, _sort_key(entry.row, field))]
         return True
 
     def ids(self) -> set[str]:
@@ -131,9 +154,16 @@ class Index:
         """Return the ids of the jobs that are not finished."""
         return set(self._open)
 
-    def rows(self) -> Iterable[Json]:
-        """Return all rows, oldest first."""
-        return (self._entries[job_id].row for _, job_id in self._by_creation)
+    def open_facts(self) -> list[BucketFacts]:
+        """Return what the bucket said of each job that is not finished."""
+        found = (self._entries[job_id].facts for job_id in self._open)
+        return [facts for facts in found if facts is not None]
+
+    def rows(self) -> Sequence[Json]:
+        """Return all rows, oldest first; gathered again only when one has changed."""
+        if self._rows is None:
+            self._rows = [self._entries[job_id].row for _, job_id in self._order("created_at")]
+        return self._rows
 
     def select(self, query: JobQuery) -> tuple[list[Json], int, str | None]:
         """Return a page of rows, how many match in all, and the cursor of the next page or None.
@@ -142,49 +172,46 @@ class Index:
         when others come and go meanwhile.
         """
         query.check()
-        descending = query.sort.startswith("-")
-        field = query.sort.removeprefix("-")
         after = read_cursor(query.cursor, query.sort)
-        if field == "created_at":
-            order: list[tuple[Any, str]] = list(self._by_creation)
+        found = self._order(query.sort.removeprefix("-"))
+        for is_wanted in _filters(query):
+            found = [key for key in found if is_wanted(self._entries[key[1]])]
+        if query.sort.startswith("-"):
+            end = len(found) if after is None else bisect.bisect_left(found, after)
+            start = max(end - query.limit, 0)
+            page, more = found[start:end][::-1], start > 0
         else:
-            order = sorted(
-                (str(self._entries[job_id].row.get(field) or ""), job_id)
-                for _, job_id in self._by_creation
-            )
-        if descending:
-            order.reverse()
-        page: list[tuple[Any, str]] = []
-        total = 0
-        more = False
-        for key in order:
-            row = self._entries[key[1]].row
-            if not _matches(row, query):
-                continue
-            total += 1
-            if after is not None and (key >= after if descending else key <= after):
-                continue
-            if len(page) < query.limit:
-                page.append(key)
-            else:
-                more = True
+            start = 0 if after is None else bisect.bisect_right(found, after)
+            end = start + query.limit
+            page, more = found[start:end], end < len(found)
         rows = [self._entries[job_id].row for _, job_id in page]
         next_cursor = write_cursor(page[-1], query.sort) if more and page else None
-        return rows, total, next_cursor
+        return rows, len(found), next_cursor
+
+    def _order(self, field: str) -> list[SortKey]:
+        """Return all jobs by a field, upwards; sorted once, and kept sorted from then on."""
+        order = self._orders.get(field)
+        if order is None:
+            order = sorted(_sort_key(entry.row, field) for entry in self._entries.values())
+            self._orders[field] = order
+        return order
 
 
-def _matches(row: Json, query: JobQuery) -> bool:
-    if query.states and row["state"] not in query.states:
-        return False
-    if query.local_queues and row["local_queue"] not in query.local_queues:
-        return False
-    if query.schedule_ids and row["schedule_id"] not in query.schedule_ids:
-        return False
+def _sort_key(row: Json, field: str) -> SortKey:
+    return str(row[field] or ""), row["job_id"]
+
+
+def _filters(query: JobQuery) -> Iterator[Callable[[Entry], bool]]:
+    """Yield what a job must be, for that alone which is asked: a list is long, and often whole."""
+    if query.states:
+        yield lambda entry: entry.row["state"] in query.states
+    if query.local_queues:
+        yield lambda entry: entry.row["local_queue"] in query.local_queues
+    if query.schedule_ids:
+        yield lambda entry: entry.row["schedule_id"] in query.schedule_ids
     if query.text:
-        wanted = query.text.casefold()
-        places = (row["name"], row["job_id"], row["request"].get("input_path") or "", *row["tags"])
-        return any(wanted in place.casefold() for place in places)
-    return True
+        text = query.text.casefold()
+        yield lambda entry: text in entry.searched
 
 
 def write_cursor(key: tuple[Any, str], sort: str) -> str:

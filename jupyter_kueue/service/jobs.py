@@ -7,6 +7,8 @@ answered from memory; whatever is done is written to the bucket first and to the
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,11 +16,11 @@ from jupyter_kueue import contract, errors, job_requests, models, names
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
-from jupyter_kueue.service import job_view, queues
+from jupyter_kueue.service import job_view
 from jupyter_kueue.service.index import Entry, JobQuery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
@@ -101,7 +103,7 @@ class Jobs:
             "next_cursor": next_cursor,
         }
 
-    def rows(self) -> Iterable[Json]:
+    def rows(self) -> Sequence[Json]:
         """Return the list rows of all jobs, oldest first, without positions; not to be changed."""
         return self._index.rows()
 
@@ -146,8 +148,8 @@ class Jobs:
         if entry.is_finished or entry.facts is None:
             return await self.get(job_id)
         self._check_cluster()
-        record = entry.facts.record
-        stop = {"at": models.now(), "by": record.owner.name}
+        facts = await self._recorded(entry.facts)
+        stop = {"at": models.now(), "by": facts.record.owner.name}
         await self._records.write(job_id, contract.STOP_KEY, stop)
         self._reconciler.update(job_id, stop=stop)
         await self._delete_kube_job(job_id)
@@ -176,7 +178,7 @@ class Jobs:
         """
         entry = self._index.get(job_id)
         asked = _parse_changes(changes)
-        facts = await self._facts(job_id, entry)
+        facts = await self._recorded(await self._facts(job_id, entry))
         in_cluster: Json = {
             key: asked[key] for key in ("local_queue", "priority_class") if key in asked
         }
@@ -285,6 +287,20 @@ class Jobs:
             raise errors.NotFoundError(f"The run {job_id} was deleted.")
         return loaded.facts
 
+    async def _recorded(self, facts: BucketFacts) -> BucketFacts:
+        """Return facts that have a record: a Job without one gets it once something is done to it.
+
+        Else what was done would be forgotten with the Job.
+        """
+        if facts.is_recorded or facts.accepted is None:
+            return facts
+        job_id = facts.record.job_id
+        await self._records.write(job_id, contract.ACCEPTED_KEY, facts.accepted)
+        with contextlib.suppress(errors.ConflictError):
+            await self._records.write_record(facts.record)
+        self._reconciler.update(job_id, is_recorded=True)
+        return dataclasses.replace(facts, is_recorded=True)
+
     async def _change_in_cluster(self, job_id: str, entry: Entry, asked: Json) -> None:
         if "local_queue" in asked:
             if entry.row["state"] != "queued":
@@ -323,19 +339,14 @@ class Jobs:
 
     def _all_positioned(self, rows: Sequence[Json]) -> Sequence[Json]:
         """Return the rows with the position in the LocalQueue of those that wait."""
-        waiting = {row["local_queue"] for row in rows if row["state"] == "queued"}
-        pending = self._cluster.pending_workloads() if waiting else []
-        places = {name: queues.positions(pending, name) for name in waiting}
         return [
-            {**row, "position": self._position(row, places)}
-            if row["state"] == "queued"
-            else dict(row)
+            {**row, "position": self._position(row)} if row["state"] == "queued" else dict(row)
             for row in rows
         ]
 
-    def _position(self, row: Json, places: dict[str, dict[str, int]]) -> Json | None:
+    def _position(self, row: Json) -> Json | None:
         uid = self._cluster.workload_uid(row["job_id"])
-        place = places[row["local_queue"]].get(uid or "")
+        place = self._local_queues.places(row["local_queue"]).get(uid or "")
         if place is None:
             return None
         return {"local_queue": place, "cluster_queue": None, "approximate": False}

@@ -7,6 +7,7 @@ while somebody asks; the log comes from the pod as long as there is one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ Json = dict[str, Any]
 
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _DOWNLOADS_AT_ONCE = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,16 @@ class Outputs:
     async def progress(self, facts: BucketFacts) -> Json | None:
         """Return ``{"cell", "cells_done", "cells", "since"}``, None before the first cell."""
         try:
-            live: Json = await self._records.bucket.get_json(
+            live: Any = await self._records.bucket.get_json(
                 self._key(facts, contract.LIVE_PROGRESS_KEY)
             )
         except errors.NotFoundError:
+            return None
+        except errors.UnreadableError as error:
+            # Written anew with the next cell; the rest of the run can be shown.
+            log.warning("job_id=%s %s", facts.record.job_id, error)
+            return None
+        if not isinstance(live, dict):
             return None
         return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
 

@@ -49,6 +49,8 @@ class Queues:
         self._cluster_queues = Cached(self._read_cluster_queues, _QUOTA_SECONDS)
         self._cohorts = Cached(self._read_cohorts, _QUOTA_SECONDS)
         self._pending: dict[str, Cached[Mapping[str, int] | None]] = {}
+        self._places: dict[str, Mapping[str, int]] = {}
+        self._places_since = 0
 
     async def list_local_queues(self) -> list[Json]:
         """Return all LocalQueues as REST shows them, by name.
@@ -124,6 +126,19 @@ class Queues:
             local_queue, Cached(lambda: self._read_pending(local_queue))
         )
         return await cached.get()
+
+    def places(self, local_queue: str) -> Mapping[str, int]:
+        """Return the place in line (from 0) of a LocalQueue's pending Workloads, by their uids.
+
+        Worked out again only when a Workload has changed: every list of runs asks.
+        """
+        if self._places_since != self._view.workload_changes:
+            self._places.clear()
+            self._places_since = self._view.workload_changes
+        if local_queue not in self._places:
+            pending = self._view.pending_workloads()
+            self._places[local_queue] = positions(pending, local_queue)
+        return self._places[local_queue]
 
     async def covered_resources(self, cluster_queue: str) -> frozenset[str] | None:
         """Return the resources that a ClusterQueue has quota for, None where it is not readable."""

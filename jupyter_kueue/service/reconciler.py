@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import gc
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import contract, errors, models, names, status
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Status, parse_time
-from jupyter_kueue.service import job_view
+from jupyter_kueue.service import job_view, unrecorded
 from jupyter_kueue.service.index import Entry
 from jupyter_kueue.storage import scheduled_runs
 from jupyter_kueue.storage.scheduled_runs import ScheduledRun
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.index import Index
+    from jupyter_kueue.storage.open_jobs import OpenJobs
     from jupyter_kueue.storage.records import Records
     from jupyter_kueue.storage.summaries import Summaries
 
@@ -74,6 +76,7 @@ class Reconciler:
         connection: Connection,
         records: Records,
         summaries: Summaries,
+        open_jobs: OpenJobs,
         index: Index,
         changes: Changes,
         timing: Timing,
@@ -81,6 +84,7 @@ class Reconciler:
         self._connection = connection
         self._records = records
         self._summaries = summaries
+        self._open_jobs = open_jobs
         self._index = index
         self._changes = changes
         self._timing = timing
@@ -92,6 +96,8 @@ class Reconciler:
         self._deleting: set[str] = set()
         self._purged: set[str] = set()
         self._purged_since = dt.datetime.now(dt.UTC)
+        # Shown without a record that could be read: looked at anew each time, and never stored.
+        self._provisional: set[str] = set()
         self.is_complete = asyncio.Event()
         self.problem: errors.JupyterKueueError | None = None
 
@@ -144,8 +150,7 @@ class Reconciler:
     def drop(self, job_id: str) -> None:
         """Stop showing a job whose tombstone is written, and clean up behind it."""
         self._deleting.add(job_id)
-        if self._index.remove(job_id):
-            self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        self._forget(job_id)
         self.mark(job_id)
 
     async def run(self) -> None:
@@ -156,6 +161,8 @@ class Reconciler:
             group.create_task(self._resync_for_ever())
 
     async def _work(self) -> None:
+        # The cluster's first lists mark all that they show, which the first look reads at once.
+        await self.is_complete.wait()
         while True:
             await self._has_work.acquire()
             job_id, reload = self._next()
@@ -174,6 +181,8 @@ class Reconciler:
                 self._busy.discard(job_id)
                 if job_id in self._marked:
                     self._has_work.release()
+            # A look that needs no request lets nobody else run, and there may be thousands.
+            await asyncio.sleep(0)
 
     def _next(self) -> tuple[str | None, bool]:
         """Take a marked job that no other worker holds; one that is held comes back after it."""
@@ -203,29 +212,55 @@ class Reconciler:
         if not self.is_complete.is_set():
             for row in await self._summaries.load():
                 self._index.put(Entry(row, None))
+            # The rows stay for good. Collecting garbage, of which a start makes a lot, would go
+            # through all of them each time and hold the event loop up for as long.
+            gc.freeze()
             await self.cluster.synced()
         stored = set(await self._records.list_ids())
-        for job_id in await self._records.list_deleted():
-            # No watch shows it when another server deletes a finished job.
-            if job_id in self._index:
-                self.drop(job_id)
+        deleted = set(await self._records.list_deleted())
+        # No watch shows it when another server deletes a finished job.
+        for job_id in deleted & self._index.ids():
+            self.drop(job_id)
         if dt.datetime.now(dt.UTC) - self._purged_since > _PURGED_TRUSTED:
             self._purged.clear()
             self._purged_since = dt.datetime.now(dt.UTC)
-        for job_id in self._index.ids() - stored:
-            if self._index.remove(job_id):
-                self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        for job_id in self._index.ids() - stored - self._provisional:
+            self._forget(job_id)
         new = stored - self._index.ids() - self._purged
         if self.is_complete.is_set():
             for job_id in new:
                 self.mark(job_id, reload=True)
         else:
-            await self._load_all(new)
-        for job_id in self._index.open_ids() | self._deleting:
+            await self._load_all(new - await self._show_waiting(new - deleted))
+            gc.freeze()
+            self.is_complete.set()
+        for job_id in self._index.open_ids() | self._deleting | self._provisional:
             self.mark(job_id)
         for job_id in self.cluster.job_ids():
             self.mark(job_id)
-        await self._summaries.store(self._index.rows())
+        await self._summaries.store(
+            row for row in self._index.rows() if row["job_id"] not in self._provisional
+        )
+        await self._open_jobs.store(
+            facts for facts in self._index.open_facts() if not _is_provisional(facts)
+        )
+
+    async def _show_waiting(self, job_ids: set[str]) -> set[str]:
+        """Show those of the jobs that wait in the cluster, as they were stored; return their ids.
+
+        Their records, which may tell of a stop or another name, are read right after that.
+        """
+        known = await self._open_jobs.load()
+        shown = set()
+        for job_id in job_ids & set(known):
+            cluster = self.cluster.facts(job_id)
+            if cluster.kube_job is not None and _waits(cluster.kube_job) and not cluster.pods:
+                self._show(known[job_id], cluster)
+                self.mark(job_id, reload=True)
+                shown.add(job_id)
+            # There may be thousands, and others have requests.
+            await asyncio.sleep(0)
+        return shown
 
     async def _load_all(self, job_ids: set[str]) -> None:
         limit = asyncio.Semaphore(16)
@@ -237,9 +272,11 @@ class Reconciler:
                 except errors.JupyterKueueError as error:
                     log.warning("job_id=%s not loaded, tried again: %s", job_id, error)
                     self._mark_later(job_id, reload=True)
+                except Exception:
+                    # The others must be loaded, whatever one job holds.
+                    log.exception("job_id=%s not loaded", job_id)
 
         await asyncio.gather(*(load(job_id) for job_id in job_ids))
-        self.is_complete.set()
 
     async def _reconcile(self, job_id: str, *, reload: bool) -> None:
         if job_id in self._deleting:
@@ -247,15 +284,19 @@ class Reconciler:
             return
         entry = self._index.find(job_id)
         cluster = self.cluster.facts(job_id)
-        if entry is not None and entry.is_finished:
+        is_provisional = job_id in self._provisional
+        if entry is not None and entry.is_finished and not is_provisional:
             await self._remove_finished(job_id, entry, cluster)
             return
-        facts = entry.facts if entry is not None else None
+        facts = entry.facts if entry is not None and not is_provisional else None
         if facts is None or reload:
             facts = await self._load(job_id, cluster, facts)
             if facts is None:
                 return
             cluster = self.cluster.facts(job_id)
+        if _is_provisional(facts):
+            self._show(facts, cluster)
+            return
         facts = await self._accept(facts, cluster)
         if facts is None:
             return
@@ -283,10 +324,12 @@ class Reconciler:
             return None
         if loaded.facts is not None:
             return loaded.facts
-        if cluster.kube_job is not None and _is_scheduled(cluster.kube_job):
-            return await self._take_in(job_id, cluster.kube_job)
-        if self._index.remove(job_id):
-            self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+        if cluster.kube_job is not None:
+            is_scheduled = _is_scheduled(cluster.kube_job)
+            look = self._take_in if is_scheduled else self._look_at_unrecorded
+            if (facts := await look(job_id, cluster.kube_job)) is not None:
+                return facts
+        self._forget(job_id)
         if loaded.is_empty:
             # Some stores show the folder of deleted objects for a while.
             self._purged.add(job_id)
@@ -311,16 +354,33 @@ class Reconciler:
         )
         try:
             record = await scheduled_runs.take_in(self._records.bucket, run)
-        except errors.NotFoundError as error:
+        except (errors.NotFoundError, errors.UnreadableError) as error:
             # Its own stage-in will say so. Nothing is deleted: this may be the wrong bucket.
             log.warning("job_id=%s is of an unknown schedule: %s", job_id, error)
-            return None
+            return await self._look_at_unrecorded(job_id, kube_job)
         self._on_scheduled_run(schedule_id)
         if record is None:
             log.info("job_id=%s schedule_id=%s is none of the schedule's runs", job_id, schedule_id)
             await self._delete_job(self.cluster.namespace, kube_job)
             return None
         return (await self._records.load(job_id)).facts
+
+    async def _look_at_unrecorded(self, job_id: str, kube_job: Json) -> BucketFacts | None:
+        """Return what a Job without a record says of itself, None where it is going or gone.
+
+        A record is written before its Job and outlives it, so the Job is nobody's submit.
+        """
+        name = kube_job["metadata"]["name"]
+        job = await cluster_jobs.find(self._connection, self.cluster.namespace, name)
+        if job is None or "deletionTimestamp" in job["metadata"]:
+            return None
+        return unrecorded.facts_of(job, job_id)
+
+    def _forget(self, job_id: str) -> None:
+        """Stop showing a job that is not there any more."""
+        self._provisional.discard(job_id)
+        if self._index.remove(job_id):
+            self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
 
     async def _is_old(self, job_id: str) -> bool:
         listed = await self._records.bucket.list(self._records.prefix(job_id))
@@ -347,8 +407,7 @@ class Reconciler:
             there = await cluster_jobs.find(self._connection, facts.record.namespace, name)
             if there is None:
                 log.info("job_id=%s never reached the cluster, leftovers removed", job_id)
-                if self._index.remove(job_id):
-                    self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
+                self._forget(job_id)
                 await self._records.forget(job_id)
                 return None
         return facts
@@ -407,8 +466,12 @@ class Reconciler:
         if before is not None:
             for field in ("admitted_at", "started_at"):
                 row[field] = row[field] or before.row[field]
-        is_finished = row["state"] in FINISHED_STATES
-        self._index.put(Entry(row, None if is_finished else facts))
+        is_final = row["state"] in FINISHED_STATES and not _is_provisional(facts)
+        if _is_provisional(facts):
+            self._provisional.add(row["job_id"])
+        else:
+            self._provisional.discard(row["job_id"])
+        self._index.put(Entry(row, None if is_final else facts))
         if before is None or before.row != row:
             if before is None or before.row["state"] != row["state"]:
                 log.info("job_id=%s state=%s reason=%s", row["job_id"], row["state"], row["reason"])
@@ -473,10 +536,24 @@ def _ends(facts: BucketFacts, cluster: ClusterFacts) -> bool:
     return (job is None and facts.accepted is not None) or (job is not None and _is_ended(job))
 
 
+def _is_provisional(facts: BucketFacts) -> bool:
+    return facts.problem is not None or not facts.is_recorded
+
+
 def _is_scheduled(job: Json) -> bool:
     """Tell whether a CronJob made the Job, so that nobody submitted it."""
     labels = job["metadata"].get("labels") or {}
-    return names.LABEL_JOB_ID not in labels and names.LABEL_REVISION in labels
+    own = (names.LABEL_SCHEDULE_ID, names.LABEL_REVISION)
+    return names.LABEL_JOB_ID not in labels and all(label in labels for label in own)
+
+
+def _waits(job: Json) -> bool:
+    """Tell whether a Job is as its submit left it: nothing else can have happened to its run."""
+    return (
+        bool(job["spec"]["suspend"])
+        and "deletionTimestamp" not in job["metadata"]
+        and not _is_ended(job)
+    )
 
 
 def _is_ended(job: Json) -> bool:

@@ -128,7 +128,13 @@ class ScheduleKeeper:
             raise trouble.with_traceback(None)
 
     def _trouble(self) -> errors.JupyterKueueError | None:
-        return self._watched.error or self._problem
+        error = self._watched.error or self._problem
+        if isinstance(error, errors.ForbiddenError):
+            return errors.ForbiddenError(
+                f"You may not use schedules: {error.message}. Ask an admin to bind the Role "
+                "jupyter-kueue-user (docs/operations.md); runs work without it."
+            )
+        return error
 
     def get(self, schedule_id: str) -> ScheduleEntry:
         """Return a schedule's entry.
@@ -235,11 +241,16 @@ class ScheduleKeeper:
             InvalidRequestError: the API server refuses it.
         """
         over = schedule_view.is_over(schedule, runs_counted, dt.datetime.now(dt.UTC))
+        is_active = schedule.request["active"]
+        there = self.cron_job(schedule.schedule_id)
+        if there is not None and _definition_of(there) == schedule.digest:
+            # Paused or resumed since with kubectl, whose word counts until the next edit.
+            is_active = schedule_view.is_active(schedule, there)
         cron_job = schedule_manifest.build_cron_job(
             schedule,
             dataclasses.replace(record, schedule_revision=schedule.revision),
             self._submission.policy(record),
-            suspend=over or not schedule.request["active"],
+            suspend=over or not is_active,
         )
         applied = await cron_jobs.apply(self._connection, cron_job, dry_run=dry_run)
         if not dry_run:
@@ -352,6 +363,12 @@ class ScheduleKeeper:
                 log.info("schedule_id=%s leftovers of a create removed", schedule_id)
                 await self.records.forget(schedule_id)
             return
+        if loaded.problem is not None:
+            log.warning("schedule_id=%s %s", schedule_id, loaded.problem)
+            self._entries[schedule_id] = ScheduleEntry(
+                record, loaded.runs_counted, problem=loaded.problem
+            )
+            return
         if record.namespace != self._cluster.namespace:
             return
         entry = self._entries.get(schedule_id)
@@ -373,17 +390,24 @@ class ScheduleKeeper:
             return
         over = schedule_view.is_over(record, entry.runs_counted, dt.datetime.now(dt.UTC))
         if cron_job is not None:
+            # Whoever changed when it fires with kubectl would see another time shown than kept.
+            timing = schedule_manifest.build_timing(record)
             is_current = (
-                cron_job["metadata"]["annotations"].get(names.ANNOTATION_DEFINITION)
-                == record.digest
+                _definition_of(cron_job) == record.digest
+                and schedule_manifest.timing_of(cron_job) == timing
             )
             if is_current and not (over and not cron_job["spec"]["suspend"]):
                 entry.problem = None
                 return
-        revision = await self.records.read_revision(record.schedule_id, record.revision)
         try:
+            revision = await self.records.read_revision(record.schedule_id, record.revision)
             await self.apply(record, revision.record, entry.runs_counted, dry_run=False)
-        except (errors.InvalidRequestError, errors.ForbiddenError) as error:
+        except (
+            errors.InvalidRequestError,
+            errors.ForbiddenError,
+            errors.NotFoundError,
+            errors.UnreadableError,
+        ) as error:
             # Waiting for a change on the other side: looked at again with the next resync.
             log.warning("schedule_id=%s its CronJob is refused: %s", record.schedule_id, error)
             entry.problem = error.message
@@ -428,4 +452,12 @@ def _trim(item: Json) -> Json:
     annotations = item["metadata"].get("annotations") or {}
     definition = annotations.get(names.ANNOTATION_DEFINITION)
     metadata["annotations"] = {names.ANNOTATION_DEFINITION: definition}
-    return {"metadata": metadata, "spec": {"suspend": item["spec"].get("suspend", False)}}
+    suspend = item["spec"].get("suspend", False)
+    spec = {**schedule_manifest.timing_of(item), "suspend": suspend}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _definition_of(cron_job: Json) -> str | None:
+    """Return the digest of the definition that a CronJob was brought in line with."""
+    found: str | None = cron_job["metadata"]["annotations"].get(names.ANNOTATION_DEFINITION)
+    return found

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.reconciler import Reconciler
     from jupyter_kueue.service.schedule_keeper import ScheduleKeeper
-    from jupyter_kueue.service.submission import Stage, Submission
+    from jupyter_kueue.service.submission import InputSource, Stage, Submission
 
 Json = dict[str, Any]
 
@@ -180,8 +180,21 @@ class Schedules:
             for item in revision.record.input
         ]
 
-    async def create(self, request: ScheduleRequest) -> Json:
+    async def check(self, request: ScheduleRequest, source: InputSource | None = None) -> None:
+        """Check a schedule as ``create`` does, and create nothing.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            UnavailableError: cluster or bucket do not answer.
+        """
+        self._check_cluster()
+        schedule = self._draft(names.new_job_id(), request)
+        await self._checked(schedule, self._submission.prepare(request.job_request(), "", source))
+
+    async def create(self, request: ScheduleRequest, source: InputSource | None = None) -> Json:
         """Create a schedule and return it; the same ``idempotency_key`` gives the one there is.
+
+        Its files are read at ``source`` if that is given, else where the request says.
 
         Raises:
             InvalidRequestError: naming each bad field; nothing was left behind.
@@ -195,23 +208,11 @@ class Schedules:
             there = await self._find_repeated(schedule_id, request)
             if there is not None:
                 return await self._keep(there, await self._revision(there))
-        input_id = uuid.uuid4().hex
+        schedule = self._draft(schedule_id, request)
+        input_id = schedule.input_id
         prefix = self._records.input_prefix(schedule_id, input_id)
-        created_at = models.now()
-        schedule = ScheduleRecord(
-            schedule_id=schedule_id,
-            name=request.name or "schedule",
-            owner=self._owner,
-            namespace=self._cluster.namespace,
-            created_at=created_at,
-            updated_at=created_at,
-            request=request.as_json(),
-            revision="none",
-            input_id=input_id,
-            local_queue="",
-        )
         record, stage = await self._checked(
-            schedule, self._submission.prepare(request.job_request(), prefix)
+            schedule, self._submission.prepare(request.job_request(), prefix, source)
         )
         is_ours = False
         try:
@@ -292,8 +293,9 @@ class Schedules:
             InvalidRequestError: naming each bad field.
             UnavailableError: cluster or bucket do not answer.
         """
-        schedule = self._keeper.get(schedule_id).record
+        self._keeper.get(schedule_id)
         self._check_cluster()
+        schedule = await self._read(schedule_id)
         revision = await self._revision(schedule)
         asked = {key: value for key, value in revision.record.request.items() if value is not None}
         if parameters is not None:
@@ -308,6 +310,22 @@ class Schedules:
         if submitted.kube_job is None:
             raise errors.ConflictError("The run exists already.")
         return self._reconciler.adopt(submitted.facts, submitted.kube_job)
+
+    def _draft(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRecord:
+        """Return a new schedule as it stands before its revision is known."""
+        created_at = models.now()
+        return ScheduleRecord(
+            schedule_id=schedule_id,
+            name=request.name or "schedule",
+            owner=self._owner,
+            namespace=self._cluster.namespace,
+            created_at=created_at,
+            updated_at=created_at,
+            request=request.as_json(),
+            revision="none",
+            input_id=uuid.uuid4().hex,
+            local_queue="",
+        )
 
     async def _find_repeated(
         self, schedule_id: str, request: ScheduleRequest
@@ -331,6 +349,8 @@ class Schedules:
         loaded = await self._records.load(schedule_id)
         if loaded.record is None or loaded.deleted:
             raise errors.NotFoundError(f"The schedule {schedule_id} was deleted.")
+        if loaded.problem is not None:
+            raise errors.UnreadableError(loaded.problem)
         return loaded.record
 
     async def _revision(self, schedule: ScheduleRecord) -> ScheduleRevision:

@@ -57,6 +57,14 @@ class Submitted:
     kube_job: Json | None
 
 
+@dataclass(frozen=True)
+class InputSource:
+    """A notebook that is not where its request says: ``path`` below ``root``, with its folder."""
+
+    root: Path
+    path: str
+
+
 class Submission:
     """Checks requests and hands them to the cluster, for one owner."""
 
@@ -155,12 +163,15 @@ class Submission:
             notebook=record.notebook,
             kernel_name=request.kernel_name or record.kernel_name,
             input=record.input,
+            empty_folders=record.empty_folders,
             schedule_id=record.schedule_id,
             **resolved,
         )
 
-    async def prepare(self, request: JobRequest, prefix: str) -> tuple[JobRecord, Stage]:
-        """Check a request whose runs are made later, by a schedule.
+    async def prepare(
+        self, request: JobRequest, prefix: str, source: InputSource | None = None
+    ) -> tuple[JobRecord, Stage]:
+        """Check a request whose runs are made later, by a schedule; read its files at ``source``.
 
         Returns:
             Its record without a job id, and what stages the inputs below ``prefix``.
@@ -168,7 +179,7 @@ class Submission:
         Raises:
             InvalidRequestError: naming each bad field.
         """
-        return await self._check(self._capped(request), "", prefix)
+        return await self._check(self._capped(request), "", prefix, source)
 
     def _capped(self, request: JobRequest) -> JobRequest:
         """Give a request without a time limit the one that an admin set for all."""
@@ -191,10 +202,11 @@ class Submission:
         return loaded.facts
 
     async def _check(
-        self, request: JobRequest, job_id: str, prefix: str
+        self, request: JobRequest, job_id: str, prefix: str, source: InputSource | None = None
     ) -> tuple[JobRecord, Stage]:
         """Check what needs files and cluster, all at once, so that one answer names every field."""
         found: Input | None = None
+        place = source or InputSource(self._root_dir, request.input_path)
         resolved, wrong = await self._resolve(request)
         limits = staging.InputLimits(
             self._settings.max_notebook_bytes,
@@ -204,8 +216,8 @@ class Submission:
         try:
             found = await asyncio.to_thread(
                 staging.find_input,
-                self._root_dir,
-                request.input_path,
+                place.root,
+                place.path,
                 request.include_folder,
                 limits,
             )
@@ -225,6 +237,7 @@ class Submission:
             notebook=staged.notebook,
             kernel_name=request.kernel_name or staged.kernel_name,
             input=(),
+            empty_folders=staged.empty_folders,
             **resolved,
         )
 

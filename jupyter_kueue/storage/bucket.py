@@ -146,7 +146,7 @@ class Bucket:
             return bytes(await result.bytes_async())
 
     async def get_json(self, key: str) -> Any:
-        """Return an object parsed as JSON; content that is no JSON is a BucketUnavailableError."""
+        """Return an object parsed as JSON; content that is no JSON is an UnreadableError."""
         return self._parse(key, await self.get_bytes(key))
 
     async def get_json_if_changed(
@@ -357,7 +357,7 @@ class Bucket:
             return json.loads(data)
         except ValueError as error:
             message = f"{key} in the bucket {self.name} is not JSON: was it written by hand?"
-            raise errors.BucketUnavailableError(message) from error
+            raise errors.UnreadableError(message) from error
 
 
 class _Parts:

@@ -7,14 +7,25 @@ becomes part of one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, names
-from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue import contract, errors, models, names, shapes
+from jupyter_kueue.models import (
+    FINISHED_STATES,
+    BucketFacts,
+    JobRecord,
+    JobRequest,
+    Owner,
+    Resources,
+    rfc3339,
+)
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from jupyter_kueue.storage.bucket import Bucket
 
 Json = dict[str, Any]
@@ -27,6 +38,43 @@ _MARKS = {
     contract.FINAL_KEY: "final",
 }
 CLAIM_KEY = "claim.json"
+
+_TEXT = (str, None)
+_TIME = (shapes.moment, None)
+_SHAPES: dict[str, shapes.Shape] = {
+    contract.JOB_KEY: models.JOB_RECORD,
+    contract.ACCEPTED_KEY: {"kube_job": str, "concurrency_policy": _TEXT},
+    contract.META_KEY: {
+        "name": _TEXT,
+        "tags": ([str], None),
+        "local_queue": _TEXT,
+        "priority_class": _TEXT,
+    },
+    contract.STOP_KEY: {"at": _TIME, "by": _TEXT},
+    contract.RESULT_KEY: {
+        "outcome": shapes.one_of(*contract.FINAL_OUTCOMES),
+        "message": _TEXT,
+        "error": (dict, None),
+        "started_at": _TIME,
+        "ended_at": _TIME,
+        "files": ([{"path": str, "size_bytes": shapes.number, "role": str}], None),
+        "format_errors": (dict, None),
+    },
+    contract.FINAL_KEY: {
+        "state": shapes.one_of(*FINISHED_STATES),
+        "reason": _TEXT,
+        "message": _TEXT,
+        "detail": _TEXT,
+        "admitted_at": _TIME,
+        "started_at": _TIME,
+        "finished_at": _TIME,
+    },
+}
+_ATTEMPT: shapes.Shape = {"started_at": _TIME, "ended_at": _TIME, "reason": _TEXT, "message": _TEXT}
+# Without these nothing true can be said of a run; the others have something that stands for them.
+_INDISPENSABLE = (contract.JOB_KEY, contract.RESULT_KEY, contract.FINAL_KEY)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,12 +118,14 @@ class Records:
     async def load(self, job_id: str, known: BucketFacts | None = None) -> Loaded:
         """Read everything but inputs, outputs and live data of a job.
 
-        Two listings at once, then all reads at once; of ``known`` is taken what never changes.
+        One listing, another if it shows attempts, then all reads at once; of ``known`` is taken
+        what never changes. What cannot be understood is named by ``problem`` of the facts.
         """
         prefix = self.prefix(job_id)
-        (objects, folders), attempt_objects = await asyncio.gather(
-            self.bucket.list_folder(prefix),
-            self.bucket.list(f"{prefix}{contract.ATTEMPTS_PREFIX}"),
+        objects, folders = await self.bucket.list_folder(prefix)
+        attempts_prefix = f"{prefix}{contract.ATTEMPTS_PREFIX}"
+        attempt_objects = (
+            await self.bucket.list(attempts_prefix) if attempts_prefix in folders else []
         )
         found = {item.key.removeprefix(prefix): item for item in objects}
         deleted = found.pop(contract.DELETED_KEY, None) is not None
@@ -86,23 +136,57 @@ class Records:
         unread = [contract.JOB_KEY, *wanted, *attempts]
         if known is not None:
             unread.remove(contract.JOB_KEY)
-        read = await asyncio.gather(*(self._read(f"{prefix}{key}") for key in unread))
-        documents = dict(zip(unread, read, strict=True))
+        unreadable: dict[str, str] = {}
+
+        async def read(key: str) -> Json | None:
+            try:
+                return await self._read(f"{prefix}{key}", _SHAPES.get(key, _ATTEMPT))
+            except errors.UnreadableError as error:
+                log.warning("job_id=%s %s", job_id, error)
+                unreadable[key] = error.message
+                return None
+
+        documents = dict(zip(unread, await asyncio.gather(*map(read, unread)), strict=True))
         if known is not None:
             record = known.record
+        elif contract.JOB_KEY in unreadable:
+            record = self._placeholder(job_id, found[contract.JOB_KEY].last_modified)
         elif (document := documents[contract.JOB_KEY]) is not None:
             record = JobRecord.from_json(document)
         else:
             return Loaded(None, deleted, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
-        marks = {_MARKS[key]: documents[key] for key in wanted if key in _MARKS}
+        marks = {_MARKS[key]: documents[key] for key in wanted}
+        if contract.STOP_KEY in unreadable:
+            # It is there, so a stop was asked.
+            marks["stop"] = {}
+        if contract.ACCEPTED_KEY in unreadable:
+            marks["accepted"] = {"kube_job": names.kube_job_name(job_id)}
         facts = BucketFacts(
             record,
             deleted=deleted,
             attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
-            **marks,
+            problem=next((unreadable[key] for key in _INDISPENSABLE if key in unreadable), None),
+            **marks,  # type: ignore[arg-type]  # its keys are the fields of _MARKS
         )
         return Loaded(facts, deleted, is_empty=False)
+
+    def _placeholder(self, job_id: str, written_at: dt.datetime) -> JobRecord:
+        """Return what stands for a record that cannot be understood, so that it can be deleted."""
+        nothing = "unreadable.ipynb"
+        return JobRecord(
+            job_id=job_id,
+            name=job_id,
+            owner=Owner(self.owner_slug, self.owner_slug),
+            namespace="",
+            created_at=rfc3339(written_at),
+            request=JobRequest(nothing).as_json(),
+            local_queue="",
+            resources=Resources(),
+            image="",
+            notebook=nothing,
+            input=(),
+        )
 
     async def claim(self, job_id: str, digest: str) -> None:
         """Claim an id that was made from an idempotency key for one request's digest.
@@ -114,7 +198,7 @@ class Records:
         try:
             await self.bucket.create(key, encode_json({"digest": digest}))
         except errors.ConflictError as error:
-            there = await self._read(key)
+            there = await self._read(key, {"digest": str})
             if there is not None and there.get("digest") != digest:
                 raise errors.ConflictError(
                     "This idempotency_key stands for another request. Use a new key."
@@ -164,9 +248,17 @@ class Records:
     def _deleted_key(self, job_id: str) -> str:
         return f"{self.owner_slug}/deleted/{job_id}"
 
-    async def _read(self, key: str) -> Json | None:
+    async def _read(self, key: str, shape: shapes.Shape) -> Json | None:
+        """Return a document; None where it was deleted between a listing and now.
+
+        Raises:
+            UnreadableError: it is none of ours.
+        """
         try:
             document: Json = await self.bucket.get_json(key)
-        except errors.NotFoundError:  # deleted between the listing and now
+        except errors.NotFoundError:
             return None
+        found = shapes.difference(document, shape)
+        if found is not None:
+            raise errors.UnreadableError(f"{key} in the bucket cannot be understood: {found}.")
         return document

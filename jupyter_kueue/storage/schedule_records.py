@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, names
-from jupyter_kueue.models import ScheduleRecord, ScheduleRevision
+from jupyter_kueue.models import (
+    Owner,
+    ScheduleRecord,
+    ScheduleRequest,
+    ScheduleRevision,
+    rfc3339,
+)
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
@@ -28,7 +34,9 @@ class LoadedSchedule:
     """What lies below a schedule's prefix.
 
     Attributes:
-        record: None where there is no definition.json.
+        record: None where there is no definition.json; where that cannot be understood, one that
+            stands for it.
+        problem: why it cannot be understood, None if it can.
         deleted: the tombstone is there.
         runs_counted: how many runs counted against max_runs.
         age: since the newest of definition, tombstone, revisions and inputs was written; None
@@ -43,6 +51,7 @@ class LoadedSchedule:
     age: dt.timedelta | None
     has_more: bool
     has_unused: bool
+    problem: str | None = None
 
 
 class ScheduleRecords:
@@ -78,12 +87,16 @@ class ScheduleRecords:
         objects = await self.bucket.list(prefix)
         keys = {item.key.removeprefix(prefix) for item in objects}
         record: ScheduleRecord | None = None
+        problem: str | None = None
         if contract.DEFINITION_KEY in keys:
             try:
                 body = await self.bucket.get_json(f"{prefix}{contract.DEFINITION_KEY}")
                 record = ScheduleRecord.from_json(body)
             except errors.NotFoundError:  # deleted between the listing and now
                 record = None
+            except errors.UnreadableError as error:
+                problem = f"{error.message} Delete the schedule and create it again."
+                record = self._placeholder(schedule_id, max(i.last_modified for i in objects))
         written = (
             item.last_modified
             for item in objects
@@ -98,7 +111,24 @@ class ScheduleRecords:
             runs_counted=sum(key.startswith(contract.SLOTS_PREFIX) for key in keys),
             age=None if newest is None else dt.datetime.now(dt.UTC) - newest,
             has_more=bool(keys - {contract.DELETED_KEY}),
-            has_unused=revisions > 1 or len(inputs) > 1,
+            has_unused=problem is None and (revisions > 1 or len(inputs) > 1),
+            problem=problem,
+        )
+
+    def _placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:
+        """Return what stands for a definition that cannot be understood, so it can be deleted."""
+        moment = rfc3339(written_at)
+        return ScheduleRecord(
+            schedule_id=schedule_id,
+            name=schedule_id,
+            owner=Owner(self.owner_slug, self.owner_slug),
+            namespace="",
+            created_at=moment,
+            updated_at=moment,
+            request=ScheduleRequest("unreadable.ipynb", active=False).as_json(),
+            revision="none",
+            input_id="none",
+            local_queue="",
         )
 
     async def read_revision(self, schedule_id: str, revision: str) -> ScheduleRevision:
@@ -106,6 +136,7 @@ class ScheduleRecords:
 
         Raises:
             NotFoundError: it is gone, because the schedule was deleted.
+            UnreadableError: it cannot be understood.
         """
         key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision}.json"
         return ScheduleRevision.from_json(await self.bucket.get_json(key))

@@ -106,8 +106,7 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
     schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
     prefix = f"{schedule}{contract.SLOTS_PREFIX}"
     taken = [item.key for item in await bucket.list(prefix)]
-    held = await asyncio.gather(*(bucket.get_json(key) for key in taken))
-    if any(slot["job_id"] == run.job_id for slot in held):
+    if run.job_id in await asyncio.gather(*(_holder(bucket, key) for key in taken)):
         return True
     mine = encode_json({"job_id": run.job_id, "due_at": run.due_at})
     for number in range(len(taken) + 1, max_runs + 1):
@@ -116,8 +115,17 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
             await bucket.create(key, mine)
         except errors.ConflictError:
             # Another run's, or this one's: its stage-in and a server may count at the same time.
-            if (await bucket.get_json(key))["job_id"] == run.job_id:
+            if await _holder(bucket, key) == run.job_id:
                 return True
         else:
             return True
     return False
+
+
+async def _holder(bucket: Bucket, key: str) -> str | None:
+    """Return the job id that holds a slot; None where that cannot be understood: it counts."""
+    try:
+        slot = await bucket.get_json(key)
+    except errors.UnreadableError:
+        return None
+    return slot.get("job_id") if isinstance(slot, dict) else None

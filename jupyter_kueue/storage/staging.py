@@ -12,24 +12,27 @@ import os
 import stat
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_kueue import errors
-from jupyter_kueue.storage import notebook_facts
+from jupyter_kueue.storage import ignore_rules, notebook_facts
+from jupyter_kueue.storage.ignore_rules import IgnoreRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable
 
     from jupyter_kueue.storage.bucket import Bucket
 
 # Parsing JSON holds the interpreter: above this size another process does it.
 PARSED_HERE_BYTES = 4 * 2**20
 
-# Made by tools, never a run's input; a folder that holds pyvenv.cfg, a Python environment, neither.
-SKIPPED_FOLDERS = frozenset({".ipynb_checkpoints", "__pycache__", ".git"})
+# A folder that holds it is a Python environment: as large as it is useless on another machine.
 ENVIRONMENT_MARK = "pyvenv.cfg"
+# S3 takes keys of 1024 bytes; the rest is for what stands before a path in the bucket.
+MAX_PATH_BYTES = 800
 
 FIELD_NOTEBOOK = "input_path"
 FIELD_FOLDER = "include_folder"
@@ -60,12 +63,14 @@ class Input:
     Attributes:
         notebook: the notebook's path below ``input/``.
         files: all files, the notebook first.
+        empty_folders: folders that nothing lies in, below ``input/``.
         kernel_name: the kernel that the notebook names, None if it names none.
         language: that kernel's language in lower case, ``python`` if the notebook does not say.
     """
 
     notebook: str
     files: tuple[InputFile, ...]
+    empty_folders: tuple[str, ...]
     kernel_name: str | None
     language: str
 
@@ -74,7 +79,7 @@ def find_input(root: Path, input_path: str, include_folder: bool, limits: InputL
     """Find the notebook ``input_path`` below ``root`` and, if asked, the files of its folder.
 
     Blocking: call it in a thread. Links are followed as long as they stay below ``root``. Of the
-    folder, checkpoints, caches, ``.git`` and Python environments are left out.
+    folder, Python environments and what ``ignore_rules`` says are left out; the notebook never is.
 
     Raises:
         InvalidRequestError: on ``input_path`` or ``include_folder``, saying what is wrong.
@@ -84,10 +89,20 @@ def find_input(root: Path, input_path: str, include_folder: bool, limits: InputL
     notebook = _find_notebook(real_root, input_path, limits)
     facts = _notebook_facts(notebook)
     files = [notebook]
+    empty_folders: list[str] = []
     if include_folder:
-        folder = real_root.joinpath(*_parts(input_path)[:-1])
-        files += _folder_files(real_root, folder, notebook, limits)
-    return Input(notebook.path, tuple(files), facts["kernel_name"], facts["language"])
+        folder = real_root.joinpath(*_parts(input_path)[:-1]).resolve()
+        walk = _FolderWalk(real_root, notebook, limits)
+        walk.visit(folder, "", (), IgnoreRules())
+        files += sorted(walk.files, key=lambda file: file.path)
+        empty_folders = walk.empty_folders
+    return Input(
+        notebook.path,
+        tuple(files),
+        tuple(empty_folders),
+        facts["kernel_name"],
+        facts["language"],
+    )
 
 
 async def upload(
@@ -173,9 +188,10 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
         _refuse(FIELD_NOTEBOOK, input_path, "is not a notebook: choose a file ending in .ipynb")
     if status.st_size > limits.max_notebook_bytes:
         raise errors.TooLargeError(
-            f"{FIELD_NOTEBOOK}: {_shown(input_path)} has {status.st_size} bytes; the limit is "
+            f"{_shown(input_path)} has {status.st_size} bytes; the limit is "
             f"{limits.max_notebook_bytes} (max_notebook_bytes). Clear its outputs, or have the "
-            "limit raised"
+            "limit raised",
+            field=FIELD_NOTEBOOK,
         )
     name = _key_name(parts[-1], FIELD_NOTEBOOK)
     return InputFile(name, real, status.st_size)
@@ -205,67 +221,144 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
     return facts
 
 
-def _folder_files(
-    root: Path, folder: Path, notebook: InputFile, limits: InputLimits
-) -> list[InputFile]:
-    found: list[InputFile] = []
-    size = notebook.size_bytes
-    for file in _walk(root, folder.resolve(), "", ()):
-        if file.path == notebook.path:
-            continue
-        found.append(file)
-        size += file.size_bytes
-        if len(found) >= limits.max_folder_files:
-            raise errors.TooLargeError(
-                f"{FIELD_FOLDER}: the notebook's folder has more than {limits.max_folder_files} "
-                "files, which is the limit (max_folder_files). Put the notebook into a folder "
-                "with only what it needs"
-            )
-        if size > limits.max_folder_bytes:
-            raise errors.TooLargeError(
-                f"{FIELD_FOLDER}: the notebook's folder has more than {limits.max_folder_bytes} "
-                "bytes, which is the limit (max_folder_bytes). Put the notebook into a folder "
-                "with only what it needs, or read large data from where it is"
-            )
-    return sorted(found, key=lambda file: file.path)
+class _FolderWalk:
+    """One look through a notebook's folder.
 
+    Attributes:
+        files: what goes along, without the notebook.
+        empty_folders: folders that go along with nothing in them: notebooks write into them.
+    """
 
-def _walk(root: Path, folder: Path, below: str, above: tuple[Path, ...]) -> Iterator[InputFile]:
-    """Yield the files of ``folder``, a real folder, as ``below`` + their path in it."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        _refuse(FIELD_FOLDER, below or ".", f"cannot be read ({error.strerror})")
-    if below and any(entry.name == ENVIRONMENT_MARK for entry in entries):
-        return
-    for entry in entries:
+    def __init__(self, root: Path, notebook: InputFile, limits: InputLimits) -> None:
+        self.files: list[InputFile] = []
+        self.empty_folders: list[str] = []
+        self._root = root
+        self._notebook = notebook
+        self._limits = limits
+        self._size_bytes = notebook.size_bytes
+
+    def visit(self, folder: Path, below: str, above: tuple[Path, ...], rules: IgnoreRules) -> None:
+        """Take what is in ``folder``, a real one, as ``below`` + its path in it.
+
+        Raises:
+            InvalidRequestError, TooLargeError: on ``include_folder``.
+        """
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            _refuse(FIELD_FOLDER, below or ".", f"cannot be read ({error.strerror})")
+        found = {entry.name for entry in entries}
+        if below and ENVIRONMENT_MARK in found:
+            return
+        before = len(self.files) + len(self.empty_folders)
+        if ignore_rules.FILE_NAME in found:
+            rules = rules.below(below, self._ignore_file(folder, below))
+        for entry in entries:
+            path = below + entry.name
+            if path == self._notebook.path:
+                continue
+            if not rules.leave_out(path, is_folder=_is_folder(entry)):
+                self._take(entry, below, (folder, *above), rules)
+        if below and before == len(self.files) + len(self.empty_folders):
+            self.empty_folders.append(below.rstrip("/"))
+
+    def _ignore_file(self, folder: Path, below: str) -> Path:
+        path = below + ignore_rules.FILE_NAME
+        file = _real_target(self._root, folder / ignore_rules.FILE_NAME, path)
+        # Reading a pipe would wait for ever.
+        if not stat.S_ISREG(_status(file, FIELD_FOLDER, path).st_mode):
+            _refuse(FIELD_FOLDER, path, "is not a regular file; write the rules into one")
+        return file
+
+    def _take(
+        self, entry: os.DirEntry[str], below: str, above: tuple[Path, ...], rules: IgnoreRules
+    ) -> None:
         path = below + _key_name(entry.name, FIELD_FOLDER)
+        if len(path.encode()) > MAX_PATH_BYTES:
+            _refuse(
+                FIELD_FOLDER,
+                path,
+                f"is longer than {MAX_PATH_BYTES} bytes, which no bucket takes; shorten it, or "
+                f"name it in {ignore_rules.FILE_NAME}",
+            )
         real = Path(entry.path)
         if entry.is_symlink():
-            real = _real_target(root, real, path)
+            real = _real_target(self._root, real, path)
         status = _status(real, FIELD_FOLDER, path)
         if stat.S_ISDIR(status.st_mode):
-            if entry.name in SKIPPED_FOLDERS:
-                continue
-            if real in (folder, *above):
+            if real in above:
                 _refuse(FIELD_FOLDER, path, "is a link to a folder above it; remove the link")
-            yield from _walk(root, real, f"{path}/", (folder, *above))
+            self.visit(real, f"{path}/", above, rules)
         elif stat.S_ISREG(status.st_mode):
-            yield InputFile(path, real, status.st_size)
+            self._add(InputFile(path, real, status.st_size))
         else:
-            _refuse(FIELD_FOLDER, path, "is not a regular file; move it out of the folder")
+            _refuse(
+                FIELD_FOLDER,
+                path,
+                f"is not a regular file; move it out of the folder, or name it in "
+                f"{ignore_rules.FILE_NAME}",
+            )
+
+    def _add(self, file: InputFile) -> None:
+        self.files.append(file)
+        self._size_bytes += file.size_bytes
+        limits = self._limits
+        if len(self.files) >= limits.max_folder_files:
+            most, number = _largest(self.files, lambda _: 1)
+            raise errors.TooLargeError(
+                f"the notebook's folder has more than {limits.max_folder_files} files, which is "
+                f"the limit (max_folder_files); most of those looked at are in {most} ({number}). "
+                f"{_LEAVE_BEHIND}",
+                field=FIELD_FOLDER,
+            )
+        if self._size_bytes > limits.max_folder_bytes:
+            most, size = _largest(self.files, lambda item: item.size_bytes)
+            raise errors.TooLargeError(
+                f"the notebook's folder has more than {limits.max_folder_bytes} bytes, which is "
+                f"the limit (max_folder_bytes); the largest of what was looked at is {most} "
+                f"({size} bytes). {_LEAVE_BEHIND}",
+                field=FIELD_FOLDER,
+            )
+
+
+_LEAVE_BEHIND = (
+    f"Name what the run does not need in a file {ignore_rules.FILE_NAME} beside the notebook, "
+    "which is written as .gitignore is, or have the limit raised"
+)
+
+
+def _largest(files: Iterable[InputFile], weight: Callable[[InputFile], int]) -> tuple[str, int]:
+    """Return the heaviest file or folder right in the notebook's folder, and its weight."""
+    total: Counter[str] = Counter()
+    for file in files:
+        name, slash, _ = file.path.partition("/")
+        total[name + slash] += weight(file)
+    [(path, amount)] = total.most_common(1)
+    return _shown(path), amount
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: told if it is to go along
+        return False
 
 
 def _real_target(root: Path, link: Path, path: str) -> Path:
     try:
         real = link.resolve(strict=True)
     except (OSError, RuntimeError):
-        _refuse(FIELD_FOLDER, path, "is a link that leads nowhere; remove it")
+        _refuse(
+            FIELD_FOLDER,
+            path,
+            f"is a link that leads nowhere; remove it, or name it in {ignore_rules.FILE_NAME}",
+        )
     if not real.is_relative_to(root):
         _refuse(
             FIELD_FOLDER,
             path,
-            "is a link out of the server's root folder; replace it by what it leads to",
+            "is a link out of the server's root folder; replace it by what it leads to, or name "
+            f"it in {ignore_rules.FILE_NAME}",
         )
     return real
 

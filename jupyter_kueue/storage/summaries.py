@@ -7,22 +7,41 @@ write at once, because each writes segments of its own and a later row of a job 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
-from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue import errors, shapes
+from jupyter_kueue.models import FINISHED_STATES, JOB_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jupyter_kueue.storage.bucket import Bucket
 
 Json = dict[str, Any]
 
-# More segments than this are written anew as one.
-MAX_SEGMENTS = 16
+# Rows in one object at most: whoever reads or writes one must not hold an event loop up.
+MAX_ROWS = 500
+# More segments with few rows than this are written anew together.
+MAX_SMALL_SEGMENTS = 16
+_FEW_ROWS = MAX_ROWS // 2
+_SEGMENT: shapes.Shape = {
+    "rows": [
+        {
+            "job_id": str,
+            "state": shapes.one_of(*FINISHED_STATES),
+            "name": str,
+            "created_at": str,
+            "tags": list,
+            "request": JOB_REQUEST,
+        }
+    ]
+}
+
+log = logging.getLogger(__name__)
 
 
 class Summaries:
@@ -32,40 +51,67 @@ class Summaries:
         self._bucket = bucket
         self._prefix = f"{owner_slug}/index/"
         self._segments: list[str] = []
-        self._stored: set[str] = set()
+        self._segment_of: dict[str, str] = {}
 
     async def load(self) -> list[Json]:
         """Return the stored rows, one a job."""
         found = await self._bucket.list(self._prefix)
         self._segments = sorted(item.key for item in found)
         parts = await asyncio.gather(*(self._read(key) for key in self._segments))
-        rows = {row["job_id"]: row for part in parts for row in part}
-        self._stored = set(rows)
+        rows: dict[str, Json] = {}
+        for key, part in zip(self._segments, parts, strict=True):
+            for row in part:
+                rows[row["job_id"]] = row
+                self._segment_of[row["job_id"]] = key
         return list(rows.values())
 
     def invalidate(self, job_id: str) -> None:
         """Have a job's row stored again, because it changed."""
-        self._stored.discard(job_id)
+        self._segment_of.pop(job_id, None)
 
     async def store(self, rows: Iterable[Json]) -> None:
-        """Store the rows of finished jobs that are not stored yet."""
-        finished = [row for row in rows if row["state"] in FINISHED_STATES]
-        new = [row for row in finished if row["job_id"] not in self._stored]
+        """Store the rows of finished jobs that are not stored yet; ``rows`` are all there are."""
+        finished = {row["job_id"]: row for row in rows if row["state"] in FINISHED_STATES}
+        new = [row for job_id, row in finished.items() if job_id not in self._segment_of]
         if not new:
             return
-        merge = len(self._segments) >= MAX_SEGMENTS
+        merged = self._to_merge(finished)
+        new += [row for job_id, row in finished.items() if self._segment_of.get(job_id) in merged]
+        for start in range(0, len(new), MAX_ROWS):
+            await self._write(new[start : start + MAX_ROWS])
+        await self._bucket.delete(sorted(merged))
+        self._segments = [key for key in self._segments if key not in merged]
+
+    def _to_merge(self, finished: Mapping[str, Json]) -> set[str]:
+        """Return the segments in which few rows are left that count, if these are many."""
+        sizes = Counter(key for job_id, key in self._segment_of.items() if job_id in finished)
+        small = {key for key in self._segments if sizes[key] < _FEW_ROWS}
+        return small if len(small) >= MAX_SMALL_SEGMENTS else set()
+
+    async def _write(self, rows: Sequence[Json]) -> None:
         # Nanoseconds first: segments are read in the order of their names.
         key = f"{self._prefix}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
-        await self._bucket.put_json(key, {"version": 1, "rows": finished if merge else new})
-        if merge:
-            await self._bucket.delete(self._segments)
-            self._segments = []
+        # Noted before it is so: a row that changes meanwhile must count as not stored.
+        self._segment_of.update((row["job_id"], key) for row in rows)
+        try:
+            await self._bucket.put_json(key, {"version": 1, "rows": rows})
+        except BaseException:
+            for row in rows:
+                self.invalidate(row["job_id"])
+            raise
         self._segments.append(key)
-        self._stored.update(row["job_id"] for row in new)
 
     async def _read(self, key: str) -> list[Json]:
         try:
-            rows: list[Json] = (await self._bucket.get_json(key))["rows"]
+            segment = await self._bucket.get_json(key)
         except errors.NotFoundError:  # merged by another server just now
             return []
+        except errors.UnreadableError as error:
+            log.warning("rows are read from their runs' own records: %s", error)
+            return []
+        found = shapes.difference(segment, _SEGMENT)
+        if found is not None:
+            log.warning("rows of %s are read from their runs' own records: %s", key, found)
+            return []
+        rows: list[Json] = segment["rows"]
         return rows

@@ -11,6 +11,7 @@ import type {
   IJobRow,
   ILocalQueue,
   IPage,
+  IStockBackend,
   JobState
 } from './wire';
 
@@ -70,6 +71,10 @@ export async function listLocalQueues(settings: Settings): Promise<readonly ILoc
 
 export async function getHealth(settings: Settings): Promise<IHealth> {
   return await json(settings, 'health');
+}
+
+export async function countStockBackend(settings: Settings): Promise<IStockBackend> {
+  return await json(settings, 'stock-backend');
 }
 
 /**

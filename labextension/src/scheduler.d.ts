@@ -11,6 +11,9 @@ declare module '@jupyterlab/scheduler' {
     export interface IModel {
       readonly jobId?: string;
       readonly createType?: 'Job' | 'JobDefinition';
+      readonly environment?: string;
+      readonly computeType?: string;
+      readonly outputFormats?: readonly string[];
       readonly runtimeEnvironmentParameters?: EnvironmentParameters;
       readonly tags?: readonly string[];
       readonly idempotencyToken?: string;

@@ -18,4 +18,5 @@ export namespace CommandIDs {
   export const stopJobs = 'jupyter-kueue:stop-jobs';
   export const deleteJobs = 'jupyter-kueue:delete-jobs';
   export const listOlderJobs = 'jupyter-kueue:list-older-jobs';
+  export const dismissStockBackend = 'jupyter-kueue:dismiss-stock-backend';
 }

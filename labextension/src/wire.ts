@@ -71,6 +71,14 @@ export interface IHealth {
   readonly problems: readonly IProblem[];
 }
 
+/** What jupyter-scheduler's own backend has that was not brought over. */
+export interface IStockBackend {
+  readonly database: string | null;
+  readonly jobs: number;
+  readonly schedules: number;
+  readonly problem: string | null;
+}
+
 export interface IPage<T> {
   readonly items: readonly T[];
   readonly total: number;
@@ -93,7 +101,7 @@ export interface IErrorBody {
 
 /** One event of the stream `changes`. */
 export type Change =
-  | { readonly type: 'hello' | 'gap' | 'local-queues'; readonly cursor: string }
+  | { readonly type: 'hello' | 'gap' | 'local-queues' | 'schedule'; readonly cursor: string }
   | {
       readonly type: 'job';
       readonly cursor: string;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class ApiServer:
         self.version = 100
         self.history: list[Json] = []
         self.oldest = 100  # the first version that a watch may begin at
-        self.page = 500
+        self.separators = (",", ":")  # of its JSON
         self.says_gone_in_stream = False
         self.ends_watches_at_once = False
         self.queries: list[dict[str, str]] = []
@@ -116,8 +117,8 @@ class ApiServer:
         return [query["resourceVersion"] for query in self.queries if "watch" in query]
 
     def lists(self) -> int:
-        """How many times the collection was listed, further pages not counted."""
-        return sum("watch" not in query and "continue" not in query for query in self.queries)
+        """How many times the collection was listed."""
+        return sum("watch" not in query for query in self.queries)
 
     def _happened(self, kind: str, item: Json) -> None:
         event = {"type": kind, "object": item}
@@ -127,17 +128,16 @@ class ApiServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
         self.queries.append(query)
-        return await self._watch(request) if "watch" in query else self._list(query)
+        return await self._watch(request) if "watch" in query else self._list()
 
-    def _list(self, query: dict[str, str]) -> web.Response:
-        size = min(self.page, int(query["limit"]))
-        begin = int(query.get("continue", 0))
-        names = sorted(self.items)
+    def _list(self) -> web.Response:
         metadata = {"resourceVersion": str(self.version)}
-        if begin + size < len(names):
-            metadata["continue"] = str(begin + size)
-        shown = [self.items[name] for name in names[begin : begin + size]]
-        return web.json_response({"kind": "PodList", "metadata": metadata, "items": shown})
+        # A list without items is a null in Go.
+        shown = [self.items[name] for name in sorted(self.items)] or None
+        return web.json_response(
+            {"kind": "PodList", "metadata": metadata, "items": shown},
+            dumps=functools.partial(json.dumps, separators=self.separators),
+        )
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         version = int(request.query["resourceVersion"])
@@ -278,19 +278,20 @@ async def follow(connection: Connection) -> AsyncIterator[Callable[[], Follower]
 # --- Watching ----------------------------------------------------------------------------------
 
 
-async def test_all_pages_of_a_list_are_there_before_it_counts_as_synced(
-    api: ApiServer, follow: Callable[[], Follower]
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+async def test_a_list_is_there_as_a_whole_before_it_counts_as_synced(
+    api: ApiServer, follow: Callable[[], Follower], separators: tuple[str, str]
 ) -> None:
     names = {f"pod-{number}" for number in range(7)}
     for name in names:
         api.put(name)
-    api.page = 3
+    api.separators = separators
     follower = follow()
     await follower.watched.synced.wait()
     assert follower.names() == names
     assert sorted(follower.reported) == sorted((name, False) for name in names)
     await until(lambda: api.watchers)
-    assert [query.get("continue") for query in api.queries] == [None, "3", "6", None]
+    assert api.lists() == 1
     assert api.watched_from() == [str(api.version)]
 
 

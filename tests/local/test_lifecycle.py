@@ -20,7 +20,6 @@ from jupyter_kueue.local.state_folder import StateFolder
 
 if TYPE_CHECKING:
     from conftest import LocalCluster
-
     from tests.local.conftest import HarmedCluster
 
 pytestmark = pytest.mark.integration

@@ -15,8 +15,9 @@ from jupyter_kueue.local.state_folder import StateFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import LocalCluster
     from obstore.store import ObjectStore
+
+    from conftest import LocalCluster
 
 pytestmark = pytest.mark.integration
 

@@ -104,6 +104,54 @@ async def test_every_field_can_be_changed(backend, define, write_notebook):
     assert definition.runtime_environment_parameters == {"queue": "team-b"}
 
 
+async def test_the_name_that_the_edit_form_sends_back_leaves_the_notebook_as_it_was_taken(
+    backend, write_notebook, root
+):
+    async def define(path):
+        write_notebook(path, "1")
+        asked = {"runtime_environment_name": "default", "runtime_environment_parameters": SMALL}
+        model = CreateJobDefinition(input_uri=path, name="daily", **asked)
+        return await backend.create_job_definition(model)
+
+    async def edited(definition_id):
+        shown = (await backend.get_job_definition(definition_id)).input_filename
+        await backend.update_job_definition(
+            definition_id, UpdateJobDefinition(schedule="0 10 * * *", input_uri=shown)
+        )
+        schedules = await backend.schedules()
+        [taken] = await schedules.inputs(definition_id)
+        return (await schedules.get(definition_id))["schedule"], taken["sha256"]
+
+    in_folder, in_root = await define("reports/daily.ipynb"), await define("daily.ipynb")
+    [before] = await (await backend.schedules()).inputs(in_folder)
+    write_notebook("reports/daily.ipynb", "changed since")
+    write_notebook("daily.ipynb", "changed since")
+    assert await edited(in_folder) == ("0 10 * * *", before["sha256"])
+    # One in the root folder is named in full, and taken anew while it is there, as upstream has it.
+    schedule, anew = await edited(in_root)
+    assert anew != before["sha256"]
+    (root / "daily.ipynb").unlink()
+    assert await edited(in_root) == (schedule, anew)
+
+
+async def test_its_jobs_are_deleted_with_it(backend, define, eventually):
+    definition_id = await define("import time; time.sleep(3600 if region == 'none' else 0)")
+    run = backend.create_job_from_definition
+    finished = await run(definition_id, CreateJobFromDefinition(parameters={"region": "north"}))
+    await backend.until_finished(finished, eventually)
+    running = await run(definition_id, CreateJobFromDefinition())
+    jobs = await backend.jobs()
+    await eventually(lambda: jobs.row(running)["state"] == "running")
+    of_another = await backend.create("daily.ipynb", runtime_environment_parameters=SMALL)
+
+    await backend.delete_job_definition(definition_id)
+
+    listed = await backend.list_jobs(ListJobsQuery())
+    assert [job.job_id for job in listed.jobs] == [of_another]
+    with pytest.raises(SchedulerError):
+        await backend.get_job_definition(definition_id)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

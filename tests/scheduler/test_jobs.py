@@ -81,6 +81,29 @@ async def test_a_job_from_creation_to_its_files(backend, write_notebook, eventua
     assert names == {path.rpartition("/")[2] for path in by_format.values()}
 
 
+async def test_what_a_notebook_wrote_comes_along_without_its_folder(
+    backend, write_notebook, eventually, root
+):
+    write_notebook(
+        "project/go.ipynb",
+        "import os; os.mkdir('made'); open('made/here.csv', 'w').write('made')",
+    )
+    (root / "project" / "beside.txt").write_text("stays")
+    job_id = await backend.create("project/go.ipynb")
+    job = await backend.until_finished(job_id, eventually)
+    assert [file.file_format for file in job.job_files] == ["ipynb", "input"]
+
+    await Downloads(backend).fetch(job_id)
+
+    folder = root / "jobs" / f"go-{job_id}"
+    assert (folder / "made" / "here.csv").read_text() == "made"
+    assert not (folder / "beside.txt").exists()
+    job = await backend.get_job(job_id)
+    assert job.downloaded
+    files = job.job_files[-1]
+    assert (files.file_format, files.file_path) == ("files", f"jobs/go-{job_id}")
+
+
 async def test_a_failed_job_says_why_and_its_notebook_can_be_had(
     backend, write_notebook, eventually, root
 ):

@@ -147,6 +147,9 @@ def test_one_setting_gives_the_stock_backend_back(tmp_path):
         assert [item["name"] for item in found] != ["default"]
         assert server.request("GET", "/scheduler/jobs").json == {"jobs": [], "total_count": 0}
         assert (tmp_path / "data" / "scheduler.sqlite").exists()
+        # Its jobs are shown, so nothing is to be brought over.
+        nothing = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
+        assert server.request("GET", "stock-backend").json == nothing
 
 
 def test_without_our_extension_it_says_which_one_is_missing(tmp_path):

@@ -40,8 +40,9 @@ def test_a_schedule_from_create_to_delete(server: Server):
         schedule_id = created.json["schedule_id"]
         one = f"schedules/{schedule_id}"
         assert created.headers["Location"] == f"/jupyter-kueue/{one}"
-        event = next_event(changes)
-        assert event["event"] == "schedule"
+        # The namespace is new, so its queues change meanwhile.
+        while (event := next_event(changes))["event"] != "schedule":
+            assert event["event"] == "local-queues"
         change = json.loads(event["data"])
         validate(change, "Change")
         assert change["schedule"]["schedule_id"] == schedule_id

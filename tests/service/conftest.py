@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+import yaml
 from traitlets.config import Config
 
 from jupyter_kueue import config
@@ -94,6 +96,61 @@ async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SEC
 @pytest.fixture(name="eventually")
 def eventually_fixture() -> Callable[..., Any]:
     return eventually
+
+
+@pytest.fixture
+def overdue(local_cluster: Any, namespace: Any) -> Callable[[str], None]:
+    """Makes a schedule's CronJob look as if nothing had fired it for ten minutes.
+
+    The CronJob controller then finds what it missed, as after an outage of its own, and makes up
+    for it at once: no test has to wait for the next minute.
+    """
+
+    def make(schedule_id: str) -> None:
+        before = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
+        status = {"status": {"lastScheduleTime": before.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+        cron_job = ("cronjob", f"nb-{schedule_id}", "-n", namespace.name)
+        local_cluster.kubectl(
+            *("patch", *cron_job, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+        )
+
+    return make
+
+
+@pytest.fixture
+def write_user(namespace: Any, local_cluster: Any, tmp_path: Path) -> Callable[[list[Json]], Path]:
+    """Makes a user with exactly the given rules in the namespace; returns its kubeconfig."""
+
+    def write(rules: list[Json]) -> Path:
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "limited", "namespace": namespace.name},
+        }
+        role = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "limited", "namespace": namespace.name},
+            "rules": rules,
+        }
+        binding = {
+            **role,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "limited"},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": "limited", "namespace": namespace.name}
+            ],
+        }
+        del binding["rules"]
+        local_cluster.apply([account, role, binding])
+        token = local_cluster.kubectl("create", "token", "limited", "-n", namespace.name).strip()
+        kubeconfig = yaml.safe_load(namespace.user_kubeconfig.read_text())
+        kubeconfig["users"][0]["user"] = {"token": token}
+        path = tmp_path / "limited.kubeconfig"
+        path.write_text(yaml.safe_dump(kubeconfig))
+        return path
+
+    return write
 
 
 @pytest.fixture

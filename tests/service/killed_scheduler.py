@@ -1,6 +1,7 @@
 """A server that changes one schedule and is killed after its n-th write: see test_schedules_killed.
 
-Arguments: the root folder, what to do (create, edit, delete), the step, and the schedule's id.
+Arguments: the root folder, what to do (create, edit, delete, or take in the runs that the CronJob
+made), the step, and the schedule's id.
 """
 
 from __future__ import annotations
@@ -44,18 +45,33 @@ async def loaded(application):
             await asyncio.sleep(0.1)
 
 
-async def main(root, action, step, schedule_id):
-    application = Application(config.load(), Path(root))
-    await application.start()
-    schedules = await loaded(application)
+def arm(step):
     for owner, name in (
         (Bucket, "put_bytes"),
         (Bucket, "create"),
+        (Bucket, "copy"),
         (Bucket, "delete"),
         (Connection, "patch"),
         (Connection, "delete"),
     ):
         setattr(owner, name, deadly(getattr(owner, name), step))
+
+
+async def main(root, action, step, schedule_id):
+    application = Application(config.load(), Path(root))
+    if action == "take-in":
+        # It begins with the start, for whatever the cluster shows.
+        arm(step)
+    await application.start()
+    schedules = await loaded(application)
+    if action == "take-in":
+        jobs = await application.jobs()
+        made = application.cluster.job_ids
+        while not made() <= {row["job_id"] for row in jobs.rows()}:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        await application.stop()
+        return
+    arm(step)
     if action == "create":
         body = {
             "input_path": "first.ipynb",

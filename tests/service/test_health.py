@@ -40,42 +40,6 @@ def said(report: Json, severity: str | None = None) -> str:
     )
 
 
-@pytest.fixture
-def write_user(namespace: Any, local_cluster: Any, tmp_path: Path) -> Callable[[list[Json]], Path]:
-    """Makes a user with exactly the given rules in the namespace; returns its kubeconfig."""
-
-    def write(rules: list[Json]) -> Path:
-        account = {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "limited", "namespace": namespace.name},
-        }
-        role = {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": {"name": "limited", "namespace": namespace.name},
-            "rules": rules,
-        }
-        binding = {
-            **role,
-            "kind": "RoleBinding",
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "limited"},
-            "subjects": [
-                {"kind": "ServiceAccount", "name": "limited", "namespace": namespace.name}
-            ],
-        }
-        del binding["rules"]
-        local_cluster.apply([account, role, binding])
-        token = local_cluster.kubectl("create", "token", "limited", "-n", namespace.name).strip()
-        kubeconfig = yaml.safe_load(namespace.user_kubeconfig.read_text())
-        kubeconfig["users"][0]["user"] = {"token": token}
-        path = tmp_path / "limited.kubeconfig"
-        path.write_text(yaml.safe_dump(kubeconfig))
-        return path
-
-    return write
-
-
 def namespace_role() -> list[Json]:
     rules: list[Json] = yaml.safe_load((ROLES / "namespace-user.yaml").read_text())["rules"]
     return rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 
@@ -9,8 +10,10 @@ import pytest
 
 from jupyter_kueue import errors
 from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.service import health
 from jupyter_kueue.service.index import JobQuery
 from jupyter_kueue.service.schedules import ScheduleQuery
+from tests.service.test_health import namespace_role
 
 pytestmark = pytest.mark.integration
 
@@ -59,13 +62,18 @@ def fire(local_cluster, namespace):
     return make
 
 
-# The smallest interval of a cron expression is a minute.
-@pytest.mark.timeout(360)
 async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
-    open_session, write_notebook, root, local_cluster, namespace, eventually
+    open_session, write_notebook, root, local_cluster, namespace, eventually, overdue
 ):
-    path = write_notebook("nightly/fit.ipynb", "print('n is', n, open('data.csv').read())")
+    path = write_notebook(
+        "nightly/fit.ipynb",
+        "print('n is', n, open('data.csv').read())",
+        "import os; print(sorted(os.listdir('.')), os.path.isdir('out/plots'))",
+    )
     (root / "nightly" / "data.csv").write_text("1,2")
+    (root / "nightly" / "large.ckpt").write_text("stays")
+    (root / "nightly" / ".jupyterkueueignore").write_text("*.ckpt\n")
+    (root / "nightly" / "out" / "plots").mkdir(parents=True)
     async with open_session() as session:
         schedule = await create(
             session,
@@ -79,12 +87,13 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         assert schedule["active"]
         assert schedule["next_run_at"] is not None
     (root / path).unlink()
+    overdue(schedule["schedule_id"])
 
     def has_run():
         jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
         return [job for job in jobs if job.get("status", {}).get("succeeded")]
 
-    [kube_job] = await eventually(has_run, seconds=150)
+    kube_job, *_ = await eventually(has_run)
 
     async with open_session() as session:
         schedules = await session.application.schedules()
@@ -98,6 +107,7 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         assert {file["path"] for file in done["files"]} >= {"fit.ipynb", "input/data.csv"}
         log = b"".join([line async for line in await session.jobs.logs(done["job_id"])])
         assert b"n is 5 1,2" in log
+        assert b"['.jupyterkueueignore', 'data.csv', 'fit.ipynb', 'out'] True" in log
         again = await session.jobs.rerun(done["job_id"], {"parameters": {"n": 6}})
         assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
         shown = await schedules.get(schedule["schedule_id"])
@@ -443,3 +453,76 @@ async def test_list_filters_sorts_and_pages(session, write_notebook):
         await schedules.list(ScheduleQuery(sort="colour"))
     with pytest.raises(errors.NotFoundError, match="no schedule"):
         await schedules.get("nosuch")
+
+
+async def test_a_run_that_was_missed_is_made_up_for_unless_it_is_too_late(
+    open_session, write_notebook, local_cluster, namespace, overdue, eventually
+):
+    path = write_notebook("missed.ipynb", "print(1)")
+    due = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
+    fields = {"schedule": f"{due.minute} {due.hour} * * *", "timezone": "Etc/UTC"}
+    async with open_session() as session:
+        too_late = await create(session, path, starting_deadline_seconds=60, **fields)
+        late = await create(session, path, starting_deadline_seconds=3600, **fields)
+        any_time = await create(session, path, **fields)
+    for schedule in (too_late, late, any_time):
+        overdue(schedule["schedule_id"])
+    wanted = {late["schedule_id"], any_time["schedule_id"]}
+
+    def made():
+        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
+        return {job["metadata"]["labels"]["jupyter-kueue/schedule-id"] for job in jobs}
+
+    await eventually(lambda: made() >= wanted)
+    async with open_session() as session:
+        for schedule_id in wanted:
+            [run] = await eventually(lambda key=schedule_id: list_runs(session, key))
+            assert run["created_at"] == due.strftime("%Y-%m-%dT%H:%M:00.000Z")
+        assert await list_runs(session, too_late["schedule_id"]) == []
+        schedules = await session.application.schedules()
+        shown = await schedules.get(too_late["schedule_id"])
+        assert shown["next_run_at"] > due.isoformat()
+    assert made() == wanted
+
+
+async def test_without_the_right_to_cron_jobs_the_rest_works(
+    open_session, write_notebook, write_user
+):
+    path = write_notebook("a.ipynb", "print(1)")
+    rules = namespace_role()
+    for rule in rules:
+        rule["resources"] = [kind for kind in rule["resources"] if kind != "cronjobs"]
+    assert rules != namespace_role()
+    async with open_session(kubeconfig=str(write_user(rules))) as session:
+        with pytest.raises(errors.ForbiddenError, match=r"cronjobs.*Ask an admin to bind"):
+            await session.application.schedules()
+        report = await health.report(session.application, None)
+        [problem] = [item for item in report["problems"] if "cronjobs" in item["what"]]
+        assert "You may not list, watch, create, patch, delete cronjobs.batch" in problem["what"]
+        assert "no schedule can be made, changed or seen" in problem["what"]
+        assert "jupyter-kueue-user" in problem["fix"]
+        assert report["ok"] is True
+        job = await session.submit(path)
+        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+
+
+async def test_what_kubectl_changes_of_the_time_is_taken_back(
+    session, write_notebook, cron_job, local_cluster, namespace, eventually
+):
+    path = write_notebook("a.ipynb", "print(1)")
+    schedule = await create(session, path, schedule=FAR, starting_deadline_seconds=60)
+    name = f"nb-{schedule['schedule_id']}"
+    before = cron_job(schedule["schedule_id"])["spec"]
+    for spec in (
+        {"suspend": True},
+        {"schedule": "* * * * *", "timeZone": "Asia/Tokyo"},
+        {"concurrencyPolicy": "Allow", "startingDeadlineSeconds": None},
+    ):
+        patch = ("--type=merge", "-p", json.dumps({"spec": spec}))
+        local_cluster.kubectl("patch", "cronjob", name, "-n", namespace.name, *patch)
+    # But for the pause, which is shown.
+    await eventually(
+        lambda: cron_job(schedule["schedule_id"])["spec"] == {**before, "suspend": True}
+    )
+    schedules = await session.application.schedules()
+    assert (await schedules.get(schedule["schedule_id"]))["active"] is False

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_kueue import names
+from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service.index import JobQuery
 from jupyter_kueue.service.schedules import ScheduleQuery
+from tests.service.conftest import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -136,3 +138,55 @@ async def test_killed_at_every_step(
         assert (await session.until_finished(job_id))["state"] == "succeeded"
         log = b"".join([line async for line in await session.jobs.logs(job_id)])
         assert b"second" in log
+
+
+@pytest.fixture
+def fire(local_cluster, namespace):
+    """Makes the Job that the CronJob controller would make at a minute; returns the job id."""
+
+    def make(schedule_id, minute):
+        name = f"nb-{schedule_id}"
+        made = local_cluster.kubectl(
+            *("create", "job", f"--from=cronjob/{name}", f"{name}-{minute}"),
+            *("-n", namespace.name, "-o", "json"),
+        )
+        return json.loads(made)["metadata"]["uid"]
+
+    return make
+
+
+@pytest.mark.timeout(300)
+async def test_killed_while_a_run_is_taken_in(open_session, write_notebook, killed, fire):
+    path = write_notebook("folder/a.ipynb", "print(1)")
+    body = {
+        "input_path": path,
+        "include_folder": True,
+        "local_queue": "team-a",
+        "schedule": "0 0 29 2 *",
+        "max_runs": 20,
+        # It waits, so that no pod takes it in.
+        "resources": {"cpu": "100m", "memory": "512Mi", "gpus": 100},
+    }
+    async with open_session() as session:
+        schedules = await session.application.schedules()
+        schedule = await schedules.create(parse_schedule_request(body))
+    schedule_id = schedule["schedule_id"]
+    fired = {fire(schedule_id, 29_000_000)}
+    while killed("take-in", len(fired), schedule_id):
+        fired.add(fire(schedule_id, 29_000_000 + len(fired)))
+    # The slot, the input, the two marks.
+    assert len(fired) > 4
+    async with open_session() as session:
+        schedules = await session.application.schedules()
+
+        async def all_are_counted():
+            return (await schedules.get(schedule_id))["runs_counted"] == len(fired)
+
+        await eventually(all_are_counted)
+        runs = (await session.jobs.list(JobQuery(schedule_ids=(schedule_id,))))["items"]
+        assert {run["job_id"] for run in runs} == fired
+        for run in runs:
+            assert (run["state"], run["schedule_id"]) == ("queued", schedule_id)
+            files = (await session.jobs.get(run["job_id"]))["files"]
+            assert [file["path"] for file in files] == ["input/a.ipynb"]
+            await session.jobs.delete(run["job_id"])

@@ -151,7 +151,7 @@ async def test_keys_that_no_object_can_have(bucket: Bucket, key: str) -> None:
 
 async def test_content_that_is_not_json(bucket: Bucket) -> None:
     await bucket.put_bytes("x.json", b"{")
-    with pytest.raises(errors.BucketUnavailableError, match=r"x\.json .* is not JSON"):
+    with pytest.raises(errors.UnreadableError, match=r"x\.json .* is not JSON"):
         await bucket.get_json("x.json")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -132,8 +133,9 @@ def test_a_root_that_is_a_link_itself(root: Path, tmp_path: Path):
 
 def test_a_notebook_over_the_limit_names_it(root: Path):
     write_notebook(root / "big.ipynb", filler="x" * 2**20)
-    with pytest.raises(errors.TooLargeError, match=r"input_path.*1048576 \(max_notebook_bytes\)"):
+    with pytest.raises(errors.TooLargeError, match=r"1048576 \(max_notebook_bytes\)") as caught:
         find_input(root, "big.ipynb", include_folder=False, limits=LIMITS)
+    assert list(caught.value.fields) == ["input_path"]
 
 
 def test_a_large_notebook_is_parsed_outside_of_this_process(
@@ -220,17 +222,46 @@ def test_a_socket_in_the_folder(root: Path, monkeypatch: pytest.MonkeyPatch):
     assert "s.sock is not a regular file" in fields["include_folder"]
 
 
-def test_too_many_files_name_the_limit(root: Path):
-    for number in range(30):
-        (root / "work" / f"{number}.txt").touch()
-    with pytest.raises(errors.TooLargeError, match=r"include_folder.*more than 20 files"):
+@pytest.mark.parametrize(
+    ("number", "size", "says"),
+    [
+        (30, 1, r"more than 20 files.*\(max_folder_files\).* in many/ \(1[0-9]\)"),
+        (3, 2**19, r"more than 1048576 bytes.*\(max_folder_bytes\).* many/ \(\d+ bytes\)"),
+    ],
+)
+def test_over_a_limit_it_is_told_what_is_large_and_what_helps(
+    root: Path, number: int, size: int, says: str
+):
+    (root / "work" / "a.txt").write_text("small")
+    (root / "work" / "many").mkdir()
+    for index in range(number):
+        (root / "work" / "many" / f"{index}.bin").write_bytes(b"x" * size)
+    with pytest.raises(errors.TooLargeError) as caught:
         find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    [(field, text)] = caught.value.fields.items()
+    assert field == "include_folder"
+    assert re.search(says, text)
+    assert "file .jupyterkueueignore beside the notebook" in text
+    (root / "work" / ".jupyterkueueignore").write_text("many/\n")
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    assert [file.path for file in found.files] == ["train.ipynb", ".jupyterkueueignore", "a.txt"]
 
 
-def test_too_many_bytes_name_the_limit(root: Path):
-    (root / "work" / "data.bin").write_bytes(b"x" * 2**20)
-    with pytest.raises(errors.TooLargeError, match=r"include_folder.*more than 1048576 bytes"):
-        find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+def test_folders_with_nothing_in_them_are_known(root: Path):
+    (root / "work" / "out" / "plots").mkdir(parents=True)
+    (root / "work" / "cache").mkdir()
+    (root / "work" / "cache" / "big.bin").touch()
+    (root / "work" / ".jupyterkueueignore").write_text("cache/*\n")
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    assert found.empty_folders == ("cache", "out/plots")
+
+
+def test_a_path_that_no_bucket_takes(root: Path):
+    deep = root / "work" / "/".join(["d" * 200] * 4)
+    deep.mkdir(parents=True)
+    (deep / "x").touch()
+    fields = refusal(root, "work/train.ipynb", include_folder=True)
+    assert "is longer than 800 bytes" in fields["include_folder"]
 
 
 async def test_upload_puts_every_file_and_tells_its_digest(root: Path, bucket: Bucket):

@@ -4,7 +4,7 @@ import React from 'react';
 
 import type { IInterruption, IJobGroups } from '../models/jobs';
 import type { ISelection } from '../models/selection';
-import type { ILocalQueue, IProblem } from '../wire';
+import type { ILocalQueue, IProblem, IStockBackend } from '../wire';
 import { JobList } from './job-list';
 import type { IJobActions } from './job-row';
 import { LocalQueues } from './local-queues';
@@ -15,6 +15,7 @@ interface IPanelProps {
   readonly isLoaded: boolean;
   readonly interruption: IInterruption | null;
   readonly problems: readonly IProblem[];
+  readonly stockBackend: IStockBackend | null;
   readonly queues: readonly ILocalQueue[];
   readonly groups: IJobGroups;
   readonly olderCount: number;
@@ -22,14 +23,15 @@ interface IPanelProps {
   readonly actions: IJobActions;
   readonly onRetry: () => void;
   readonly onListOlder: () => void;
+  readonly onDismissStockBackend: () => void;
   readonly trans: TranslationBundle;
 }
 
 export function Panel(props: IPanelProps): React.JSX.Element {
-  const { isLoaded, interruption, problems, onRetry, trans } = props;
+  const { isLoaded, interruption, trans } = props;
   return (
     <>
-      <Notices {...{ isLoaded, interruption, problems, onRetry, trans }} />
+      <Notices {...props} />
       {isLoaded ? (
         <Lists {...props} />
       ) : (

@@ -33,14 +33,15 @@ export function choiceErrors(
 
 interface IQueueOptionsProps {
   readonly queues: readonly ILocalQueue[];
-  readonly isLoaded: boolean;
+  /** What stands in the list while no queue is chosen. */
+  readonly unchosen: string;
   readonly choice: IQueueChoice;
   readonly onChange: (field: ChoiceField, value: string) => void;
   readonly trans: TranslationBundle;
 }
 
 export function QueueOptions(props: IQueueOptionsProps): React.JSX.Element {
-  const { queues, isLoaded, choice, onChange, trans } = props;
+  const { queues, unchosen, choice, onChange, trans } = props;
   const errors = choiceErrors(choice, trans);
   const chosen = queues.find(queue => queue.name === choice.queue);
   const field = (name: 'gpus' | 'cpu' | 'memory', label: string, placeholder: string) => (
@@ -55,9 +56,7 @@ export function QueueOptions(props: IQueueOptionsProps): React.JSX.Element {
           value={choice.queue}
           onChange={event => onChange('queue', event.target.value)}
         >
-          <option value="">
-            {isLoaded ? trans.__('The default queue') : trans.__('Reading the queues…')}
-          </option>
+          <option value="">{unchosen}</option>
           {queues.map(queue => (
             <option key={queue.name} value={queue.name} disabled={!queue.active}>
               {queueLabel(queue, trans)}

@@ -213,6 +213,9 @@ export class JobsModel {
       case 'local-queues':
         this._readQueuesSoon();
         break;
+      case 'schedule':
+        this._touch();
+        break;
       case 'job':
       case 'job-deleted':
         this._applyToJob(change);

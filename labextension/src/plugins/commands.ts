@@ -16,6 +16,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import * as api from '../api';
 import { drivePath } from '../models/drive';
 import type { JobsModel } from '../models/jobs';
+import type { StockBackendModel } from '../models/stock-backend';
 import { CommandIDs } from '../tokens';
 import type { IFile, IJobRow } from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
@@ -23,6 +24,7 @@ import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
 export interface ICommandsOptions {
   readonly commands: CommandRegistry;
   readonly model: JobsModel;
+  readonly stockBackend: StockBackendModel;
   readonly documents: IDocumentManager;
   readonly settings: ServerConnection.ISettings;
   readonly trans: TranslationBundle;
@@ -79,6 +81,11 @@ export function addCommands(options: ICommandsOptions): void {
     execute: () => model.listOlderJobs()
   });
 
+  add(CommandIDs.dismissStockBackend, {
+    label: trans.__('Do not tell of jupyter-scheduler’s own backend'),
+    execute: () => options.stockBackend.dismiss()
+  });
+
   add(CommandIDs.openOutput, {
     label: trans.__('Open the executed notebook'),
     icon: notebookIcon,
@@ -86,17 +93,7 @@ export function addCommands(options: ICommandsOptions): void {
     execute: async args => {
       for (const job of finished(args)) {
         const file = await executedNotebook(settings, job, trans);
-        // A result is for reading: no kernel is started for it.
-        documents.openOrReveal(
-          drivePath(job.job_id, file.path),
-          'default',
-          undefined,
-          {},
-          {
-            shouldStart: false,
-            autoStartDefault: false
-          }
-        );
+        documents.openOrReveal(drivePath(job.job_id, file.path), 'default');
       }
     }
   });

@@ -1,7 +1,8 @@
 /** Provides the runs and queues, and their files as a drive. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { PageConfig } from '@jupyterlab/coreutils';
 
-import { KueueDrive } from '../models/drive';
+import { DRIVE_NAME, KueueDrive } from '../models/drive';
 import { JobsModel } from '../models/jobs';
 import { IJobsModel } from '../tokens';
 
@@ -13,6 +14,34 @@ export const jobsPlugin: JupyterFrontEndPlugin<JobsModel> = {
   activate: (app: JupyterFrontEnd) => {
     const { contents, serverSettings } = app.serviceManager;
     contents.addDrive(new KueueDrive(serverSettings));
+    // A result is for reading, also where Lab itself opens it again after a reload: no kernel is
+    // started for it. Lab draws a notebook before it fetches it, and looks for a kernel after that.
+    app.docRegistry.addWidgetExtension('Notebook', {
+      createNew: (_, { path, sessionContext }) => {
+        if (contents.driveName(path) === DRIVE_NAME) {
+          sessionContext.kernelPreference = {
+            ...sessionContext.kernelPreference,
+            shouldStart: false,
+            autoStartDefault: false
+          };
+        }
+      }
+    });
+    openAddressed(app);
     return new JobsModel(serverSettings);
   }
 };
+
+/**
+ * Open the file of a run that the page's address names, as it does after a reload.
+ *
+ * Lab leaves that to its file browser, which fails for a drive that no browser shows; it reads the
+ * address later, when Lab has started.
+ */
+function openAddressed({ commands, restored, serviceManager }: JupyterFrontEnd): void {
+  const path = PageConfig.getOption('treePath');
+  if (serviceManager.contents.driveName(path) === DRIVE_NAME) {
+    PageConfig.setOption('treePath', '');
+    void restored.then(() => commands.execute('docmanager:open', { path }));
+  }
+}

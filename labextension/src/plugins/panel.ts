@@ -3,10 +3,12 @@ import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands } from './commands';
 import type { JobsModel } from '../models/jobs';
+import { StockBackendModel } from '../models/stock-backend';
 import { CommandIDs, IJobsModel } from '../tokens';
 import { KueuePanel } from '../widgets/panel';
 
@@ -18,25 +20,33 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   description: 'A side panel with the queues and my runs.',
   autoStart: true,
   requires: [IJobsModel, IDocumentManager],
-  optional: [ITranslator, ILayoutRestorer, ICommandPalette],
+  optional: [ITranslator, ILayoutRestorer, ICommandPalette, ISettingRegistry],
   activate: (
     app: JupyterFrontEnd,
     model: JobsModel,
     documents: IDocumentManager,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
-    palette: ICommandPalette | null
+    palette: ICommandPalette | null,
+    registry: ISettingRegistry | null
   ) => {
     const { commands, shell } = app;
     const language = translator ?? nullTranslator;
     const trans = language.load('jupyter_kueue');
-    const panel = new KueuePanel({ model, commands, translator: language });
+    const { serverSettings } = app.serviceManager;
+    const stockBackend = new StockBackendModel({
+      serverSettings,
+      jobs: model,
+      preferences: registry?.load(panelPlugin.id) ?? null
+    });
+    const panel = new KueuePanel({ model, stockBackend, commands, translator: language });
 
     addCommands({
       commands,
       model,
+      stockBackend,
       documents,
-      settings: app.serviceManager.serverSettings,
+      settings: serverSettings,
       trans,
       show: () => shell.activateById(panel.id),
       meantJobIds: () => {

@@ -9,11 +9,13 @@ import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { JobStatus } from '../components/job-status';
+import { Notices } from '../components/notices';
 import type { IQueueChoice } from '../components/queue-options';
 import { choiceErrors, QueueOptions } from '../components/queue-options';
 import type { JobsModel } from '../models/jobs';
 import { RequestError } from '../request';
 import { CommandIDs } from '../tokens';
+import type { IProblem } from '../wire';
 
 interface IContext {
   readonly model: JobsModel;
@@ -35,6 +37,15 @@ export function advancedOptions(context: IContext): React.FC<Props> {
       <UseSignal signal={model.changed}>
         {() => (
           <div className="jp-Kueue-scheduler">
+            <Notices
+              interruption={model.interruption}
+              problems={problemsIn(model)}
+              stockBackend={null}
+              isLoaded={model.isLoaded}
+              onRetry={() => void context.commands.execute(CommandIDs.refresh)}
+              onDismissStockBackend={() => undefined}
+              trans={context.trans}
+            />
             {props.jobsView === CREATE_FORM ? (
               <CreateForm {...props} {...{ context }} />
             ) : (
@@ -47,6 +58,11 @@ export function advancedOptions(context: IContext): React.FC<Props> {
   };
 }
 
+/** What keeps jobs from running; of what is merely worth knowing the panel tells. */
+function problemsIn(model: JobsModel): readonly IProblem[] {
+  return model.problems.filter(problem => problem.severity === 'error');
+}
+
 // jupyter-scheduler's JobsView, whose values its props carry.
 const CREATE_FORM = 1;
 
@@ -55,6 +71,7 @@ type InContext = Props & { readonly context: IContext };
 function CreateForm(props: InContext): React.JSX.Element {
   const { model, handleModelChange, errors, handleErrorsChange, context } = props;
   const { trans } = context;
+  useFewFormats(props);
   const parameters = model.runtimeEnvironmentParameters ?? {};
   const text = (name: string) => String(parameters[name] ?? '');
   const choice: IQueueChoice = {
@@ -67,7 +84,7 @@ function CreateForm(props: InContext): React.JSX.Element {
     <>
       <QueueOptions
         queues={context.model.queues}
-        isLoaded={context.model.isLoaded}
+        unchosen={unchosen(context)}
         choice={choice}
         trans={trans}
         onChange={(field, value) => {
@@ -105,6 +122,39 @@ function CreateForm(props: InContext): React.JSX.Element {
       )}
     </>
   );
+}
+
+/** What a new job begins with, of the output formats that its environment has. */
+const FORMATS_AT_FIRST: readonly string[] = ['ipynb', 'html'];
+
+/**
+ * Ticks a few output formats where the form has ticked all that there are: at its start, and
+ * whenever another environment is chosen.
+ */
+function useFewFormats({ model, handleModelChange }: Props): void {
+  const environment = React.useRef(model.environment);
+  const tickedByForm = React.useRef<readonly string[]>();
+  React.useEffect(() => {
+    if (model.environment !== environment.current) {
+      environment.current = model.environment;
+      tickedByForm.current = model.outputFormats;
+    }
+    // The form may put its own list back, with what else it sets at its start.
+    if (model.outputFormats !== undefined && model.outputFormats === tickedByForm.current) {
+      const few = model.outputFormats.filter(format => FORMATS_AT_FIRST.includes(format));
+      if (few.length > 0) {
+        handleModelChange({ ...model, outputFormats: few });
+      }
+    }
+  });
+}
+
+function unchosen({ model, trans }: IContext): string {
+  if (model.isLoaded) {
+    return trans.__('The default queue');
+  }
+  const isMissing = model.interruption !== null || problemsIn(model).length > 0;
+  return isMissing ? trans.__('The queues could not be read') : trans.__('Reading the queues…');
 }
 
 interface ITagsProps {
@@ -151,6 +201,7 @@ function Details({ model, context }: InContext): React.JSX.Element {
     }
   }, [context.model, jobId]);
   const asked: (readonly [string, unknown])[] = [
+    ...(model.computeType ? [[trans.__('compute type'), model.computeType] as const] : []),
     ...Object.entries(model.runtimeEnvironmentParameters ?? {}),
     ...(model.tags?.length ? [[trans.__('tags'), model.tags.join(', ')] as const] : []),
     ...(model.idempotencyToken
@@ -169,7 +220,9 @@ function Details({ model, context }: InContext): React.JSX.Element {
         />
       )}
       {job === undefined && problem !== null && <p className="jp-Kueue-empty">{problem}</p>}
-      {asked.length > 0 && (
+      {asked.length === 0 ? (
+        <p className="jp-Kueue-empty">{trans.__('Nothing but what is the default here.')}</p>
+      ) : (
         <dl className="jp-Kueue-asked">
           {asked.map(([name, value]) => (
             <React.Fragment key={name}>

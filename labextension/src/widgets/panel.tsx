@@ -19,6 +19,7 @@ import { Panel } from '../components/panel';
 import type { JobsModel } from '../models/jobs';
 import type { ISelection } from '../models/selection';
 import { NOTHING_SELECTED, select } from '../models/selection';
+import type { StockBackendModel } from '../models/stock-backend';
 import { CommandIDs } from '../tokens';
 
 const kueueIcon = new LabIcon({
@@ -30,12 +31,13 @@ const kueueIcon = new LabIcon({
 
 export interface IKueuePanelOptions {
   readonly model: JobsModel;
+  readonly stockBackend: StockBackendModel;
   readonly commands: CommandRegistry;
   readonly translator: ITranslator;
 }
 
 export class KueuePanel extends SidePanel {
-  constructor({ model, commands, translator }: IKueuePanelOptions) {
+  constructor({ model, stockBackend, commands, translator }: IKueuePanelOptions) {
     super({ content: new LuminoPanel(), translator });
     const trans = translator.load('jupyter_kueue');
     this.id = 'jp-kueue-panel';
@@ -48,7 +50,7 @@ export class KueuePanel extends SidePanel {
       new CommandToolbarButton({ commands, id: CommandIDs.refresh, label: '' })
     );
     this._model = model;
-    this._lists = new Lists(model, commands, trans);
+    this._lists = new Lists(model, stockBackend, commands, trans);
     this.addWidget(this._lists);
   }
 
@@ -94,10 +96,16 @@ export class KueuePanel extends SidePanel {
 }
 
 class Lists extends ReactWidget {
-  constructor(model: JobsModel, commands: CommandRegistry, trans: TranslationBundle) {
+  constructor(
+    model: JobsModel,
+    stockBackend: StockBackendModel,
+    commands: CommandRegistry,
+    trans: TranslationBundle
+  ) {
     super();
     this.addClass('jp-Kueue-content');
     this._model = model;
+    this._stockBackend = stockBackend;
     this._commands = commands;
     this._trans = trans;
   }
@@ -113,19 +121,25 @@ class Lists extends ReactWidget {
         {() => (
           <UseSignal signal={this._selectionChanged}>
             {() => (
-              <Panel
-                isLoaded={model.isLoaded}
-                interruption={model.interruption}
-                problems={model.problems}
-                queues={model.queues}
-                groups={model.groups}
-                olderCount={model.olderCount}
-                selection={this._selection}
-                actions={this._actions}
-                onRetry={this._onRetry}
-                onListOlder={this._onListOlder}
-                trans={this._trans}
-              />
+              <UseSignal signal={this._stockBackend.changed}>
+                {() => (
+                  <Panel
+                    isLoaded={model.isLoaded}
+                    interruption={model.interruption}
+                    problems={model.problems}
+                    stockBackend={this._stockBackend.notice}
+                    queues={model.queues}
+                    groups={model.groups}
+                    olderCount={model.olderCount}
+                    selection={this._selection}
+                    actions={this._actions}
+                    onRetry={this._onRetry}
+                    onListOlder={this._onListOlder}
+                    onDismissStockBackend={this._onDismissStockBackend}
+                    trans={this._trans}
+                  />
+                )}
+              </UseSignal>
             )}
           </UseSignal>
         )}
@@ -157,7 +171,10 @@ class Lists extends ReactWidget {
 
   private readonly _onRetry = () => void this._commands.execute(CommandIDs.refresh);
   private readonly _onListOlder = () => void this._commands.execute(CommandIDs.listOlderJobs);
+  private readonly _onDismissStockBackend = () =>
+    void this._commands.execute(CommandIDs.dismissStockBackend);
   private readonly _model: JobsModel;
+  private readonly _stockBackend: StockBackendModel;
   private readonly _commands: CommandRegistry;
   private readonly _trans: TranslationBundle;
   private readonly _selectionChanged = new Signal<this, void>(this);

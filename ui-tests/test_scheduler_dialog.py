@@ -12,8 +12,9 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Namespace
     from playwright.sync_api import Page, Request
+
+    from conftest import Namespace
 
     from .conftest import Lab
 
@@ -39,6 +40,9 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     page.locator(".jp-DirListing-item", has_text="quick.ipynb").click(button="right")
     page.get_by_role("menuitem", name="Create Job").click()
+    # What is set before the form is complete, it forgets.
+    expect(page.get_by_role("checkbox", name="HTML", exact=True)).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Slides", exact=True)).not_to_be_checked()
     page.get_by_role("button", name="Additional options").click()
 
     options = page.locator(".jp-Kueue-scheduler")

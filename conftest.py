@@ -6,6 +6,7 @@ the folder of a running cluster, that one is used and left as it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -153,21 +154,30 @@ def local_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClu
         run_cli("local", "down", "--dir", str(folder))
 
 
+@contextlib.contextmanager
+def new_namespace(
+    cluster: LocalCluster,
+    folder: Path,
+    *,
+    gpus: int = 4,
+    cpu: int = 8,
+    memory_bytes: int = 8 * 2**30,
+) -> Iterator[Namespace]:
+    """Make a namespace whose two teams share ``gpus``, ``cpu`` cores and ``memory_bytes``."""
+    namespace = _make_namespace(cluster, folder, gpus, cpu, memory_bytes)
+    try:
+        yield namespace
+    finally:
+        _delete_namespace(cluster, namespace)
+
+
 @pytest.fixture
 def make_namespace(
     local_cluster: LocalCluster, tmp_path: Path
 ) -> Iterator[Callable[..., Namespace]]:
-    """Makes namespaces whose two teams share ``gpus``, ``cpu`` cores and ``memory_bytes``."""
-    made: list[Namespace] = []
-
-    def make(*, gpus: int = 4, cpu: int = 8, memory_bytes: int = 8 * 2**30) -> Namespace:
-        namespace = _make_namespace(local_cluster, tmp_path, gpus, cpu, memory_bytes)
-        made.append(namespace)
-        return namespace
-
-    yield make
-    for namespace in made:
-        _delete_namespace(local_cluster, namespace)
+    """Makes namespaces as ``new_namespace`` does; they go with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **size: stack.enter_context(new_namespace(local_cluster, tmp_path, **size))
 
 
 @pytest.fixture

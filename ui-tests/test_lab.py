@@ -13,14 +13,15 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import LocalCluster, Namespace
     from playwright.sync_api import ConsoleMessage, Page
+
+    from conftest import LocalCluster, Namespace
 
     from .conftest import Lab
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPT = "<script>document.title = 'it ran'; parent.document.title = 'it ran'</script>"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jupyter_core.paths
 import nbformat
 import pytest
+from jupyter_scheduler.orm import Job as StockJob
+from jupyter_scheduler.orm import JobDefinition, create_session, create_tables
 from playwright.sync_api import expect
 
 from jupyter_kueue import contract, models
@@ -24,8 +27,9 @@ from jupyter_kueue.storage.summaries import Summaries
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Namespace
     from playwright.sync_api import Locator, Page
+
+    from conftest import Namespace
 
     from .conftest import Lab
 
@@ -240,6 +244,50 @@ def test_it_works_where_jupyter_scheduler_is_not_installed(
     lab = start_lab(namespace.env, f"--LabApp.labextensions_path={only_ours}")
     panel = Panel(page).open(lab)
     expect(panel.section("queues").locator('[data-queue="team-b"]')).to_be_visible()
+
+
+def add_to_stock_backend(lab: Lab, jobs: int, definitions: int) -> None:
+    """Have jupyter-scheduler's own database hold stopped jobs, and definitions without a cron."""
+    url = f"sqlite:///{lab.root.parent}/data/scheduler.sqlite"
+    create_tables(url)
+    of_both = {
+        "input_filename": "quick.ipynb",
+        "runtime_environment_name": "conda",
+        "output_formats": ["ipynb"],
+    }
+    with create_session(url)() as rows:
+        rows.add_all(StockJob(name="old", status="STOPPED", **of_both) for _ in range(jobs))
+        rows.add_all(JobDefinition(name="old", **of_both) for _ in range(definitions))
+        rows.commit()
+
+
+def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwanted(
+    page: Page, start_lab: Callable[..., Lab], namespace: Namespace, cli: Callable[..., Any]
+):
+    environment = {**namespace.env, "JUPYTER_KUEUE_RESYNC_SECONDS": "1"}
+    lab = start_lab(environment)
+    write_notebook(lab, "quick.ipynb", "1")
+    add_to_stock_backend(lab, jobs=2, definitions=1)
+    panel = Panel(page).open(lab)
+    notice = panel.root.locator('[data-notice="stock-backend"]')
+    expect(notice).to_contain_text("has 2 jobs and 1 job definition that you do not see here")
+
+    data = {"JUPYTER_DATA_DIR": str(lab.root.parent / "data")}
+    cli("import", "--root-dir", str(lab.root), env={**os.environ, **environment, **data})
+    expect(panel.section("finished").locator(".jp-Kueue-job")).to_have_count(2)
+    expect(notice).to_have_count(0)
+
+    add_to_stock_backend(lab, jobs=1, definitions=0)
+    page.reload()
+    expect(notice).to_contain_text("has 1 job that you do not see here")
+    saved = "**/api/settings/jupyter-kueue**"
+    with page.expect_response(saved) as response:
+        notice.get_by_role("button", name="Do not tell me again").click()
+    assert response.value.ok
+    expect(notice).to_have_count(0)
+    page.reload()
+    expect(panel.section("finished").locator(".jp-Kueue-job")).to_have_count(2)
+    expect(notice).to_have_count(0)
 
 
 async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], count: int) -> None:

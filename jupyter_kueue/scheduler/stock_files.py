@@ -1,0 +1,137 @@
+"""The files that jupyter-scheduler's own backend left of a job or a definition.
+
+They lie in its staging area, in a folder named after the id: the notebook, the documents that were
+made of it, and whatever the notebook wrote or its folder held. ``stock_import`` calls ``find`` in a
+thread. Nothing is changed there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_kueue.storage.staging import MAX_PATH_BYTES
+
+# As jupyter-scheduler names what it makes (utils.py, create_output_filename).
+_STAMP = "%Y-%m-%d-%I-%M-%S-%p"
+_STAMP_PATTERN = r"(\d{4}(?:-\d{2}){5}-\w*)"
+_SKIPPED_FOLDERS = frozenset({".ipynb_checkpoints", "__pycache__"})
+_MOST_HOURS_FROM_UTC = 15
+_QUARTER_OF_AN_HOUR = 900
+
+
+@dataclass(frozen=True)
+class StockFiles:
+    """What there is of one job or definition.
+
+    Attributes:
+        notebook: the notebook it was made from, None where that is gone.
+        documents: output format -> the file that was made.
+        others: path below the folder -> file.
+        left_out: path below the folder -> why it cannot be brought over.
+        utc_offset: of the time zone that the documents are named in, such as ``+0200``.
+    """
+
+    notebook: Path | None
+    documents: dict[str, Path]
+    others: dict[str, Path]
+    left_out: dict[str, str] = field(default_factory=dict)
+    utc_offset: str = "+0000"
+
+
+def find(
+    staging: Path,
+    stock_id: str,
+    input_filename: str,
+    formats: tuple[str, ...],
+    created: dt.datetime,
+) -> StockFiles:
+    """Return the files of the job ``stock_id``; none where its folder is gone.
+
+    Args:
+        staging: the staging area.
+        stock_id: the id, as the stock backend has it.
+        input_filename: the notebook's name there.
+        formats: which documents were asked for.
+        created: when the job was created, which is in the documents' names.
+
+    Raises:
+        ValueError: the id or a name cannot be that of a folder or file there.
+        OSError: the folder cannot be read.
+    """
+    folder = folder_of(staging, stock_id)
+    there, left_out = _walk(folder)
+    notebook = there.pop(input_filename, None)
+    stem = os.path.splitext(input_filename)[0]  # noqa: PTH122 - as jupyter-scheduler does
+    documents: dict[str, Path] = {}
+    offset = created.astimezone().utcoffset() or dt.timedelta()
+    for output_format in formats:
+        pattern = rf"{re.escape(stem)}-{_STAMP_PATTERN}\.{re.escape(output_format)}"
+        for name in sorted(there):
+            match = re.fullmatch(pattern, name)
+            if match is not None:
+                documents[output_format] = there.pop(name)
+                offset = _offset(match[1], created) or offset
+                break
+    return StockFiles(notebook, documents, there, left_out, _written(offset))
+
+
+def folder_of(staging: Path, stock_id: str) -> Path:
+    """Return the folder of a job or definition.
+
+    Raises:
+        ValueError: the id cannot name a folder.
+    """
+    if not stock_id or stock_id in (".", "..") or "/" in stock_id or "\0" in stock_id:
+        raise ValueError(f"its id {stock_id[:60]!r} cannot be the name of a folder")
+    return staging / stock_id
+
+
+def _walk(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the regular files below ``folder`` by their paths in it, and what is none."""
+    found: dict[str, Path] = {}
+    left_out: dict[str, str] = {}
+    for where, folders, files in os.walk(folder, onerror=_raise_unless_gone):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
+        # Links to folders are not followed, and told like links to files.
+        links = [name for name in folders if Path(where, name).is_symlink()]
+        for name in sorted([*files, *links]):
+            file = Path(where, name)
+            path = file.relative_to(folder).as_posix()
+            if not path.isprintable() or "\\" in path:
+                shown = path.encode(errors="backslashreplace").decode()
+                left_out[shown] = "Its name has characters that not every bucket takes."
+            elif len(path.encode()) > MAX_PATH_BYTES:
+                left_out[path] = "Its path is too long for a bucket."
+            elif not stat.S_ISREG(file.lstat().st_mode):
+                left_out[path] = "It is a link or no regular file."
+            else:
+                found[path] = file
+    return found, left_out
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _offset(stamp: str, created: dt.datetime) -> dt.timedelta | None:
+    """Return how far from UTC a document was named; None where its name does not tell."""
+    try:
+        named = dt.datetime.strptime(stamp, _STAMP)  # noqa: DTZ007 - the zone is what is looked for
+    except ValueError:
+        return None
+    utc = created.astimezone(dt.UTC).replace(tzinfo=None, microsecond=0)
+    offset = named - utc
+    is_zone = offset.total_seconds() % _QUARTER_OF_AN_HOUR == 0
+    return offset if is_zone and abs(offset) < dt.timedelta(hours=_MOST_HOURS_FROM_UTC) else None
+
+
+def _written(offset: dt.timedelta) -> str:
+    minutes = round(offset.total_seconds() / 60)
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"

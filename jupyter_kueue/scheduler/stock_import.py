@@ -1,0 +1,414 @@
+"""Brings what jupyter-scheduler's own backend has over: definitions and finished jobs, with files.
+
+``cli.stock_import`` calls ``StockImport.run``. Definitions become schedules through the service, as
+if they had been created here; jobs become finished runs by their records in the bucket alone, each
+with ``job.json`` last, so that no server takes a part for the whole. Ids are made from those that
+the stock backend gave: who does it again, or goes on after an interruption, adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import itertools
+import mimetypes
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyter_kueue import contract, errors, status
+from jupyter_kueue.models import ClusterFacts
+from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
+from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
+from jupyter_kueue.service import job_view
+from jupyter_kueue.service.application import Application
+from jupyter_kueue.service.submission import InputSource
+from jupyter_kueue.storage import notebook_facts
+from jupyter_kueue.storage.bucket import PART_BYTES
+from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.stock_imports import Imported, StockImports
+from jupyter_kueue.storage.summaries import Summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from jupyter_kueue.config import Settings
+    from jupyter_kueue.models import BucketFacts
+    from jupyter_kueue.scheduler.stock_files import StockFiles
+    from jupyter_kueue.service.schedules import Schedules
+    from jupyter_kueue.storage.bucket import Bucket
+    from jupyter_kueue.storage.stock_database import StockDatabase
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+
+# A few jobs are on their way at once, and what they came to is noted every so many: neither memory
+# nor what an interruption costs grows with the number of jobs.
+_AT_ONCE = 8
+_JOBS_AT_ONCE = 100
+# List rows of finished jobs are stored so many in one object.
+_ROWS_AT_ONCE = 1000
+_PATIENCE_SECONDS = 120.0
+# Larger notebooks are not parsed for the name of their kernel.
+_PARSED_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Item:
+    """A job or definition that the report names.
+
+    Attributes:
+        stock_id, name: as the stock backend has them.
+        notes: what is not as it was, or why it is not here, a sentence each.
+        new_id: its id here, None where it is not here.
+    """
+
+    stock_id: str
+    name: str
+    notes: list[str]
+    new_id: str | None = None
+
+
+@dataclass
+class Report:
+    """What was brought over, or with ``dry_run`` what would be.
+
+    Attributes:
+        database: the file.
+        schedules: the definitions that became schedules.
+        schedules_there, jobs_there: how many had been brought over before.
+        active: how many of the schedules fire.
+        jobs: how many jobs became finished runs.
+        jobs_without_files: how many of these had lost all their files.
+        failures: definitions and jobs that could not be brought over.
+        unfinished: jobs that have not ended there.
+    """
+
+    database: str
+    dry_run: bool
+    schedules: list[Item] = field(default_factory=list)
+    schedules_there: int = 0
+    active: int = 0
+    jobs: int = 0
+    jobs_there: int = 0
+    jobs_without_files: int = 0
+    failures: list[Item] = field(default_factory=list)
+    unfinished: list[Item] = field(default_factory=list)
+
+
+class StockImport:
+    """One import. ``progress(done, total)`` is called as jobs are done with."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: StockDatabase,
+        staging: Path,
+        root_dir: Path,
+        progress: Callable[[int, int], None],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._staging = staging
+        self._root_dir = root_dir
+        self._progress = progress
+        self._report = Report(str(database.path), dry_run)
+
+    async def run(self) -> Report:
+        """Bring over what is not here yet.
+
+        Raises:
+            NotFoundError, InvalidRequestError: there is no such database, or it is none.
+            NotConfiguredError, UnavailableError: the database, cluster or bucket is not there; what
+                was brought over by then stays, and the next import goes on after it.
+        """
+        report = self._report
+        total = len(await asyncio.to_thread(self._database.job_ids))
+        for row in await asyncio.to_thread(self._database.unfinished_jobs):
+            report.unfinished.append(_unfinished(row))
+        definitions = await asyncio.to_thread(lambda: list(self._database.definitions()))
+        application = Application(self._settings, self._root_dir)
+        await application.start()
+        try:
+            await _ready(application.jobs)
+            bucket = application.bucket
+            assert bucket is not None  # it is what the runs were read from
+            imports = StockImports(bucket, application.owner.slug)
+            imported = await imports.load()
+            environments = await _names(application.environments.list_environments())
+            profiles = await _names(application.environments.list_profiles())
+            new = [
+                row for row in definitions if row["job_definition_id"] not in imported.definitions
+            ]
+            report.schedules_there = len(definitions) - len(new)
+            # Who may not make schedules still gets the jobs, if there is nothing else.
+            schedules = await _ready(application.schedules) if new else None
+            for row in new:
+                assert schedules is not None  # there are new ones
+                if await self._bring_definition(row, schedules, environments, profiles):
+                    await self._note(imports, definition=row["job_definition_id"])
+            namespace = application.cluster.namespace
+        finally:
+            await application.stop()
+        jobs = _Jobs(
+            bucket=bucket,
+            application=application,
+            namespace=namespace,
+            staging=self._staging,
+            environments=environments,
+            imports=imports,
+            report=report,
+        )
+        await jobs.bring(self._database.finished_jobs(), imported, total, self._progress)
+        return report
+
+    async def _note(self, imports: StockImports, definition: str) -> None:
+        if not self._report.dry_run:
+            await imports.add(definitions=[definition])
+
+    async def _bring_definition(
+        self,
+        row: Json,
+        schedules: Schedules,
+        environments: frozenset[str],
+        profiles: frozenset[str],
+    ) -> bool:
+        """Make a schedule of a definition; tell whether there is one now, or was one."""
+        stock_id = str(row["job_definition_id"])
+        name = str(row["name"] or row["input_filename"] or stock_id)
+        try:
+            definition = StockJob.read(row, stock_id)
+            request, notes = stock_definitions.request(
+                definition, str(self._root_dir), environments, profiles
+            )
+            source = await asyncio.to_thread(self._source, definition)
+            if self._report.dry_run:
+                await schedules.check(request, source)
+                new_id = None
+            else:
+                new_id = str((await schedules.create(request, source))["schedule_id"])
+        except errors.ConflictError:
+            # Made by an import that was cut off before it was noted, and changed or deleted since.
+            self._report.schedules_there += 1
+            return True
+        except (errors.InvalidRequestError, errors.TooLargeError) as error:
+            self._report.failures.append(Item(stock_id, name, [error.message]))
+            return False
+        except (ValueError, OSError) as error:
+            self._report.failures.append(Item(stock_id, name, [str(error)]))
+            return False
+        self._report.schedules.append(Item(stock_id, name, notes, new_id))
+        self._report.active += request.active and request.schedule is not None
+        return True
+
+    def _source(self, definition: StockJob) -> InputSource:
+        """Return where a definition's notebook is: in its own copy, else in the root folder."""
+        folder = stock_files.folder_of(self._staging, definition.stock_id)
+        if (folder / definition.input_filename).is_file():
+            return InputSource(folder, definition.input_filename)
+        return InputSource(self._root_dir, definition.input_filename)
+
+
+class _Jobs:
+    """The jobs' part of an import."""
+
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        application: Application,
+        namespace: str,
+        staging: Path,
+        environments: frozenset[str],
+        imports: StockImports,
+        report: Report,
+    ) -> None:
+        self._bucket = bucket
+        self._owner = application.owner
+        self._namespace = namespace
+        self._staging = staging
+        self._environments = environments
+        self._imports = imports
+        self._report = report
+        self._records = Records(bucket, self._owner.slug)
+        self._unstored: list[Json] = []
+        self._deleted: frozenset[str] = frozenset()
+        # Of a large file several parts are in memory at once.
+        self._large_file = asyncio.Lock()
+
+    async def bring(
+        self,
+        rows: Iterator[Json],
+        imported: Imported,
+        total: int,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        """Bring over each finished job that is not here."""
+        self._deleted = frozenset(await self._records.list_deleted())
+        done = 0
+        while some := await asyncio.to_thread(lambda: list(itertools.islice(rows, _JOBS_AT_ONCE))):
+            new = [row for row in some if row["job_id"] not in imported.jobs]
+            self._report.jobs_there += len(some) - len(new)
+            await self._bring_some(new)
+            done += len(some)
+            progress(done, total)
+        await self._store_rows()
+
+    async def _store_rows(self) -> None:
+        """Store list rows, which a server that starts reads instead of each job's records."""
+        # One that has stored nothing yet adds to what is there, and merges nothing.
+        await Summaries(self._bucket, self._owner.slug).store(self._unstored)
+        self._unstored = []
+
+    async def _bring_some(self, rows: list[Json]) -> None:
+        here: list[str] = []
+        waiting = iter(rows)
+
+        async def work() -> None:
+            for row in waiting:
+                is_here, list_row = await self._bring_one(row)
+                if is_here:
+                    here.append(row["job_id"])
+                if list_row is not None:
+                    self._unstored.append(list_row)
+
+        workers = [asyncio.ensure_future(work()) for _ in range(min(_AT_ONCE, len(rows)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            # After the first failure nothing may go on writing behind the caller's back.
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        if not self._report.dry_run:
+            await self._imports.add(jobs=here)
+        if len(self._unstored) >= _ROWS_AT_ONCE:
+            await self._store_rows()
+
+    async def _bring_one(self, row: Json) -> tuple[bool, Json | None]:
+        """Bring a job over; tell whether it is here now, and its list row if it is new."""
+        stock_id = str(row["job_id"])
+        new_id = stock_jobs.job_id(self._owner, stock_id)
+        if new_id in self._deleted or await self._records.has_record(new_id):
+            self._report.jobs_there += 1
+            return True, None
+        try:
+            job = StockJob.read(row, stock_id)
+            files = await asyncio.to_thread(
+                stock_files.find,
+                self._staging,
+                stock_id,
+                job.input_filename,
+                job.output_formats,
+                job.created,
+            )
+            facts = None if self._report.dry_run else await self._write(job, files)
+        except errors.ConflictError:
+            # Another import, at the same moment.
+            self._report.jobs_there += 1
+            return True, None
+        except (ValueError, OSError) as error:
+            name = str(row["name"] or row["input_filename"] or stock_id)
+            self._report.failures.append(Item(stock_id, name, [str(error)]))
+            return False, None
+        self._report.jobs += 1
+        self._report.jobs_without_files += files.notebook is None and not files.documents
+        if facts is None:
+            return False, None
+        ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC))
+        return True, job_view.build_row(facts, ended)
+
+    async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
+        """Upload a job's files and write its records, job.json last: then it is there for all."""
+        new_id = stock_jobs.job_id(self._owner, job.stock_id)
+        prefix = self._records.prefix(new_id)
+        uploaded = await self._upload(job, files, prefix)
+        facts = stock_jobs.build_facts(
+            job,
+            self._owner,
+            self._namespace,
+            uploaded,
+            environments=self._environments,
+            kernel_name=await asyncio.to_thread(_kernel_name, files.notebook),
+            utc_offset=files.utc_offset,
+        )
+        if facts.result is not None:
+            await self._records.write(new_id, contract.RESULT_KEY, facts.result)
+        if facts.final is not None:
+            await self._records.write(new_id, contract.FINAL_KEY, facts.final)
+        await self._records.write_record(facts.record)
+        return facts
+
+    async def _upload(self, job: StockJob, files: StockFiles, prefix: str) -> Uploaded:
+        has_result = stock_jobs.has_result(job, files.documents)
+        inputs: list[Json] = []
+        outputs: list[Json] = []
+        left_out = dict(files.left_out)
+        given = {} if files.notebook is None else {job.input_filename: files.notebook}
+        if job.with_folder:
+            given |= files.others
+        for path, file in given.items():
+            inputs.append(await self._put(f"{prefix}{contract.INPUT_PREFIX}", path, file))
+        if has_result:
+            # The executed notebook comes first.
+            for name in sorted(files.documents, key=lambda name: name != NOTEBOOK):
+                file = files.documents[name]
+                stored = await self._put(f"{prefix}{contract.OUTPUT_PREFIX}", file.name, file)
+                is_notebook = name == NOTEBOOK
+                role = contract.ROLE_NOTEBOOK if is_notebook else contract.ROLE_EXPORT
+                outputs.append(
+                    {**stored, "role": role, **({} if is_notebook else {"format": name})}
+                )
+            for path, file in {} if job.with_folder else files.others.items():
+                stored = await self._put(f"{prefix}{contract.OUTPUT_PREFIX}", path, file)
+                outputs.append({**stored, "role": contract.ROLE_SIDE_EFFECT})
+        return Uploaded(tuple(inputs), tuple(outputs), frozenset(files.documents), left_out)
+
+    async def _put(self, prefix: str, path: str, file: Path) -> Json:
+        size = (await asyncio.to_thread(file.stat)).st_size
+        kind = mimetypes.guess_type(path)[0]
+        async with self._large_file if size > PART_BYTES else contextlib.nullcontext():
+            stored = await self._bucket.put_file(f"{prefix}{path}", file, content_type=kind)
+        return {"path": path, "size_bytes": stored.size, "sha256": stored.sha256}
+
+
+async def _ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what the application answers, once it has read all that is there."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except (errors.ClusterUnavailableError, errors.BucketUnavailableError):
+            raise
+        except errors.UnavailableError:
+            if loop.time() > deadline:
+                raise
+
+
+async def _names(listed: Any) -> frozenset[str]:
+    return frozenset(item["name"] for item in await listed)
+
+
+def _unfinished(row: Json) -> Item:
+    state = row["status"] or "no status"
+    return Item(
+        str(row["job_id"]),
+        str(row["name"] or row["input_filename"]),
+        [
+            f"Its status is {state}: import again once it has ended. If the server that ran it "
+            "was killed, it stays so for ever: delete it there."
+        ],
+    )
+
+
+def _kernel_name(notebook: Path | None) -> str | None:
+    """Return the kernel that a notebook names, for when it is run again."""
+    if notebook is None or notebook.stat().st_size > _PARSED_BYTES:
+        return None
+    name: str | None = notebook_facts.read(str(notebook))["kernel_name"]
+    return name

@@ -1,0 +1,279 @@
+"""Jobs of jupyter-scheduler's own backend as finished runs of ours: words alone.
+
+``stock_import`` calls it. A job that ran in a server's process had neither queue nor image nor
+quota: ``RAN_IN`` stands where these are shown. Its parameters become literals, as ``literals`` has
+it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import contract, models, names, status
+from jupyter_kueue.models import BucketFacts, ClusterFacts, JobRecord, JobRequest, Resources, Status
+from jupyter_kueue.scheduler import job_models, literals
+from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from jupyter_kueue.models import Owner
+
+Json = dict[str, Any]
+
+# What is shown as the queue and the image of a job that had none.
+RAN_IN = "jupyter-scheduler"
+# The environment that a job had there, where this package does not know it.
+ENVIRONMENT = "jupyter-scheduler/environment"
+_KEY = "jupyter-scheduler/"
+_TEXT_LIMIT = 500
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# nbclient's (exceptions.py, CellExecutionError).
+_CELL_FAILED = re.compile(r"executing the following cell:\n-{18}\n(.*?)\n-{18}\n", re.DOTALL)
+_ERROR_LINE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?")
+
+
+@dataclass(frozen=True)
+class StockJob:
+    """A finished job, or a definition of jobs, as its row says; times are aware datetimes.
+
+    ``runtime_environment_parameters`` are left out: the stock backend takes them and heeds none.
+    """
+
+    stock_id: str
+    name: str
+    input_filename: str
+    output_formats: tuple[str, ...]
+    parameters: dict[str, str]
+    tags: tuple[str, ...]
+    environment: str | None
+    compute_type: str | None
+    template: str | None
+    with_folder: bool
+    created: dt.datetime
+    updated: dt.datetime
+    row: Json
+
+    @classmethod
+    def read(cls, row: Json, stock_id: str) -> StockJob:
+        """Read a row of the table of jobs or of definitions.
+
+        Raises:
+            ValueError: saying which column holds what it should not.
+        """
+        filename = row["input_filename"]
+        if not isinstance(filename, str) or not filename or "/" in filename:
+            raise ValueError(f"its input_filename {str(filename)[:80]!r} is no file's name")
+        created = _moment(row, "create_time")
+        if created is None:
+            raise ValueError("it has no create_time")
+        return cls(
+            stock_id=stock_id,
+            name=row["name"] or filename.removesuffix(".ipynb"),
+            input_filename=filename,
+            output_formats=tuple(map(str, _json(row, "output_formats", list))),
+            parameters={
+                str(key): str(value) for key, value in _json(row, "parameters", dict).items()
+            },
+            tags=tuple(map(str, _json(row, "tags", list))),
+            environment=row["runtime_environment_name"] or None,
+            compute_type=row["compute_type"] or None,
+            template=row["output_filename_template"],
+            with_folder=bool(row["package_input_folder"]),
+            created=created,
+            updated=_moment(row, "update_time") or created,
+            row=row,
+        )
+
+    @property
+    def started_at(self) -> str | None:
+        """When it started, RFC 3339; None where it never did."""
+        started = _moment(self.row, "start_time")
+        return None if started is None else models.rfc3339(started)
+
+    @property
+    def finished_at(self) -> str:
+        """When it ended. The stock backend notes no end of jobs that failed or were stopped."""
+        return models.rfc3339(_moment(self.row, "end_time") or self.updated)
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What is in the bucket of a job.
+
+    Attributes:
+        inputs, outputs: as a record and a result list them.
+        formats: the output formats that are among the outputs.
+        left_out: path -> why it is not there.
+    """
+
+    inputs: tuple[Json, ...]
+    outputs: tuple[Json, ...]
+    formats: frozenset[str]
+    left_out: dict[str, str]
+
+
+def job_id(owner: Owner, stock_id: str) -> str:
+    """Return the id of a job here: the one it had, wherever that can be one."""
+    if names.is_job_id(stock_id):
+        return stock_id
+    return names.job_id_of_key(owner.slug, f"{_KEY}{stock_id}")
+
+
+def schedule_key(stock_id: str) -> str:
+    """Return the idempotency key of a definition, from which its id here is made."""
+    return f"{_KEY}{stock_id}"
+
+
+def schedule_id(owner: Owner, stock_id: str) -> str:
+    """Return the id of a definition here."""
+    return names.schedule_id_of_key(owner.slug, schedule_key(stock_id))
+
+
+def has_result(job: StockJob, formats: Collection[str]) -> bool:
+    """Tell whether a job's notebook came to its end, so that it has outputs to be listed."""
+    if job.row["status"] == COMPLETED:
+        return True
+    return job.row["status"] != STOPPED and bool(formats)
+
+
+def build_facts(
+    job: StockJob,
+    owner: Owner,
+    namespace: str,
+    uploaded: Uploaded,
+    *,
+    environments: Collection[str],
+    kernel_name: str | None,
+    utc_offset: str,
+) -> BucketFacts:
+    """Return a job's record, its result where it has one, and its end, as the bucket keeps them.
+
+    Args:
+        job: the job.
+        owner: whose it becomes.
+        namespace: where a run of it would be.
+        uploaded: its files.
+        environments: the names of those there are here.
+        kernel_name: the notebook's.
+        utc_offset: of the time zone that its documents are named in.
+    """
+    is_known = job.environment in environments
+    annotations = job_models.with_template({job_models.UTC_OFFSET: utc_offset}, job.template)
+    if job.environment is not None and not is_known:
+        annotations[ENVIRONMENT] = job.environment
+    request = JobRequest(
+        input_path=job.input_filename,
+        name=job.name,
+        environment=job.environment if is_known else None,
+        parameters=literals.read_all(job.parameters),
+        output_formats=job.output_formats or (NOTEBOOK,),
+        include_folder=job.with_folder,
+        tags=job.tags,
+        annotations=annotations,
+    )
+    definition = job.row["job_definition_id"]
+    record = JobRecord(
+        job_id=job_id(owner, job.stock_id),
+        name=job.name,
+        owner=owner,
+        namespace=namespace,
+        created_at=models.rfc3339(job.created),
+        request=request.as_json(),
+        local_queue=RAN_IN,
+        resources=Resources("0", "0", 0),
+        image=RAN_IN,
+        notebook=job.input_filename,
+        input=uploaded.inputs,
+        kernel_name=kernel_name,
+        schedule_id=schedule_id(owner, definition) if definition else None,
+    )
+    if not has_result(job, uploaded.formats):
+        return BucketFacts(record, final=dataclasses.asdict(_end(job)))
+    facts = BucketFacts(record, result=_result(job, record.job_id, uploaded))
+    ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC))
+    return dataclasses.replace(facts, final=dataclasses.asdict(ended))
+
+
+def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
+    """Return what the run's own pod would have written as its result."""
+    is_completed = job.row["status"] == COMPLETED
+    message, error = (None, None) if is_completed else _failure(job)
+    return {
+        "version": 1,
+        "job_id": new_id,
+        "outcome": contract.SUCCEEDED if is_completed else contract.NOTEBOOK_FAILED,
+        "error": error,
+        "message": message,
+        "started_at": job.started_at,
+        "ended_at": job.finished_at,
+        "files": list(uploaded.outputs),
+        "format_errors": {
+            name: f"{name}: jupyter-scheduler's staging area had no such file any more."
+            for name in job.output_formats
+            if name not in uploaded.formats
+        },
+        "file_errors": uploaded.left_out,
+        "attempt_uids": [],
+    }
+
+
+def _end(job: StockJob) -> Status:
+    """Return the end of a job without outputs."""
+    times = {"started_at": job.started_at, "finished_at": job.finished_at}
+    if job.row["status"] == STOPPED:
+        return Status("stopped", "stopped", "Stopped.", **times)
+    message, error = _failure(job)
+    if error is not None:
+        message = ": ".join(filter(None, ("A cell failed", error["name"], error["value"])))
+    return Status("failed", None, message, job.row["status_message"], **times)
+
+
+def _failure(job: StockJob) -> tuple[str, Json | None]:
+    """Return why a job failed as one line, and the failing cell's error where it was a cell."""
+    text = _COLOUR.sub("", str(job.row["status_message"] or "")).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "It failed, and jupyter-scheduler did not note why.", None
+    cell = _CELL_FAILED.search(text)
+    if cell is None:
+        return lines[0][:_TEXT_LIMIT], None
+    last = _ERROR_LINE.fullmatch(lines[-1])
+    name, value = (last[1], last[2] or "") if last else (None, lines[-1])
+    error = {
+        "name": name,
+        "value": value[:_TEXT_LIMIT],
+        "cell_index": None,
+        "cell_source": cell[1],
+        "traceback": text[cell.end() :].splitlines(),
+    }
+    return lines[-1][:_TEXT_LIMIT], error
+
+
+def _moment(row: Json, column: str) -> dt.datetime | None:
+    value = row[column]
+    if value is None:
+        return None
+    try:
+        return dt.datetime.fromtimestamp(value / 1000, dt.UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValueError(f"its {column} {str(value)[:40]!r} is no time in ms") from None
+
+
+def _json(row: Json, column: str, kind: type) -> Any:
+    text = row[column]
+    try:
+        value = kind() if text is None else json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"its {column} holds no JSON: {str(text)[:40]!r}") from None
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise ValueError(f"its {column} is not as jupyter-scheduler writes it: {str(text)[:40]!r}")
+    return value

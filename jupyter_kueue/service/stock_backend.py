@@ -1,0 +1,89 @@
+"""How much of jupyter-scheduler's own backend is still to be brought over by ``import``.
+
+``server.stock_backend`` asks it for the panel. It reads the database in a thread, at most once in a
+few seconds, and reads nothing at all where there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors
+from jupyter_kueue.service.cached import Cached
+from jupyter_kueue.storage.stock_database import StockDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jupyter_kueue.service.application import Application
+    from jupyter_kueue.storage.bucket import Bucket
+    from jupyter_kueue.storage.stock_imports import StockImports
+
+Json = dict[str, Any]
+
+_KEPT_SECONDS = 3.0
+
+
+class StockBackend:
+    """What it has that this package's lists do not show.
+
+    ``find_database`` is asked each time, because jupyter-scheduler may be loaded later than this;
+    None stands for a database that is no file, or one that is in use and shown.
+    """
+
+    def __init__(self, application: Application, find_database: Callable[[], Path | None]) -> None:
+        self._application = application
+        self._find_database = find_database
+        self._cached = Cached(self._count, _KEPT_SECONDS)
+        self._known: tuple[Bucket, StockImports] | None = None
+
+    async def count(self) -> Json:
+        """Return ``{"database", "jobs", "schedules", "problem"}``.
+
+        ``jobs`` are those that have ended, ``schedules`` the definitions; both are those that were
+        not brought over. ``database`` is None where there is none, ``problem`` says why it cannot
+        be read.
+
+        Raises:
+            NotConfiguredError, UnavailableError: cluster or bucket are not known, so neither is
+                what was brought over.
+        """
+        return await self._cached.get()
+
+    async def _count(self) -> Json:
+        path = self._find_database()
+        body: Json = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
+        if path is None:
+            return body
+        database = StockDatabase(path)
+        try:
+            jobs = await asyncio.to_thread(database.job_ids)
+            definitions = await asyncio.to_thread(database.definition_ids)
+        except errors.NotFoundError:
+            return body
+        except errors.JupyterKueueError as error:
+            return {**body, "database": str(path), "problem": error.message}
+        body["database"] = str(path)
+        if jobs or definitions:
+            imported = await self._imports().load()
+            body["jobs"] = len(set(jobs) - imported.jobs)
+            body["schedules"] = len(set(definitions) - imported.definitions)
+        return body
+
+    def _imports(self) -> StockImports:
+        # Slow to import, and needed only where there is something to count.
+        from jupyter_kueue.storage.stock_imports import StockImports  # noqa: PLC0415
+
+        bucket = self._application.bucket
+        if bucket is None:
+            if self._application.problem is not None:
+                raise self._application.problem.with_traceback(None)
+            raise errors.UnavailableError(
+                "The bucket is not known yet, so neither is what was brought over. Try again in a "
+                "moment."
+            )
+        if self._known is None or self._known[0] is not bucket:
+            self._known = (bucket, StockImports(bucket, self._application.owner.slug))
+        return self._known[1]

@@ -1,0 +1,86 @@
+"""What never changes of the open jobs, many in one object, so that a start need not read each.
+
+Rebuildable, and never the last word: a job that is missing here is read from its own records, and
+``service.reconciler`` reads those of the others as well, once their rows are shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import errors, shapes
+from jupyter_kueue.models import BucketFacts, JobRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_kueue.storage.bucket import Bucket
+
+Json = dict[str, Any]
+
+# So many are read one by one in less than a second: they are not worth an object.
+FEW = 100
+# Jobs in one object: whoever reads or writes one must not hold an event loop up.
+MAX_JOBS = 200
+_SHAPE: shapes.Shape = {"jobs": [{"record": dict, "accepted": dict, "meta": (dict, None)}]}
+
+log = logging.getLogger(__name__)
+
+
+class OpenJobs:
+    """One owner's jobs that were open when ``store`` was called last."""
+
+    def __init__(self, bucket: Bucket, owner_slug: str) -> None:
+        self._bucket = bucket
+        self._prefix = f"{owner_slug}/open/"
+        self._stored: set[str] = set()
+
+    async def load(self) -> dict[str, BucketFacts]:
+        """Return record, acceptance and changed fields of each, by job id; it may have ended."""
+        keys = [item.key for item in await self._bucket.list(self._prefix)]
+        parts = await asyncio.gather(*(self._read(key) for key in keys))
+        found = {facts.record.job_id: facts for part in parts for facts in part}
+        self._stored = set(found)
+        return found
+
+    async def store(self, jobs: Iterable[BucketFacts]) -> None:
+        """Store the open jobs anew, if many of them are not stored yet."""
+        jobs = [facts for facts in jobs if facts.accepted is not None]
+        if sum(facts.record.job_id not in self._stored for facts in jobs) <= FEW:
+            return
+        before = {item.key for item in await self._bucket.list(self._prefix)}
+        written = set()
+        for start in range(0, len(jobs), MAX_JOBS):
+            key = f"{self._prefix}{start // MAX_JOBS:06d}.json"
+            some = [
+                {"record": facts.record.as_json(), "accepted": facts.accepted, "meta": facts.meta}
+                for facts in jobs[start : start + MAX_JOBS]
+            ]
+            await self._bucket.put_json(key, {"version": 1, "jobs": some})
+            written.add(key)
+        await self._bucket.delete(sorted(before - written))
+        self._stored = {facts.record.job_id for facts in jobs}
+
+    async def _read(self, key: str) -> list[BucketFacts]:
+        try:
+            return [_facts(item) for item in _jobs(await self._bucket.get_json(key))]
+        except errors.NotFoundError:  # written anew by another server just now
+            return []
+        except errors.UnreadableError as error:
+            log.warning("jobs of %s are read from their own records: %s", key, error)
+            return []
+
+
+def _jobs(body: Json) -> list[Json]:
+    found = shapes.difference(body, _SHAPE)
+    if found is not None:
+        raise errors.UnreadableError(f"The stored open jobs cannot be understood: {found}.")
+    jobs: list[Json] = body["jobs"]
+    return jobs
+
+
+def _facts(item: Json) -> BucketFacts:
+    record = JobRecord.from_json(item["record"])
+    return BucketFacts(record, accepted=item["accepted"], meta=item["meta"])

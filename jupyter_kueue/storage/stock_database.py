@@ -1,0 +1,185 @@
+"""What jupyter-scheduler's own backend wrote down: its SQLite database, read and never written.
+
+``service.stock_backend`` counts what is in it, ``scheduler.stock_import`` brings it over. Any
+release of 2.x may have made the file: a column that an older one lacks is read as None. Everything
+here blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jupyter_kueue import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Row = dict[str, Any]
+
+FILE_NAME = "scheduler.sqlite"
+STAGING_FOLDER = "scheduler_staging_area"
+
+# jupyter-scheduler's own words (models.py, Status).
+COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
+FINISHED_STATUSES = (COMPLETED, FAILED, STOPPED)
+
+_URL_SCHEME = "sqlite:///"
+# A server that writes holds its lock for milliseconds.
+_LOCK_SECONDS = 3.0
+_ROWS_AT_ONCE = 200
+
+_COMMON = (
+    "runtime_environment_name",
+    "runtime_environment_parameters",
+    "compute_type",
+    "input_filename",
+    "output_formats",
+    "name",
+    "tags",
+    "parameters",
+    "output_filename_template",
+    "create_time",
+    "update_time",
+    "package_input_folder",
+)
+_JOB_COLUMNS = (
+    "job_id",
+    "job_definition_id",
+    "status",
+    "status_message",
+    "start_time",
+    "end_time",
+    *_COMMON,
+)
+_DEFINITION_COLUMNS = ("job_definition_id", "schedule", "timezone", "active", *_COMMON)
+
+
+def find_path(db_url: str | None, data_dir: Path) -> Path | None:
+    """Return where the database is, by jupyter-scheduler's ``db_url``; None where it is no file.
+
+    An empty one, or one in memory, is what this package's backend sets: the stock backend's file is
+    then where it is by default.
+    """
+    if not db_url or db_url in ("sqlite://", "sqlite:///:memory:"):
+        return data_dir / FILE_NAME
+    if not db_url.startswith(_URL_SCHEME):
+        return None
+    return Path(db_url.removeprefix(_URL_SCHEME).partition("?")[0])
+
+
+class StockDatabase:
+    """One database file.
+
+    Every method raises NotFoundError where there is no such file, InvalidRequestError where it is
+    not one of jupyter-scheduler's, and UnavailableError while it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def job_ids(self) -> list[str]:
+        """Return the ids of the jobs that have ended, the oldest first."""
+        marks = ", ".join("?" * len(FINISHED_STATUSES))
+        return self._ids("jobs", "job_id", f"WHERE status IN ({marks})", FINISHED_STATUSES)
+
+    def definition_ids(self) -> list[str]:
+        """Return the ids of the job definitions, the oldest first."""
+        return self._ids("job_definitions", "job_definition_id", "", ())
+
+    def unfinished_jobs(self) -> list[Row]:
+        """Return the jobs that have not ended, as ``jobs`` does."""
+        marks = ", ".join("?" * len(FINISHED_STATUSES))
+        where = f"status IS NULL OR status NOT IN ({marks})"
+        return list(self._rows("jobs", _JOB_COLUMNS, where, FINISHED_STATUSES))
+
+    def finished_jobs(self) -> Iterator[Row]:
+        """Yield the jobs that have ended, the oldest first, a few at a time.
+
+        Values are as they are stored: times in ms since 1970, JSON as text. The file is not locked
+        between one few and the next, so a server may write to it meanwhile.
+        """
+        marks = ", ".join("?" * len(FINISHED_STATUSES))
+        yield from self._rows("jobs", _JOB_COLUMNS, f"status IN ({marks})", FINISHED_STATUSES)
+
+    def definitions(self) -> Iterator[Row]:
+        """Yield the job definitions in the same way."""
+        yield from self._rows("job_definitions", _DEFINITION_COLUMNS, "1", ())
+
+    def _ids(self, table: str, column: str, where: str, values: Sequence[str]) -> list[str]:
+        with self._opened() as connection:
+            if not self._columns(connection, table):
+                return []
+            # The names are this module's own.
+            query = f'SELECT "{column}" FROM "{table}" {where} ORDER BY rowid'  # noqa: S608
+            return [str(row[0]) for row in connection.execute(query, tuple(values))]
+
+    def _rows(
+        self, table: str, columns: Sequence[str], where: str, values: Sequence[str]
+    ) -> Iterator[Row]:
+        after = -1
+        while True:
+            with self._opened() as connection:
+                there = self._columns(connection, table)
+                read = [column for column in columns if column in there]
+                if not read:
+                    return
+                names = ", ".join(f'"{column}"' for column in read)
+                query = (
+                    f'SELECT rowid, {names} FROM "{table}" '  # noqa: S608 - this module's own names
+                    f"WHERE rowid > ? AND ({where}) ORDER BY rowid LIMIT {_ROWS_AT_ONCE}"
+                )
+                found = connection.execute(query, (after, *values)).fetchall()
+            for number, *row in found:
+                after = number
+                yield {**dict.fromkeys(columns), **dict(zip(read, row, strict=True))}
+            if len(found) < _ROWS_AT_ONCE:
+                return
+
+    def _columns(self, connection: sqlite3.Connection, table: str) -> frozenset[str]:
+        """Return a table's columns; none of definitions, which the first releases did not have."""
+        found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        columns = frozenset(str(row[0]) for row in found)
+        if table == "jobs" and not {"job_id", "status", "input_filename"} <= columns:
+            raise errors.InvalidRequestError(
+                {
+                    "database": f"{self.path} is not jupyter-scheduler's: it has no table of jobs. "
+                    "Name another file with --database"
+                }
+            )
+        return columns
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for reading, and turn what SQLite raises into this package's errors."""
+        try:
+            is_there = self.path.is_file()
+        except OSError as error:
+            raise errors.UnavailableError(
+                f"The database {self.path} cannot be read ({error.strerror}). Have its folder's "
+                "permissions mended."
+            ) from error
+        if not is_there:
+            raise errors.NotFoundError(f"There is no database {self.path}.")
+        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+        try:
+            with contextlib.closing(
+                sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)
+            ) as connection:
+                yield connection
+        except sqlite3.OperationalError as error:
+            # Locked, no permission, or left in the middle of a write by a server that died.
+            raise errors.UnavailableError(
+                f"The database {self.path} cannot be read now ({error}). Stop what writes to it, "
+                "or name a copy of it with --database."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise errors.InvalidRequestError(
+                {
+                    "database": f"{self.path} is no SQLite database, or a broken one ({error}). "
+                    "Restore it, or name another file with --database"
+                }
+            ) from error

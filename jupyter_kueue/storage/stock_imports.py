@@ -1,0 +1,83 @@
+"""Which of the stock backend's jobs and definitions were brought over: ids, many in one object.
+
+``scheduler.stock_import`` writes it, ``service.stock_backend`` counts by it. What was brought over
+and then deleted stays in it, so that it neither comes back nor is offered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_kueue import errors, shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_kueue.storage.bucket import Bucket
+
+_SHAPE: shapes.Shape = {"jobs": [str], "definitions": [str]}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Ids as the stock backend has them."""
+
+    jobs: frozenset[str] = frozenset()
+    definitions: frozenset[str] = frozenset()
+
+
+class StockImports:
+    """What one owner has brought over. Objects are never changed, and each is read once."""
+
+    def __init__(self, bucket: Bucket, owner_slug: str) -> None:
+        self._bucket = bucket
+        self._prefix = f"{owner_slug}/stock-imports/"
+        self._read: dict[str, Imported] = {}
+
+    async def load(self) -> Imported:
+        """Return all that was brought over, by whichever server or command."""
+        keys = [item.key for item in await self._bucket.list(self._prefix)]
+        unread = [key for key in keys if key not in self._read]
+        self._read.update(
+            zip(unread, await asyncio.gather(*map(self._read_one, unread)), strict=True)
+        )
+        parts = [self._read[key] for key in keys]
+        return Imported(
+            frozenset().union(*(part.jobs for part in parts)),
+            frozenset().union(*(part.definitions for part in parts)),
+        )
+
+    async def add(self, *, jobs: Iterable[str] = (), definitions: Iterable[str] = ()) -> None:
+        """Note that these are there."""
+        added = Imported(frozenset(jobs), frozenset(definitions))
+        if not added.jobs and not added.definitions:
+            return
+        key = f"{self._prefix}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
+        body = {
+            "version": 1,
+            "jobs": sorted(added.jobs),
+            "definitions": sorted(added.definitions),
+        }
+        await self._bucket.put_json(key, body)
+        self._read[key] = added
+
+    async def _read_one(self, key: str) -> Imported:
+        try:
+            body = await self._bucket.get_json(key)
+        except errors.NotFoundError:  # removed by hand between the listing and now
+            return Imported()
+        except errors.UnreadableError as error:
+            log.warning("what was brought over is not fully known: %s", error)
+            return Imported()
+        found = shapes.difference(body, _SHAPE)
+        if found is not None:
+            log.warning("what was brought over is not fully known: %s: %s", key, found)
+            return Imported()
+        return Imported(frozenset(body["jobs"]), frozenset(body["definitions"]))

@@ -1,0 +1,66 @@
+"""A start with many open jobs: shown at once, and made true from their own records after that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_kueue import contract, models
+from jupyter_kueue.models import Owner
+from jupyter_kueue.service.jobs import JobQuery
+from jupyter_kueue.storage import open_jobs
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.open_jobs import OpenJobs
+from jupyter_kueue.storage.records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.integration
+
+TOO_MANY_GPUS = {"cpu": "100m", "memory": "256Mi", "gpus": 100}
+
+
+async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
+    open_session: Callable[..., Any],
+    write_notebook: Callable[..., str],
+    namespace: Any,
+    eventually: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_jobs, "FEW", 0)
+    path = write_notebook("a.ipynb", "1")
+    bucket = Bucket.open(namespace.bucket_dir)
+    owner_slug = Owner.of("tess").slug
+    stored = OpenJobs(bucket, owner_slug)
+    async with open_session(resync_seconds=1) as before:
+        made = {
+            name: (await before.submit(path, name=name, resources=TOO_MANY_GPUS))["job_id"]
+            for name in ("waits", "renamed", "stopped", "deleted", "unknown")
+        }
+        await eventually(lambda: _are_stored(stored, set(made.values())))
+
+    # As other servers would, while this one is down.
+    records = Records(bucket, owner_slug)
+    await records.write(made["renamed"], contract.META_KEY, {"name": "another name"})
+    await records.write(made["stopped"], contract.STOP_KEY, {"at": models.now(), "by": "tess"})
+    await records.write_tombstone(made["deleted"], {"at": models.now()})
+    unknown = [facts for key, facts in (await stored.load()).items() if key != made["unknown"]]
+    await bucket.delete_prefix(f"{owner_slug}/open/")
+    await OpenJobs(bucket, owner_slug).store(unknown)
+
+    async with open_session() as after:
+        # Complete from the first answer on, and a deleted job never comes back.
+        listed = await after.jobs.list(JobQuery())
+        assert {row["job_id"] for row in listed["items"]} == set(made.values()) - {made["deleted"]}
+        assert after.jobs.row(made["waits"])["state"] == "queued"
+        assert after.jobs.row(made["unknown"])["name"] == "unknown"
+        await eventually(lambda: after.jobs.row(made["renamed"])["name"] == "another name")
+        await eventually(lambda: after.jobs.row(made["stopped"])["state"] == "stopped")
+        job_id = made["deleted"]
+        await eventually(lambda: after.application.cluster.facts(job_id).kube_job is None)
+
+
+async def _are_stored(stored: OpenJobs, job_ids: set[str]) -> bool:
+    return set(await stored.load()) == job_ids

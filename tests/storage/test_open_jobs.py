@@ -1,0 +1,82 @@
+"""What never changes of many open jobs is read at once, and whatever is wrong with it left out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jupyter_kueue.models import BucketFacts, JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.open_jobs import FEW, MAX_JOBS, OpenJobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket.open(f"file://{tmp_path}/bucket")
+
+
+def open_job(name: str) -> BucketFacts:
+    record = JobRecord(
+        job_id=str(uuid.uuid4()),
+        name=name,
+        owner=Owner.of("tess"),
+        namespace="default",
+        created_at="2026-01-02T03:04:05.000Z",
+        request=JobRequest("a.ipynb").as_json(),
+        local_queue="team-a",
+        resources=Resources(),
+        image="image",
+        notebook="a.ipynb",
+        input=({"path": "a.ipynb", "size_bytes": 5, "sha256": "0" * 64},),
+    )
+    accepted = {"kube_job": f"nb-{record.job_id}", "uid": "a uid"}
+    return BucketFacts(record, accepted=accepted, meta={"name": f"{name}, renamed"})
+
+
+def open_jobs(count: int) -> dict[str, BucketFacts]:
+    made = [open_job(f"job {number}") for number in range(count)]
+    return {facts.record.job_id: facts for facts in made}
+
+
+async def test_many_open_jobs_are_stored_and_few_are_not(bucket: Bucket) -> None:
+    jobs = open_jobs(2 * MAX_JOBS + FEW)
+    few = dict(list(jobs.items())[:FEW])
+    here = OpenJobs(bucket, "tess")
+    await here.store(few.values())
+    assert await OpenJobs(bucket, "tess").load() == {}
+    await here.store(jobs.values())
+    assert await OpenJobs(bucket, "tess").load() == jobs
+    assert len(await bucket.list("tess/open/")) == 3
+
+
+async def test_they_are_stored_again_when_many_are_new_and_the_old_ones_go(bucket: Bucket) -> None:
+    before, after = open_jobs(2 * MAX_JOBS), open_jobs(FEW)
+    here = OpenJobs(bucket, "tess")
+    await here.store(before.values())
+    await here.store(after.values())
+    assert await OpenJobs(bucket, "tess").load() == before
+    after |= open_jobs(1)
+    await here.store(after.values())
+    assert await OpenJobs(bucket, "tess").load() == after
+
+
+async def test_a_job_that_is_not_accepted_is_no_open_job_yet(bucket: Bucket) -> None:
+    jobs = [BucketFacts(facts.record) for facts in open_jobs(FEW + 1).values()]
+    await OpenJobs(bucket, "tess").store(jobs)
+    assert await OpenJobs(bucket, "tess").load() == {}
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"half", b"[]", b'{"jobs": [7]}', b'{"jobs": [{"record": {}, "accepted": {}, "meta": null}]}'],
+)
+async def test_garbage_is_left_out(bucket: Bucket, garbage: bytes) -> None:
+    jobs = open_jobs(FEW + 1)
+    await OpenJobs(bucket, "tess").store(jobs.values())
+    await bucket.put_bytes("tess/open/000001.json", garbage)
+    assert await OpenJobs(bucket, "tess").load() == jobs

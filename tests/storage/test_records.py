@@ -1,0 +1,107 @@
+"""A job's records as they come back from the bucket, those that somebody damaged too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_kueue import names
+from jupyter_kueue.models import BucketFacts, JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.records import Records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOB_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
+RECORD = JobRecord(
+    job_id=JOB_ID,
+    name="weekly",
+    owner=Owner("Tess", "tess"),
+    namespace="research",
+    created_at="2026-01-02T03:04:05.000Z",
+    request=JobRequest("reports/weekly.ipynb").as_json(),
+    local_queue="team-a",
+    resources=Resources(),
+    image="registry.example/notebook:1",
+    notebook="weekly.ipynb",
+    input=({"path": "weekly.ipynb", "size_bytes": 7, "sha256": "0" * 64},),
+    empty_folders=("out",),
+)
+MARKS: dict[str, dict[str, Any]] = {
+    "accepted.json": {"kube_job": f"nb-{JOB_ID}", "uid": "u"},
+    "meta.json": {"name": "renamed"},
+    "result.json": {"outcome": "succeeded", "ended_at": "2026-01-02T03:05:00.000Z", "files": []},
+    "final.json": {"state": "succeeded", "finished_at": "2026-01-02T03:05:00.000Z"},
+    "attempts/1.json": {"pod_uid": "1", "started_at": "2026-01-02T03:04:30.000Z"},
+}
+NOT_JSON = (b"", b"{", b"\xff")
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> Records:
+    """Records in which one job has everything."""
+    records = Records(Bucket.open(f"file://{tmp_path}/bucket"), "tess")
+    await records.write_record(RECORD)
+    for key, document in MARKS.items():
+        await records.write(JOB_ID, key, document)
+    return records
+
+
+async def damaged(records: Records, key: str, data: bytes) -> BucketFacts:
+    await records.bucket.put_bytes(f"{records.prefix(JOB_ID)}{key}", data)
+    facts = (await records.load(JOB_ID)).facts
+    assert facts is not None
+    return facts
+
+
+async def test_what_was_written_comes_back(records: Records):
+    assert (await records.load(JOB_ID)).facts == BucketFacts(
+        RECORD,
+        accepted=MARKS["accepted.json"],
+        meta=MARKS["meta.json"],
+        result=MARKS["result.json"],
+        final=MARKS["final.json"],
+        attempts=(MARKS["attempts/1.json"],),
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [*NOT_JSON, b"[]", b"{}", b'{"job_id": "x", "name": 5}', b'"text"', b"null"]
+)
+async def test_a_damaged_record_has_something_that_stands_for_it(records: Records, data: bytes):
+    facts = await damaged(records, "job.json", data)
+    assert "job.json in the bucket" in str(facts.problem)
+    assert (facts.record.job_id, facts.record.name) == (JOB_ID, JOB_ID)
+    assert JobRecord.from_json(facts.record.as_json()) == facts.record
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "says"),
+    [
+        *(("result.json", data, "result.json") for data in NOT_JSON),
+        ("result.json", b'{"outcome": "great"}', "outcome is 'great'"),
+        ("result.json", b'{"outcome": "succeeded", "files": [{"path": 1}]}', "files"),
+        ("final.json", b"{}", "state is missing"),
+        ("final.json", b'{"state": "stopped", "finished_at": "noon"}', "finished_at is 'noon'"),
+    ],
+)
+async def test_a_damaged_end_is_none_that_could_be_guessed(
+    records: Records, key: str, data: bytes, says: str
+):
+    facts = await damaged(records, key, data)
+    assert facts.record == RECORD
+    assert says in str(facts.problem)
+
+
+@pytest.mark.parametrize("data", [*NOT_JSON, b"[1]", b'"x"'])
+async def test_of_what_can_be_spared_the_rest_is_told(records: Records, data: bytes):
+    for key in ("accepted.json", "meta.json", "stop.json", "attempts/1.json"):
+        facts = await damaged(records, key, data)
+    assert facts.problem is None
+    assert facts.accepted == {"kube_job": names.kube_job_name(JOB_ID)}
+    assert (facts.meta, facts.attempts) == (None, ())
+    # It is there, so a stop was asked.
+    assert facts.stop == {}
+    assert facts.result == MARKS["result.json"]

@@ -1,0 +1,122 @@
+"""Rows of finished jobs in few objects, whoever writes, merges, changes and deletes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_kueue.models import JobRequest
+from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.summaries import MAX_ROWS, MAX_SMALL_SEGMENTS, Summaries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Json = dict[str, Any]
+
+
+def row_of(number: int, **row: Any) -> Json:
+    return {
+        "job_id": f"job {number}",
+        "state": "succeeded",
+        "name": f"report {number}",
+        "created_at": "2026-01-02T03:04:05.000Z",
+        "tags": [],
+        "request": JobRequest("report.ipynb").as_json(),
+        **row,
+    }
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket.open(f"file://{tmp_path}/bucket")
+
+
+async def loaded(bucket: Bucket) -> dict[str, Json]:
+    """Return what the next server starts with, by job id."""
+    return {row["job_id"]: row for row in await Summaries(bucket, "tess").load()}
+
+
+async def sizes(bucket: Bucket) -> list[int]:
+    """Return how many rows each segment has."""
+    segments = await bucket.list("tess/index/")
+    return [len((await bucket.get_json(item.key))["rows"]) for item in segments]
+
+
+async def test_jobs_that_end_one_by_one_end_up_in_few_objects(bucket: Bucket) -> None:
+    summaries = Summaries(bucket, "tess")
+    rows = [row_of(number) for number in range(60)]
+    for count in range(1, len(rows) + 1):
+        await summaries.store([*rows[:count], row_of(999, state="running")])
+        assert len(await bucket.list("tess/index/")) <= MAX_SMALL_SEGMENTS
+    assert await loaded(bucket) == {row["job_id"]: row for row in rows}
+
+
+async def test_no_object_has_more_rows_than_a_bound(bucket: Bucket) -> None:
+    rows = [row_of(number) for number in range(2 * MAX_ROWS + 7)]
+    await Summaries(bucket, "tess").store(rows)
+    assert sorted(await sizes(bucket)) == [7, MAX_ROWS, MAX_ROWS]
+    assert len(await loaded(bucket)) == len(rows)
+
+
+async def test_full_segments_are_not_written_again(bucket: Bucket) -> None:
+    summaries = Summaries(bucket, "tess")
+    rows = [row_of(number) for number in range(MAX_ROWS)]
+    await summaries.store(rows)
+    [full] = [item.key for item in await bucket.list("tess/index/")]
+    for number in range(2 * MAX_SMALL_SEGMENTS):
+        rows.append(row_of(MAX_ROWS + number))
+        await summaries.store(rows)
+    assert full in [item.key for item in await bucket.list("tess/index/")]
+    assert len(await loaded(bucket)) == len(rows)
+
+
+async def test_a_changed_row_counts_whatever_is_merged_later(bucket: Bucket) -> None:
+    summaries = Summaries(bucket, "tess")
+    rows = [row_of(number) for number in range(MAX_ROWS + 1)]
+    await summaries.store(rows)
+    for number in (0, MAX_ROWS):
+        rows[number] = row_of(number, name="another name")
+        summaries.invalidate(rows[number]["job_id"])
+    for number in range(2 * MAX_SMALL_SEGMENTS):
+        await summaries.store(rows)
+        names = {job_id: row["name"] for job_id, row in (await loaded(bucket)).items()}
+        assert names["job 0"] == names[f"job {MAX_ROWS}"] == "another name"
+        rows.append(row_of(MAX_ROWS + 1 + number))
+
+
+async def test_rows_of_deleted_jobs_go_with_a_merge(bucket: Bucket) -> None:
+    summaries = Summaries(bucket, "tess")
+    rows = [row_of(number) for number in range(MAX_ROWS)]
+    await summaries.store(rows)
+    kept = rows[:9]
+    for number in range(2 * MAX_SMALL_SEGMENTS):
+        kept.append(row_of(MAX_ROWS + number))
+        await summaries.store(kept)
+    assert sum(await sizes(bucket)) == len(kept)
+    assert set(await loaded(bucket)) == {row["job_id"] for row in kept}
+
+
+async def test_two_servers_that_write_and_merge_lose_no_row(bucket: Bucket) -> None:
+    shared = [row_of(number) for number in range(5)]
+    await Summaries(bucket, "tess").store(shared)
+    servers = [Summaries(bucket, "tess"), Summaries(bucket, "tess")]
+    known = [list(shared), list(shared)]
+    for server in servers:
+        await server.load()
+    for turn in range(3 * MAX_SMALL_SEGMENTS):
+        which = turn % 2
+        known[which].append(row_of(100 + turn))
+        await servers[which].store(known[which])
+    expected = {row["job_id"] for rows in known for row in rows}
+    assert set(await loaded(bucket)) == expected
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[", b"null", b'{"rows": {}}', b'{"rows": [{"job_id": 5}]}']
+)
+async def test_a_damaged_object_costs_its_own_rows_alone(bucket: Bucket, data: bytes) -> None:
+    await Summaries(bucket, "tess").store([row_of(1)])
+    await bucket.put_bytes("tess/index/00000000000000000000-damaged.json", data)
+    assert await loaded(bucket) == {"job 1": row_of(1)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
-from servers import Ours, Stock
+from servers import Ours, OursBehindScheduler, Stock
 
 from jupyter_kueue.local.building import KUEUE_VERSION
 
@@ -43,8 +43,17 @@ class Bench:
 
     def ours(self, name: str) -> Ours:
         """Return a server of ours, not started, with an owner that has no jobs yet."""
-        owner = f"bench-{name}-{uuid.uuid4().hex[:8]}"
-        server = Ours(self.folder / f"ours-{name}", self.cluster, owner)
+        server = Ours(self.folder / f"ours-{name}", self.cluster, _new_owner(name))
+        write_notebook(server.root / ONE_CELL, "print(1)")
+        return server
+
+    def ours_behind_scheduler(self, name: str, **settings: str) -> OursBehindScheduler:
+        """Return the same with jupyter-scheduler in front, whose backend it is.
+
+        ``settings`` are environment variables.
+        """
+        folder = self.folder / f"ours-{name}"
+        server = OursBehindScheduler(folder, {**self.cluster, **settings}, _new_owner(name))
         write_notebook(server.root / ONE_CELL, "print(1)")
         return server
 
@@ -63,6 +72,10 @@ class Bench:
             finally:
                 if not self.is_own_cluster:
                     server.delete_all()
+
+
+def _new_owner(name: str) -> str:
+    return f"bench-{name}-{uuid.uuid4().hex[:8]}"
 
 
 def write_notebook(path: Path, source: str) -> None:

@@ -111,6 +111,11 @@ def seconds(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
 
 
+def milliseconds(seconds: float) -> str:
+    """Show a short time."""
+    return f"{seconds * 1000:.1f} ms"
+
+
 def ratio(ours: float, other: float) -> str:
     """Show how many times less than the other ours is, or more."""
     if not ours or not other:

@@ -20,6 +20,8 @@ import footprint
 import killed_tree
 import listing
 import report
+import scale
+import schedule_firing
 import ten_at_once
 from bench import Bench, cluster_versions, started_cluster
 
@@ -31,6 +33,8 @@ MEASUREMENTS = {
     "ten_at_once": ten_at_once.measure,
     "footprint": footprint.measure,
     "listing": listing.measure,
+    "scale": scale.measure,
+    "schedule_firing": schedule_firing.measure,
     "killed_tree": killed_tree.measure,
     "changes_delay": changes_delay.measure,
 }

@@ -1,8 +1,9 @@
-"""The two servers that are compared, each a process of its own, and the same words for both.
+"""The servers that are compared, each a process of its own, and the same words for all.
 
-Ours has jupyter-kueue and not jupyter-scheduler, stock the other way round; else they are alike:
-same Python environment, same other extensions. The measurements start, ask, stop and kill them
-here; nothing here measures. Only processes that were started here are ended, by their pid.
+Ours has jupyter-kueue and not jupyter-scheduler, stock the other way round; ours behind
+jupyter-scheduler has both. Else they are alike: same Python environment, same other extensions. The
+measurements start, ask, stop and kill them here; nothing here measures. Only processes that were
+started here are ended, by their pid.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psutil
 
@@ -38,18 +40,22 @@ STOP_SECONDS = 15
 # Settings of whoever runs the benchmark that the servers must not see.
 HIDDEN_PREFIXES = ("JUPYTER_", "KUBE", "PYTEST")
 SMALL = {"cpu": "100m", "memory": "512Mi"}
+SUBMITS_AT_ONCE = 8
 
 
 class Server:
-    """A Jupyter server with one of the two extensions; ``with`` starts and ends it."""
+    """A Jupyter server with one of the two extensions, or both; ``with`` starts and ends it."""
 
     name: str
-    extension: str
-    other_extension: str
+    extensions: Mapping[str, bool]
     jobs_path: str
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.root = folder / "root"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            # The same at each start, and known before.
+            self.port: int = probe.getsockname()[1]
         self._folder = folder
         self._token = secrets.token_hex(16)
         self._environment = dict(environment)
@@ -70,18 +76,14 @@ class Server:
 
     def start(self) -> None:
         """Start the process and return when the extension lists its jobs."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
         self._connection = None
-        extensions = {self.extension: True, self.other_extension: False}
         with (self._folder / "server.log").open("ab") as log:
             self.process = psutil.Popen(
                 [
                     sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root",
-                    "--ip=127.0.0.1", f"--port={self._port}", "--ServerApp.port_retries=0",
+                    "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0",
                     f"--ServerApp.root_dir={self.root}",
-                    f"--ServerApp.jpserver_extensions={extensions}",
+                    f"--ServerApp.jpserver_extensions={self.extensions}",
                 ],
                 cwd=self.root,
                 env=self._process_environment(),
@@ -114,21 +116,27 @@ class Server:
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
         """Send a request, over a connection that is kept, and return the JSON answer."""
-        data = None if body is None else json.dumps(body)
-        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
         connection = self._connection or self.connect()
         self._connection = None  # a broken one is not used again
+        answer = self._send(connection, method, path, body)
+        self._connection = connection
+        return answer
+
+    def _send(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: Json | None
+    ) -> Any:
+        data = None if body is None else json.dumps(body)
+        headers = {**self.headers, "Content-Type": "application/json"}
         connection.request(method, f"/{path}", data, headers)
         answer = connection.getresponse()
         content = answer.read()
-        self._connection = connection
         if answer.status >= 400:
             raise RuntimeError(f"{self.name}: {method} {path}: {answer.status} {content.decode()}")
         return json.loads(content) if content else None
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a new connection to the server."""
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -199,8 +207,7 @@ class Ours(Server):
     """A server with jupyter-kueue, on the local cluster that ``environment`` names."""
 
     name = "ours"
-    extension = "jupyter_kueue"
-    other_extension = "jupyter_scheduler"
+    extensions: ClassVar = {"jupyter_kueue": True, "jupyter_scheduler": False}
     jobs_path = "jupyter-kueue/jobs"
 
     def __init__(self, folder: Path, environment: Mapping[str, str], owner: str) -> None:
@@ -210,31 +217,53 @@ class Ours(Server):
         self.submitted: dict[str, float] = {}
 
     def submit(self, notebook: str, **fields: Any) -> str:
-        body = {"input_path": notebook, "local_queue": "team-a", "resources": SMALL, **fields}
-        job_id: str = self.call("POST", self.jobs_path, body)["job_id"]
+        job_id: str = self.call("POST", self.jobs_path, _asked(notebook, fields))["job_id"]
         self.submitted[job_id] = time.time()
         return job_id
 
+    def submit_many(self, notebook: str, count: int, **fields: Any) -> list[str]:
+        """Create many jobs, some at a time, and return their ids."""
+        body = _asked(notebook, fields)
+
+        def submit_some(number: int) -> list[str]:
+            connection = self.connect()
+            with contextlib.closing(connection):
+                return [
+                    self._send(connection, "POST", self.jobs_path, body)["job_id"]
+                    for _ in range(number, count, SUBMITS_AT_ONCE)
+                ]
+
+        with ThreadPoolExecutor(SUBMITS_AT_ONCE) as threads:
+            parts = threads.map(submit_some, range(SUBMITS_AT_ONCE))
+            return [job_id for part in parts for job_id in part]
+
     def state(self, job_id: str) -> str:
-        return _state_of_ours(self.call("GET", self.at(job_id))["state"])
+        return state_of_ours(self.call("GET", self.at(job_id))["state"])
 
     def states(self) -> dict[str, str]:
         rows = self.call("GET", f"{self.jobs_path}?limit=500")["items"]
-        return {row["job_id"]: _state_of_ours(row["state"]) for row in rows}
+        return {row["job_id"]: state_of_ours(row["state"]) for row in rows}
 
-    def delete_all(self) -> None:
-        """Delete every job of the owner, so that a cluster that stays is left as it was."""
-        while rows := self.call("GET", f"{self.jobs_path}?limit=100")["items"]:
+    def delete_all(self, state: str | None = None) -> None:
+        """Delete the owner's jobs, or those in one state: a cluster that stays is as it was."""
+        only = "" if state is None else f"&state={state}"
+        while rows := self.call("GET", f"{self.jobs_path}?limit=100{only}")["items"]:
             ids = urllib.parse.urlencode([("job_id", row["job_id"]) for row in rows])
             self.call("DELETE", f"{self.jobs_path}?{ids}")
+
+
+class OursBehindScheduler(Ours):
+    """The same with jupyter-scheduler, whose routes answer with our runs."""
+
+    name = "ours behind jupyter-scheduler"
+    extensions: ClassVar = {"jupyter_kueue": True, "jupyter_scheduler": True}
 
 
 class Stock(Server):
     """A server with jupyter-scheduler as it comes, its database in the server's own folder."""
 
     name = "stock"
-    extension = "jupyter_scheduler"
-    other_extension = "jupyter_kueue"
+    extensions: ClassVar = {"jupyter_kueue": False, "jupyter_scheduler": True}
     jobs_path = "scheduler/jobs"
 
     def __init__(self, folder: Path) -> None:
@@ -242,38 +271,45 @@ class Stock(Server):
         self.database = f"sqlite:///{folder / 'data' / 'scheduler.sqlite'}"
 
     @functools.cached_property
-    def _runtime_environment(self) -> str:
+    def runtime_environment(self) -> str:
+        """The only environment's name."""
         name: str = self.call("GET", "scheduler/runtime_environments")[0]["name"]
         return name
 
     def start(self) -> None:
         super().start()
-        self._runtime_environment  # noqa: B018 - asked for now, so that no submit has to wait for it
+        self.runtime_environment  # noqa: B018 - asked for now, so that no submit has to wait for it
 
     def submit(self, notebook: str) -> str:
         body = {
             "name": notebook,
             "input_uri": notebook,
-            "runtime_environment_name": self._runtime_environment,
+            "runtime_environment_name": self.runtime_environment,
             "output_formats": ["ipynb"],
         }
         job_id: str = self.call("POST", self.jobs_path, body)["job_id"]
         return job_id
 
     def state(self, job_id: str) -> str:
-        return _state_of_stock(self.call("GET", self.at(job_id)))
+        return state_of_stock(self.call("GET", self.at(job_id)))
 
     def states(self) -> dict[str, str]:
         jobs = self.call("GET", f"{self.jobs_path}?max_items=500")["jobs"]
-        return {job["job_id"]: _state_of_stock(job) for job in jobs}
+        return {job["job_id"]: state_of_stock(job) for job in jobs}
 
 
-def _state_of_ours(state: str) -> str:
+def _asked(notebook: str, fields: Json) -> Json:
+    return {"input_path": notebook, "local_queue": "team-a", "resources": SMALL, **fields}
+
+
+def state_of_ours(state: str) -> str:
+    """Return a state of ours in the words of this module."""
     known = {"queued": WAITING, "starting": WAITING, "running": RUNNING, "succeeded": SUCCEEDED}
     return known.get(state, FAILED)
 
 
-def _state_of_stock(job: Json) -> str:
+def state_of_stock(job: Json) -> str:
+    """Return the state of a job of stock's in the words of this module."""
     # It calls a job STOPPED until its process is up; nothing is ever stopped here.
     known = {
         "CREATED": WAITING,

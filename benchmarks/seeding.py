@@ -1,0 +1,170 @@
+"""Many jobs at once: finished ones as each would have left them, and ones that wait for quota.
+
+Finished jobs of ours are put into the bucket by the code that the service reads them with; those of
+stock are rows of its database. What waits is submitted as any other run. Measures nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench import ONE_CELL, write_held_notebook
+from jupyter_scheduler.orm import Job, create_session, create_tables
+from servers import RUNNING, SMALL, wait_until
+
+from jupyter_kueue import contract, models, names
+from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
+from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.service import job_view
+from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.summaries import Summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench import Bench
+    from servers import Ours, Stock
+
+    from jupyter_kueue.storage.bucket import Bucket
+
+Json = dict[str, Any]
+
+HELD = "held.ipynb"
+_WRITES_AT_ONCE = 32
+_SCHEDULER_STATUS = {"succeeded": "COMPLETED", "failed": "FAILED", "stopped": "STOPPED"}
+
+
+@dataclass(frozen=True)
+class FinishedJob:
+    """What ours and stock are told alike of a finished job, one a minute until now."""
+
+    number: int
+    created: dt.datetime
+
+    @property
+    def name(self) -> str:
+        return f"report {self.number}"
+
+    @property
+    def notebook(self) -> str:
+        return f"notebook-{self.number % 97}.ipynb"
+
+    @property
+    def tags(self) -> list[str]:
+        return ["finance"] if self.number % 10 == 0 else []
+
+    @property
+    def state(self) -> str:
+        """One in ten failed, one in a hundred was stopped."""
+        if self.number % 10 == 7:
+            return "failed"
+        return "stopped" if self.number % 100 == 3 else "succeeded"
+
+    def after(self, seconds: float) -> dt.datetime:
+        return self.created + dt.timedelta(seconds=seconds)
+
+
+def finished_jobs(count: int) -> list[FinishedJob]:
+    """Return that many, oldest first."""
+    first = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=count + 1)
+    return [FinishedJob(number, first + dt.timedelta(minutes=number)) for number in range(count)]
+
+
+async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
+    """Write finished jobs as submission, runner and reconciler would have."""
+    owner = Owner.of(owner_name)
+    records, summaries = Records(bucket, owner.slug), Summaries(bucket, owner.slug)
+    at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+    async def seed(job: FinishedJob) -> Json:
+        record = _record(job, owner)
+        final = models.json_of(
+            Status(
+                job.state,
+                message=None if job.state == "succeeded" else "Cell 3 failed: ValueError: no",
+                admitted_at=models.rfc3339(job.after(1)),
+                started_at=models.rfc3339(job.after(2)),
+                finished_at=models.rfc3339(job.after(30)),
+            )
+        )
+        async with at_once:
+            await records.write_record(record)
+            await records.write(record.job_id, contract.FINAL_KEY, final)
+        return job_view.build_row(BucketFacts(record, final=final), Status(**final))
+
+    await summaries.store(await asyncio.gather(*map(seed, finished_jobs(count))))
+
+
+async def unseed(bucket: Bucket, owner: str) -> None:
+    """Remove all that the bucket holds of an owner."""
+    await bucket.delete_prefix(f"{names.owner_slug(owner)}/")
+
+
+def seed_stock(stock: Stock, count: int) -> None:
+    """Write finished jobs as stock's scheduler and executor would have."""
+    create_tables(stock.database)
+    with create_session(stock.database)() as session:
+        session.add_all(
+            Job(
+                job_id=str(uuid.uuid4()),
+                name=job.name,
+                input_filename=job.notebook,
+                runtime_environment_name="default",
+                output_formats=["ipynb"],
+                output_filename_template="{{input_filename}}-{{create_time}}",
+                parameters={},
+                tags=job.tags,
+                status=_SCHEDULER_STATUS[job.state],
+                create_time=_milliseconds(job.created),
+                start_time=_milliseconds(job.after(2)),
+                end_time=_milliseconds(job.after(30)),
+            )
+            for job in finished_jobs(count)
+        )
+        session.commit()
+
+
+@contextlib.contextmanager
+def full_queue(bench: Bench, ours: Ours, queued: int) -> Iterator[list[str]]:
+    """Have one run hold all GPUs while ``queued`` others wait for one; yield the ids of all."""
+    queues = ours.call("GET", "jupyter-kueue/local-queues")["items"]
+    gpus = next(item for item in queues if item["name"] == "team-a")["resources"][GPU_RESOURCE]
+    release = bench.folder / f"release-{ours.owner}"
+    write_held_notebook(ours.root / HELD, release)
+    try:
+        holder = ours.submit(HELD, resources={**SMALL, "gpus": gpus["limit"]})
+        ours.wait_for([holder], frozenset({RUNNING}))
+        waiting = ours.submit_many(ONE_CELL, queued, resources={**SMALL, "gpus": 1})
+        wait_until(
+            f"{queued} jobs wait",
+            lambda: ours.call("GET", f"{ours.jobs_path}?limit=0&state=queued")["total"] == queued,
+        )
+        yield [holder, *waiting]
+    finally:
+        release.touch()
+
+
+def _record(job: FinishedJob, owner: Owner) -> JobRecord:
+    request = models.JobRequest(input_path=job.notebook, name=job.name, tags=tuple(job.tags))
+    return JobRecord(
+        job_id=str(uuid.uuid4()),
+        name=job.name,
+        owner=owner,
+        namespace="default",
+        created_at=models.rfc3339(job.created),
+        request=request.as_json(),
+        local_queue="team-a",
+        resources=Resources(),
+        image="jupyter-kueue/local:latest",
+        notebook=job.notebook,
+        input=({"path": job.notebook, "size_bytes": 500, "sha256": "0" * 64},),
+    )
+
+
+def _milliseconds(moment: dt.datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -32,7 +32,7 @@ def variables() -> set[str]:
     sources = [
         *PACKAGE.rglob("*.py"),
         REPOSITORY / "Makefile",
-        REPOSITORY / "tests" / "conftest.py",
+        REPOSITORY / "conftest.py",
     ]
     found = {name for path in sources for name in VARIABLE.findall(path.read_text())}
     return found | {

@@ -25,7 +25,7 @@ lab: $(VENV)/.labextension
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test $(VENV)/.labextension browser
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)

@@ -377,7 +377,8 @@ def test_a_record_survives_being_stored() -> None:
 
 def test_a_record_of_a_later_version_is_still_read() -> None:
     record = JobRecord(
-        *("id", "name", Owner.of("ada"), "ns", "2026-01-02T03:04:05Z", {}, "team-a"),
+        *("id", "name", Owner.of("ada"), "ns", "2026-01-02T03:04:05Z"),
+        *(JobRequest("a.ipynb").as_json(), "team-a"),
         *(Resources(), "image", "a.ipynb", ()),
     )
     stored = record.as_json()

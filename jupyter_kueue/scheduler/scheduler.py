@@ -44,6 +44,7 @@ from jupyter_kueue.scheduler import (
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
 from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
+from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
@@ -251,14 +252,13 @@ class KueueScheduler(BaseScheduler):
 
     async def _delete_jobs_of(self, schedule_id: str) -> None:
         jobs = await self.jobs()
-        doomed = iter([row["job_id"] for row in jobs.rows() if row["schedule_id"] == schedule_id])
+        doomed = [row["job_id"] for row in jobs.rows() if row["schedule_id"] == schedule_id]
 
-        async def work() -> None:
-            for job_id in doomed:
-                with contextlib.suppress(errors.NotFoundError):
-                    await jobs.delete(job_id)
+        async def delete(job_id: str) -> None:
+            with contextlib.suppress(errors.NotFoundError):
+                await jobs.delete(job_id)
 
-        await asyncio.gather(*(work() for _ in range(_DELETED_AT_ONCE)))
+        await few_at_once(_DELETED_AT_ONCE, doomed, delete)
 
     async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
         """Return a definition."""
@@ -362,7 +362,7 @@ class KueueScheduler(BaseScheduler):
         ``present`` are their names, looked up if they are not known already.
         """
         job = self.describe(row)
-        folder = self._local_folder(row)
+        folder = self._local_folder(job.input_filename, job.job_id)
         if present is None:
             present = self._local_names(row)
         labels = self.environments_manager.output_formats_mapping()
@@ -388,10 +388,9 @@ class KueueScheduler(BaseScheduler):
         job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
         return job
 
-    def _local_folder(self, row: Json) -> str:
-        """Return where ``get_local_output_path`` puts a run's files, relative to the root."""
-        name = job_models.input_filename(row["request"])
-        return f"{self._output_folder}/{job_models.stem(name)}-{row['job_id']}"
+    def _local_folder(self, input_filename: str, job_id: str) -> str:
+        """Return where a run's files are downloaded to, relative to the root."""
+        return f"{self._output_folder}/{job_models.stem(input_filename)}-{job_id}"
 
     @functools.cached_property
     def _output_folder(self) -> str:
@@ -399,7 +398,8 @@ class KueueScheduler(BaseScheduler):
         return os.path.relpath(os.path.join(self.root_dir, self.output_directory), self.root_dir)  # noqa: PTH118
 
     def _local_names(self, row: Json) -> frozenset[str]:
-        return _names_in(os.path.join(self.root_dir, self._local_folder(row)))  # noqa: PTH118
+        folder = self._local_folder(job_models.input_filename(row["request"]), row["job_id"])
+        return _names_in(os.path.join(self.root_dir, folder))  # noqa: PTH118
 
     def _is_snapshot(self, input_uri: str | None, request: Json) -> bool:
         """Tell whether an update means the files that a definition has, none to be taken anew.
@@ -415,7 +415,7 @@ class KueueScheduler(BaseScheduler):
         self, model: DescribeJob, root_dir_relative: bool | None = False
     ) -> str:
         """Return the folder that a job's files are downloaded to."""
-        folder = f"{self._output_folder}/{job_models.stem(model.input_filename)}-{model.job_id}"
+        folder = self._local_folder(model.input_filename, model.job_id)
         return folder if root_dir_relative else os.path.join(self.root_dir, folder)  # noqa: PTH118
 
     def file_exists(self, path: str) -> bool:

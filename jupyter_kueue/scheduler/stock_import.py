@@ -23,6 +23,7 @@ from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
+from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.submission import InputSource
 from jupyter_kueue.storage import notebook_facts
 from jupyter_kueue.storage.bucket import PART_BYTES
@@ -266,24 +267,15 @@ class _Jobs:
 
     async def _bring_some(self, rows: list[Json]) -> None:
         here: list[str] = []
-        waiting = iter(rows)
 
-        async def work() -> None:
-            for row in waiting:
-                is_here, list_row = await self._bring_one(row)
-                if is_here:
-                    here.append(row["job_id"])
-                if list_row is not None:
-                    self._unstored.append(list_row)
+        async def bring(row: Json) -> None:
+            is_here, list_row = await self._bring_one(row)
+            if is_here:
+                here.append(row["job_id"])
+            if list_row is not None:
+                self._unstored.append(list_row)
 
-        workers = [asyncio.ensure_future(work()) for _ in range(min(_AT_ONCE, len(rows)))]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            # After the first failure nothing may go on writing behind the caller's back.
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        await few_at_once(_AT_ONCE, rows, bring)
         if not self._report.dry_run:
             await self._imports.add(jobs=here)
         if len(self._unstored) >= _ROWS_AT_ONCE:

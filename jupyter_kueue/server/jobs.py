@@ -10,8 +10,8 @@ from tornado import web
 
 from jupyter_kueue import errors, job_requests
 from jupyter_kueue.server.base import KueueHandler
+from jupyter_kueue.service.index import MAX_LIMIT
 
-MAX_LIMIT = 500
 DEFAULT_LIMIT = 50
 DEFAULT_SORT = "-created_at"
 

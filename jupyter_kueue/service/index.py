@@ -53,10 +53,7 @@ class JobQuery:
         unknown = [state for state in self.states if state not in STATES]
         if unknown:
             wrong["state"] = f"{unknown[0][:40]!r} is no state; they are {', '.join(STATES)}"
-        if self.sort.removeprefix("-") not in SORT_FIELDS:
-            wrong["sort"] = f"must be one of {', '.join(SORT_FIELDS)}, with - for descending"
-        if not 0 <= self.limit <= MAX_LIMIT:
-            wrong["limit"] = f"must be from 0 to {MAX_LIMIT}"
+        wrong |= wrong_with_page(self.sort, self.limit, SORT_FIELDS)
         if wrong:
             raise errors.InvalidRequestError(wrong)
 
@@ -212,6 +209,16 @@ def _filters(query: JobQuery) -> Iterator[Callable[[Entry], bool]]:
     if query.text:
         text = query.text.casefold()
         yield lambda entry: text in entry.searched
+
+
+def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, str]:
+    """Return what is out of bounds of a list's order and length, by field; empty if nothing is."""
+    wrong = {}
+    if sort.removeprefix("-") not in sort_fields:
+        wrong["sort"] = f"must be one of {', '.join(sort_fields)}, with - for descending"
+    if not 0 <= limit <= MAX_LIMIT:
+        wrong["limit"] = f"must be from 0 to {MAX_LIMIT}"
+    return wrong
 
 
 def write_cursor(key: tuple[Any, str], sort: str) -> str:

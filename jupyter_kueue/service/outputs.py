@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import contract, errors
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.service import job_view
+from jupyter_kueue.service.few_at_once import few_at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -125,24 +126,14 @@ class Outputs:
             OSError: a local file cannot be written.
         """
         listed = {item["path"]: item for item in await self.files(facts)}
-        waiting = iter(targets.items())
 
-        async def work() -> None:
-            for path, target in waiting:
-                if path not in listed:
-                    raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
-                await self._records.bucket.download(self._file_key(facts, listed[path]), target)
+        async def download(wanted: tuple[str, Path]) -> None:
+            path, target = wanted
+            if path not in listed:
+                raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
+            await self._records.bucket.download(self._file_key(facts, listed[path]), target)
 
-        workers = [
-            asyncio.ensure_future(work()) for _ in range(min(_DOWNLOADS_AT_ONCE, len(targets)))
-        ]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            # After the first failure nothing may go on writing behind the caller's back.
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        await few_at_once(_DOWNLOADS_AT_ONCE, targets.items(), download)
 
     async def urls(self, facts: BucketFacts) -> dict[str, str]:
         """Return where each listed file lies in the bucket: its path -> its URL."""

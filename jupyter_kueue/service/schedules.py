@@ -26,7 +26,7 @@ from jupyter_kueue.models import (
     ScheduleRevision,
 )
 from jupyter_kueue.service import schedule_view
-from jupyter_kueue.service.index import read_cursor, write_cursor
+from jupyter_kueue.service.index import read_cursor, write_cursor, wrong_with_page
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MAX_LIMIT = 500
 SORT_FIELDS = ("created_at", "updated_at", "name", "next_run_at")
 
 _TAKE_BACK_SECONDS = 5.0
@@ -77,11 +76,7 @@ class ScheduleQuery:
 
     def check(self) -> None:
         """Raise InvalidRequestError naming each field that is out of bounds."""
-        wrong = {}
-        if self.sort.removeprefix("-") not in SORT_FIELDS:
-            wrong["sort"] = f"must be one of {', '.join(SORT_FIELDS)}, with - for descending"
-        if not 0 <= self.limit <= MAX_LIMIT:
-            wrong["limit"] = f"must be from 0 to {MAX_LIMIT}"
+        wrong = wrong_with_page(self.sort, self.limit, SORT_FIELDS)
         if wrong:
             raise errors.InvalidRequestError(wrong)
 

@@ -283,6 +283,7 @@ class Reconciler:
             await self._clean_up(job_id)
             return
         entry = self._index.find(job_id)
+        before = entry.facts if entry is not None else None
         cluster = self.cluster.facts(job_id)
         is_provisional = job_id in self._provisional
         if entry is not None and entry.is_finished and not is_provisional:
@@ -311,6 +312,12 @@ class Reconciler:
         derived = self._overdue(facts, cluster, now) or status.derive(facts, cluster, now)
         if derived.state in FINISHED_STATES:
             facts = await self._record_end(facts, derived)
+        now_known = self._index.find(job_id)
+        if (now_known.facts if now_known is not None else None) is not before:
+            # A user changed it during this look, whose facts may be older: what is shown now stays,
+            # and the bucket decides.
+            self.mark(job_id, reload=True)
+            return
         self._show(facts, cluster, derived)
         await self._enforce(facts, derived, cluster)
 

@@ -146,20 +146,17 @@ def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
             "runAsGroup": policy.run_as_group,
             "fsGroup": policy.run_as_group,
         },
+        # Sidecars both: the environment is pulled and its kernel comes up while the inputs are
+        # fetched, for which the notebook waits, so that what it asked for is there for stage-in.
         "initContainers": [
-            {
-                **_staging_container(contract.STAGE_OUT, "stage_out", record, policy),
-                "restartPolicy": "Always",
-            },
-        ],
-        # Together, so that the environment is pulled and its kernel comes up while the inputs are
-        # fetched. The notebook waits for them, so what it asked for is there for stage-in.
-        "containers": [
-            _with_requests(
-                _staging_container(contract.STAGE_IN, "stage_in", record, policy), _NOTHING
+            _sidecar(
+                _with_requests(
+                    _staging_container(contract.STAGE_IN, "stage_in", record, policy), _NOTHING
+                )
             ),
-            _notebook_container(record, policy),
+            _sidecar(_staging_container(contract.STAGE_OUT, "stage_out", record, policy)),
         ],
+        "containers": [_notebook_container(record, policy)],
         "volumes": [
             *({"name": name, "emptyDir": {}} for name in _VOLUME_MOUNTS),
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
@@ -169,6 +166,10 @@ def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
 
 
 _NOTHING = {"cpu": "0", "memory": "0"}
+
+
+def _sidecar(container: Json) -> Json:
+    return {**container, "restartPolicy": "Always"}
 
 
 def _with_requests(container: Json, requests: Json) -> Json:

@@ -233,7 +233,8 @@ def _deactivated(workload: Json) -> Status:
 def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     notebook = _container(pod, contract.NOTEBOOK).get("state", {})
     staging = _container(pod, contract.STAGE_IN).get("state", {})
-    if "running" in notebook and "running" not in staging:
+    is_staged = _is_staged(pod, bucket)
+    if "running" in notebook and is_staged:
         return Status("running", None, None, **times)
     if _is_retried(pod, bucket):
         return Status(
@@ -277,9 +278,38 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
                 waiting.get("message"),
                 **times,
             )
-    if "running" in staging:
-        return Status("starting", "staging", "Fetches its notebook and files.", **times)
+    if "running" in staging and not is_staged:
+        return Status("starting", contract.STAGING, "Fetches its notebook and files.", **times)
     return Status("starting", "starting", "Starts on its machine.", **times)
+
+
+def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
+    """Tell whether a pod's inputs are there: its stage-in says so in the attempt's record.
+
+    A Job that somebody else made may have pods without one, and waits for nothing.
+    """
+    if not _container(pod, contract.STAGE_IN):
+        return True
+    uid = pod["metadata"]["uid"]
+    return any(item.get("pod_uid") == uid and item.get("is_staged") for item in bucket.attempts)
+
+
+def is_staging(pod: Json, bucket: BucketFacts) -> bool:
+    """Tell whether a pod's notebook waits for its inputs, as far as is known."""
+    notebook = _container(pod, contract.NOTEBOOK).get("state", {})
+    return "running" in notebook and not _is_staged(pod, bucket)
+
+
+def _failed_staging(pod: Json, bucket: BucketFacts) -> Json | None:
+    """Return how stage-in ended before the inputs were there, None if it did not."""
+    if _is_staged(pod, bucket):
+        return None
+    container = _container(pod, contract.STAGE_IN)
+    # It was killed and started again, or has ended with the pod.
+    ends = (container.get(key, {}).get("terminated") for key in ("lastState", "state"))
+    return next(
+        (end for end in ends if end and end.get("exitCode") != contract.EXIT_SUCCEEDED), None
+    )
 
 
 def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
@@ -331,8 +361,11 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
     wanted = bucket.record.resources
     cell = last.get("cell_index")
     where = f" in cell {cell + 1}" if isinstance(cell, int) else ""
+    unstaged = _failed_staging(pod, bucket)
     for status in _all_containers(pod):
         ended = status.get("state", {}).get("terminated")
+        if status["name"] == contract.STAGE_IN:
+            ended = unstaged
         if ended and ended.get("reason") == "OOMKilled":
             if status["name"] == contract.NOTEBOOK:
                 amount = quantities.in_words("memory", float(quantities.parse(wanted.memory)))
@@ -353,10 +386,8 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         return "evicted", "Its machine threw it out for lack of resources. Run it again."
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
         return "node-lost", "The machine it ran on went away. Run it again."
-    ended = _terminated(pod, contract.NOTEBOOK)
-    staged = _terminated(pod, contract.STAGE_IN)
-    if staged is not None and staged.get("exitCode") != contract.EXIT_SUCCEEDED:
-        ended = staged  # the notebook waited for it in vain
+    # The notebook waited in vain for a stage-in that failed.
+    ended = unstaged or _terminated(pod, contract.NOTEBOOK)
     if ended is None:
         message = pod.get("status", {}).get("message") or pod_reason
         return "pod-failed", f"Its pod could not run. The cluster says: {message}"

@@ -145,16 +145,17 @@ EXPECTED = {
                     "fsGroup": 100,
                 },
                 "initContainers": [
-                    {**staging_container("stage-out", "stage_out"), "restartPolicy": "Always"},
-                ],
-                "containers": [
                     {
                         **staging_container("stage-in", "stage_in"),
                         "resources": {
                             "requests": {"cpu": "0", "memory": "0"},
                             "limits": {"memory": "2Gi"},
                         },
+                        "restartPolicy": "Always",
                     },
+                    {**staging_container("stage-out", "stage_out"), "restartPolicy": "Always"},
+                ],
+                "containers": [
                     {
                         "name": "notebook",
                         "image": "example.org/notebook:1",

@@ -116,10 +116,10 @@ def pod(
         "status": {
             "phase": phase,
             "initContainerStatuses": [
+                shown("stage-in", "example.org/runner:1", stage_in),
                 shown("stage-out", "example.org/runner:1", stage_out),
             ],
             "containerStatuses": [
-                shown("stage-in", "example.org/runner:1", stage_in),
                 shown("notebook", "example.org/notebook:1", notebook),
             ],
             **more,
@@ -127,7 +127,9 @@ def pod(
     }
 
 
-running_pod = pod(running, stage_in=done, stage_out=running, phase="Running")
+running_pod = pod(running, stage_in=running, stage_out=running, phase="Running")
+# What stage-in notes once the inputs are there.
+STAGED = ({"pod_uid": f"pod-{ADMITTED}", "started_at": STARTED, "is_staged": True},)
 
 
 def failed_pod(state: Json, **more: Any) -> Json:
@@ -251,11 +253,11 @@ _STARTING = [
     ("no pod yet", (), "starting", None),
     ("scheduled", (pod(),), "starting", None),
     ("staging", (pod(stage_in=running),), "staging", None),
-    ("waits-for-inputs", (pod(running, stage_in=running),), "staging", None),
+    ("waits-for-inputs", (running_pod,), "staging", None),
     ("unschedulable", (pod(conditions=[UNSCHEDULABLE]),), "unschedulable", "0/3 nodes"),
     (
         "no node said anything yet",
-        ({"metadata": {"name": "p", "creationTimestamp": ADMITTED}, "status": {}},),
+        ({"metadata": {"name": "p", "uid": "p", "creationTimestamp": ADMITTED}, "status": {}},),
         "starting",
         None,
     ),
@@ -320,8 +322,14 @@ def test_an_image_that_cannot_be_pulled_is_named() -> None:
 
 
 def test_a_running_notebook_container_is_a_running_run() -> None:
-    found = derive(bucket(), running_pod, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(attempts=STAGED), running_pod, kube_job=kube_job(), workload=admitted)
     assert found == Status("running", admitted_at=ADMITTED, started_at=STARTED)
+
+
+def test_a_notebook_container_that_nobody_stages_for_runs_at_once() -> None:
+    foreign = {**running_pod, "status": {**running_pod["status"], "initContainerStatuses": []}}
+    found = derive(bucket(), foreign, kube_job=kube_job(), workload=admitted)
+    assert found.state == "running"
 
 
 def test_the_first_attempts_start_is_the_runs_start() -> None:
@@ -643,7 +651,7 @@ _FAILURES = [
     (
         "refused by its node",
         {
-            "metadata": {"name": "p", "creationTimestamp": ADMITTED},
+            "metadata": {"name": "p", "uid": "p", "creationTimestamp": ADMITTED},
             "status": {
                 "phase": "Failed",
                 "reason": "UnexpectedAdmissionError",
@@ -672,6 +680,27 @@ def test_a_failed_job_says_why_from_its_last_pod(last: Json, reason: str, words:
     assert words in (found.message or "")
     assert (found.detail, found.finished_at) == ("said so", ENDED)
     assert found.admitted_at == ADMITTED
+
+
+def restarted(pod: Json, name: str, end: Json) -> Json:
+    """Return a pod in which a sidecar ended early and was started again."""
+    status = pod["status"]
+    containers = [
+        {**item, "lastState": end} if item["name"] == name else item
+        for item in status["initContainerStatuses"]
+    ]
+    return {**pod, "status": {**status, "initContainerStatuses": containers}}
+
+
+def test_a_stage_in_that_was_started_again_is_the_failure_if_inputs_are_missing() -> None:
+    pod = restarted(failed_pod(terminated(46)), "stage-in", terminated(137, "OOMKilled"))
+    found = derive(bucket(), pod, kube_job=failed_job(), workload=admitted)
+    assert found.reason == "staging"
+    assert "stage-in ran out of memory" in (found.message or "")
+
+    died = restarted(failed_pod(terminated(44)), "stage-in", terminated(137, "OOMKilled"))
+    found = derive(bucket(attempts=STAGED), died, kube_job=failed_job(), workload=admitted)
+    assert found.reason == "kernel-died"
 
 
 def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
@@ -729,7 +758,7 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
         (running_pod,),
         (failed_pod(terminated(137)),),
         (pod(deleting=True),),
-        ({"metadata": {"name": "p", "creationTimestamp": CREATED}},),
+        ({"metadata": {"name": "p", "uid": "p", "creationTimestamp": CREATED}},),
     ]
     for facts, job, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
         found = status.derive(facts, ClusterFacts(job, work, pods), NOW)

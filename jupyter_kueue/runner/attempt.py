@@ -59,6 +59,7 @@ class Attempt:
         message: str = "",
         ended_at: str | None = None,
         seen: control.Json | None = None,
+        is_staged: bool = True,
     ) -> None:
         """Write the attempt's record.
 
@@ -67,12 +68,14 @@ class Attempt:
             message: a sentence on how it ended.
             ended_at: RFC 3339, None while it runs.
             seen: progress or ended file, for the cells done and the memory used.
+            is_staged: whether all inputs are there, so that the notebook runs.
         """
         seen = seen or {}
         record: dict[str, Any] = {
             "pod_uid": self.uid,
             "pod_name": os.environ.get(contract.ENV_POD_NAME, ""),
             "started_at": self.started_at,
+            "is_staged": is_staged,
             "ended_at": ended_at,
             "reason": reason,
             "message": message,

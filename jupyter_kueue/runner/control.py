@@ -102,12 +102,17 @@ def end(code: int, message: str) -> NoReturn:
         SystemExit: always.
     """
     if message:
-        print(f"jupyter-kueue: {message}", file=sys.stderr, flush=True)
-        named = os.environ.get(contract.ENV_TERMINATION_LOG)
-        log = Path(named or DEFAULT_TERMINATION_LOG)
-        if named or log.exists():  # outside of a pod there is none, and none is made
-            _leave(log, message)
+        say(message)
     raise SystemExit(code)
+
+
+def say(message: str) -> None:
+    """Leave a termination message for when this container ends."""
+    print(f"jupyter-kueue: {message}", file=sys.stderr, flush=True)
+    named = os.environ.get(contract.ENV_TERMINATION_LOG)
+    log = Path(named or DEFAULT_TERMINATION_LOG)
+    if named or log.exists():  # outside of a pod there is none, and none is made
+        _leave(log, message)
 
 
 def _leave(log: Path, message: str) -> None:

@@ -1,26 +1,45 @@
 """``stage-in``: brings a run's inputs, checkpoints and the program that runs it into the pod.
 
-It starts together with the notebook container, which gets its kernel ready meanwhile. What it could
-not do is told in its termination message. It runs no user code. The work itself is ``staging``'s.
+It starts together with the notebook container, which gets its kernel ready meanwhile, and stays
+until the pod ends: a container that had ended would leave the pod not ready, and Kueue evicts runs
+whose pods are not ready for half an hour (waitForPodsReady). What it could not do is told in its
+termination message. It runs no user code. The work itself is ``staging``'s.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+from typing import NoReturn
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import control, stage_in_lock
 
+# A process without all that staging needed; what is blocked before it begins, it does not miss.
+WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.argv[1]))"
+
 
 def main() -> None:
-    """Stage in and exit."""
+    """Stage in, wait for the pod's end and exit."""
     signal.signal(signal.SIGTERM, _interrupted)
     os.nice(contract.STAGING_NICENESS)
-    stage_in_lock.take(control.folder(contract.ENV_CONTROL_DIR))
+    folder = control.folder(contract.ENV_CONTROL_DIR)
+    if stage_in_lock.is_held(folder) is not None:
+        # Killed before and started again. Nothing is fetched over what the notebook works on; if
+        # the inputs were not all there, it has noticed.
+        _wait_for_the_pods_end(contract.EXIT_SUCCEEDED)
+    stage_in_lock.take(folder)
     from jupyter_kueue.runner import staging  # noqa: PLC0415 - slow, and SIGTERM is heeded first
 
-    staging.main()
+    _wait_for_the_pods_end(staging.main())
+
+
+def _wait_for_the_pods_end(code: int) -> NoReturn:
+    """Give back the memory and the lock; exit with ``code`` once told to stop."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", WAIT, str(code)])  # noqa: S606 - itself
 
 
 def _interrupted(_signal: int, _frame: object) -> None:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def take(control_folder: Path) -> None:
-    """Hold the lock until this process ends."""
-    descriptor = os.open(
-        control_folder / contract.STAGE_IN_LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o664
-    )
+    """Hold the lock until this program ends or becomes another (the descriptor is closed then)."""
+    path = f"{control_folder}/{contract.STAGE_IN_LOCK_FILE}"
+    descriptor = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT, 0o664)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # It is locked from its first moment: a file that is not means that stage-in has ended.
+    os.rename(f"{path}.new", path)  # noqa: PTH104 - pathlib is slow to import
 
 
 def is_held(control_folder: Path) -> bool | None:

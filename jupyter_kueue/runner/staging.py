@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path, PurePosixPath
 
@@ -54,6 +55,23 @@ class StageIn:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
+    async def tell(self) -> None:
+        """Note in the bucket that the notebook runs now, which no container's state shows."""
+        if not (self.control / contract.RUN_FILE).exists():
+            return None
+        # From here on nothing is left undone by whoever ends this.
+        signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(contract.EXIT_SUCCEEDED))
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self.attempt.record()
+            except errors.JupyterKueueError as error:
+                print(f"stage-in: {error.message} Trying again.", flush=True)
+            if (self.control / contract.ENDED_FILE).exists():
+                return None  # stage-out's word on it says more
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
     async def _stage(self) -> None:
         reading = asyncio.gather(
             self.bucket.head(self.prefix + contract.RESULT_KEY),
@@ -88,7 +106,7 @@ class StageIn:
         ]
         await asyncio.gather(
             self.attempt.take_over(),
-            self.attempt.record(),
+            self.attempt.record(is_staged=False),
             *inputs,
             *kept,
         )
@@ -168,25 +186,29 @@ def _below(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def main() -> None:
-    """Stage in and exit."""
+def main() -> int:
+    """Stage in and return the exit code; why it failed is in the termination message."""
     try:
         bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
         asyncio.run(_stage_in(bucket))
     except errors.JupyterKueueError as error:
-        message = f"The inputs could not be fetched: {error.message}"
-        control.end_now(contract.EXIT_STAGING, message)
-    control.end_now(contract.EXIT_SUCCEEDED, "")
+        control.say(f"The inputs could not be fetched: {error.message}")
+        return contract.EXIT_STAGING
+    return contract.EXIT_SUCCEEDED
 
 
 async def _stage_in(bucket: Bucket) -> None:
     staging = StageIn(bucket)
     try:
         await staging.run()
+        await staging.tell()
     except errors.JupyterKueueError as error:
         try:
             await staging.attempt.record(
-                reason=contract.STAGING, message=error.message, ended_at=control.now()
+                reason=contract.STAGING,
+                message=error.message,
+                ended_at=control.now(),
+                is_staged=False,
             )
         except errors.JupyterKueueError as second:
             print(f"stage-in: the attempt could not be recorded: {second.message}", flush=True)

@@ -39,6 +39,8 @@ Json = dict[str, Any]
 
 WORKERS = 8
 _RETRY_SECONDS = 2.0
+_FIRST_LOOK_SECONDS = 0.25
+_LONGEST_LOOK_SECONDS = 5.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
 # How long a prefix that was found clean is not looked at again.
 _PURGED_TRUSTED = dt.timedelta(hours=1)
@@ -96,6 +98,8 @@ class Reconciler:
         self._deleting: set[str] = set()
         self._purged: set[str] = set()
         self._purged_since = dt.datetime.now(dt.UTC)
+        # Looked at again soon, because their inputs are being fetched.
+        self._staging: set[str] = set()
         # Shown without a record that could be read: looked at anew each time, and never stored.
         self._provisional: set[str] = set()
         self.is_complete = asyncio.Event()
@@ -320,6 +324,24 @@ class Reconciler:
             return
         self._show(facts, cluster, derived)
         await self._enforce(facts, derived, cluster)
+        pod = status.current_pod(cluster)
+        if pod is not None and status.is_staging(pod, facts):
+            self._look_for_inputs(job_id, now - parse_time(pod["metadata"]["creationTimestamp"]))
+
+    def _look_for_inputs(self, job_id: str, age: dt.timedelta) -> None:
+        """Look again soon whether a pod's inputs are there: only the bucket knows.
+
+        The more seldom the longer it takes: large inputs take minutes.
+        """
+
+        def look() -> None:
+            self._staging.discard(job_id)
+            self.mark(job_id, reload=True)
+
+        if job_id not in self._staging:
+            self._staging.add(job_id)
+            pause = min(max(age.total_seconds() / 4, _FIRST_LOOK_SECONDS), _LONGEST_LOOK_SECONDS)
+            asyncio.get_running_loop().call_later(pause, look)
 
     async def _load(
         self, job_id: str, cluster: ClusterFacts, known: BucketFacts | None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import jupyter_kueue
 from jupyter_kueue import contract, errors
+from jupyter_kueue.runner import stage_in_lock
 from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -208,7 +209,17 @@ class Pod:
         return self._start(["-m", "jupyter_kueue.runner.stage_in"], self.staging)
 
     def stage_in(self) -> int:
-        process = self.start_stage_in()
+        """Run stage-in until its work is done, and return its code as it is at the pod's end."""
+        return self.end_stage_in(self.start_stage_in())
+
+    def end_stage_in(self, process: subprocess.Popen[str]) -> int:
+        folder = self.folder / "control"
+        until(
+            lambda: process.poll() is not None or stage_in_lock.is_held(folder) is False,
+            "stage-in is done",
+            60,
+        )
+        process.terminate()
         self.said, _ = process.communicate(timeout=60)
         return process.returncode
 

@@ -117,3 +117,30 @@ def _heeds_sigterm(pid: int) -> bool:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
     return bool(caught & 1 << (signal.SIGTERM - 1))
+
+
+def test_stage_in_stays_until_the_pod_ends_and_keeps_nothing(new_job: Callable[..., Job]) -> None:
+    pod = new_job("print(1)").pod()
+    staging = pod.start_stage_in()
+    pod.start()
+    assert pod.wait() == 0, pod.log
+    # A container that had ended would leave the pod not ready, and Kueue would evict the run.
+    process = psutil.Process(staging.pid)
+    assert "stage_in" not in " ".join(process.cmdline())
+    assert process.memory_info().rss < 20 * 2**20
+    staging.terminate()
+    assert staging.wait(10) == 0
+    pod.stop_sidecar()
+
+
+def test_a_stage_in_that_was_killed_and_started_again_fetches_nothing(
+    new_job: Callable[..., Job],
+) -> None:
+    pod = new_job("print(1)").pod()
+    assert pod.stage_in() == 0
+    notebook = pod.folder / "workspace" / "a.ipynb"
+    notebook.write_text("being run")
+    again = pod.start_stage_in()
+    until(lambda: "-I" in psutil.Process(again.pid).cmdline(), "it waits")
+    assert pod.end_stage_in(again) == 0
+    assert notebook.read_text() == "being run"

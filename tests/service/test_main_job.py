@@ -56,6 +56,29 @@ async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root,
     assert b"alpha is 0.5" in log
 
 
+async def test_the_pod_of_a_running_run_is_ready_and_stays_so(
+    session, write_notebook, local_cluster, namespace, eventually
+):
+    # Kueue evicts a run whose pod is not ready for half an hour.
+    path = write_notebook("long.ipynb", "print(1)", "import time\ntime.sleep(600)")
+    job_id = (await session.submit(path))["job_id"]
+    await session.until(job_id, lambda job: (job["progress"] or {}).get("cells_done") == 1)
+
+    def conditions(kind):
+        [item] = local_cluster.get(kind, "-n", namespace.name)["items"]
+        return {item["type"]: item["status"] for item in item["status"]["conditions"]}
+
+    await eventually(lambda: conditions("workloads")["PodsReady"] == "True")
+    assert conditions("pods")["Ready"] == "True"
+    [pod] = local_cluster.get("pods", "-n", namespace.name)["items"]
+    status = pod["status"]
+    containers = status["initContainerStatuses"] + status["containerStatuses"]
+    assert {item["name"]: item["ready"] for item in containers} == dict.fromkeys(
+        ("stage-in", "stage-out", "notebook"), True
+    )
+    assert all(item["restartCount"] == 0 for item in containers)
+
+
 @pytest.mark.parametrize("namespace", [{"gpus": 2}], indirect=True)
 async def test_run_waits_for_quota_with_its_position_and_starts_when_there_is_room(
     session, write_notebook, namespace, local_cluster

@@ -48,7 +48,7 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
         for job in local_cluster.get("jobs", "-n", namespace.name)["items"]:
             schedule_id = job["metadata"]["labels"][names.LABEL_SCHEDULE_ID]
             seen[schedule_id].add(job["metadata"]["uid"])
-            if schedule_id == stopped and job["status"].get("ready"):
+            if schedule_id == stopped and job["status"].get("active"):
                 name = job["metadata"]["name"]
                 local_cluster.kubectl("delete", "job", name, "-n", namespace.name, "--wait=false")
         return all(len(uids) > 1 for key, uids in seen.items() if key != blocked)

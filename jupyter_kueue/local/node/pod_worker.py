@@ -308,10 +308,9 @@ class PodWorker:
             for container in self._init:
                 if container.kind == "sidecar" and not container.alive:
                     await self._start(container)
-        waiting = [c for c in self._main if not c.alive and not self._done(c)]
-        results = await asyncio.gather(*map(self._start, waiting), return_exceptions=True)
-        for error in filter(None, results):
-            raise error
+        await self._start_together(
+            [c for c in self._main if not c.alive and not self._done(c)],
+        )
         if all(self._done(c) for c in self._main):
             self._end(self._grace_seconds)
 
@@ -323,7 +322,7 @@ class PodWorker:
         for container in self._init:
             if container.kind == "sidecar":
                 if not container.alive:
-                    await self._start(container)
+                    await self._start_together(self._sidecars_from(container))
                 if not container.started:
                     return False
             elif container.terminated is None or container.terminated.exit_code != 0:
@@ -334,6 +333,22 @@ class PodWorker:
                     self._wake.set()  # it may have ended already
                 return False
         return True
+
+    def _sidecars_from(self, first: Container) -> list[Container]:
+        """Return a sidecar and those right behind it that need not wait for a probe of it."""
+        found = []
+        for container in self._init[self._init.index(first) :]:
+            if container.kind != "sidecar" or container.alive:
+                break
+            found.append(container)
+            if "startupProbe" in container.spec:
+                break
+        return found
+
+    async def _start_together(self, containers: list[Container]) -> None:
+        results = await asyncio.gather(*map(self._start, containers), return_exceptions=True)
+        for error in filter(None, results):
+            raise error
 
     def _admit(self) -> bool:
         if self._memory.get("admitted"):

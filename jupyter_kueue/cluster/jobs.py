@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, names
 from jupyter_kueue.cluster import resources
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ async def find(connection: Connection, namespace: str, name: str) -> Json | None
         return await connection.get(f"{resources.jobs(namespace)}/{name}")
     except errors.NotFoundError:
         return None
+
+
+async def list_of_schedule(connection: Connection, namespace: str, schedule_id: str) -> list[Json]:
+    """Return the Jobs of a schedule as the API server has them now, whoever made them."""
+    params = {"labelSelector": f"{names.LABEL_SCHEDULE_ID}={schedule_id}"}
+    listed = await connection.get(resources.jobs(namespace), params)
+    items: list[Json] = listed["items"]
+    return items
 
 
 async def delete(connection: Connection, namespace: str, name: str) -> None:

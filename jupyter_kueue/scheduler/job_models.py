@@ -62,6 +62,21 @@ class KueueJob(DescribeJob):
 
     _utc_offset: str | None = PrivateAttr(None)
 
+    def dict(self, *, exclude_none: bool = False, **options: Any) -> Json:
+        """Return what pydantic does, with the same lists and dicts in it.
+
+        Pydantic asks of each value in it what it might be, which took a third of a list's time.
+        """
+        if any(options.values()):
+            whole: Json = super().dict(exclude_none=exclude_none, **options)
+            return whole
+
+        def told(values: Json) -> Json:
+            return {key: value for key, value in values.items() if value is not None or keeps_none}
+
+        keeps_none = not exclude_none
+        return told({**self.__dict__, "job_files": [told(vars(file)) for file in self.job_files]})
+
     def output_filename(self, output_format: str) -> str:
         """Return the name of an output file, by the pattern that upstream names it by."""
         # Without an offset, in the server's own time zone.
@@ -162,7 +177,8 @@ def describe(row: Json) -> KueueJob:
     asked = fields["runtime_environment_parameters"]
     # Validated are the parameters alone, of which upstream makes numbers where they look like one:
     # validating the whole model takes half of a list's time, and a row has the right types.
-    fields["runtime_environment_parameters"], _ = _PARAMETERS.validate(asked, {}, loc="row")
+    if asked:
+        fields["runtime_environment_parameters"], _ = _PARAMETERS.validate(asked, {}, loc="row")
     job: KueueJob = KueueJob.construct(
         job_id=row["job_id"],
         job_definition_id=row["schedule_id"],
@@ -246,6 +262,7 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
     return kept
 
 
+@functools.lru_cache(maxsize=2**15)
 def milliseconds(moment: str | None) -> int | None:
     """Return a time as jupyter-scheduler has it: since 1970, in UTC."""
     return None if moment is None else round(models.parse_time(moment).timestamp() * 1000)

@@ -44,7 +44,6 @@ from jupyter_kueue.scheduler import (
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
 from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
-from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
@@ -79,7 +78,8 @@ _SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
     "active": lambda row: str(row["active"]),
 }
 _SCHEDULES_AT_ONCE = 500
-_DELETED_AT_ONCE = 16
+_ROWS_AT_ONCE = 50
+_DESCRIBED_KEPT = 5000
 
 
 class KueueScheduler(BaseScheduler):
@@ -110,6 +110,8 @@ class KueueScheduler(BaseScheduler):
             root_dir=root_dir, environments_manager=environments_manager, config=config, **kwargs
         )
         self._service = service
+        self._sorted = selecting.Sorted(_SORTABLE)
+        self._described: dict[str, tuple[Json, frozenset[str], KueueJob]] = {}
 
     def application(self) -> Application:
         """Return the application of the server this runs in. Raises what is missing."""
@@ -164,17 +166,20 @@ class KueueScheduler(BaseScheduler):
     async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
         """Return a page of jobs, with the local files there are of each."""
         with told():
-            rows = (await self.jobs()).rows()
+            order = self._sorted.by((await self.jobs()).rows(), query.sort_by)
             for is_wanted in _filters(query):
-                rows = list(filter(is_wanted, rows))
-            shown, token = selecting.page(
-                rows, query.sort_by, _SORTABLE, query.max_items, query.next_token, "job_id"
-            )
+                order = order.filtered(is_wanted)
+            shown, token = order.page(query.max_items, query.next_token, "job_id")
         # In a thread: a home directory may be far away, and others wait for the event loop.
         present = await asyncio.to_thread(lambda: [self._local_names(row) for row in shown])
-        return ListJobsResponse(
-            jobs=list(map(self.described, shown, present)), total_count=len(rows), next_token=token
-        )
+        jobs = []
+        for row, local_names in zip(shown, present, strict=True):
+            jobs.append(self._described_before(row, local_names))
+            if len(jobs) % _ROWS_AT_ONCE == 0:
+                # Upstream's page may be as long as the list, and others wait.
+                await asyncio.sleep(0)
+        # Not validated, which copies them all: they are right.
+        return ListJobsResponse.construct(jobs=jobs, total_count=len(order.rows), next_token=token)
 
     async def count_jobs(self, query: CountJobsQuery) -> int:
         """Return how many jobs have a status."""
@@ -242,23 +247,13 @@ class KueueScheduler(BaseScheduler):
         """
         schedule_id = names.plain_id(job_definition_id)
         with told():
-            schedules = await self.schedules()
+            jobs, schedules = await self.jobs(), await self.schedules()
             # The jobs first: where that fails, the definition is there to be deleted once more.
-            await self._delete_jobs_of(schedule_id)
+            await jobs.delete_of_schedule(schedule_id)
             with contextlib.suppress(errors.NotFoundError):
-                await schedules.delete(schedule_id)
+                await schedules.delete(schedule_id, with_runs=True)
             # Another one may have been due just before.
-            await self._delete_jobs_of(schedule_id)
-
-    async def _delete_jobs_of(self, schedule_id: str) -> None:
-        jobs = await self.jobs()
-        doomed = [row["job_id"] for row in jobs.rows() if row["schedule_id"] == schedule_id]
-
-        async def delete(job_id: str) -> None:
-            with contextlib.suppress(errors.NotFoundError):
-                await jobs.delete(job_id)
-
-        await few_at_once(_DELETED_AT_ONCE, doomed, delete)
+            await jobs.delete_of_schedule(schedule_id)
 
     async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
         """Return a definition."""
@@ -276,14 +271,8 @@ class KueueScheduler(BaseScheduler):
         """Return a page of definitions."""
         with told():
             rows = [row for row in await self._all_schedules() if _defines(row, query)]
-            shown, token = selecting.page(
-                rows,
-                query.sort_by,
-                _SORTABLE_DEFINITIONS,
-                query.max_items,
-                query.next_token,
-                "schedule_id",
-            )
+            order = selecting.Sorted(_SORTABLE_DEFINITIONS).by(rows, query.sort_by)
+            shown, token = order.page(query.max_items, query.next_token, "schedule_id")
         return ListJobDefinitionsResponse(
             job_definitions=[definition_models.describe(row) for row in shown],
             total_count=len(rows),
@@ -386,6 +375,20 @@ class KueueScheduler(BaseScheduler):
             job.job_files.append(_job_file("Files", "files", folder if present else None))
         # The documents are downloaded last: they are there when everything is.
         job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
+        return job
+
+    def _described_before(self, row: Json, present: frozenset[str]) -> KueueJob:
+        """Return what ``described`` does, not to be changed, and made once for a row in lists.
+
+        Rows are never changed, only replaced; making it takes most of a list's time.
+        """
+        known = self._described.get(row["job_id"])
+        if known is not None and known[0] is row and known[1] == present:
+            return known[2]
+        if len(self._described) >= _DESCRIBED_KEPT:
+            self._described.clear()
+        job = self.described(row, present)
+        self._described[row["job_id"]] = (row, present, job)
         return job
 
     def _local_folder(self, input_filename: str, job_id: str) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import base64
 import bisect
+import dataclasses
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.models import SortDirection
@@ -16,83 +19,131 @@ from jupyter_scheduler.models import SortDirection
 from jupyter_kueue import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from jupyter_scheduler.models import SortField
 
 Json = dict[str, Any]
+# What is compared of a row, and whether it descends.
+Keys = tuple[tuple[Callable[[Json], str], bool], ...]
+
+_ORDERS_KEPT = 16
 
 
-def page(
-    rows: Sequence[Json],
-    sort_by: Sequence[SortField],
-    fields: Mapping[str, Callable[[Json], str]],
-    max_items: int | None,
-    next_token: str | None,
-    id_field: str,
-) -> tuple[Sequence[Json], str | None]:
-    """Return one page of ``rows`` and the token of the next page, None where there is none.
+class Sorted:
+    """Rows by what they were asked to be sorted by, remembered as long as they stay the same."""
 
-    Args:
-        rows: what there is, in the order of creation.
-        sort_by: the first field counts most; ties stand in the order of creation.
-        fields: what may be sorted by: its name -> what of a row is compared.
-        max_items: None for all.
-        next_token: as given with the page before.
-        id_field: what tells two rows apart.
+    def __init__(self, fields: Mapping[str, Callable[[Json], str]]) -> None:
+        """``fields`` are what may be sorted by: a name -> what of a row is compared."""
+        self._fields = fields
+        self._rows: Sequence[Json] = ()
+        self._orders: dict[tuple[str, ...], Sequence[Json]] = {}
 
-    Raises:
-        InvalidRequestError: a field, ``max_items`` or ``next_token`` is not usable.
-    """
-    unknown = [item.name for item in sort_by if item.name not in fields]
-    if unknown:
-        raise errors.InvalidRequestError(
-            {"sort_by": f"{unknown[0][:40]!r} is not sortable; use {', '.join(fields)}"}
+    def by(self, rows: Sequence[Json], sort_by: Sequence[SortField]) -> Order:
+        """Return ``rows``, which come in the order of creation, in the order that is asked for.
+
+        Raises:
+            InvalidRequestError: a field cannot be sorted by.
+        """
+        unknown = [item.name for item in sort_by if item.name not in self._fields]
+        if unknown:
+            raise errors.InvalidRequestError(
+                {"sort_by": f"{unknown[0][:40]!r} is not sortable; use {', '.join(self._fields)}"}
+            )
+        keys = tuple(
+            (self._fields[item.name], item.direction == SortDirection.desc) for item in sort_by
         )
-    if max_items is not None and max_items < 0:
-        raise errors.InvalidRequestError({"max_items": "must be 0 or more"})
-    if max_items == 0:
-        return [], None
-    order = [(fields[item.name], item.direction == SortDirection.desc) for item in sort_by]
-    for key, is_descending in reversed(order):
+        spec = tuple(f"{item.direction.value}({item.name})" for item in sort_by)
+        if rows is not self._rows or len(self._orders) > _ORDERS_KEPT:
+            self._rows, self._orders = rows, {}
+        if spec not in self._orders:
+            self._orders[spec] = _sorted(rows, keys)
+        return Order(self._orders[spec], keys, spec)
+
+
+def _sorted(rows: Sequence[Json], keys: Keys) -> Sequence[Json]:
+    if keys and keys[0][1]:
+        # The newest first among equal ones, too.
+        rows = rows[::-1]
+    for key, is_descending in reversed(keys):
+        # Quick where they stand so already, as they do for the time of creation.
         rows = sorted(rows, key=key, reverse=is_descending)
+    return rows
 
-    def place(row: Json) -> list[str]:
-        return [*(key(row) for key, _ in order), row["created_at"], row[id_field]]
 
-    spec = [f"{item.direction.value}({item.name})" for item in sort_by]
-    start = 0
-    if next_token is not None:
-        last = _read_token(next_token, spec)
-        downwards = [is_descending for _, is_descending in order]
-        # Sorted as tokens compare: what comes after one is all there is from some row on.
-        start = bisect.bisect_left(
-            rows, x=True, key=lambda row: _is_after(place(row), last, downwards)
-        )
-    end = len(rows) if max_items is None else min(start + max_items, len(rows))
-    shown = rows[start:end]
-    token = _write_token(spec, place(shown[-1])) if shown and end < len(rows) else None
-    return shown, token
+@dataclass(frozen=True)
+class Order:
+    """Rows in the order that was asked for.
+
+    Attributes:
+        rows: ties stand in the order of creation, the other way round where the first field does.
+        keys: what is compared, and whether it descends; the first counts most.
+        spec: the same in words.
+    """
+
+    rows: Sequence[Json]
+    keys: Keys
+    spec: tuple[str, ...]
+
+    def filtered(self, is_wanted: Callable[[Json], bool]) -> Order:
+        """Return those of the rows that are wanted, in the same order."""
+        return dataclasses.replace(self, rows=list(filter(is_wanted, self.rows)))
+
+    def page(
+        self, max_items: int | None, next_token: str | None, id_field: str
+    ) -> tuple[Sequence[Json], str | None]:
+        """Return one page of the rows and the token of the next page, None where there is none.
+
+        Args:
+            max_items: None for all.
+            next_token: as given with the page before.
+            id_field: what tells two rows apart.
+
+        Raises:
+            InvalidRequestError: ``max_items`` or ``next_token`` is not usable.
+        """
+        if max_items is not None and max_items < 0:
+            raise errors.InvalidRequestError({"max_items": "must be 0 or more"})
+        if max_items == 0:
+            return [], None
+        rows = self.rows
+        start = 0
+        if next_token is not None:
+            last = _read_token(next_token, self.spec)
+            newest_first = bool(self.keys) and self.keys[0][1]
+            downwards = [*(is_descending for _, is_descending in self.keys), *[newest_first] * 2]
+            # Sorted as tokens compare: what comes after one is all there is from some row on.
+            start = bisect.bisect_left(
+                rows, x=True, key=lambda row: _is_after(self._place(row, id_field), last, downwards)
+            )
+        end = len(rows) if max_items is None else min(start + max_items, len(rows))
+        shown = rows[start:end]
+        if not shown or end == len(rows):
+            return shown, None
+        return shown, _write_token(self.spec, self._place(shown[-1], id_field))
+
+    def _place(self, row: Json, id_field: str) -> list[str]:
+        return [*(key(row) for key, _ in self.keys), row["created_at"], row[id_field]]
 
 
 def _is_after(place: list[str], last: list[str], downwards: list[bool]) -> bool:
-    for mine, other, is_descending in zip(place, last, [*downwards, False, False], strict=True):
+    for mine, other, is_descending in zip(place, last, downwards, strict=True):
         if mine != other:
             return mine < other if is_descending else mine > other
     return False
 
 
-def _write_token(spec: list[str], place: list[str]) -> str:
+def _write_token(spec: tuple[str, ...], place: list[str]) -> str:
     return base64.urlsafe_b64encode(json.dumps([spec, place]).encode()).decode()
 
 
-def _read_token(token: str, spec: list[str]) -> list[str]:
+def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
     wrong = {"next_token": "is not one of this list; start without it"}
     try:
         asked, place = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.InvalidRequestError(wrong) from error
     is_place = isinstance(place, list) and all(isinstance(item, str) for item in place)
-    if asked != spec or not is_place or len(place) != len(spec) + 2:
+    if asked != list(spec) or not is_place or len(place) != len(spec) + 2:
         raise errors.InvalidRequestError(wrong)
     return list(place)

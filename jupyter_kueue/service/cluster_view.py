@@ -147,7 +147,7 @@ class ClusterView:
         ]
 
     def _job(self, item: Json, gone: bool) -> None:
-        job_id = _job_id(item)
+        job_id = job_id_of(item)
         if job_id is None:
             return
         uid = item["metadata"]["uid"]
@@ -161,7 +161,7 @@ class ClusterView:
         self._on_job(job_id, gone or _has_finished(item))
 
     def _pod(self, item: Json, gone: bool) -> None:
-        job_id = _job_id(item)
+        job_id = job_id_of(item)
         if job_id is None:
             return
         uid = item["metadata"]["uid"]
@@ -187,7 +187,8 @@ class ClusterView:
         self._on_queues()
 
 
-def _job_id(item: Json) -> str | None:
+def job_id_of(item: Json) -> str | None:
+    """Return which job a Job or a pod belongs to, None where it is none of ours."""
     labels = item["metadata"].get("labels") or {}
     job_id = labels.get(names.LABEL_JOB_ID) or labels.get(names.BATCH_JOB_UID)
     if job_id is None and names.LABEL_REVISION in labels:

@@ -17,6 +17,8 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
 from jupyter_kueue.service import job_view
+from jupyter_kueue.service.cluster_view import job_id_of
+from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.index import Entry, JobQuery
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ __all__ = ["JobQuery", "Jobs"]
 
 _CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
 _LOOK_SECONDS = 0.2
+_DELETED_AT_ONCE = 16
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +155,7 @@ class Jobs:
         stop = {"at": models.now(), "by": facts.record.owner.name}
         await self._records.write(job_id, contract.STOP_KEY, stop)
         self._reconciler.update(job_id, stop=stop)
-        await self._delete_kube_job(job_id)
+        await self._delete_kube_job(job_id, self._cluster.kube_job_name(job_id))
         await self._reconciler.settle(job_id)
         return await self.get(job_id)
 
@@ -165,9 +168,24 @@ class Jobs:
         """
         self._index.get(job_id)
         self._check_cluster()
-        await self._records.write_tombstone(job_id, {"at": models.now()})
-        self._reconciler.drop(job_id)
-        await self._delete_kube_job(job_id)
+        await self._delete(job_id, self._cluster.kube_job_name(job_id))
+
+    async def delete_of_schedule(self, schedule_id: str) -> None:
+        """Delete all jobs of a schedule, those too whose Jobs no watch has shown yet.
+
+        Raises:
+            UnavailableError: cluster or bucket do not answer; what was not deleted stays as it is.
+        """
+        self._check_cluster()
+        listed = await cluster_jobs.list_of_schedule(
+            self._connection, self._cluster.namespace, schedule_id
+        )
+        known = [row["job_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
+        doomed = {job_id: self._cluster.kube_job_name(job_id) for job_id in known}
+        for item in listed:
+            if (job_id := job_id_of(item)) is not None:
+                doomed[job_id] = item["metadata"]["name"]
+        await few_at_once(_DELETED_AT_ONCE, doomed.items(), lambda item: self._delete(*item))
 
     async def update(self, job_id: str, changes: Any) -> Json:
         """Change a job's name or tags, or its queue or priority while it waits; return it.
@@ -375,12 +393,16 @@ class Jobs:
                 await asyncio.wait([task])
         return task.result()
 
-    async def _delete_kube_job(self, job_id: str) -> None:
+    async def _delete(self, job_id: str, kube_job: str) -> None:
+        await self._records.write_tombstone(job_id, {"at": models.now()})
+        self._reconciler.drop(job_id)
+        await self._delete_kube_job(job_id, kube_job)
+
+    async def _delete_kube_job(self, job_id: str, name: str) -> None:
         """Delete the Job of a job that is marked as stopped or deleted in the bucket.
 
         The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
         """
-        name = self._cluster.kube_job_name(job_id)
         try:
             await self._unless_it_hangs(
                 cluster_jobs.delete(self._connection, self._cluster.namespace, name)

@@ -261,8 +261,11 @@ class Schedules:
         log.info("schedule_id=%s changed: %s", schedule_id, ", ".join(changes))
         return await self._keep(schedule, revision)
 
-    async def delete(self, schedule_id: str) -> None:
+    async def delete(self, schedule_id: str, *, with_runs: bool = False) -> None:
         """Delete a schedule; its runs stay, those that go on too.
+
+        ``with_runs`` says that they are deleted as well, by the caller: one that the cluster
+        makes in the last moment and nobody knows of yet goes by itself then.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -270,7 +273,7 @@ class Schedules:
         """
         self._keeper.get(schedule_id)
         self._check_cluster()
-        await self._records.write_tombstone(schedule_id, {"at": models.now()})
+        await self._records.write_tombstone(schedule_id, with_runs=with_runs)
         self._keeper.drop(schedule_id)
         try:
             await self._keeper.delete_cron_job(schedule_id)
@@ -450,7 +453,7 @@ class Schedules:
                     prefix = self._records.input_prefix(schedule_id, schedule.input_id)
                     await self._records.bucket.delete_prefix(prefix)
                     return
-                await self._records.write_tombstone(schedule_id, {"at": models.now()})
+                await self._records.write_tombstone(schedule_id, with_runs=False)
                 await self._keeper.delete_cron_job(schedule_id)
                 await self._records.forget(schedule_id)
         except (errors.JupyterKueueError, TimeoutError) as error:

@@ -11,7 +11,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, names
+from jupyter_kueue import contract, errors, models, names
 from jupyter_kueue.models import (
     Owner,
     ScheduleRecord,
@@ -19,6 +19,7 @@ from jupyter_kueue.models import (
     ScheduleRevision,
     rfc3339,
 )
+from jupyter_kueue.storage import scheduled_runs
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
@@ -160,9 +161,10 @@ class ScheduleRecords:
         key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
         await self.bucket.put_json(key, record.as_json())
 
-    async def write_tombstone(self, schedule_id: str, document: Json) -> None:
-        """Mark a schedule as deleted."""
-        await self.bucket.put_json(f"{self.prefix(schedule_id)}{contract.DELETED_KEY}", document)
+    async def write_tombstone(self, schedule_id: str, *, with_runs: bool) -> None:
+        """Mark a schedule as deleted, ``with_runs`` those of its runs too that nobody knows yet."""
+        tombstone = {"at": models.now(), scheduled_runs.WITH_RUNS: with_runs}
+        await self.bucket.put_json(f"{self.prefix(schedule_id)}{contract.DELETED_KEY}", tombstone)
 
     async def sweep(self, record: ScheduleRecord, kept_revisions: AbstractSet[str]) -> None:
         """Remove the revisions and inputs that neither ``record`` nor ``kept_revisions`` use."""

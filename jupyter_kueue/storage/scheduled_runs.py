@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+# In the tombstone of a schedule: its runs that nobody has taken in yet are deleted with it.
+WITH_RUNS = "with_runs"
+
 
 @dataclass(frozen=True)
 class ScheduledRun:
@@ -50,19 +53,23 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
 
     Returns:
         The record, also where it was there already; None where the run must not be: it was due
-        after the schedule's end, is more than ``max_runs`` allows, or was deleted.
+        after the schedule's end, is more than ``max_runs`` allows, or was deleted, alone or with
+        its schedule.
 
     Raises:
         NotFoundError: the revision is gone, because the schedule was deleted.
     """
     prefix = contract.job_prefix(run.owner_slug, run.job_id)
     schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
-    deleted, body = await asyncio.gather(
-        bucket.head(f"{prefix}{contract.DELETED_KEY}"),
-        bucket.get_json(f"{schedule}{contract.REVISIONS_PREFIX}{run.revision}.json"),
+    deleted, is_deleted_with_schedule = await asyncio.gather(
+        bucket.head(f"{prefix}{contract.DELETED_KEY}"), _is_deleted_with_runs(bucket, schedule)
     )
-    revision = ScheduleRevision.from_json(body)
-    if deleted is not None or _is_after_the_end(run, revision):
+    if deleted is not None or is_deleted_with_schedule:
+        return None
+    revision = ScheduleRevision.from_json(
+        await bucket.get_json(f"{schedule}{contract.REVISIONS_PREFIX}{run.revision}.json")
+    )
+    if _is_after_the_end(run, revision):
         return None
     if revision.max_runs is not None and not await _take_slot(bucket, run, revision.max_runs):
         return None
@@ -89,6 +96,14 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
     except errors.ConflictError:
         return JobRecord.from_json(await bucket.get_json(f"{prefix}{contract.JOB_KEY}"))
     return record
+
+
+async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
+    try:
+        found = await bucket.get_json(f"{schedule_prefix}{contract.DELETED_KEY}")
+    except errors.NotFoundError:
+        return False
+    return isinstance(found, dict) and found.get(WITH_RUNS) is True
 
 
 def _is_after_the_end(run: ScheduledRun, revision: ScheduleRevision) -> bool:

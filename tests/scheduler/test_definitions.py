@@ -152,6 +152,29 @@ async def test_its_jobs_are_deleted_with_it(backend, define, eventually):
         await backend.get_job_definition(definition_id)
 
 
+async def test_a_job_made_in_the_last_moment_goes_with_its_definition(
+    backend, define, local_cluster, namespace, eventually
+):
+    def in_cluster(kind):
+        return local_cluster.get(kind, "-n", namespace.name)["items"]
+
+    definition_id = await define(schedule="0 9 1 1 *")
+    [cron_job] = in_cluster("cronjobs")
+    await backend.delete_job_definition(definition_id)
+    # What the controller does that has not seen the deletion yet.
+    template = cron_job["spec"]["jobTemplate"]
+    name = f"{cron_job['metadata']['name']}-31000000"
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {**template["metadata"], "name": name, "namespace": namespace.name},
+        "spec": template["spec"],
+    }
+    local_cluster.apply([job])
+    await eventually(lambda: not in_cluster("jobs"))
+    assert (await backend.list_jobs(ListJobsQuery())).jobs == []
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
-from jupyter_scheduler.models import CreateJob, Status
+from jupyter_scheduler.models import CreateJob, DescribeJob, JobFile, Status
 from jupyter_scheduler.utils import create_output_filename
 
 from jupyter_kueue import job_requests, models
@@ -92,3 +93,15 @@ def test_what_is_shown_can_be_sent_again():
 
 def test_the_servers_folder_is_not_told():
     assert "tess" not in job_models.root_mark("/home/tess")
+
+
+def test_it_is_told_as_any_describe_job_is():
+    job = job_models.describe(row("failed", tags=["x"], parameters={"n": "5"}))
+    job.job_files = [
+        JobFile(display_name="Notebook", file_format="ipynb", file_path="jobs/a/a.ipynb"),
+        JobFile(display_name="HTML", file_format="html", file_path=None),
+    ]
+    for options in ({}, {"exclude_none": True}, {"exclude": {"tags"}}, {"exclude_defaults": True}):
+        assert job.dict(**options) == DescribeJob.dict(job, **options)
+        plain = DescribeJob(**DescribeJob.dict(job))
+        assert json.loads(job.json(**options)) == json.loads(plain.json(**options))

@@ -25,7 +25,9 @@ lab: $(VENV)/.labextension
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test $(VENV)/.labextension browser
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
+	@# More than there are cores: tests wait most of their time.
+	PYTHONPATH="$(CURDIR)/tests/lean_imports" \
+	  python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)

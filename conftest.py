@@ -1,7 +1,8 @@
 """The local cluster and a namespace of its own for each test, for every test that needs one.
 
-The cluster is started once per run in a temporary folder. With JUPYTER_KUEUE_TEST_CLUSTER naming
-the folder of a running cluster, that one is used and left as it is.
+The cluster is started once per run in a temporary folder, for all processes that run tests. With
+JUPYTER_KUEUE_TEST_CLUSTER naming the folder of a running cluster, that one is used and left as it
+is.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _EXISTING_CLUSTER = "JUPYTER_KUEUE_TEST_CLUSTER"
+_OWN_CLUSTER = "OWN_TEST_CLUSTER"
 
 
 def run_cli(
@@ -139,19 +143,49 @@ def cluster_in(folder: Path) -> LocalCluster:
     return LocalCluster(folder, {name: variables[name] for name in sorted(exported)})
 
 
-@pytest.fixture(scope="session")
-def local_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """The cluster that all tests share; tests that harm one start their own."""
-    existing = os.environ.get(_EXISTING_CLUSTER)
-    if existing:
-        yield cluster_in(Path(existing).absolute())
-        return
-    folder = tmp_path_factory.mktemp("cluster")
+@contextlib.contextmanager
+def started_cluster(folder: Path) -> Iterator[LocalCluster]:
+    """Start a cluster in ``folder`` and end it after that."""
     try:
         run_cli("local", "up", "--dir", str(folder))
         yield cluster_in(folder)
     finally:
         run_cli("local", "down", "--dir", str(folder))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where the cluster of this run is, to the processes too that run its tests."""
+    if not _is_worker(config) and _EXISTING_CLUSTER not in os.environ:
+        folder = Path(tempfile.gettempdir()) / f"jupyter-kueue-tests-{os.getpid()}"
+        os.environ[_OWN_CLUSTER] = str(folder)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """End the cluster that the first test in need of it started; where one failed, logs stay."""
+    own = os.environ.get(_OWN_CLUSTER)
+    if own is None or _is_worker(session.config) or not Path(own).exists():
+        return
+    run_cli("local", "down", "--dir", own)
+    if exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(own)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")  # set by pytest-xdist
+
+
+@pytest.fixture(scope="session")
+def local_cluster() -> LocalCluster:
+    """The cluster that all tests share; tests that harm one start their own.
+
+    More GPUs than anybody asks for: several namespaces use them at the same time.
+    """
+    own = os.environ.get(_OWN_CLUSTER)
+    if own is None:
+        return cluster_in(Path(os.environ[_EXISTING_CLUSTER]).absolute())
+    # Several processes may do so at once.
+    run_cli("local", "up", "--dir", own, "--gpus", "16")
+    return cluster_in(Path(own))
 
 
 @contextlib.contextmanager
@@ -227,10 +261,15 @@ def _make_namespace(
 
 
 def _delete_namespace(cluster: LocalCluster, namespace: Namespace) -> None:
-    """Free the node for the next test; the rest may take its time."""
-    delete = ("delete", "-n", namespace.name, "--all", "--ignore-not-found")
-    cluster.kubectl(*delete, "cronjobs,jobs", "--wait=false")
-    cluster.kubectl(*delete, "pods", "--grace-period=1", "--timeout=60s")
-    cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
-    cluster.kubectl("delete", "clusterqueue", *namespace.cluster_queues, "--wait=false")
-    cluster.kubectl("delete", "cohort", namespace.name, "--wait=false")
+    """Free the node for the next test.
+
+    The namespace itself stays in a cluster that ends with the tests: to delete it, Kubernetes
+    would go through all kinds of objects that there are.
+    """
+    cluster.kubectl(
+        *("delete", "cronjobs,jobs,pods", "-n", namespace.name, "--all", "--ignore-not-found"),
+        *("--grace-period=1", "--timeout=60s"),
+    )
+    queues = [f"clusterqueue/{name}" for name in namespace.cluster_queues]
+    others = [] if _OWN_CLUSTER in os.environ else [f"namespace/{namespace.name}"]
+    cluster.kubectl("delete", *queues, f"cohort/{namespace.name}", *others, "--wait=false")

@@ -12,17 +12,22 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from conftest import new_namespace
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
+
+    from conftest import LocalCluster, Namespace
 
 TOKEN = "browser-test"
 # Patience, in seconds: never waited for in full unless something is broken.
@@ -58,14 +63,21 @@ class Lab:
         return f"http://127.0.0.1:{self.port}/"
 
     def page_url(self, path: str = "") -> str:
-        """Return where the browser finds JupyterLab, or a file opened in it; logs in as well."""
-        return f"{self.url}lab{f'/tree/{path}' if path else ''}?token={TOKEN}"
+        """Return where the browser finds JupyterLab, or a file opened in it; logs in as well.
+
+        A workspace of its own: what an earlier page left open is not opened again.
+        """
+        workspace = f"{self.url}lab/workspaces/{uuid.uuid4().hex[:8]}"
+        return f"{workspace}{f'/tree/{path}' if path else ''}?token={TOKEN}"
 
     def rest_url(self, path: str) -> str:
-        return f"{self.url}jupyter-kueue/{path}"
+        return f"{self.url}{path[1:] if path.startswith('/') else f'jupyter-kueue/{path}'}"
 
     def fetch(self, method: str, path: str, body: Any = None) -> bytes:
-        """Send a request below ``jupyter-kueue/``; an error fails the test with what it says."""
+        """Send a request below ``jupyter-kueue/``, or below the server's root after a slash.
+
+        An error fails the test with what it says.
+        """
         request = urllib.request.Request(
             self.rest_url(path),
             None if body is None else json.dumps(body).encode(),
@@ -101,13 +113,29 @@ class Lab:
             time.sleep(0.2)
         return job
 
+    def clear(self) -> None:
+        """Delete all runs, schedules, kernels and files, for the next test."""
+        for session in self.call("GET", "/api/sessions"):
+            self.fetch("DELETE", f"/api/sessions/{session['id']}")
+        schedules = self.call("GET", "schedules?limit=500")["items"]
+        for schedule in schedules:
+            self.fetch("DELETE", f"schedules/{schedule['schedule_id']}")
+        if jobs := self.call("GET", "jobs?limit=500")["items"]:
+            named = "&".join(f"job_id={job['job_id']}" for job in jobs)
+            assert self.call("DELETE", f"jobs?{named}")["failures"] == []
+        for path in self.root.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
     """Debian's Chromium; the one that Playwright would download is never used.
 
-    It ends with its test: Playwright keeps an event loop running in this thread, beside which no
-    asynchronous test can run.
+    It ends with its module: Playwright keeps an event loop running in this thread, beside which no
+    asynchronous test can run. Pages share a profile, so that JupyterLab is compiled once.
     """
     program = shutil.which("chromium")
     if program is None:
@@ -115,20 +143,43 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
-        yield chromium
+        # As big as a small laptop's screen.
+        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(PATIENCE * 1000)
+        yield context
+        context.close()
         chromium.close()
 
 
 @pytest.fixture
-def page(browser: Browser, start_lab: Callable[..., Lab]) -> Iterator[Page]:
-    """A page without cookies of former ones, as big as a small laptop's screen.
+def page(browser: BrowserContext, start_lab: Callable[..., Lab]) -> Iterator[Page]:
+    """A page that is closed before the test's server is ended, and asks for nothing then."""
+    page = browser.new_page()
+    yield page
+    page.close()
 
-    It is closed before the server is ended, and asks for nothing any more by then.
-    """
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(PATIENCE * 1000)
-    yield context.new_page()
-    context.close()
+
+@pytest.fixture(scope="module")
+def lab_namespace(
+    local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Namespace]:
+    """The namespace of ``shared_lab``, whose two teams share four GPUs."""
+    with new_namespace(local_cluster, tmp_path_factory.mktemp("namespace")) as namespace:
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def module_lab(lab_namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    with running_lab(folder, lab_namespace.env) as lab:
+        yield lab
+
+
+@pytest.fixture
+def shared_lab(module_lab: Lab) -> Iterator[Lab]:
+    """JupyterLab on the local cluster, empty; started once for the tests of a module."""
+    yield module_lab
+    module_lab.clear()
 
 
 @pytest.fixture
@@ -140,7 +191,7 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     with contextlib.ExitStack() as stack:
 
         def start(environment: Mapping[str, str], *options: str, port: int | None = None) -> Lab:
-            running = _running_lab(tmp_path / "lab", environment, options, port or _free_port())
+            running = running_lab(tmp_path / "lab", environment, *options, port=port)
             return stack.enter_context(running)
 
         yield start
@@ -154,9 +205,11 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running_lab(
-    folder: Path, environment: Mapping[str, str], options: Sequence[str], port: int
+def running_lab(
+    folder: Path, environment: Mapping[str, str], *options: str, port: int | None = None
 ) -> Iterator[Lab]:
+    """Run JupyterLab with its files in ``folder``; ``start_lab`` says the rest."""
+    port = port or _free_port()
     root, settings = folder / "root", folder / "lab-settings"
     for part in (root, settings, folder / "home"):
         part.mkdir(parents=True, exist_ok=True)

@@ -114,26 +114,3 @@ def _a_file_of_a_user_runs_nothing_in_the_browser(page: Page, lab: Lab) -> None:
     answer = page.request.get(url)
     assert answer.headers["content-disposition"].startswith("attachment")
     assert "sandbox" in answer.headers["content-security-policy"]
-
-
-def test_without_a_cluster_lab_is_usable_and_health_says_what_is_missing(
-    page: Page, start_lab: Callable[..., Lab], tmp_path: Path
-):
-    lab = start_lab(
-        {
-            "KUBECONFIG": str(tmp_path / "no-such-file"),
-            "JUPYTER_KUEUE_BUCKET": tmp_path.as_uri(),
-            "JUPYTER_KUEUE_IMAGE": "an/image",
-        }
-    )
-    (lab.root / "note.txt").write_text("still here")
-
-    errors = watch_console(page)
-    open_lab(page, lab, "note.txt")
-    expect(page.locator(".jp-FileEditor").get_by_text("still here")).to_be_visible()
-    assert not [text for text in errors if "kueue" in text.lower()]
-
-    health = lab.call("GET", "health")
-    assert not health["ok"]
-    assert all(problem["what"] and problem["fix"] for problem in health["problems"])
-    assert "kubeconfig" in health["problems"][0]["what"].lower()

@@ -84,13 +84,17 @@ def submit(lab: Lab, path: str, *, gpus: int = 0, **fields: Any) -> str:
     return job_id
 
 
-@pytest.fixture
-def lab(start_lab: Callable[..., Lab], namespace: Namespace) -> Lab:
-    """A Lab whose two teams share four GPUs, with a notebook that ends and one that does not."""
-    lab = start_lab(namespace.env)
+def write_notebooks(lab: Lab) -> Lab:
+    """Write one that ends and one that does not."""
     write_notebook(lab, "quick.ipynb", "print('made in the cluster')")
     write_notebook(lab, "endless.ipynb", "import time; time.sleep(3600)")
     return lab
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Lab:
+    """A Lab whose two teams share four GPUs."""
+    return write_notebooks(shared_lab)
 
 
 @pytest.fixture
@@ -166,8 +170,10 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
 
 
 def test_it_goes_on_by_itself_after_the_server_was_restarted(
-    panel: Panel, lab: Lab, start_lab: Callable[..., Lab], namespace: Namespace
+    page: Page, start_lab: Callable[..., Lab], namespace: Namespace
 ):
+    lab = write_notebooks(start_lab(namespace.env))
+    panel = Panel(page).open(lab)
     job_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
     expect(panel.row(job_id)).to_be_visible()
 
@@ -217,21 +223,6 @@ def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
     assert cut_off == []
     panel.act(job_id, "Stop")
     expect(panel.row_in("finished", job_id)).to_be_visible()
-
-
-def test_it_says_what_is_missing_and_how_to_mend_it(
-    page: Page, start_lab: Callable[..., Lab], tmp_path: Path
-):
-    environment = {
-        "KUBECONFIG": str(tmp_path / "no-such-file"),
-        "JUPYTER_KUEUE_BUCKET": tmp_path.as_uri(),
-        "JUPYTER_KUEUE_IMAGE": "an/image",
-    }
-    lab = start_lab(environment)
-    panel = Panel(page).open(lab)
-    problem = lab.call("GET", "health")["problems"][0]
-    expect(panel.root.get_by_text(problem["what"])).to_have_count(1)
-    expect(panel.root.get_by_text(problem["fix"])).to_be_visible()
 
 
 def test_it_works_where_jupyter_scheduler_is_not_installed(
@@ -310,8 +301,9 @@ async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], c
 
 @pytest.mark.timeout(400)  # two thousand runs are written first
 def test_thousands_of_runs_are_listed_and_only_those_in_sight_are_drawn(
-    page: Page, lab: Lab, start_lab: Callable[..., Lab], namespace: Namespace
+    page: Page, start_lab: Callable[..., Lab], namespace: Namespace
 ):
+    lab = write_notebooks(start_lab(namespace.env))
     job = lab.run_to_end({"input_path": "quick.ipynb", "local_queue": "team-a", "resources": SIZE})
     row = next(item for item in lab.call("GET", "jobs")["items"] if item["job_id"] == job["job_id"])
     lab.stop()

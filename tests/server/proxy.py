@@ -1,4 +1,4 @@
-"""A way between a server and its cluster or bucket that a test can close, or refuse things on.
+"""A way between a server and its cluster or bucket that a test can close, freeze or refuse on.
 
 What passes through it is the real API server's or object store's; only refusals are made here.
 """
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     # From verb and path to status and body of a refusal, None to let the request pass.
@@ -39,6 +39,8 @@ class Proxy:
         self.refuse: Refusal = lambda _verb, _path: None
         self.open: set[socket.socket] = set()
         self.port = 0
+        self.answers = threading.Event()
+        self.answers.set()
         self._server: http.server.ThreadingHTTPServer | None = None
         self.up()
 
@@ -62,6 +64,15 @@ class Proxy:
         for connection in tuple(self.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Accept connections and requests, and answer nothing, as a server does that hangs."""
+        self.answers.clear()
+        try:
+            yield
+        finally:
+            self.answers.set()
 
     def connect(self) -> http.client.HTTPConnection:
         host, port = self.target.hostname or "", self.target.port
@@ -88,6 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.proxy.answers.wait()
         refused = self.proxy.refuse(self.command, self.path)
         if refused is not None:
             self.send_response(refused[0])
@@ -105,6 +117,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     self.send_header(name, value)
             self.end_headers()
             while chunk := answer.read1(2**16):
+                self.proxy.answers.wait()
                 self.wfile.write(chunk)
                 self.wfile.flush()
 

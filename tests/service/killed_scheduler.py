@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 from jupyter_kueue import config, errors
@@ -17,6 +16,7 @@ from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
+from tests.service.forked import serve
 
 writes = 0
 
@@ -87,4 +87,5 @@ async def main(root, action, step, schedule_id):
     await application.stop()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+if __name__ == "__main__":
+    serve(main)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 from jupyter_kueue import config, errors
@@ -14,6 +12,7 @@ from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
+from tests.service.forked import serve
 
 writes = 0
 
@@ -60,4 +59,5 @@ async def main(root, path, step, when):
     await application.stop()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+if __name__ == "__main__":
+    serve(main)

@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
-from contextlib import asynccontextmanager
 
 import pytest
 
 from jupyter_kueue import errors
 from jupyter_kueue.service.index import JobQuery
+from tests.server import proxy as proxies
 
 pytestmark = pytest.mark.integration
 
 AT_ONCE_SECONDS = 8  # far below the 30 s time-out of a request that waits
 
 
-@asynccontextmanager
-async def frozen(run_cli, local_cluster, part):
-    """Freeze a part of the cluster: it accepts connections and never answers."""
-    told = run_cli("local", "status", "--json", "--dir", str(local_cluster.dir)).stdout
-    parts = {item["name"]: item["pid"] for item in json.loads(told)["parts"]}
-    os.kill(parts[part], signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(parts[part], signal.SIGCONT)
+@pytest.fixture
+def ways(namespace, tmp_path):
+    """The ways to the cluster and to the bucket, to be frozen."""
+    cluster, kubeconfig = proxies.to_api_server(namespace.user_kubeconfig, tmp_path)
+    bucket, bucket_dir = proxies.to_bucket(namespace.bucket_dir, tmp_path)
+    yield (
+        {"cluster": cluster, "bucket": bucket},
+        {
+            "kubeconfig": str(kubeconfig),
+            "namespace": namespace.name,
+            "bucket": str(bucket_dir),
+        },
+    )
+    cluster.down()
+    bucket.down()
 
 
-async def test_api_server_that_hangs(session, write_notebook, local_cluster, cli, eventually):
+@pytest.fixture
+async def session(open_session, ways):
+    async with open_session(**ways[1]) as opened:
+        yield opened
+
+
+async def test_api_server_that_hangs(session, write_notebook, ways, eventually):
     path = write_notebook("works.ipynb", "import time\ntime.sleep(4)\nprint(1)")
     running = await session.submit(path)
     await session.until_state(running["job_id"], "running")
 
-    async with frozen(cli, local_cluster, "kube-apiserver"):
+    with ways[0]["cluster"].frozen():
         await eventually(lambda: session.application.cluster.error is not None)
         async with asyncio.timeout(AT_ONCE_SECONDS):
             with pytest.raises(errors.UnavailableError):
@@ -53,15 +59,14 @@ async def test_api_server_that_hangs(session, write_notebook, local_cluster, cli
     assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
 
 
-async def test_bucket_that_hangs(session, write_notebook, local_cluster, cli, eventually):
+async def test_bucket_that_hangs(session, write_notebook, ways):
     path = write_notebook("works.ipynb", "import time\ntime.sleep(4)\nprint(1)")
     running = await session.submit(path)
     await session.until_state(running["job_id"], "running")
 
-    async with frozen(cli, local_cluster, "object-store"):
-        with pytest.raises(errors.BucketUnavailableError):
-            async with asyncio.timeout(30):
-                await session.submit(path)
+    with ways[0]["bucket"].frozen(), pytest.raises(errors.BucketUnavailableError):
+        async with asyncio.timeout(30):
+            await session.submit(path)
 
     assert (await session.until_finished(running["job_id"]))["state"] == "succeeded"
     listed = await session.jobs.list(JobQuery())

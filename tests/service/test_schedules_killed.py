@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from jupyter_kueue import names
 from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service.index import JobQuery
 from jupyter_kueue.service.schedules import ScheduleQuery
+from tests.service import forked
 from tests.service.conftest import eventually
 
 pytestmark = pytest.mark.integration
@@ -27,19 +26,15 @@ PROGRAM = Path(__file__).with_name("killed_scheduler.py")
 def killed(namespace, root):
     """Runs a server that is killed after its step-th write; tells whether it was."""
 
-    def run(action, step, schedule_id=""):
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), str(root), action, str(step), schedule_id],
-            env={**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"},
-            check=False,
-            timeout=60,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        return done.returncode != 0
+    environment = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"}
+    with forked.running(PROGRAM, environment) as run:
 
-    return run
+        def is_killed(action, step, schedule_id=""):
+            end = run(str(root), action, step, schedule_id)
+            assert end in (0, -signal.SIGKILL)
+            return end != 0
+
+        yield is_killed
 
 
 @pytest.fixture

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from jupyter_kueue.service.index import JobQuery
+from tests.service import forked
 
 pytestmark = pytest.mark.integration
 
 SUBMITTER = Path(__file__).with_name("killed_submitter.py")
 
 
-def submit_until(environ, root, path, step, when):
-    """Run a server that is killed ``when`` (before or after) its ``step``-th write; its exit."""
-    done = subprocess.run(
-        [sys.executable, str(SUBMITTER), str(root), path, str(step), when],
-        env=environ,
-        check=False,
-        timeout=60,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done
+@contextlib.contextmanager
+def submitting(environment, root, path):
+    """Yields what submits in a server killed ``when`` (before or after) its ``step``-th write.
+
+    It tells whether the server was killed.
+    """
+    with forked.running(SUBMITTER, {**os.environ, **environment}) as run:
+
+        def submit(step, when):
+            end = run(str(root), path, step, when)
+            assert end in (0, -signal.SIGKILL)
+            return end != 0
+
+        yield submit
 
 
 async def test_killed_at_every_step(
@@ -36,13 +38,13 @@ async def test_killed_at_every_step(
 ):
     path = write_notebook("steps/a.ipynb", "print(1)")
     (root / "steps" / "data.csv").write_text("1")
-    environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"}
     killed_at = []
-    for when in ("before", "after"):
-        step = 1
-        while submit_until(environ, root, path, step, when).returncode != 0:
-            killed_at.append(f"{when} {step}")
-            step += 1
+    with submitting({**namespace.env, "JUPYTERHUB_USER": "tess"}, root, path) as is_killed:
+        for when in ("before", "after"):
+            step = 1
+            while is_killed(step, when):
+                killed_at.append(f"{when} {step}")
+                step += 1
     # input, data file, record, Job, accepted: each was met from both sides.
     assert len(killed_at) >= 10, killed_at
 
@@ -72,10 +74,11 @@ async def test_same_key_after_a_kill_at_every_step_gives_one_job(
     open_session, write_notebook, namespace, root
 ):
     path = write_notebook("a.ipynb", "print(1)")
-    environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess", "IDEMPOTENCY_KEY": "k"}
+    environment = {**namespace.env, "JUPYTERHUB_USER": "tess", "IDEMPOTENCY_KEY": "k"}
     step = 1
-    while submit_until(environ, root, path, step, "after").returncode != 0:
-        step += 1
+    with submitting(environment, root, path) as is_killed:
+        while is_killed(step, "after"):
+            step += 1
     assert step > 3
 
     async with open_session() as session:

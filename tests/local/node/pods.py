@@ -27,7 +27,8 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.1)
+        # Most looks are a kubectl: others need the processor too.
+        time.sleep(0.25)
     return found
 
 

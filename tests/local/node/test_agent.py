@@ -1,6 +1,7 @@
-"""The node agent ends in every way it can, and what then becomes of its pods.
+"""The node agent ends in every way it can, and what then becomes of its pods; all of its GPUs.
 
-These tests harm the shared cluster's node for a few seconds; each leaves it as it was.
+These tests harm the node of a cluster of their own, or need all that it has; each leaves it as it
+was.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conftest import started_cluster
 from tests.local.node.pods import (
     condition_of,
     container,
@@ -27,6 +29,7 @@ from tests.local.node.pods import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from conftest import LocalCluster
     from tests.local.node.pods import Pods
 
 pytestmark = pytest.mark.integration
@@ -34,7 +37,7 @@ pytestmark = pytest.mark.integration
 
 @dataclass
 class Node:
-    """The processes of the shared cluster, and how to bring them back."""
+    """The processes of the cluster, and how to bring them back."""
 
     folder: Path
     cli: Callable[..., Any]
@@ -64,6 +67,13 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.fixture(scope="module")
+def local_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster whose node may be harmed."""
+    with started_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -187,3 +197,27 @@ def test_an_end_is_told_once_the_api_server_is_back(pods: Pods, node: Node) -> N
     finally:
         os.kill(api_server, signal.SIGCONT)
     pods.wait_for_phase("unheard", "Succeeded")
+
+
+def test_gpus_are_distinct_and_not_more_than_there_are(pods: Pods) -> None:
+    show = "echo gpus=$CUDA_VISIBLE_DEVICES; sleep 1000"
+    gpus = {"limits": {"nvidia.com/gpu": "2"}}
+    pods.create(
+        *(pod(f"gpu-{i}", pod_spec(container("main", show, resources=gpus))) for i in (1, 2)),
+        simple_pod("no-gpu", 'echo "gpus=$CUDA_VISIBLE_DEVICES"'),
+    )
+    seen = [pods.wait_for_log(f"gpu-{i}", "gpus=").strip() for i in (1, 2)]
+    devices = [line.removeprefix("gpus=").split(",") for line in seen]
+    assert sorted(devices[0] + devices[1]) == ["0", "1", "2", "3"]
+    assert pods.wait_for_log("no-gpu", "gpus=") == "gpus=\n"
+    bound = pod(
+        "one-too-many", pod_spec(container("main", show, resources=gpus), nodeName="local-node")
+    )
+    pods.create(bound)
+    refused = pods.wait_for_phase("one-too-many", "Failed")
+    assert refused["status"]["reason"] == "UnexpectedAdmissionError"
+    assert "Requested: 2, Available: 0" in refused["status"]["message"]
+    pods.kubectl("delete", "pod", "gpu-1", "gpu-2", "--timeout=60s")
+    again = pod("gpu-3", pod_spec(container("main", "echo ok", resources=gpus)))
+    pods.create(again)
+    pods.wait_for_phase("gpu-3", "Succeeded")

@@ -350,30 +350,6 @@ def ended(pods: Pods, name: str) -> dict[str, object] | None:
     return found if found["status"].get("phase") in ("Succeeded", "Failed") else None
 
 
-def test_gpus_are_distinct_and_not_more_than_there_are(pods: Pods) -> None:
-    show = "echo gpus=$CUDA_VISIBLE_DEVICES; sleep 1000"
-    gpus = {"limits": {"nvidia.com/gpu": "2"}}
-    pods.create(
-        *(pod(f"gpu-{i}", pod_spec(container("main", show, resources=gpus))) for i in (1, 2)),
-        simple_pod("no-gpu", 'echo "gpus=$CUDA_VISIBLE_DEVICES"'),
-    )
-    seen = [pods.wait_for_log(f"gpu-{i}", "gpus=").strip() for i in (1, 2)]
-    devices = [line.removeprefix("gpus=").split(",") for line in seen]
-    assert sorted(devices[0] + devices[1]) == ["0", "1", "2", "3"]
-    assert pods.wait_for_log("no-gpu", "gpus=") == "gpus=\n"
-    bound = pod(
-        "one-too-many", pod_spec(container("main", show, resources=gpus), nodeName="local-node")
-    )
-    pods.create(bound)
-    refused = pods.wait_for_phase("one-too-many", "Failed")
-    assert refused["status"]["reason"] == "UnexpectedAdmissionError"
-    assert "Requested: 2, Available: 0" in refused["status"]["message"]
-    pods.kubectl("delete", "pod", "gpu-1", "gpu-2", "--timeout=60s")
-    again = pod("gpu-3", pod_spec(container("main", "echo ok", resources=gpus)))
-    pods.create(again)
-    pods.wait_for_phase("gpu-3", "Succeeded")
-
-
 @pytest.mark.parametrize(
     ("name", "spec", "words"),
     [

@@ -8,6 +8,7 @@ is.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shlex
@@ -31,12 +32,14 @@ from jupyter_kueue.local.object_store import (
 )
 from jupyter_kueue.local.quotas import team_objects
 from jupyter_kueue.local.state_folder import StateFolder
+from tests.api_server import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _EXISTING_CLUSTER = "JUPYTER_KUEUE_TEST_CLUSTER"
 _OWN_CLUSTER = "OWN_TEST_CLUSTER"
+_KUEUE = "apis/kueue.x-k8s.io/v1beta2"
 
 
 def run_cli(
@@ -84,6 +87,11 @@ class LocalCluster:
     @property
     def bucket_dir(self) -> Path:
         return self.dir / "bucket" / "default"
+
+    @functools.cached_property
+    def api_server(self) -> ApiServer:
+        """The API server, as the administrator."""
+        return ApiServer(self.dir)
 
     def kubectl(
         self,
@@ -247,10 +255,11 @@ def _make_namespace(
             prefix=f"{name}-",
         ),
     ]
-    cluster.apply(objects)
+    for item in objects:
+        cluster.api_server.apply(_collection(item), item)
     teams = ("team-a", "team-b")
-    queues = [f"localqueue/{team}" for team in teams]
-    cluster.kubectl("wait", "--for=condition=Active", "-n", name, *queues, "--timeout=30s")
+    queues = f"{_KUEUE}/namespaces/{name}/localqueues"
+    cluster.api_server.until("the queues are active", queues, _are_active)
     env = {
         **cluster.env,
         "KUBECONFIG": str(user_kubeconfig),
@@ -260,16 +269,45 @@ def _make_namespace(
     return Namespace(name, env, user_kubeconfig, bucket_dir, teams, cluster_queues)
 
 
+def _collection(item: dict[str, Any]) -> str:
+    """Return the path of the collection that an object belongs to."""
+    version = item["apiVersion"]
+    group = f"apis/{version}" if "/" in version else f"api/{version}"
+    namespace = item["metadata"].get("namespace")
+    return "/".join(
+        [
+            group,
+            *(["namespaces", namespace] if namespace else []),
+            f"{item['kind'].lower()}s",
+        ]
+    )
+
+
+def _are_active(local_queues: list[dict[str, Any]]) -> bool:
+    return all(
+        any(
+            condition["type"] == "Active" and condition["status"] == "True"
+            for condition in item.get("status", {}).get("conditions", [])
+        )
+        for item in local_queues
+    )
+
+
 def _delete_namespace(cluster: LocalCluster, namespace: Namespace) -> None:
     """Free the node for the next test.
 
     The namespace itself stays in a cluster that ends with the tests: to delete it, Kubernetes
     would go through all kinds of objects that there are.
     """
-    cluster.kubectl(
-        *("delete", "cronjobs,jobs,pods", "-n", namespace.name, "--all", "--ignore-not-found"),
-        *("--grace-period=1", "--timeout=60s"),
-    )
-    queues = [f"clusterqueue/{name}" for name in namespace.cluster_queues]
-    others = [] if _OWN_CLUSTER in os.environ else [f"namespace/{namespace.name}"]
-    cluster.kubectl("delete", *queues, f"cohort/{namespace.name}", *others, "--wait=false")
+    api_server = cluster.api_server
+    for kind in ("cronjobs", "jobs"):
+        path = f"apis/batch/v1/namespaces/{namespace.name}/{kind}"
+        api_server.delete(path, propagationPolicy="Background")
+    pods = f"api/v1/namespaces/{namespace.name}/pods"
+    api_server.delete(pods, gracePeriodSeconds=1)
+    api_server.until("no pod is left", pods, lambda items: not items)
+    for name in namespace.cluster_queues:
+        api_server.delete(f"{_KUEUE}/clusterqueues/{name}")
+    api_server.delete(f"{_KUEUE}/cohorts/{namespace.name}")
+    if _OWN_CLUSTER not in os.environ:
+        api_server.delete(f"api/v1/namespaces/{namespace.name}")

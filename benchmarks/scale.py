@@ -33,6 +33,8 @@ PAGE = 100
 MOST_SECONDS_OF_OURS = 0.020
 MOST_SECONDS_BEHIND_SCHEDULER = 0.050
 MOST_SECONDS_OF_START = 5.0
+MOST_SECONDS_OF_WAIT = 0.050
+STARTS = "it starts"
 RESYNC_SECONDS = 10
 HOW = (
     f"{FINISHED:,} finished jobs, written into the bucket as the service writes them, and "
@@ -89,7 +91,7 @@ def _measure(ours: OursBehindScheduler, turns: int, starts: int) -> report.Secti
             start = _complete(ours)
             ended = time.monotonic()
         answers = watch.between(began, ended)
-        held_up.setdefault("it starts", []).extend(answers)
+        held_up.setdefault(STARTS, []).extend(answers)
         first = min(item.began + item.seconds for item in watch.answers if item.began >= began)
         started.append(Start(first - began, start))
     # Times are taken while nobody else asks; who waits for whom is looked at by itself.
@@ -244,7 +246,18 @@ def _section(
                 f"({slowest_start:.1f} s)",
                 slowest_start < MOST_SECONDS_OF_START,
             ),
+            _check_waits({what: taken for what, taken in held_up.items() if what != STARTS}),
         ],
+    )
+
+
+def _check_waits(held_up: dict[str, list[float]]) -> report.Check:
+    p95 = max(report.percentile(taken, 95) for taken in held_up.values())
+    most = milliseconds(MOST_SECONDS_OF_WAIT)
+    return report.Check(
+        f"no list holds others up: `/api` answers in under {most} at p95 meanwhile "
+        f"({milliseconds(p95)})",
+        p95 < MOST_SECONDS_OF_WAIT,
     )
 
 

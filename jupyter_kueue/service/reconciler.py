@@ -213,15 +213,25 @@ class Reconciler:
 
     async def _resync(self) -> None:
         """Compare the whole bucket and cluster with the index, and mark what differs."""
+        known: dict[str, BucketFacts] = {}
         if not self.is_complete.is_set():
-            for row in await self._summaries.load():
+            # All at once: cluster and bucket each take their time with thousands.
+            rows, known, listed, tombstones, _ = await asyncio.gather(
+                self._summaries.load(),
+                self._open_jobs.load(),
+                self._records.list_ids(),
+                self._records.list_deleted(),
+                self.cluster.synced(),
+            )
+            for row in rows:
                 self._index.put(Entry(row, None))
             # The rows stay for good. Collecting garbage, of which a start makes a lot, would go
             # through all of them each time and hold the event loop up for as long.
             gc.freeze()
-            await self.cluster.synced()
-        stored = set(await self._records.list_ids())
-        deleted = set(await self._records.list_deleted())
+        else:
+            listed = await self._records.list_ids()
+            tombstones = await self._records.list_deleted()
+        stored, deleted = set(listed), set(tombstones)
         # No watch shows it when another server deletes a finished job.
         for job_id in deleted & self._index.ids():
             self.drop(job_id)
@@ -229,13 +239,15 @@ class Reconciler:
             self._purged.clear()
             self._purged_since = dt.datetime.now(dt.UTC)
         for job_id in self._index.ids() - stored - self._provisional:
-            self._forget(job_id)
+            # It may have been submitted since the listing began.
+            if (await self._records.load(job_id)).is_empty:
+                self._forget(job_id)
         new = stored - self._index.ids() - self._purged
         if self.is_complete.is_set():
             for job_id in new:
                 self.mark(job_id, reload=True)
         else:
-            await self._load_all(new - await self._show_waiting(new - deleted))
+            await self._load_all(new - await self._show_waiting(new - deleted, known))
             gc.freeze()
             self.is_complete.set()
         for job_id in self._index.open_ids() | self._deleting | self._provisional:
@@ -249,12 +261,11 @@ class Reconciler:
             facts for facts in self._index.open_facts() if not _is_provisional(facts)
         )
 
-    async def _show_waiting(self, job_ids: set[str]) -> set[str]:
-        """Show those of the jobs that wait in the cluster, as they were stored; return their ids.
+    async def _show_waiting(self, job_ids: set[str], known: dict[str, BucketFacts]) -> set[str]:
+        """Show those of the jobs that wait in the cluster, as ``known``; return their ids.
 
         Their records, which may tell of a stop or another name, are read right after that.
         """
-        known = await self._open_jobs.load()
         shown = set()
         for job_id in job_ids & set(known):
             cluster = self.cluster.facts(job_id)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.service.jobs import Jobs
 
-LOOK_SECONDS = 0.05
+# Each look asks the bucket and the cluster: others need the processor too.
+LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 90.0
 
 Json = dict[str, Any]

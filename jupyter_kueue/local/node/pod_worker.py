@@ -322,7 +322,7 @@ class PodWorker:
         for container in self._init:
             if container.kind == "sidecar":
                 if not container.alive:
-                    await self._start_together(self._sidecars_from(container))
+                    await self._start_together(self._next_from(container))
                 if not container.started:
                     return False
             elif container.terminated is None or container.terminated.exit_code != 0:
@@ -334,16 +334,21 @@ class PodWorker:
                 return False
         return True
 
-    def _sidecars_from(self, first: Container) -> list[Container]:
-        """Return a sidecar and those right behind it that need not wait for a probe of it."""
-        found = []
+    def _next_from(self, first: Container) -> list[Container]:
+        """Return a sidecar and what need not wait for it to start.
+
+        One without a startup probe counts as started with its process: the sidecars right behind
+        it, and the main containers behind the last, start side by side with it. A kubelet, whose
+        containers start quickly, starts one after the other.
+        """
+        found: list[Container] = []
         for container in self._init[self._init.index(first) :]:
-            if container.kind != "sidecar" or container.alive:
-                break
+            if container.kind != "sidecar" or container.attempt >= 0:
+                return found or [first]
             found.append(container)
             if "startupProbe" in container.spec:
-                break
-        return found
+                return found
+        return [*found, *self._main]
 
     async def _start_together(self, containers: list[Container]) -> None:
         results = await asyncio.gather(*map(self._start, containers), return_exceptions=True)

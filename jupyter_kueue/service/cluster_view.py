@@ -33,7 +33,8 @@ class ClusterView:
 
     Attributes:
         hangs: set by ``application`` while the API server accepts connections but never answers.
-        workload_changes: counts them; what was derived from the Workloads holds while it stays.
+        workload_changes: counts those that may move a Workload in its queue; what was derived of
+            that holds while it stays.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ClusterView:
         self.workload_changes = 0
         self._on_job = on_job
         self._on_queues = on_queues
+        self._standings: dict[str, Json | None] = {}
         self._job_of_uid: dict[str, str] = {}
         self._job_uid: dict[str, str] = {}
         self._pods: defaultdict[str, set[str]] = defaultdict(set)
@@ -174,9 +176,14 @@ class ClusterView:
         self._on_job(job_id, gone or _notebook_has_ended(item))
 
     def _workload(self, item: Json, gone: bool) -> None:
-        self.workload_changes += 1
-        job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
         uid = item["metadata"]["uid"]
+        standing = None if gone else _standing(item)
+        if self._standings.get(uid) != standing:
+            self.workload_changes += 1
+            self._standings[uid] = standing
+        if gone:
+            self._standings.pop(uid, None)
+        job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
         if not gone:
             self._workload_of_job_uid[job_uid] = uid
         elif self._workload_of_job_uid.get(job_uid) == uid:
@@ -185,6 +192,19 @@ class ClusterView:
         if job_id is not None:
             self._on_job(job_id, False)  # noqa: FBT003 - see __init__
         self._on_queues()
+
+
+def _standing(workload: Json) -> Json:
+    """Return what a Workload's place in its queue depends on; Kueue writes much else into it."""
+    spec, found = workload["spec"], workload_conditions.conditions(workload)
+    return {
+        **{key: spec.get(key) for key in ("queueName", "priority", "active")},
+        **{
+            kind: [found[kind].get(key) for key in ("status", "reason", "lastTransitionTime")]
+            for kind in ("Evicted", "Finished", "QuotaReserved")
+            if kind in found
+        },
+    }
 
 
 def job_id_of(item: Json) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import functools
 import gc
 import logging
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ Json = dict[str, Any]
 
 WORKERS = 8
 _RETRY_SECONDS = 2.0
+# Thousands are read beside users' requests, not before them.
+_PACE_SECONDS = 0.02
 _FIRST_LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 5.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
@@ -264,14 +267,15 @@ class Reconciler:
     async def _show_waiting(self, job_ids: set[str], known: dict[str, BucketFacts]) -> set[str]:
         """Show those of the jobs that wait in the cluster, as ``known``; return their ids.
 
-        Their records, which may tell of a stop or another name, are read right after that.
+        Their records, which may tell of a stop or another name, are read after that, one by one.
         """
-        shown = set()
+        shown: set[str] = set()
         for job_id in job_ids & set(known):
             cluster = self.cluster.facts(job_id)
             if cluster.kube_job is not None and _waits(cluster.kube_job) and not cluster.pods:
                 self._show(known[job_id], cluster)
-                self.mark(job_id, reload=True)
+                look = functools.partial(self.mark, job_id, reload=True)
+                asyncio.get_running_loop().call_later(len(shown) * _PACE_SECONDS, look)
                 shown.add(job_id)
             # There may be thousands, and others have requests.
             await asyncio.sleep(0)

@@ -1,5 +1,5 @@
 # Everything a person or CI does here. `make` alone lists it.
-.PHONY: help demo lab test bench lint format lock screenshot clean tools browser
+.PHONY: help demo lab test bench lint lint-python lint-labextension format lock screenshot clean tools browser
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,17 +27,21 @@ lab: $(VENV)/.labextension
 test: $(VENV)/.test $(VENV)/.labextension browser
 	@# More than there are cores: tests wait most of their time.
 	PYTHONPATH="$(CURDIR)/tests/lean_imports" \
-	  python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
+	  python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)
 
-lint: $(VENV)/.test $(VENV)/.labextension
+lint: lint-python lint-labextension
+
+lint-python: $(VENV)/.test
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports --no-cache
 	codespell jupyter_kueue tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+
+lint-labextension: $(VENV)/.labextension
 	cd labextension && jlpm lint
 
 format: $(VENV)/.test $(VENV)/.labextension

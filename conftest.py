@@ -93,6 +93,11 @@ class LocalCluster:
         """The API server, as the administrator."""
         return ApiServer(self.dir)
 
+    def close(self) -> None:
+        """End the connection to the API server, if there is one."""
+        if "api_server" in vars(self):
+            self.api_server.close()
+
     def kubectl(
         self,
         *arguments: str,
@@ -156,7 +161,8 @@ def started_cluster(folder: Path) -> Iterator[LocalCluster]:
     """Start a cluster in ``folder`` and end it after that."""
     try:
         run_cli("local", "up", "--dir", str(folder))
-        yield cluster_in(folder)
+        with contextlib.closing(cluster_in(folder)) as cluster:
+            yield cluster
     finally:
         run_cli("local", "down", "--dir", str(folder))
 
@@ -183,17 +189,19 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 @pytest.fixture(scope="session")
-def local_cluster() -> LocalCluster:
+def local_cluster() -> Iterator[LocalCluster]:
     """The cluster that all tests share; tests that harm one start their own.
 
     More GPUs than anybody asks for: several namespaces use them at the same time.
     """
-    own = os.environ.get(_OWN_CLUSTER)
-    if own is None:
-        return cluster_in(Path(os.environ[_EXISTING_CLUSTER]).absolute())
-    # Several processes may do so at once.
-    run_cli("local", "up", "--dir", own, "--gpus", "16")
-    return cluster_in(Path(own))
+    folder = os.environ.get(_OWN_CLUSTER)
+    if folder is None:
+        folder = os.environ[_EXISTING_CLUSTER]
+    else:
+        # Several processes may do so at once.
+        run_cli("local", "up", "--dir", folder, "--gpus", "16")
+    with contextlib.closing(cluster_in(Path(folder).absolute())) as cluster:
+        yield cluster
 
 
 @contextlib.contextmanager

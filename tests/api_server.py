@@ -33,6 +33,10 @@ class ApiServer:
         server = kubeconfig["clusters"][0]["cluster"]["server"]
         self._client = httpx.Client(base_url=server, verify=context, trust_env=False)
 
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
     def apply(self, collection: str, item: Json) -> None:
         """Create an object, or bring it to this state."""
         self._call(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -146,6 +145,11 @@ def keys_of(namespace: Namespace, text: str) -> list[str]:
         return thread.submit(asyncio.run, listed()).result()
 
 
+def expect_idle(notebook: Locator) -> None:
+    """Wait until an opened notebook is ready, its kernel too."""
+    expect(notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
+
+
 def is_ours(text: str) -> bool:
     return "kueue" in text.lower()
 
@@ -175,6 +179,7 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
 ):
     errors = watch_console(page)
     open_lab(page, lab, "weekly.ipynb")
+    expect_idle(page.locator(".jp-NotebookPanel"))
     page.get_by_role("button", name="Create a job").click()
     jobs = Jobs(page)
     jobs.expect_few_formats()
@@ -201,9 +206,14 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
     row.get_by_role("link", name="Notebook", exact=True).click()
     executed = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(executed.get_by_text("north: 8 weeks", exact=True)).to_be_visible()
+    expect_idle(executed)
 
-    # What was made travels with the job: with its local copy lost, the button fetches it again.
-    shutil.rmtree(lab.root / "jobs")
+    # What was made travels with the job: with its local copy lost, the button fetches it again. Of
+    # a file that is open Lab would say so, in front of everything.
+    for file in folder.iterdir():
+        is_open = file.suffix == ".ipynb" and file.stem != "weekly"
+        if file.is_file() and not is_open:
+            file.unlink()
     jobs.activate().row("weekly report").get_by_text("weekly report").click()
     expect(jobs.shown("Status")).to_have_text("Completed")
     expect(jobs.shown("Job ID")).to_have_text(job_id)

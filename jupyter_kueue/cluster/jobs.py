@@ -34,9 +34,12 @@ async def find(connection: Connection, namespace: str, name: str) -> Json | None
         return None
 
 
-async def list_of_schedule(connection: Connection, namespace: str, schedule_id: str) -> list[Json]:
-    """Return the Jobs of a schedule as the API server has them now, whoever made them."""
-    params = {"labelSelector": f"{names.LABEL_SCHEDULE_ID}={schedule_id}"}
+async def list_of_schedule(
+    connection: Connection, namespace: str, owner_slug: str, schedule_id: str
+) -> list[Json]:
+    """Return the Jobs of an owner's schedule as the API server has them now."""
+    mine = {names.LABEL_OWNER: owner_slug, names.LABEL_SCHEDULE_ID: schedule_id}
+    params = {"labelSelector": ",".join(f"{key}={value}" for key, value in mine.items())}
     listed = await connection.get(resources.jobs(namespace), params)
     items: list[Json] = listed["items"]
     return items

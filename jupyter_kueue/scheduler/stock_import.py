@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue import contract, errors, status
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import ClusterFacts
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
-from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.submission import InputSource
 from jupyter_kueue.storage import notebook_facts
 from jupyter_kueue.storage.bucket import PART_BYTES

@@ -56,7 +56,7 @@ class ClusterView:
         self.workload_changes = 0
         self._on_job = on_job
         self._on_queues = on_queues
-        self._standings: dict[str, Json | None] = {}
+        self._standings: dict[str, Json] = {}
         self._job_of_uid: dict[str, str] = {}
         self._job_uid: dict[str, str] = {}
         self._pods: defaultdict[str, set[str]] = defaultdict(set)
@@ -178,11 +178,10 @@ class ClusterView:
     def _workload(self, item: Json, gone: bool) -> None:
         uid = item["metadata"]["uid"]
         standing = None if gone else _standing(item)
-        if self._standings.get(uid) != standing:
+        if self._standings.pop(uid, None) != standing:
             self.workload_changes += 1
+        if standing is not None:
             self._standings[uid] = standing
-        if gone:
-            self._standings.pop(uid, None)
         job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
         if not gone:
             self._workload_of_job_uid[job_uid] = uid

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue import contract, errors, job_requests, models, names
 from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.cluster_view import job_id_of
-from jupyter_kueue.service.few_at_once import few_at_once
 from jupyter_kueue.service.index import Entry, JobQuery
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Jobs:
         """
         self._check_cluster()
         listed = await cluster_jobs.list_of_schedule(
-            self._connection, self._cluster.namespace, schedule_id
+            self._connection, self._cluster.namespace, self._records.owner_slug, schedule_id
         )
         known = [row["job_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
         doomed = {job_id: self._cluster.kube_job_name(job_id) for job_id in known}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.cluster import pods as cluster_pods
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.service import job_view
-from jupyter_kueue.service.few_at_once import few_at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -6,7 +6,6 @@ lets a path lead out of the server's root, never changes a file there, and holds
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import stat
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_kueue import errors
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.storage import ignore_rules, notebook_facts
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
 
@@ -119,20 +119,12 @@ async def upload(
             the whole prefix.
     """
     stored: list[dict[str, Any] | None] = [None] * len(found.files)
-    waiting = iter(enumerate(found.files))
 
-    async def work() -> None:
-        for index, file in waiting:
-            stored[index] = await _upload_file(bucket, prefix, file)
+    async def upload(numbered: tuple[int, InputFile]) -> None:
+        index, file = numbered
+        stored[index] = await _upload_file(bucket, prefix, file)
 
-    workers = [asyncio.ensure_future(work()) for _ in range(min(concurrency, len(found.files)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        # After the first failure nothing may go on writing behind the caller's back.
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await few_at_once(concurrency, list(enumerate(found.files)), upload)
     return tuple(entry for entry in stored if entry is not None)
 
 

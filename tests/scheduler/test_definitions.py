@@ -13,6 +13,8 @@ from jupyter_scheduler.models import (
     UpdateJobDefinition,
 )
 
+from jupyter_kueue import names
+
 pytestmark = pytest.mark.integration
 
 SMALL = {"queue": "team-a", "cpu": "100m", "memory": "512Mi"}
@@ -173,6 +175,25 @@ async def test_a_job_made_in_the_last_moment_goes_with_its_definition(
     local_cluster.apply([job])
     await eventually(lambda: not in_cluster("jobs"))
     assert (await backend.list_jobs(ListJobsQuery())).jobs == []
+
+
+async def test_a_job_of_somebody_else_that_names_the_definition_stays(
+    backend, define, local_cluster, namespace
+):
+    definition_id = await define()
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "any"}]}
+    labels = {names.LABEL_SCHEDULE_ID: definition_id, names.LABEL_OWNER: "somebody-else"}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "theirs", "namespace": namespace.name, "labels": labels},
+        "spec": {"suspend": True, "template": {"spec": pod}},
+    }
+    local_cluster.apply([job])
+    await backend.delete_job_definition(definition_id)
+    [left] = local_cluster.get("jobs", "-n", namespace.name)["items"]
+    assert left["metadata"]["name"] == "theirs"
+    assert "deletionTimestamp" not in left["metadata"]
 
 
 @pytest.mark.parametrize(

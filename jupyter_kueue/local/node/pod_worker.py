@@ -308,9 +308,8 @@ class PodWorker:
             for container in self._init:
                 if container.kind == "sidecar" and not container.alive:
                     await self._start(container)
-        await self._start_together(
-            [c for c in self._main if not c.alive and not self._done(c)],
-        )
+        waiting = [c for c in self._main if not c.alive and not self._done(c)]
+        await self._start_together(waiting)
         if all(self._done(c) for c in self._main):
             self._end(self._grace_seconds)
 

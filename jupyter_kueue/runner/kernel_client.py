@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # What jupyter_client speaks; it translates for kernels of another ("Messaging in Jupyter").
 PROTOCOL_VERSION = 5
+# A connection that finds no kernel yet is tried again after so long; ZeroMQ's own 100 ms would be
+# a tenth of a short run's time.
+RECONNECT_MILLISECONDS = 5
 # How long one question waits for a kernel that comes up, and then for its echo on the other
 # channel, which may be connected too late to hear it, before it is put again.
 REPLY_SECONDS = 1.0
@@ -54,6 +57,8 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
             RuntimeError: if it has not answered after nbclient's startup_timeout.
         """
         self.kc = self.km.client()
+        # It has a context of its own, which the manager's settings do not reach.
+        self.kc.context.reconnect_ivl = RECONNECT_MILLISECONDS
         self.kc.start_channels()
         self.kc.allow_stdin = False
         reply = await self._kernel_info()

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.runner.early_kernel import EarlyKernel
 
-RECONNECT_MILLISECONDS = 5
-
 
 @dataclass
 class Launched:
@@ -51,8 +49,6 @@ async def launch(
     That is ``early`` if jupyter_client would have started the same, else a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
-    # A connection that finds no kernel yet is tried again after so many ms, not after 100.
-    manager.context.reconnect_ivl = RECONNECT_MILLISECONDS
     try:
         if early is not None:
             if _is_same(early, kernel_name, folder):

@@ -113,6 +113,16 @@ def test_a_file_left_open_is_written(new_job: Callable[..., Job]) -> None:
     assert job.output("left-open.txt") == b"all of it"
 
 
+def test_a_notebooks_own_garbage_is_collected(new_job: Callable[..., Job]) -> None:
+    pod = new_job(
+        "import gc\nclass Cycle:\n    def __init__(self): self.itself = self\n"
+        "    def __del__(self): print('collected')\n"
+        "Cycle()\nprint('collects:', gc.isenabled())\ngc.collect();"
+    ).run()
+    assert pod.exit_code == 0, pod.log
+    assert "collects: True\ncollected" in pod.log
+
+
 def _heeds_sigterm(pid: int) -> bool:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))

@@ -1,7 +1,7 @@
 """How much of jupyter-scheduler's own backend is still to be brought over by ``import``.
 
-``server.stock_backend`` asks it for the panel. It reads the database in a thread, at most once in a
-few seconds, and reads nothing at all where there is none.
+``server.stock_backend`` asks it for the panel, which asks once where there is nothing: an answer
+must not be an older one. It reads the database in a thread, and nothing at all where there is none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors
-from jupyter_kueue.service.cached import Cached
 from jupyter_kueue.storage.stock_database import StockDatabase
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_KEPT_SECONDS = 3.0
-
 
 class StockBackend:
     """What it has that this package's lists do not show.
@@ -36,7 +33,6 @@ class StockBackend:
     def __init__(self, application: Application, find_database: Callable[[], Path | None]) -> None:
         self._application = application
         self._find_database = find_database
-        self._cached = Cached(self._count, _KEPT_SECONDS)
         self._known: tuple[Bucket, StockImports] | None = None
 
     async def count(self) -> Json:
@@ -50,9 +46,6 @@ class StockBackend:
             NotConfiguredError, UnavailableError: cluster or bucket are not known, so neither is
                 what was brought over.
         """
-        return await self._cached.get()
-
-    async def _count(self) -> Json:
         path = self._find_database()
         body: Json = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
         if path is None:

@@ -15,7 +15,7 @@ import { RequestError } from '../request';
 import type { IStockBackend } from '../wire';
 import type { JobsModel } from './jobs';
 
-/** The server keeps what it has counted for three seconds. */
+/** Runs change in bursts, and each count reads a database. */
 const PAUSE_MS = 5000;
 const SETTING = 'stockBackendNotice';
 

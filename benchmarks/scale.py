@@ -45,7 +45,8 @@ HOW = (
     "of the server's process. During the start, and while all of it is asked once more, another "
     "client asks for `/api` all the time: how long it waits tells how long the server's event loop "
     "is held up; while nothing else is asked, the "
-    f"server looks through bucket and cluster every {RESYNC_SECONDS} s."
+    f"server looks through bucket and cluster every {RESYNC_SECONDS} s. By then Kueue has looked "
+    "at each run that waits."
 )
 
 

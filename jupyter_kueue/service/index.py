@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import bisect
 import functools
+import itertools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from jupyter_kueue import errors
 from jupyter_kueue.models import FINISHED_STATES, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jupyter_kueue.models import BucketFacts
 
@@ -27,6 +29,8 @@ SortKey = tuple[str, str]
 
 MAX_LIMIT = 500
 SORT_FIELDS = ("created_at", "name", "state", "local_queue", "finished_at")
+# What a list is filtered by that few values are shared of.
+_SHARED_FIELDS = ("state", "local_queue", "schedule_id")
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,16 @@ class Entry:
 
 
 class Index:
-    """The jobs by id, and their ids in the order of each field that a list was sorted by."""
+    """The jobs by id, and their ids by each field that a list is filtered by or was sorted by.
+
+    A list is long and a page is short: no list looks at all jobs, but for one with a text.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._sharing: dict[str, dict[str | None, set[str]]] = {
+            field: {} for field in _SHARED_FIELDS
+        }
         self._orders: dict[str, list[SortKey]] = {}
         self._open: set[str] = set()
         self._rows: Sequence[Json] | None = None
@@ -119,6 +129,10 @@ class Index:
         before = self._entries.get(job_id)
         self._entries[job_id] = entry
         self._rows = None
+        for field, sharing in self._sharing.items():
+            if before is not None and before.row[field] != entry.row[field]:
+                sharing[before.row[field]].discard(job_id)
+            sharing.setdefault(entry.row[field], set()).add(job_id)
         for field, order in self._orders.items():
             key = _sort_key(entry.row, field)
             if before is not None:
@@ -139,6 +153,8 @@ class Index:
             return False
         self._open.discard(job_id)
         self._rows = None
+        for field, sharing in self._sharing.items():
+            sharing[entry.row[field]].discard(job_id)
         for field, order in self._orders.items():
             del order[bisect.bisect_left(order, _sort_key(entry.row, field))]
         return True
@@ -170,20 +186,41 @@ class Index:
         """
         query.check()
         after = read_cursor(query.cursor, query.sort)
-        found = self._order(query.sort.removeprefix("-"))
-        for is_wanted in _filters(query):
-            found = [key for key in found if is_wanted(self._entries[key[1]])]
+        order = self._order(query.sort.removeprefix("-"))
+        rest: Iterator[SortKey]
         if query.sort.startswith("-"):
-            end = len(found) if after is None else bisect.bisect_left(found, after)
-            start = max(end - query.limit, 0)
-            page, more = found[start:end][::-1], start > 0
+            passed = 0 if after is None else len(order) - bisect.bisect_left(order, after)
+            rest = itertools.islice(reversed(order), passed, None)
         else:
-            start = 0 if after is None else bisect.bisect_right(found, after)
-            end = start + query.limit
-            page, more = found[start:end], end < len(found)
+            passed = 0 if after is None else bisect.bisect_right(order, after)
+            rest = itertools.islice(order, passed, None)
+        wanted = self._wanted(query)
+        if wanted is not None:
+            rest = (key for key in rest if key[1] in wanted)
+        # One more tells whether there is another page.
+        page = list(itertools.islice(rest, query.limit + 1))
+        is_last = len(page) <= query.limit
+        page = page[: query.limit]
         rows = [self._entries[job_id].row for _, job_id in page]
-        next_cursor = write_cursor(page[-1], query.sort) if more and page else None
-        return rows, len(found), next_cursor
+        next_cursor = None if is_last or not page else write_cursor(page[-1], query.sort)
+        return rows, len(self if wanted is None else wanted), next_cursor
+
+    def _wanted(self, query: JobQuery) -> AbstractSet[str] | None:
+        """Return the ids of the jobs that match, None for all."""
+        asked = zip(
+            _SHARED_FIELDS, (query.states, query.local_queues, query.schedule_ids), strict=True
+        )
+        wanted: AbstractSet[str] | None = None
+        for field, values in asked:
+            if values:
+                having = [self._sharing[field].get(value, set()) for value in values]
+                either: AbstractSet[str] = having[0] if len(having) == 1 else set().union(*having)
+                wanted = either if wanted is None else wanted & either
+        if query.text:
+            text = query.text.casefold()
+            among = self._entries if wanted is None else wanted
+            wanted = {job_id for job_id in among if text in self._entries[job_id].searched}
+        return wanted
 
     def _order(self, field: str) -> list[SortKey]:
         """Return all jobs by a field, upwards; sorted once, and kept sorted from then on."""
@@ -196,19 +233,6 @@ class Index:
 
 def _sort_key(row: Json, field: str) -> SortKey:
     return str(row[field] or ""), row["job_id"]
-
-
-def _filters(query: JobQuery) -> Iterator[Callable[[Entry], bool]]:
-    """Yield what a job must be, for that alone which is asked: a list is long, and often whole."""
-    if query.states:
-        yield lambda entry: entry.row["state"] in query.states
-    if query.local_queues:
-        yield lambda entry: entry.row["local_queue"] in query.local_queues
-    if query.schedule_ids:
-        yield lambda entry: entry.row["schedule_id"] in query.schedule_ids
-    if query.text:
-        text = query.text.casefold()
-        yield lambda entry: text in entry.searched
 
 
 def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, str]:

@@ -139,6 +139,46 @@ def test_each_sort_both_ways_and_over_pages(field: str) -> None:
     assert pages_of(index, sort=f"-{field}", limit=7) == expected[::-1]
 
 
+_STATES = st.sampled_from(["queued", "running", "failed"])
+_QUEUES = st.sampled_from(["team-a", "team-b"])
+
+
+@settings(max_examples=60)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 9), st.none() | st.tuples(_STATES, _QUEUES)), max_size=40
+    ),
+    states=st.lists(_STATES, max_size=2, unique=True),
+    local_queues=st.lists(_QUEUES, max_size=2, unique=True),
+    text=st.sampled_from([None, "job 3", "nowhere"]),
+)
+def test_filters_stay_true_while_jobs_come_change_and_go(
+    steps: list[tuple[int, tuple[str, str] | None]],
+    states: list[str],
+    local_queues: list[str],
+    text: str | None,
+) -> None:
+    index = Index()
+    there: dict[int, tuple[str, str]] = {}
+    for number, now in steps:
+        if now is None:
+            there.pop(number, None)
+            index.remove(job_id_of(number))
+        else:
+            there[number] = now
+            index.put(entry_of(number, state=now[0], local_queue=now[1]))
+    expected = [
+        number
+        for number, (state, local_queue) in sorted(there.items())
+        if (not states or state in states)
+        and (not local_queues or local_queue in local_queues)
+        and (text is None or text in f"job {number}")
+    ]
+    query: Json = {"states": tuple(states), "local_queues": tuple(local_queues), "text": text}
+    assert pages_of(index, sort="created_at", limit=3, **query) == expected
+    assert index.select(JobQuery(limit=0, **query))[1] == len(expected)
+
+
 def test_the_total_counts_what_matches_on_every_page() -> None:
     index = index_of(*(entry_of(number) for number in range(10)))
     _, total, cursor = index.select(JobQuery(limit=4))

@@ -98,7 +98,7 @@ def _measure(ours: OursBehindScheduler, turns: int, starts: int) -> report.Secti
     # Times are taken while nobody else asks; who waits for whom is looked at by itself.
     times, _ = _ask_all(ours, turns)
     with watching(ours) as watch:
-        _, spans = _ask_all(ours, turns=2)
+        _, spans = _ask_all(ours, turns=8)
         idle = time.monotonic()
         time.sleep(2.5 * RESYNC_SECONDS)
         after = time.monotonic()

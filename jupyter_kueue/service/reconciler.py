@@ -228,9 +228,6 @@ class Reconciler:
             )
             for row in rows:
                 self._index.put(Entry(row, None))
-            # The rows stay for good. Collecting garbage, of which a start makes a lot, would go
-            # through all of them each time and hold the event loop up for as long.
-            gc.freeze()
         else:
             listed = await self._records.list_ids()
             tombstones = await self._records.list_deleted()
@@ -251,6 +248,7 @@ class Reconciler:
                 self.mark(job_id, reload=True)
         else:
             await self._load_all(new - await self._show_waiting(new - deleted, known))
+            # As with the finished ones' rows (storage.summaries).
             gc.freeze()
             self.is_complete.set()
         for job_id in self._index.open_ids() | self._deleting | self._provisional:

@@ -6,7 +6,7 @@ write at once, because each writes segments of its own and a later row of a job 
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import logging
 import time
 import uuid
@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, shapes
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import FINISHED_STATES, JOB_REQUEST
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ MAX_ROWS = 500
 # More segments with few rows than this are written anew together.
 MAX_SMALL_SEGMENTS = 16
 _FEW_ROWS = MAX_ROWS // 2
+# What has come is parsed in one go, while others wait for their turn.
+_READS_AT_ONCE = 4
 _SEGMENT: shapes.Shape = {
     "rows": [
         {
@@ -57,10 +60,15 @@ class Summaries:
         """Return the stored rows, one a job."""
         found = await self._bucket.list(self._prefix)
         self._segments = sorted(item.key for item in found)
-        parts = await asyncio.gather(*(self._read(key) for key in self._segments))
+        parts: dict[str, list[Json]] = {}
+
+        async def read(key: str) -> None:
+            parts[key] = await self._read(key)
+
+        await few_at_once(_READS_AT_ONCE, self._segments, read)
         rows: dict[str, Json] = {}
-        for key, part in zip(self._segments, parts, strict=True):
-            for row in part:
+        for key in self._segments:
+            for row in parts[key]:
                 rows[row["job_id"]] = row
                 self._segment_of[row["job_id"]] = key
         return list(rows.values())
@@ -114,4 +122,7 @@ class Summaries:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)
             return []
         rows: list[Json] = segment["rows"]
+        # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
+        # go through all rows each time and hold the event loop up for as long.
+        gc.freeze()
         return rows

@@ -119,6 +119,46 @@ def test_what_ended_while_no_server_ran_is_downloaded_by_the_next(
         assert server.request("GET", f"/scheduler/jobs/{job_id}").json["downloaded"] is False
 
 
+def test_a_full_disk_is_told_and_the_download_can_be_repeated(namespace, tmp_path):
+    jobs = tmp_path / "root" / "jobs"
+    jobs.mkdir(parents=True)
+    # A disk of its own, which no other process sees: no privilege is needed for that.
+    on_small_disk = [
+        *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
+        'mount -t tmpfs -o size=2m none "$0" && exec "$@"',
+        str(jobs),
+    ]
+    with running_server(tmp_path, namespace.env, extensions=BOTH, started_by=on_small_disk) as lab:
+        seen = Path(f"/proc/{lab.process.pid}/root{jobs}")
+        ballast = seen / "ballast"
+        ballast.write_bytes(b"x" * (2 * 2**20 - 2**16))
+        write_notebook(lab, "a.ipynb", "print('it ran')")
+        job_id = lab.request("POST", "/scheduler/jobs", job("a.ipynb")).json["job_id"]
+        until(
+            lambda: lab.request("GET", f"/scheduler/jobs/{job_id}").json,
+            lambda shown: shown["status"] == "COMPLETED",
+        )
+
+        asked = f"/scheduler/jobs/{job_id}/download_files"
+        refused = lab.request("GET", asked)
+        assert refused.status == 500
+        assert "No space left on device. Mend that and download again" in refused.json["message"]
+        shown = lab.request("GET", f"/scheduler/jobs/{job_id}").json
+        assert not shown["downloaded"]
+        # No half of a file is left, and no list fails: the report is larger than what was free.
+        there = {file["file_format"]: file["file_path"] for file in shown["job_files"]}
+        assert there["html"] is None
+        assert not [path for path in seen.rglob("*") if path.name.startswith(".")]
+        assert lab.request("GET", "/scheduler/jobs").json["total_count"] == 1
+
+        ballast.unlink()
+        assert lab.request("GET", asked).status == 204
+        shown = lab.request("GET", f"/scheduler/jobs/{job_id}").json
+        assert shown["downloaded"]
+        for file in shown["job_files"]:
+            assert (seen.parent / file["file_path"]).stat().st_size > 0
+
+
 def test_without_a_cluster_jupyter_starts_and_the_dialog_says_what_is_missing(tmp_path):
     environment = {"KUBECONFIG": str(tmp_path / "none")}
     with running_server(tmp_path, environment, extensions=BOTH) as server:

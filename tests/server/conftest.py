@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 TOKEN = "test-token"
@@ -95,8 +95,12 @@ def running_server(
     environment: Mapping[str, str],
     config: str = "",
     extensions: Mapping[str, bool] = ONLY_OURS,
+    started_by: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """Run a Jupyter server with its files below ``folder``."""
+    """Run a Jupyter server with its files below ``folder``.
+
+    ``started_by`` is a command that becomes what comes after it.
+    """
     root = folder / "root"
     for part in (root, folder / "config", folder / "home"):
         part.mkdir(parents=True, exist_ok=True)
@@ -113,6 +117,7 @@ def running_server(
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
+                *started_by,
                 sys.executable,
                 "-m",
                 "jupyter_server",

@@ -37,8 +37,10 @@ LEAST_CORES_OFFERED = 8
 
 _LOOPBACK = "127.0.0.1"
 # Memory for time: runs share the machine's processors with the control plane, whose garbage
-# collector takes much of its time by default.
-_GO_RUNTIME = {"GOGC": "400"}
+# collector takes much of its time by default. From a share of the machine's memory on, which only
+# thousands of runs bring an API server to, it is collected as often as that takes.
+_GO_GARBAGE_PERCENT = 400
+_GO_MEMORY_SHARE = 8
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,12 @@ class Part:
             return dict(os.environ)
         bare = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR")
         inherited = {name: os.environ[name] for name in bare if name in os.environ}
-        return {**inherited, **_GO_RUNTIME}
+        _, memory = machine_capacity()
+        return {
+            **inherited,
+            "GOGC": str(_GO_GARBAGE_PERCENT),
+            "GOMEMLIMIT": str(memory // _GO_MEMORY_SHARE),
+        }
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ class ScheduleKeeper:
         self._changes = changes
         self._timing = timing
         self._entries: dict[str, ScheduleEntry] = {}
+        self._deleted: set[str] = set()
         self._published: dict[str, Json] = {}
         self._marked: set[str] = set()
         self._has_marks = asyncio.Event()
@@ -219,6 +220,12 @@ class ScheduleKeeper:
 
     def drop(self, schedule_id: str) -> None:
         """Stop showing a schedule whose tombstone is written, and clean up behind it."""
+        self._deleted.add(schedule_id)
+        self._forget(schedule_id)
+        self.mark(schedule_id)
+
+    def _forget(self, schedule_id: str) -> None:
+        """Stop showing a schedule that is not there any more."""
         if self._entries.pop(schedule_id, None) is not None:
             self._published.pop(schedule_id, None)
             self._changes.publish(
@@ -230,7 +237,6 @@ class ScheduleKeeper:
                     "schedule": None,
                 }
             )
-        self.mark(schedule_id)
 
     async def apply(
         self, schedule: ScheduleRecord, record: JobRecord, runs_counted: int, *, dry_run: bool
@@ -346,16 +352,18 @@ class ScheduleKeeper:
     async def _reconcile(self, schedule_id: str) -> None:
         loaded = await self.records.load(schedule_id)
         if loaded.deleted:
-            if schedule_id in self._entries:
-                self.drop(schedule_id)
+            self._forget(schedule_id)
             await self._clean_up(schedule_id, loaded)
+            return
+        if schedule_id in self._deleted:
+            # Deleted while it was being read: it must not come back, and is marked already.
             return
         record = loaded.record
         leftover = dt.timedelta(seconds=self._timing.leftover_seconds)
         is_old = loaded.age is not None and loaded.age > leftover
         if record is None:
             if schedule_id in self._entries:
-                self.drop(schedule_id)
+                self._forget(schedule_id)
             elif self.cron_job(schedule_id) is not None:
                 # Perhaps of another bucket: nothing of ours says that it may go.
                 log.warning("schedule_id=%s has a CronJob and no definition", schedule_id)

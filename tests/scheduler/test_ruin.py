@@ -140,7 +140,9 @@ class Place:
         """Every list answers at once, and comes to show exactly what is expected."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (shown := self._shown()) != (self.expected, self.definitions):
-            assert time.monotonic() < deadline, (shown, self.expected, self.definitions)
+            assert time.monotonic() < deadline, _differences(
+                shown, (self.expected, self.definitions)
+            )
             time.sleep(0.1)
         for status in STATUSES:
             count = self.get(f"jobs/count?status={status}")["count"]
@@ -165,6 +167,18 @@ class Place:
             {job["job_id"]: job["status"] for job in jobs},
             {item["job_definition_id"]: item["active"] for item in definitions},
         )
+
+
+def _differences(
+    shown: tuple[Json, Json], expected: tuple[Json, Json]
+) -> list[tuple[str, Any, Any]]:
+    """Return each job and definition that is not as expected: its id, what it is and should be."""
+    return [
+        (key, found.get(key), wanted.get(key))
+        for found, wanted in zip(shown, expected, strict=True)
+        for key in found.keys() | wanted.keys()
+        if found.get(key) != wanted.get(key)
+    ]
 
 
 def eventually(condition: Callable[[], Any]) -> Any:
@@ -626,6 +640,11 @@ def test_records_that_somebody_damaged(wire: Place):
         "index/00000000000000000001-damaged.json": b"[",
     }
 
+    async def is_in_the_index() -> bool:
+        segments = [item.key for item in await bucket.list(f"{OWNER}/index")]
+        rows = [row for key in segments for row in (await bucket.get_json(key))["rows"]]
+        return {finished, kept} <= {row["job_id"] for row in rows}
+
     async def write() -> None:
         for item in await bucket.list(f"{OWNER}/index"):
             await bucket.put_bytes(item.key, b"{")
@@ -635,6 +654,8 @@ def test_records_that_somebody_damaged(wire: Place):
             await bucket.put_bytes(item.key, b"[]")
 
     # A server that runs knows the jobs that it has read; the next one reads all of it.
+    # What it puts into the index after this would be shown for what was damaged.
+    eventually(lambda: asyncio.run(is_in_the_index()))
     asyncio.run(write())
     wire.definitions[on_demand] = False
     wire.check()

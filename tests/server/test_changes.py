@@ -59,7 +59,9 @@ def states(heard: list[dict[str, Any]]) -> list[str]:
 
 
 def assert_in_order(found: list[str]) -> None:
-    assert (found[0], found[-1]) == ("queued", "succeeded")
+    # A quick Kueue has admitted it before its submit is answered: nobody saw it wait then.
+    assert found[0] in ("queued", "starting")
+    assert found[-1] == "succeeded"
     assert found == [state for state in ORDER if state in found]
     assert "running" in found
 

@@ -36,7 +36,7 @@ async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root,
         output_formats=["ipynb", "html"],
     )
 
-    assert job["state"] == "queued"
+    assert job["state"] in ("queued", "starting")  # which a quick Kueue has admitted already
     done = await session.until_state(job["job_id"], "succeeded")
     assert done["name"] == "<script>fit</script> ✨ / 1"
     assert done["created_at"] <= done["started_at"] <= done["finished_at"]

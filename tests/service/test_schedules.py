@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import time
@@ -343,6 +344,22 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
         assert local_cluster.get("cronjobs", "-n", namespace.name)["items"] == []
         again = await session.jobs.rerun(finished, {})
         assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+
+
+async def test_a_schedule_that_is_deleted_while_it_is_read_does_not_come_back(
+    session, write_notebook
+):
+    path = write_notebook("a.ipynb", "1")
+    schedules = await session.application.schedules()
+    for turn in range(12):
+        # Each change has it read again, and the delete falls into the middle of that.
+        schedule = await create(session, path, schedule=FAR)
+        for _ in range(turn):
+            await asyncio.sleep(0.001)
+        await schedules.delete(schedule["schedule_id"])
+        for _ in range(20):
+            assert (await schedules.list(ScheduleQuery()))["total"] == 0
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("server_is_up", [True, False])

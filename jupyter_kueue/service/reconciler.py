@@ -318,8 +318,9 @@ class Reconciler:
         facts = await self._accept(facts, cluster)
         if facts is None:
             return
-        if not reload and _ends(facts, cluster):
-            # The cluster shows an end: what the bucket says of it must be read after that.
+        if _ends(facts, cluster):
+            # The cluster shows an end: what the bucket says of it must be read after that, also
+            # where it was read just now. A stop may have been asked in between.
             reloaded = await self._load(job_id, cluster, facts)
             if reloaded is None:
                 return

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import ONE_CELL, write_held_notebook
 from jupyter_scheduler.orm import Job, create_session, create_tables
-from servers import RUNNING, SMALL
+from servers import RUNNING, SMALL, wait_until
 
 from jupyter_kueue import contract, models, names
 from jupyter_kueue.cluster import resources
@@ -149,8 +148,11 @@ def full_queue(bench: Bench, ours: Ours, queued: int) -> Iterator[list[str]]:
         holder = ours.submit(HELD, resources={**SMALL, "gpus": gpus["limit"]})
         ours.wait_for([holder], frozenset({RUNNING}))
         waiting = ours.submit_many(ONE_CELL, queued, resources={**SMALL, "gpus": 1})
-        while asyncio.run(_count_looked_at(bench)) < queued:
-            time.sleep(_LOOK_SECONDS)
+        wait_until(
+            f"Kueue has looked at {queued} jobs",
+            lambda: asyncio.run(_count_looked_at(bench)) >= queued,
+            pause=_LOOK_SECONDS,
+        )
         yield [holder, *waiting]
     finally:
         release.touch()

@@ -329,8 +329,15 @@ def kill(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(processes, STOP_SECONDS)
 
 
-def wait_until(what: str, holds: Callable[[], bool], patience: float = PATIENCE_SECONDS) -> None:
+def wait_until(
+    what: str,
+    holds: Callable[[], bool],
+    patience: float = PATIENCE_SECONDS,
+    pause: float = LOOK_SECONDS,
+) -> None:
     """Return once something holds; looks ten times a second, at both servers alike.
+
+    ``pause`` in seconds is for looks that would themselves be what takes time.
 
     Raises:
         TimeoutError: it does not hold after ``patience`` seconds.
@@ -339,4 +346,4 @@ def wait_until(what: str, holds: Callable[[], bool], patience: float = PATIENCE_
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"After {patience:.0f} s still not so: {what}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(pause)

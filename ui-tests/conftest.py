@@ -258,6 +258,9 @@ def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{lab.url}api/status?token={TOKEN}", timeout=10),
         ):
-            return
+            # Written once it listens: else another test's Lab answers, which was quicker to take
+            # the same free port.
+            if (lab.log.parent / "runtime" / f"jpserver-{server.pid}.json").exists():
+                return
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start:\n{lab.log.read_text()[-4000:]}")

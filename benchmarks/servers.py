@@ -14,7 +14,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psutil
+
+from jupyter_kueue.local.ports import choose_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -52,10 +53,8 @@ class Server:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.root = folder / "root"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            # The same at each start, and known before.
-            self.port: int = probe.getsockname()[1]
+        # The same at each start, and known before.
+        self.port = choose_port(set())
         self._folder = folder
         self._token = secrets.token_hex(16)
         self._environment = dict(environment)

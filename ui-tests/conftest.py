@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from conftest import new_namespace
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,6 +113,21 @@ class Lab:
             time.sleep(0.2)
         return job
 
+    def wait_until_stored(self, page: Page, widget: str) -> None:
+        """Wait until Lab has stored that a widget is in front, else a reload may not show it.
+
+        Lab does so about a second later, and not again if the server does not answer then.
+        """
+        workspace = page.url.partition("/workspaces/")[2].partition("?")[0].partition("/")[0]
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            stored = self.call("GET", f"/lab/api/workspaces/{workspace}")["data"]
+            layout = stored.get("layout-restorer:data", {})
+            if widget in [layout.get(area, {}).get("current") for area in ("main", "left")]:
+                return
+            assert time.monotonic() < deadline, f"{widget} is not in front: {layout}"
+            time.sleep(0.1)
+
     def clear(self) -> None:
         """Delete all runs, schedules, kernels and files, for the next test."""
         for session in self.call("GET", "/api/sessions"):
@@ -197,19 +212,12 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
         yield start
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def running_lab(
     folder: Path, environment: Mapping[str, str], *options: str, port: int | None = None
 ) -> Iterator[Lab]:
     """Run JupyterLab with its files in ``folder``; ``start_lab`` says the rest."""
-    port = port or _free_port()
+    port = port or free_port()
     root, settings = folder / "root", folder / "lab-settings"
     for part in (root, settings, folder / "home"):
         part.mkdir(parents=True, exist_ok=True)
@@ -258,8 +266,7 @@ def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{lab.url}api/status?token={TOKEN}", timeout=10),
         ):
-            # Written once it listens: else another test's Lab answers, which was quicker to take
-            # the same free port.
+            # Written once it listens: else a stranger answers, which was quicker to take the port.
             if (lab.log.parent / "runtime" / f"jpserver-{server.pid}.json").exists():
                 return
         time.sleep(0.1)

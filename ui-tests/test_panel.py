@@ -176,6 +176,7 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
     panel = Panel(page).open(lab)
     job_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
     expect(panel.row(job_id)).to_be_visible()
+    lab.wait_until_stored(page, "jp-kueue-panel")
 
     lab.stop()
     expect(panel.root.get_by_text("The Jupyter server does not answer")).to_be_visible()
@@ -269,6 +270,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     expect(notice).to_have_count(0)
 
     add_to_stock_backend(lab, jobs=1, definitions=0)
+    lab.wait_until_stored(page, "jp-kueue-panel")
     page.reload()
     expect(notice).to_contain_text("has 1 job that you do not see here")
     saved = "**/api/settings/jupyter-kueue**"

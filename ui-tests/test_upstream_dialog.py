@@ -180,6 +180,8 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
     errors = watch_console(page)
     open_lab(page, lab, "weekly.ipynb")
     expect_idle(page.locator(".jp-NotebookPanel"))
+    # The button takes the file that is selected beside the notebook, and Lab selects it late.
+    expect(page.locator(".jp-DirListing-item.jp-mod-selected")).to_contain_text("weekly.ipynb")
     page.get_by_role("button", name="Create a job").click()
     jobs = Jobs(page)
     jobs.expect_few_formats()
@@ -256,6 +258,7 @@ def test_a_running_job_is_stopped_and_a_result_of_the_panel_starts_no_kernel(
     page.locator(f'#jp-kueue-panel [data-job-id="{job_id}"]').dblclick()
     result = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(result.get_by_text("No Kernel")).to_be_visible()
+    lab.wait_until_stored(page, f"notebook:kueue:{job_id}/endless.ipynb")
     page.reload()
     expect(result.locator(".cm-line", has_text="time.sleep(3600)")).to_be_visible()
     expect(result.get_by_text("No Kernel")).to_be_visible()

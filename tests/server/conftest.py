@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,9 +111,7 @@ def running_server(
         for key, value in os.environ.items()
         if key not in HIDDEN and not key.startswith("JUPYTER_KUEUE_")
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -161,7 +160,11 @@ def _wait_until_it_answers(server: Server, path: str = "/api/status") -> None:
     deadline = time.monotonic() + 120
     while True:
         with contextlib.suppress(OSError):
-            if server.request("GET", path).status == 200:
+            # Written once it listens: else a stranger answers, which was quicker to take the port.
+            is_ours = (
+                server.log.parent / "runtime" / f"jpserver-{server.process.pid}.json"
+            ).exists()
+            if is_ours and server.request("GET", path).status == 200:
                 return
         if server.process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"The server did not start: {server.log.read_text()[-2000:]}")

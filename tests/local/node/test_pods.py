@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from tests.local.node.pods import (
     status_of,
     wait_until,
 )
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from tests.local.node.pods import Pods
@@ -36,12 +36,6 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def pod_of_job(pods: Pods, name: str) -> str:

@@ -22,14 +22,16 @@ writes = 0
 
 
 def deadly(write, step):
-    """Return ``write`` with a SIGKILL after the ``step``-th write of this process."""
+    """Return ``write`` with a SIGKILL after the ``step``-th write of this process.
+
+    One that is refused wrote nothing: runs that are taken in at once try for the same slot.
+    """
 
     async def counted(*args, **kwargs):
         global writes  # noqa: PLW0603 - one process, one purpose
-        writes += 1
-        at = writes
         answer = await write(*args, **kwargs)
-        if at == step:
+        writes += 1
+        if writes == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 

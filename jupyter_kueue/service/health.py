@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.service.application import Application
+    from jupyter_kueue.service.cluster_view import ClusterView
 
 Json = dict[str, Any]
 
@@ -84,7 +85,7 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         )
     else:
         checks += [
-            _kubernetes(connection, body["kubernetes"]),
+            _kubernetes(connection, application.cluster, body["kubernetes"]),
             _kueue(connection, body["kueue"]),
             _permissions(connection, application.cluster.namespace),
             _local_queues(application),
@@ -118,12 +119,22 @@ async def _settings(application: Application) -> list[Json]:
     return found
 
 
-async def _kubernetes(connection: Connection, shown: Json) -> list[Json]:
+async def _kubernetes(connection: Connection, cluster: ClusterView, shown: Json) -> list[Json]:
+    """Ask for the version, and look whether ``cluster`` is kept up to date."""
     shown["host"] = connection.host
     answer, problem = await _asked(connection.get("/version"))
     if answer is None:
         return [_cluster_problem(problem)]
     shown["version"] = answer.get("gitVersion")
+    found = _kubernetes_version(shown)
+    # It answers again, and the watches have not come back yet: until then requests are refused
+    # without asking. Other checks tell of other errors.
+    if isinstance(cluster.error, errors.ClusterUnavailableError):
+        found.append(_cluster_problem(cluster.error))
+    return found
+
+
+def _kubernetes_version(shown: Json) -> list[Json]:
     match = _VERSION.match(str(shown["version"]))
     if match is None:
         return []

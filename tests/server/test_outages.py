@@ -203,6 +203,23 @@ def test_an_api_server_that_hangs(place: Place, local_cluster: Any):
     eventually(lambda: nothing_is_left_but_what_is_listed(place.server, local_cluster))
 
 
+def test_health_tells_of_what_requests_still_meet(place: Place):
+    def no_lists(verb: str, path: str) -> tuple[int, bytes] | None:
+        return (503, b"{}") if verb == "GET" and "/localqueues" in path else None
+
+    place.cluster.refuse = no_lists
+    place.cluster.down()  # what is being watched, too
+    place.cluster.up()
+    eventually(lambda: refused_submit(place.server).status == 503)
+    health = at_once(place.server, "GET", "health").json
+    assert health["kubernetes"]["version"]
+    assert (health["ok"], len(health["problems"])) == (False, 1), health["problems"]
+    assert "tried again by itself" in health["problems"][0]["fix"]
+    place.cluster.refuse = lambda _verb, _path: None
+    eventually(lambda: at_once(place.server, "GET", "health").json["ok"])
+    submitted(place.server)
+
+
 @pytest.mark.parametrize("what", ["cluster", "bucket"])
 def test_a_server_that_starts_during_an_outage(place: Place, tmp_path: Path, what: str):
     away: proxies.Proxy = getattr(place, what)

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from conftest import new_namespace
+from jupyter_kueue.local.ports import listens
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -266,8 +267,8 @@ def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{lab.url}api/status?token={TOKEN}", timeout=10),
         ):
-            # Written once it listens: else a stranger answers, which was quicker to take the port.
-            if (lab.log.parent / "runtime" / f"jpserver-{server.pid}.json").exists():
+            # Else a stranger answers, which was quicker to take the port.
+            if listens(server.pid, lab.port):
                 return
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start:\n{lab.log.read_text()[-4000:]}")

@@ -89,6 +89,7 @@ class ScheduleKeeper:
         self._changes = changes
         self._timing = timing
         self._entries: dict[str, ScheduleEntry] = {}
+        # By this server, so that a look that began before does not bring them back.
         self._deleted: set[str] = set()
         self._published: dict[str, Json] = {}
         self._marked: set[str] = set()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +13,17 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from jupyter_kueue.local.ports import is_free
+from tests.ports import free_port
+
 BUCKET = "outputs"
 ADMIN = ("testkey", "testsecret")
 # May do everything below alice/, and nothing elsewhere.
 ALICE = ("alicekey", "alicesecret")
 # May read everything and write nothing.
 READER = ("readerkey", "readersecret")
+# Above each port of SeaweedFS lies the one of its gRPC.
+_GRPC_OFFSET = 10_000
 
 IDENTITIES = {
     "identities": [
@@ -37,24 +42,9 @@ IDENTITIES = {
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free, and free 10,000 above too: SeaweedFS puts its gRPC there."""
-    found: list[int] = []
-    held = []
-    while len(found) < count:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1] % 20_000 + 20_000
-        sockets = [socket.socket(), socket.socket()]
-        held += sockets
-        try:
-            sockets[0].bind(("127.0.0.1", port))
-            sockets[1].bind(("127.0.0.1", port + 10_000))
-        except OSError:
-            continue
-        found.append(port)
-    for one in held:
-        one.close()
-    return found
+    """Return ports that are free, and free where their gRPC goes too."""
+    usable = (port for port in iter(free_port, None) if is_free(port + _GRPC_OFFSET))
+    return list(itertools.islice(usable, count))
 
 
 class Seaweed:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from jupyter_kueue.local.ports import listens
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -160,10 +161,8 @@ def _wait_until_it_answers(server: Server, path: str = "/api/status") -> None:
     deadline = time.monotonic() + 120
     while True:
         with contextlib.suppress(OSError):
-            # Written once it listens: else a stranger answers, which was quicker to take the port.
-            is_ours = (
-                server.log.parent / "runtime" / f"jpserver-{server.process.pid}.json"
-            ).exists()
+            # Else a stranger answers, which was quicker to take the port.
+            is_ours = listens(server.process.pid, server.port)
             if is_ours and server.request("GET", path).status == 200:
                 return
         if server.process.poll() is not None or time.monotonic() > deadline:

@@ -74,6 +74,23 @@ class Proxy:
         finally:
             self.answers.set()
 
+    @contextlib.contextmanager
+    def holding_the_first_read(self, end: str) -> Iterator[threading.Event]:
+        """Hold back the first GET of a path with that end; yields what is set once it has come."""
+        has_come, goes_on = threading.Event(), threading.Event()
+
+        def hold(verb: str, path: str) -> None:
+            if verb == "GET" and path.endswith(end) and not has_come.is_set():
+                has_come.set()
+                goes_on.wait(PATIENCE_SECONDS)
+
+        self.refuse = hold
+        try:
+            yield has_come
+        finally:
+            self.refuse = lambda _verb, _path: None
+            goes_on.set()
+
     def connect(self) -> http.client.HTTPConnection:
         host, port = self.target.hostname or "", self.target.port
         if self.context is not None:

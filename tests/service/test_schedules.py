@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 import time
@@ -14,6 +13,7 @@ from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import health
 from jupyter_kueue.service.index import JobQuery
 from jupyter_kueue.service.schedules import ScheduleQuery
+from tests.server import proxy
 from tests.service.test_health import namespace_role
 
 pytestmark = pytest.mark.integration
@@ -347,19 +347,31 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
 
 
 async def test_a_schedule_that_is_deleted_while_it_is_read_does_not_come_back(
-    session, write_notebook
+    open_session, write_notebook, namespace, local_cluster, tmp_path, eventually
 ):
-    path = write_notebook("a.ipynb", "1")
-    schedules = await session.application.schedules()
-    for turn in range(12):
-        # Each change has it read again, and the delete falls into the middle of that.
-        schedule = await create(session, path, schedule=FAR)
-        for _ in range(turn):
-            await asyncio.sleep(0.001)
-        await schedules.delete(schedule["schedule_id"])
-        for _ in range(20):
-            assert (await schedules.list(ScheduleQuery()))["total"] == 0
-            await asyncio.sleep(0.001)
+    store, bucket_dir = proxy.to_bucket(namespace.bucket_dir, tmp_path)
+    async with open_session(bucket=str(bucket_dir)) as session:
+        schedules = await session.application.schedules()
+        schedule = await create(session, write_notebook("a.ipynb", "1"), schedule=FAR)
+        schedule_id = schedule["schedule_id"]
+        heard = []
+        with store.holding_the_first_read(f"/{schedule_id}/definition.json") as is_held:
+            # A change in the cluster has it read again, and by then that has seen no tombstone.
+            cron_job = ("cronjob", f"nb-{schedule_id}", "-n", namespace.name)
+            local_cluster.kubectl("annotate", *cron_job, "touched=yes")
+            await eventually(is_held.is_set)
+            await schedules.delete(schedule_id)
+            session.application.changes.add_listener(heard.append)
+
+        async def is_cleaned_up():
+            keys = await session.application.bucket.list(f"tess/schedules/{schedule_id}/")
+            return [item.key.rpartition("/")[2] for item in keys] == ["deleted"]
+
+        # By the look after the one that was held.
+        await eventually(is_cleaned_up)
+        assert (await schedules.list(ScheduleQuery()))["total"] == 0
+        assert not [change for change in heard if change["type"] == "schedule"]
+    store.down()
 
 
 @pytest.mark.parametrize("server_is_up", [True, False])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
@@ -58,28 +57,18 @@ async def test_a_stop_is_a_stop_whatever_was_read_before_it(
     open_session, write_notebook, namespace, tmp_path, eventually
 ):
     store, bucket_dir = proxy.to_bucket(namespace.bucket_dir, tmp_path)
-    goes_on = threading.Event()
-    reads = []
-
-    def hold_the_first_read(verb, path):
-        if verb == "GET" and path.endswith("/accepted.json"):
-            reads.append(path)
-            if len(reads) == 1:
-                goes_on.wait(60)
-
     async with open_session(bucket=str(bucket_dir)) as session:
         path = write_notebook("waits.ipynb", "1")
         waits = {"cpu": "1", "memory": "1Gi", "gpus": 100}
         job_id = (await session.submit(path, resources=waits))["job_id"]
         await session.until(job_id, lambda job: job["reason"] == "blocked")
-        store.refuse = hold_the_first_read
-        # Its record is read anew, and by then that has seen that no stop was asked.
-        await session.jobs.update(job_id, {"name": "another name"})
-        await eventually(lambda: reads)
+        with store.holding_the_first_read("/accepted.json") as is_held:
+            # Its record is read anew, and by then that has seen that no stop was asked.
+            await session.jobs.update(job_id, {"name": "another name"})
+            await eventually(is_held.is_set)
 
-        await session.jobs.stop(job_id)
-        await eventually(lambda: session.application.cluster.facts(job_id).kube_job is None)
-        goes_on.set()
+            await session.jobs.stop(job_id)
+            await eventually(lambda: session.application.cluster.facts(job_id).kube_job is None)
 
         assert (await session.until_finished(job_id))["state"] == "stopped"
     store.down()

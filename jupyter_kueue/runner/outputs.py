@@ -12,17 +12,27 @@ import mimetypes
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, exporting, workspace
 from jupyter_kueue.storage.bucket import encode_json
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
     from jupyter_kueue.runner.attempt import Attempt
+    from jupyter_kueue.storage.untrusted_folder import FoundFile
 
 UPLOADS_AT_ONCE = 8
 RESULT_VERSION = 1
+
+
+class Source(NamedTuple):
+    """Where one output is read from: a file's path below a folder, never followed out of it."""
+
+    folder: Path
+    path: str
+    role: str
 
 
 class Outputs:
@@ -53,37 +63,40 @@ class Outputs:
         """
         await self._attempt.ensure_current()
         name = self._run["notebook"]
-        plan: dict[str, tuple[Path, str]] = {
-            name: (self._control / contract.NOTEBOOK_FILE, contract.ROLE_NOTEBOOK)
-        }
+        plan = {name: Source(self._control, contract.NOTEBOOK_FILE, contract.ROLE_NOTEBOOK)}
         uids, _ = await asyncio.gather(self._attempt.uids(), self._store(plan, {}))
         await self._export(name)
         assert self._exports is not None
         taken = {name}
         beside = PurePosixPath(name).parent
-        exports: dict[str, tuple[Path, str]] = {}
-        for path, source in self._exports.files.items():
+        exports: dict[str, Source] = {}
+        for path, made in self._exports.files.items():
             taken_name = self._take((beside / path).as_posix(), taken)
-            exports[taken_name] = (source, contract.ROLE_EXPORT)
+            exports[taken_name] = Source(made.parent, made.name, contract.ROLE_EXPORT)
             if path in self._exports.formats:
                 self._formats[taken_name] = self._exports.formats[path]
-        written: dict[str, tuple[Path, str]] = {}
+        written: dict[str, Source] = {}
         staged = control.read(self._control / contract.STAGED_FILE) or {}
-        for path in await asyncio.to_thread(workspace.changed, self._workspace, staged):
-            stored = workspace.stored_name(path, taken)
+        for file in await asyncio.to_thread(self._changed, staged):
+            stored = workspace.stored_name(file.path, taken)
             if stored is None:
-                self._left_out[path] = "Its name is too long to be stored. Give it a shorter one."
+                self._left_out[file.path] = (
+                    "Its name is too long to be stored. Give it a shorter one."
+                )
             else:
-                written[stored] = (self._workspace / path, contract.ROLE_SIDE_EFFECT)
+                written[stored] = Source(self._workspace, file.real_path, contract.ROLE_SIDE_EFFECT)
         log = {
-            self._take(contract.LOG_FILE, taken): (
-                self._control / contract.LOG_FILE,
-                contract.ROLE_LOG,
+            self._take(contract.LOG_FILE, taken): Source(
+                self._control, contract.LOG_FILE, contract.ROLE_LOG
             )
         }
         await self._store(exports | written | log, self._left_out)
         order = [*plan, *exports, *written, *log]
         return await self._write_result([p for p in order if p in self._stored], uids)
+
+    def _changed(self, staged: dict[str, workspace.Signature]) -> list[FoundFile]:
+        with UntrustedFolder(self._workspace) as folder:
+            return workspace.changed(folder, staged)
 
     def _take(self, path: str, taken: set[str]) -> str:
         name = workspace.stored_name(path, taken)
@@ -101,20 +114,32 @@ class Outputs:
         # Under its own name and beside nothing, so that exports are named after it.
         notebook = folder / "notebook" / PurePosixPath(name).name
         notebook.parent.mkdir()
-        await asyncio.to_thread(shutil.copy, self._control / contract.NOTEBOOK_FILE, notebook)
+        await asyncio.to_thread(self._copy_notebook, notebook)
         self._exports = await exporting.export(notebook, formats, folder / "made")
         for output_format, problem in self._exports.errors.items():
             print(f"stage-out: {output_format}: {problem}", flush=True)
 
-    async def _store(self, files: dict[str, tuple[Path, str]], left_out: dict[str, str]) -> None:
-        """Upload ``files`` (path below output/ -> file and role) that are not up already."""
+    def _copy_notebook(self, target: Path) -> None:
+        with (
+            UntrustedFolder(self._control) as folder,
+            folder.open_file(contract.NOTEBOOK_FILE) as source,
+            target.open("wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
 
-        async def one(path: str, source: Path, role: str) -> None:
+    async def _store(self, files: dict[str, Source], left_out: dict[str, str]) -> None:
+        """Upload ``files`` (path below output/ -> where it is) that are not up already."""
+
+        async def one(path: str, source: Source) -> None:
             key = f"{self._attempt.prefix}{contract.OUTPUT_PREFIX}{path}"
             kind = mimetypes.guess_type(path)[0]
             async with self._slots:
                 try:
-                    stored = await self._attempt.bucket.put_file(key, source, content_type=kind)
+                    with (
+                        UntrustedFolder(source.folder) as folder,
+                        folder.open_file(source.path) as file,
+                    ):
+                        stored = await self._attempt.bucket.put_file(key, file, content_type=kind)
                 except OSError as error:  # the file's; the bucket's are errors of ours
                     left_out[path] = f"It could not be read: {error.strerror or error}."
                     return
@@ -122,16 +147,12 @@ class Outputs:
                 "path": path,
                 "size_bytes": stored.size,
                 "sha256": stored.sha256,
-                "role": role,
+                "role": source.role,
                 **({"format": self._formats[path]} if path in self._formats else {}),
             }
 
         await asyncio.gather(
-            *(
-                one(path, source, role)
-                for path, (source, role) in files.items()
-                if path not in self._stored
-            )
+            *(one(path, source) for path, source in files.items() if path not in self._stored)
         )
 
     async def _write_result(self, paths: list[str], uids: list[str]) -> str | None:

@@ -1,15 +1,21 @@
 """The files of a workspace: what was staged, and what a notebook wrote since.
 
 Used by ``stage_in`` and ``stage_out``. It never follows a link out of the workspace, and sees
-regular files only.
+regular files only (``storage.untrusted_folder``).
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_kueue.storage.untrusted_folder import FoundFile
 
 # Written by Python and Jupyter on the way; nobody asked for them.
 IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
@@ -23,32 +29,26 @@ LONGEST_PATH_BYTES = 800
 Signature = dict[str, int]
 
 
+def files(folder: UntrustedFolder) -> dict[str, FoundFile]:
+    """Return each file below ``folder``, by its path."""
+    return {found.path: found for found in folder.walk(without=IGNORED_FOLDERS)}
+
+
+def signature(file: FoundFile) -> Signature:
+    """Return what tells whether a file has changed: its size in bytes, its time of change."""
+    return {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns}
+
+
 def signatures(folder: Path) -> dict[str, Signature]:
-    """Return size in bytes and time of change in nanoseconds of each file below ``folder``."""
-    real = folder.resolve()
-    found = {}
-    for directory, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in IGNORED_FOLDERS]
-        for name in names:
-            path = Path(directory, name)
-            try:
-                if path.is_symlink() and not path.resolve().is_relative_to(real):
-                    continue
-                status = path.stat()
-            except (OSError, RuntimeError):  # gone meanwhile; a link to nothing, or to itself
-                continue
-            if stat.S_ISREG(status.st_mode):
-                found[path.relative_to(folder).as_posix()] = {
-                    "size_bytes": status.st_size,
-                    "mtime_ns": status.st_mtime_ns,
-                }
-    return found
+    """Return the signature of each file below ``folder``."""
+    with UntrustedFolder(folder) as opened:
+        return {path: signature(file) for path, file in files(opened).items()}
 
 
-def changed(folder: Path, before: dict[str, Signature]) -> list[str]:
-    """Return the paths below ``folder`` that are new or differ from ``before``, in order."""
-    now = signatures(folder)
-    return sorted(path for path, signature in now.items() if before.get(path) != signature)
+def changed(folder: UntrustedFolder, before: dict[str, Signature]) -> list[FoundFile]:
+    """Return the files below ``folder`` that are new or differ from ``before``, in order."""
+    found = files(folder)
+    return [found[path] for path in sorted(found) if before.get(path) != signature(found[path])]
 
 
 def stored_name(path: str, taken: set[str]) -> str | None:

@@ -364,7 +364,8 @@ class _Jobs:
         size = (await asyncio.to_thread(file.stat)).st_size
         kind = mimetypes.guess_type(path)[0]
         async with self._large_file if size > PART_BYTES else contextlib.nullcontext():
-            stored = await self._bucket.put_file(f"{prefix}{path}", file, content_type=kind)
+            with await asyncio.to_thread(file.open, "rb") as opened:
+                stored = await self._bucket.put_file(f"{prefix}{path}", opened, content_type=kind)
         return {"path": path, "size_bytes": stored.size, "sha256": stored.sha256}
 
 
@@ -402,5 +403,6 @@ def _kernel_name(notebook: Path | None) -> str | None:
     """Return the kernel that a notebook names, for when it is run again."""
     if notebook is None or notebook.stat().st_size > _PARSED_BYTES:
         return None
-    name: str | None = notebook_facts.read(str(notebook))["kernel_name"]
+    with notebook.open("rb") as file:
+        name: str | None = notebook_facts.read(file)["kernel_name"]
     return name

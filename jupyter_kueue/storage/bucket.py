@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import uuid
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -279,34 +280,32 @@ class Bucket:
     async def put_file(
         self,
         key: str,
-        path: Path,
+        file: IO[bytes],
         *,
         content_type: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> StoredFile:
-        """Upload a file in parts, replacing what was there, with the object's user ``metadata``.
+        """Upload an open file in parts, replacing what was there, with user ``metadata``.
 
-        The digest is of what was sent, whatever happens to the file meanwhile. Raises OSError if
-        the file cannot be read.
+        What the file holds beyond the size it had when this began is not sent: a log that grows
+        has an end. The digest is of what was sent. Raises OSError if the file cannot be read.
         """
-        size = (await asyncio.to_thread(path.stat)).st_size
+        size = os.fstat(file.fileno()).st_size
         if size <= PART_BYTES:
-            data = await asyncio.to_thread(path.read_bytes)
+            data = await asyncio.to_thread(file.read, size)
             await self.put_bytes(key, data, content_type=content_type, metadata=metadata)
             return StoredFile(len(data), hashlib.sha256(data).hexdigest())
         part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
-        # Opened out here: a file that cannot be read is the caller's trouble, not the bucket's.
-        with await asyncio.to_thread(path.open, "rb") as file:
-            parts = _Parts(file, part_bytes)
-            with self.translated("write", key):
-                await obstore.put_async(
-                    self.store,
-                    key,
-                    parts,
-                    attributes=self._attributes(content_type, metadata),
-                    chunk_size=part_bytes,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
+        parts = _Parts(file, part_bytes, size)
+        with self.translated("write", key):
+            await obstore.put_async(
+                self.store,
+                key,
+                parts,
+                attributes=self._attributes(content_type, metadata),
+                chunk_size=part_bytes,
+                max_concurrency=PARTS_AT_ONCE,
+            )
         return StoredFile(parts.size, parts.digest.hexdigest())
 
     async def copy(self, source: str, target: str) -> None:
@@ -363,14 +362,15 @@ class Bucket:
 class _Parts:
     """A file's bytes in parts for obstore, which reads them on a thread of its own."""
 
-    def __init__(self, file: IO[bytes], part_bytes: int) -> None:
+    def __init__(self, file: IO[bytes], part_bytes: int, most_bytes: int) -> None:
         self.file = file
         self.part_bytes = part_bytes
+        self.most_bytes = most_bytes
         self.size = 0
         self.digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
-        while part := self.file.read(self.part_bytes):
+        while part := self.file.read(min(self.part_bytes, self.most_bytes - self.size)):
             self.size += len(part)
             self.digest.update(part)
             yield part

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import IO, Any
 
 OLDEST_NBFORMAT = 4
 
 
-def read(path: str) -> dict[str, Any]:
-    """Return ``{"kernel_name", "language", "problem"}`` of the file at ``path``.
+def read(file: IO[bytes]) -> dict[str, Any]:
+    """Return ``{"kernel_name", "language", "problem"}`` of an open file.
 
     ``problem`` says why it is no notebook that can run, and what to do; None if it is one.
     ``kernel_name`` is None where the notebook names none; ``language`` is then ``python``.
     """
     facts: dict[str, Any] = {"kernel_name": None, "language": "python", "problem": None}
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a program of few imports
-            notebook = json.load(file)
+        notebook = json.load(file)
     except (ValueError, RecursionError) as error:
         facts["problem"] = (
             f"is not a notebook: it holds no JSON ({str(error)[:100]}). Open it in JupyterLab and "
@@ -59,4 +58,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(read(sys.argv[1])))
+    sys.stdout.write(json.dumps(read(sys.stdin.buffer)))

@@ -6,6 +6,7 @@ lets a path lead out of the server's root, never changes a file there, and holds
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -14,12 +15,13 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from jupyter_kueue import errors
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.storage import ignore_rules, notebook_facts
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,10 +51,15 @@ class InputLimits:
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to stage: ``path`` below ``input/``, and the real file it is read from."""
+    """One file to stage: ``path`` below ``input/``, and the real file it is read from.
+
+    It is found first and read later. In between somebody may swap it, or a folder on its way, for a
+    link: so it is opened below ``root`` by ``real_path``, where no link was and none is followed.
+    """
 
     path: str
-    absolute: Path
+    root: Path
+    real_path: str
     size_bytes: int
 
 
@@ -130,12 +137,18 @@ async def upload(
 
 async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str, Any]:
     try:
-        stored = await bucket.put_file(prefix + file.path, file.absolute)
+        with await asyncio.to_thread(_opened, file) as opened:
+            stored = await bucket.put_file(prefix + file.path, opened)
     except OSError as error:
         raise errors.InvalidRequestError(
             {FIELD_NOTEBOOK: f"{file.path} cannot be read any more ({error.strerror}); try again"}
         ) from error
     return {"path": file.path, "size_bytes": stored.size, "sha256": stored.sha256}
+
+
+def _opened(file: InputFile) -> IO[bytes]:
+    with UntrustedFolder(file.root) as root:
+        return root.open_file(file.real_path)
 
 
 def _parts(input_path: str) -> tuple[str, ...]:
@@ -186,16 +199,18 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
             field=FIELD_NOTEBOOK,
         )
     name = _key_name(parts[-1], FIELD_NOTEBOOK)
-    return InputFile(name, real, status.st_size)
+    return InputFile(name, root, real.relative_to(root).as_posix(), status.st_size)
 
 
 def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
     try:
         if notebook.size_bytes <= PARSED_HERE_BYTES:
-            facts = notebook_facts.read(str(notebook.absolute))
+            with _opened(notebook) as file:
+                facts = notebook_facts.read(file)
         else:
-            program = [sys.executable, "-I", "-S", notebook_facts.__file__, str(notebook.absolute)]
-            done = subprocess.run(program, capture_output=True, check=True)
+            program = [sys.executable, "-I", "-S", notebook_facts.__file__]
+            with _opened(notebook) as file:
+                done = subprocess.run(program, stdin=file, capture_output=True, check=True)
             facts = json.loads(done.stdout)
     except OSError as error:
         _refuse(FIELD_NOTEBOOK, notebook.path, f"cannot be read ({error.strerror})")
@@ -282,7 +297,8 @@ class _FolderWalk:
                 _refuse(FIELD_FOLDER, path, "is a link to a folder above it; remove the link")
             self.visit(real, f"{path}/", above, rules)
         elif stat.S_ISREG(status.st_mode):
-            self._add(InputFile(path, real, status.st_size))
+            real_path = real.relative_to(self._root).as_posix()
+            self._add(InputFile(path, self._root, real_path, status.st_size))
         else:
             _refuse(
                 FIELD_FOLDER,

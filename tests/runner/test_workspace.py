@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_kueue.runner import workspace
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,9 @@ def test_new_and_changed_files_are_found(tmp_path: Path) -> None:
     (tmp_path / "folder-outside").symlink_to("/etc")
     os.mkfifo(tmp_path / "pipe")
 
-    assert workspace.changed(tmp_path, before) == ["changed", "link-inside", "sub/new"]
+    with UntrustedFolder(tmp_path) as folder:
+        changed = [file.path for file in workspace.changed(folder, before)]
+    assert changed == ["changed", "link-inside", "sub/new"]
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda name: name.strip("/."))))

@@ -83,7 +83,8 @@ async def test_files_of_any_size(bucket: Bucket, tmp_path: Path, size: int) -> N
     source, target = tmp_path / "source", tmp_path / "new" / "target"
     source.write_bytes(os.urandom(size))
 
-    up = await bucket.put_file("file", source, metadata={"pod_uid": "x"})
+    with source.open("rb") as file:
+        up = await bucket.put_file("file", file, metadata={"pod_uid": "x"})
     down = await bucket.download("file", target)
 
     assert up == down
@@ -113,7 +114,8 @@ async def test_ranges(
 ) -> None:
     data = os.urandom(20_000_000)
     (tmp_path / "data").write_bytes(data)
-    await bucket.put_file("data", tmp_path / "data")
+    with (tmp_path / "data").open("rb") as file:
+        await bucket.put_file("data", file)
 
     download = await bucket.stream("data", start, end)
 

@@ -108,10 +108,20 @@ INTERRUPTED = "interrupted"  # SIGTERM: preempted, stopped, drained
 KERNEL_DIED = "kernel-died"
 NO_KERNEL = "no-kernel"  # the environment lacks the kernel, nbclient or ipykernel
 STAGING = "staging"  # inputs could not be fetched, or outputs not be put away
-OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT, INTERRUPTED, KERNEL_DIED, NO_KERNEL, STAGING)
+DISK_FULL = "disk-full"  # a cell met a full disk or quota and did not catch it
+OUTCOMES = (
+    SUCCEEDED,
+    NOTEBOOK_FAILED,
+    TIME_LIMIT,
+    INTERRUPTED,
+    KERNEL_DIED,
+    NO_KERNEL,
+    STAGING,
+    DISK_FULL,
+)
 
 # Outcomes that a result.json is written for: the notebook came to its end.
-FINAL_OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT)
+FINAL_OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT, DISK_FULL)
 
 # Exit codes. 137 and 143 stand for themselves (killed, terminated) and are in no rule.
 EXIT_SUCCEEDED = 0
@@ -121,6 +131,7 @@ EXIT_INTERRUPTED = 43
 EXIT_KERNEL_DIED = 44
 EXIT_NO_KERNEL = 45
 EXIT_STAGING = 46
+EXIT_DISK_FULL = 47
 
 EXIT_CODES = {
     SUCCEEDED: EXIT_SUCCEEDED,
@@ -130,12 +141,14 @@ EXIT_CODES = {
     KERNEL_DIED: EXIT_KERNEL_DIED,
     NO_KERNEL: EXIT_NO_KERNEL,
     STAGING: EXIT_STAGING,
+    DISK_FULL: EXIT_DISK_FULL,
 }
 OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
 
-# Failures that another attempt cannot mend: podFailurePolicy FailJob. The first two are used only
-# once result.json is up, and none after SIGTERM, because the Job controller scans all pods.
-FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_NO_KERNEL)
+# Failures that another attempt cannot mend: podFailurePolicy FailJob. Those of FINAL_OUTCOMES are
+# used only once result.json is up, and none after SIGTERM, because the Job controller scans all
+# pods.
+FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_DISK_FULL, EXIT_NO_KERNEL)
 
 # What the notebook container runs: it waits for those modules, heeding SIGTERM meanwhile, and runs
 # ``execute`` from them.

@@ -414,6 +414,7 @@ _DEFAULT_WORDS = {
     contract.KERNEL_DIED: "The kernel died{where}. Often a native library; see the log.",
     contract.NO_KERNEL: "Its environment has no such kernel. Choose another environment.",
     contract.STAGING: "Its files could not be moved to or from the bucket. Run it again.",
+    contract.DISK_FULL: "The disk was full{where}. Write less, or ask for a bigger disk.",
 }
 
 

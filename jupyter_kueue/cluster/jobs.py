@@ -15,15 +15,41 @@ Json = dict[str, Any]
 
 
 async def create(connection: Connection, job: Json) -> Json:
-    """Create a Job and return it; if one of that name is there already, return that one.
+    """Create a Job and return it; the same one, if it is there already.
 
     The name is made from the job id, so a repeat after a lost answer meets itself.
+
+    Raises:
+        ClusterUnavailableError: the API server does not answer, or an earlier Job of that name is
+            still being removed.
+        ConflictError: somebody else's Job has that name.
     """
     path = resources.jobs(job["metadata"]["namespace"])
     try:
         return await connection.create(path, job)
+    except errors.ClusterUnavailableError:
+        # The answer may have got lost. If it did not, this says the same.
+        with contextlib.suppress(errors.ConflictError):
+            return await connection.create(path, job)
     except errors.ConflictError:
-        return await connection.get(f"{path}/{job['metadata']['name']}")
+        pass
+    there = await find(connection, job["metadata"]["namespace"], job["metadata"]["name"])
+    if there is None or "deletionTimestamp" in there["metadata"]:
+        raise errors.ClusterUnavailableError(
+            "The Job of an earlier try is just being removed. Try again in a moment."
+        )
+    if not _is_same(job, there):
+        raise errors.ConflictError(
+            f"The cluster has a Job {job['metadata']['name']} that is not this run's. Remove it, "
+            "or submit the run again under a new idempotency_key."
+        )
+    return there
+
+
+def _is_same(job: Json, there: Json) -> bool:
+    labels = there["metadata"].get("labels") or {}
+    own = (names.LABEL_OWNER, names.LABEL_JOB_ID)
+    return all(labels.get(label) == job["metadata"]["labels"].get(label) for label in own)
 
 
 async def find(connection: Connection, namespace: str, name: str) -> Json | None:
@@ -45,13 +71,20 @@ async def list_of_schedule(
     return items
 
 
-async def delete(connection: Connection, namespace: str, name: str) -> None:
+async def delete(
+    connection: Connection, namespace: str, name: str, *, uid: str | None = None
+) -> None:
     """Delete a Job and, behind it, its pods and its Workload; one that is gone is no error.
 
-    ``Background`` has to be said: the API's default for Jobs orphans the pods.
+    Nor is one that is another by now than the one with ``uid``, if that is given. ``Background``
+    has to be said: the API's default for Jobs orphans the pods.
     """
-    body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-    with contextlib.suppress(errors.NotFoundError):
+    body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+    gone: tuple[type[Exception], ...] = (errors.NotFoundError,)
+    if uid is not None:
+        body["preconditions"] = {"uid": uid}
+        gone = (errors.NotFoundError, errors.ConflictError)
+    with contextlib.suppress(*gone):
         await connection.delete(f"{resources.jobs(namespace)}/{name}", body)
 
 

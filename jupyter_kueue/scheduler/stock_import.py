@@ -332,7 +332,8 @@ class _Jobs:
             await self._records.write(new_id, contract.RESULT_KEY, facts.result)
         if facts.final is not None:
             await self._records.write(new_id, contract.FINAL_KEY, facts.final)
-        await self._records.write_record(facts.record)
+        if await self._records.write_record(facts.record) is not facts.record:
+            raise errors.ConflictError("Another import brought it over at the same moment.")
         return facts
 
     async def _upload(self, job: StockJob, files: StockFiles, prefix: str) -> Uploaded:

@@ -109,6 +109,21 @@ class Application:
         return self._parts.bucket if self._parts else None
 
     @property
+    def reading_problem(self) -> str | None:
+        """What keeps the lists from being all that the bucket holds, None where they are."""
+        if self._parts is None:
+            return None
+        reconciler = self._parts.reconciler
+        if reconciler.problem is not None:
+            return f"Not all runs could be read: {reconciler.problem.message}"
+        if not self._is_loaded.is_set():
+            return "The runs are still being read from the bucket."
+        if unread := list(reconciler.unread):
+            error = reconciler.unread.find(unread[0])
+            return f"The records of {len(unread)} runs cannot be read, as of {unread[0]}: {error}"
+        return None
+
+    @property
     def cluster(self) -> ClusterView:
         """The live view of the cluster. Raises what is missing."""
         return self._required().cluster

@@ -98,6 +98,7 @@ def assemble(
         outputs=outputs,
         local_queues=queues,
         changes=changes,
+        owner_name=owner.name,
         local_queue=settings.local_queue,
     )
     keeper = ScheduleKeeper(

@@ -333,12 +333,27 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
     _, problem = await _asked(bucket.check(f"{application.owner.slug}/"))
     shown["ok"] = problem is None
     if problem is None:
-        return []
+        return _reading(application)
     return [
         _problem(
             _without_credentials(problem.message),
             "Check the bucket and c.JupyterKueue.bucket (JUPYTER_KUEUE_BUCKET): its url, endpoint "
             "and credentials.",
+        )
+    ]
+
+
+def _reading(application: Application) -> list[Json]:
+    """Say what is not shown although the bucket takes and gives objects."""
+    what = application.reading_problem
+    # While the cluster is away, its own check says why nothing was read yet.
+    if what is None or (application.problem or application.cluster.error) is not None:
+        return []
+    return [
+        _problem(
+            _without_credentials(what),
+            "It is read again automatically. If this lasts, look at the bucket's log, or delete "
+            "what it cannot give back.",
         )
     ]
 

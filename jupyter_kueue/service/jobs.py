@@ -7,7 +7,6 @@ answered from memory; whatever is done is written to the bucket first and to the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +19,7 @@ from jupyter_kueue.models import FINISHED_STATES, BucketFacts
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.cluster_view import job_id_of
 from jupyter_kueue.service.index import Entry, JobQuery
+from jupyter_kueue.storage import records
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.outputs import FileContent, NotebookContent, Outputs
     from jupyter_kueue.service.queues import Queues
     from jupyter_kueue.service.reconciler import Reconciler
-    from jupyter_kueue.service.submission import Submission
+    from jupyter_kueue.service.submission import Submission, Submitted
     from jupyter_kueue.storage.records import Records
     from jupyter_kueue.storage.summaries import Summaries
 
@@ -65,6 +65,7 @@ class Jobs:
         outputs: Outputs,
         local_queues: Queues,
         changes: Changes,
+        owner_name: str,
         local_queue: str | None,
     ) -> None:
         """``local_queue`` is the configured default."""
@@ -78,6 +79,7 @@ class Jobs:
         self._outputs = outputs
         self._local_queues = local_queues
         self._changes = changes
+        self._owner_name = owner_name
         self._local_queue = local_queue
 
     async def submit(self, request: JobRequest) -> tuple[Json, bool]:
@@ -90,12 +92,7 @@ class Jobs:
         """
         self._check_cluster()
         submitted = await self._unless_it_hangs(self._submission.submit(request))
-        job_id = submitted.facts.record.job_id
-        if submitted.kube_job is None:
-            await self._reconciler.settle(job_id)
-            return await self.get(job_id), False
-        row = self._reconciler.adopt(submitted.facts, submitted.kube_job)
-        return self._positioned(row), True
+        return await self._shown(submitted), submitted.is_new
 
     async def list(self, query: JobQuery) -> Json:
         """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
@@ -116,7 +113,7 @@ class Jobs:
         Raises:
             NotFoundError: there is no such job.
         """
-        return self._index.get(job_id).row
+        return self._entry(job_id).row
 
     async def get(self, job_id: str) -> Json:
         """Return everything there is to say of a job.
@@ -124,7 +121,7 @@ class Jobs:
         Raises:
             NotFoundError: there is no such job.
         """
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         facts = await self._facts(job_id, entry)
         job = self._positioned(entry.row)
         if job["position"] is not None:
@@ -147,7 +144,7 @@ class Jobs:
             NotFoundError: there is no such job.
             UnavailableError: cluster or bucket do not answer.
         """
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         if entry.is_finished or entry.facts is None:
             return await self.get(job_id)
         self._check_cluster()
@@ -166,7 +163,7 @@ class Jobs:
             NotFoundError: there is no such job.
             UnavailableError: cluster or bucket do not answer.
         """
-        self._index.get(job_id)
+        self._entry(job_id)
         self._check_cluster()
         await self._delete(job_id, self._cluster.kube_job_name(job_id))
 
@@ -194,7 +191,7 @@ class Jobs:
             InvalidRequestError: naming each bad field.
             ConflictError: it waits no longer, so its queue can't be changed.
         """
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         asked = _parse_changes(changes)
         facts = await self._recorded(await self._facts(job_id, entry))
         in_cluster: Json = {
@@ -222,7 +219,7 @@ class Jobs:
             InvalidRequestError: naming each bad field.
             NotFoundError: there is no such job.
         """
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         self._check_cluster()
         if not isinstance(changes, dict):
             raise errors.InvalidRequestError({"body": "send a JSON object, or nothing"})
@@ -244,21 +241,20 @@ class Jobs:
         if "profile" in changes:
             before.pop("resources", None)
         request = parse_job_request({**before, **changes})
-        new = await self._unless_it_hangs(self._submission.rerun(facts.record, request))
-        if new.kube_job is None:
-            raise errors.ConflictError(f"The run {new.facts.record.job_id} exists already.")
-        return self._positioned(self._reconciler.adopt(new.facts, new.kube_job))
+        return await self._shown(
+            await self._unless_it_hangs(self._submission.rerun(facts.record, request))
+        )
 
     async def files(self, job_id: str) -> Sequence[Json]:
         """Return a job's files: ``[{"path", "size_bytes", "sha256", "role"}]``."""
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         return await self._outputs.files(await self._facts(job_id, entry))
 
     async def open_file(
         self, job_id: str, path: str, start: int | None = None, end: int | None = None
     ) -> FileContent:
         """Open one of the files that ``files`` lists, or the bytes from ``start`` to ``end``."""
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         return await self._outputs.open_file(await self._facts(job_id, entry), path, start, end)
 
     async def download(self, job_id: str, targets: Mapping[str, Path]) -> None:
@@ -268,23 +264,23 @@ class Jobs:
             NotFoundError: there is no such job, or it has no such file.
             OSError: a local file cannot be written.
         """
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         await self._outputs.download(await self._facts(job_id, entry), targets)
 
     async def file_urls(self, job_id: str) -> dict[str, str]:
         """Return where each of a job's files lies in the bucket: its path -> its URL."""
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         return await self._outputs.urls(await self._facts(job_id, entry))
 
     async def format_errors(self, job_id: str) -> dict[str, str]:
         """Return the output formats that could not be made: format -> why."""
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         result = (await self._facts(job_id, entry)).result or {}
         return dict(result.get("format_errors") or {})
 
     async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
         """Return the notebook as it stands now; no body where it still is as ``etag`` says."""
-        entry = self._index.get(job_id)
+        entry = self._entry(job_id)
         return await self._outputs.notebook(await self._facts(job_id, entry), etag)
 
     async def logs(
@@ -294,8 +290,20 @@ class Jobs:
 
         With ``follow`` it goes on until the job has ended; ``tail`` is a number of lines.
         """
-        self._index.get(job_id)
+        self._entry(job_id)
         return self._outputs.logs(job_id, follow=follow, tail=tail)
+
+    def _entry(self, job_id: str) -> Entry:
+        """Return a job's entry.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: the bucket lists it and could not be read.
+        """
+        error = self._reconciler.unread.find(job_id)
+        if error is not None and job_id not in self._index:
+            raise error.with_traceback(None)
+        return self._index.get(job_id)
 
     async def _facts(self, job_id: str, entry: Entry) -> BucketFacts:
         if entry.facts is not None:
@@ -313,9 +321,8 @@ class Jobs:
         if facts.is_recorded or facts.accepted is None:
             return facts
         job_id = facts.record.job_id
-        await self._records.write(job_id, contract.ACCEPTED_KEY, facts.accepted)
-        with contextlib.suppress(errors.ConflictError):
-            await self._records.write_record(facts.record)
+        await self._records.accept(job_id, facts.accepted)
+        await self._records.write_record(facts.record)
         self._reconciler.update(job_id, is_recorded=True)
         return dataclasses.replace(facts, is_recorded=True)
 
@@ -352,6 +359,15 @@ class Jobs:
         job = self._cluster.facts(job_id).kube_job
         return known.get(job["metadata"]["uid"]) if known and job is not None else None
 
+    async def _shown(self, submitted: Submitted) -> Json:
+        """Return the job of a submit, before any watch shows it."""
+        job_id = submitted.facts.record.job_id
+        if not submitted.is_new:
+            await self._reconciler.settle(job_id)
+            if job_id in self._index:
+                return await self.get(job_id)
+        return self._positioned(self._reconciler.adopt(submitted.facts, submitted.kube_job))
+
     def _positioned(self, row: Json) -> Json:
         return self._all_positioned([row])[0]
 
@@ -386,7 +402,11 @@ class Jobs:
             while not task.done():
                 await asyncio.wait([task], timeout=_LOOK_SECONDS)
                 if self._cluster.hangs is not None and not task.done():
-                    raise self._cluster.hangs.with_traceback(None)
+                    task.cancel()
+                    # It may have come to its end all the same, which is then the answer.
+                    await asyncio.wait([task])
+                    if task.cancelled():
+                        raise self._cluster.hangs.with_traceback(None)
         finally:
             if not task.done():
                 task.cancel()
@@ -394,7 +414,7 @@ class Jobs:
         return task.result()
 
     async def _delete(self, job_id: str, kube_job: str) -> None:
-        await self._records.write_tombstone(job_id, {"at": models.now()})
+        await self._records.write_tombstone(job_id, records.DELETED, self._owner_name)
         self._reconciler.drop(job_id)
         await self._delete_kube_job(job_id, kube_job)
 

@@ -8,6 +8,7 @@ Every step is keyed by the job's id and may be repeated, by this server or by an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 import functools
@@ -23,6 +24,7 @@ from jupyter_kueue.service import job_view, unrecorded
 from jupyter_kueue.service.index import Entry
 from jupyter_kueue.storage import scheduled_runs
 from jupyter_kueue.storage.scheduled_runs import ScheduledRun
+from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,10 @@ _PACE_SECONDS = 0.02
 _FIRST_LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 5.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
+# In accepted.json, why there will be no Job.
+_LEFTOVERS = "leftovers"
+# Whoever decided that they go has removed them by then, or was killed.
+_CLEARING_SECONDS = 60.0
 # How long a prefix that was found clean is not looked at again.
 _PURGED_TRUSTED = dt.timedelta(hours=1)
 
@@ -72,8 +78,10 @@ class Reconciler:
     """The loop. ``mark`` may be called at any time; ``run`` works until cancelled.
 
     Attributes:
-        is_complete: set once everything there was at the start is in the index.
+        is_complete: set once all that the bucket listed at the start was read.
         problem: why the last look through the bucket failed, None if it did not.
+        unread: the jobs that the bucket lists and that could not be read; where that lasts, they
+            are shown as far as the cluster knows them.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class Reconciler:
         self._provisional: set[str] = set()
         self.is_complete = asyncio.Event()
         self.problem: errors.JupyterKueueError | None = None
+        self.unread = Unread()
 
     def attach(self, cluster: ClusterView) -> None:
         """Read the cluster's side of the facts from ``cluster``."""
@@ -129,8 +138,11 @@ class Reconciler:
             self._has_work.release()
         self._marked[job_id] = self._marked.get(job_id, False) or reload
 
-    def adopt(self, facts: BucketFacts, kube_job: Json) -> Json:
-        """Show a job whose Job was created just now, before any watch shows it; return its row."""
+    def adopt(self, facts: BucketFacts, kube_job: Json | None) -> Json:
+        """Show a job whose Job was created just now, before any watch shows it; return its row.
+
+        ``kube_job`` is None where the API server was not asked for it again.
+        """
         job_id = facts.record.job_id
         cluster = self.cluster.facts(job_id)
         if cluster.kube_job is None:
@@ -177,19 +189,31 @@ class Reconciler:
                 continue
             self._busy.add(job_id)
             try:
-                await self._reconcile(job_id, reload=reload)
-            except errors.JupyterKueueError as error:
-                log.warning("job_id=%s not reconciled, tried again: %s", job_id, error)
-                self._mark_later(job_id, reload=reload)
-            except Exception:
-                # The loop must live, whatever one job holds.
-                log.exception("job_id=%s not reconciled", job_id)
+                await self._look(job_id, reload=reload)
             finally:
                 self._busy.discard(job_id)
                 if job_id in self._marked:
                     self._has_work.release()
             # A look that needs no request lets nobody else run, and there may be thousands.
             await asyncio.sleep(0)
+
+    async def _look(self, job_id: str, *, reload: bool) -> None:
+        """Look at a job; one that cannot be read is looked at again, and shown if that lasts."""
+        try:
+            await self._reconcile(job_id, reload=reload)
+            self.unread.note(job_id, None)
+        except errors.JupyterKueueError as error:
+            log.warning("job_id=%s not reconciled, tried again: %s", job_id, error)
+            if job_id not in self._index or job_id in self._provisional:
+                self.unread.note(job_id, error)
+                if self.unread.is_given_up(job_id):
+                    # Looked at again with the next resync.
+                    await self._show_unread(job_id)
+                    return
+            self._mark_later(job_id, reload=reload)
+        except Exception:
+            # The loop must live, whatever one job holds.
+            log.exception("job_id=%s not reconciled", job_id)
 
     def _next(self) -> tuple[str | None, bool]:
         """Take a marked job that no other worker holds; one that is held comes back after it."""
@@ -242,6 +266,8 @@ class Reconciler:
             # It may have been submitted since the listing began.
             if (await self._records.load(job_id)).is_empty:
                 self._forget(job_id)
+        for job_id in set(self.unread) - stored:
+            self.unread.note(job_id, None)
         new = stored - self._index.ids() - self._purged
         if self.is_complete.is_set():
             for job_id in new:
@@ -280,20 +306,58 @@ class Reconciler:
         return shown
 
     async def _load_all(self, job_ids: set[str]) -> None:
+        """Read the records of these jobs.
+
+        Raises:
+            JupyterKueueError: why one of them could not be read; those that were read are shown.
+        """
         limit = asyncio.Semaphore(16)
 
         async def load(job_id: str) -> None:
             async with limit:
                 try:
                     await self._reconcile(job_id, reload=True)
+                    self.unread.note(job_id, None)
                 except errors.JupyterKueueError as error:
-                    log.warning("job_id=%s not loaded, tried again: %s", job_id, error)
-                    self._mark_later(job_id, reload=True)
+                    self.unread.note(job_id, error)
                 except Exception:
                     # The others must be loaded, whatever one job holds.
                     log.exception("job_id=%s not loaded", job_id)
 
         await asyncio.gather(*(load(job_id) for job_id in job_ids))
+        for job_id in set(self.unread) - job_ids:
+            # Deleted since it was listed.
+            self.unread.note(job_id, None)
+        failed = {job_id: error for job_id in self.unread if (error := self.unread.find(job_id))}
+        for error in failed.values():
+            if not all(self.unread.is_given_up(job_id) for job_id in failed):
+                raise error.with_traceback(None)
+        if failed:
+            # Each of them alone, or the bucket as a whole?
+            await self._records.bucket.check(f"{self._records.owner_slug}/")
+        for job_id in failed:
+            await self._show_unread(job_id)
+
+    async def _show_unread(self, job_id: str) -> None:
+        """Show a job whose records cannot be read, as far as the cluster knows it."""
+        error = self.unread.find(job_id)
+        cluster = self.cluster.facts(job_id)
+        facts: BucketFacts | None = None
+        derived: Status | None = None
+        if cluster.kube_job is not None:
+            with contextlib.suppress(errors.JupyterKueueError):
+                facts = await self._look_at_unrecorded(job_id, cluster.kube_job)
+        if facts is None:
+            record = self._records.placeholder(job_id, dt.datetime.now(dt.UTC))
+            facts = BucketFacts(record, is_recorded=False)
+            derived = Status(
+                "queued",
+                "unknown",
+                "Its records cannot be read just now; they are read again automatically.",
+                error.message if error is not None else None,
+            )
+        log.warning("job_id=%s shown without its records: %s", job_id, error)
+        self._show(facts, cluster, derived)
 
     async def _reconcile(self, job_id: str, *, reload: bool) -> None:
         if job_id in self._deleting:
@@ -365,6 +429,9 @@ class Reconciler:
         if loaded.deleted:
             self.drop(job_id)
             return None
+        if loaded.is_cleared:
+            await self._finish_clearing(job_id, cluster)
+            return None
         if loaded.facts is not None:
             return loaded.facts
         if cluster.kube_job is not None:
@@ -379,9 +446,21 @@ class Reconciler:
             return None
         # A submit that died before its record: nobody was told that this job exists.
         if cluster.kube_job is None and await self._is_old(job_id):
+            accepted = await self._records.clear(job_id, _LEFTOVERS)
+            # Of a run whose Job went while it was taken in, that mark comes before the record.
+            if accepted is None or not await self._records.has_record(job_id):
+                log.info("job_id=%s leftovers of a submit removed", job_id)
+                await self._records.forget(job_id)
+        return None
+
+    async def _finish_clearing(self, job_id: str, cluster: ClusterFacts) -> None:
+        """Remove the rest of what was decided to be leftovers, if whoever began that has not."""
+        self._forget(job_id)
+        if (job := cluster.kube_job) is not None and "deletionTimestamp" not in job["metadata"]:
+            await self._delete_job(self.cluster.namespace, job)
+        if await self._is_old(job_id, min(self._timing.leftover_seconds, _CLEARING_SECONDS)):
             log.info("job_id=%s leftovers of a submit removed", job_id)
             await self._records.forget(job_id)
-        return None
 
     async def _take_in(self, job_id: str, kube_job: Json) -> BucketFacts | None:
         """Give a run that a CronJob made its records; None, and no Job, where it must not be."""
@@ -422,13 +501,14 @@ class Reconciler:
     def _forget(self, job_id: str) -> None:
         """Stop showing a job that is not there any more."""
         self._provisional.discard(job_id)
+        self.unread.note(job_id, None)
         if self._index.remove(job_id):
             self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})
 
-    async def _is_old(self, job_id: str) -> bool:
+    async def _is_old(self, job_id: str, seconds: float | None = None) -> bool:
         listed = await self._records.bucket.list(self._records.prefix(job_id))
         newest = max((item.last_modified for item in listed), default=None)
-        limit = dt.timedelta(seconds=self._timing.leftover_seconds)
+        limit = dt.timedelta(seconds=self._timing.leftover_seconds if seconds is None else seconds)
         return newest is not None and dt.datetime.now(dt.UTC) - newest > limit
 
     async def _accept(self, facts: BucketFacts, cluster: ClusterFacts) -> BucketFacts | None:
@@ -441,16 +521,24 @@ class Reconciler:
                 "kube_job": cluster.kube_job["metadata"]["name"],
                 "uid": cluster.kube_job["metadata"]["uid"],
             }
-            await self._records.write(job_id, contract.ACCEPTED_KEY, accepted)
-            return dataclasses.replace(facts, accepted=accepted)
+            decided = await self._records.accept(job_id, accepted)
+            if decided is None:
+                await self._finish_clearing(job_id, cluster)
+                return None
+            return dataclasses.replace(facts, accepted=decided)
         age = dt.datetime.now(dt.UTC) - parse_time(facts.record.created_at)
         if cluster.known and age.total_seconds() > self._timing.leftover_seconds:
             # The watch may lag behind: the last word is the API server's.
             name = names.kube_job_name(job_id)
-            there = await cluster_jobs.find(self._connection, facts.record.namespace, name)
-            if there is None:
+            namespace = facts.record.namespace
+            if await cluster_jobs.find(self._connection, namespace, name) is None:
+                # Another server may be finishing it this moment: one of the two is too late.
+                decided = await self._records.clear(job_id, _LEFTOVERS)
+                if decided is not None:
+                    return dataclasses.replace(facts, accepted=decided)
                 log.info("job_id=%s never reached the cluster, leftovers removed", job_id)
                 self._forget(job_id)
+                await cluster_jobs.delete(self._connection, namespace, name)
                 await self._records.forget(job_id)
                 return None
         return facts
@@ -487,8 +575,9 @@ class Reconciler:
         ended["finished_at"] = derived.finished_at or models.now()
         ended["admitted_at"] = derived.admitted_at or self._shown(facts, "admitted_at")
         ended["started_at"] = derived.started_at or self._shown(facts, "started_at")
-        await self._records.write(facts.record.job_id, contract.FINAL_KEY, ended)
-        return dataclasses.replace(facts, final=ended)
+        return dataclasses.replace(
+            facts, final=await self._records.write_end(facts.record.job_id, ended)
+        )
 
     def _shown(self, facts: BucketFacts, field: str) -> str | None:
         entry = self._index.find(facts.record.job_id)

@@ -21,6 +21,7 @@ from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import FINISHED_STATES
 from jupyter_kueue.service import schedule_view
 from jupyter_kueue.service.schedule_view import ScheduleRuns
+from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,6 +98,7 @@ class ScheduleKeeper:
         self._is_loaded = asyncio.Event()
         self._problem: errors.JupyterKueueError | None = None
         self._uid_of: dict[str, str] = {}
+        self._unread = Unread()
         labels = {names.LABEL_OWNER: records.owner_slug, names.LABEL_COMPONENT: "schedule"}
         self._watched = Watched(
             connection,
@@ -311,6 +313,7 @@ class ScheduleKeeper:
                 stored = set(await self.records.list_ids())
                 if not self._is_loaded.is_set():
                     await self._look_at(stored | set(self._uid_of))
+                    self._check_all_read()
                     self._is_loaded.set()
                 for schedule_id in stored | set(self._uid_of) | set(self._entries):
                     self.mark(schedule_id)
@@ -337,8 +340,11 @@ class ScheduleKeeper:
             async with limit:
                 try:
                     await self._reconcile(schedule_id)
+                    self._unread.note(schedule_id, None)
                 except errors.JupyterKueueError as error:
                     log.warning("schedule_id=%s looked at again: %s", schedule_id, error)
+                    if schedule_id not in self._entries:
+                        self._unread.note(schedule_id, error)
                     self._mark_later(schedule_id)
                 except Exception:
                     # The loop must live, whatever one schedule holds.
@@ -346,6 +352,21 @@ class ScheduleKeeper:
 
         await asyncio.gather(*(look(schedule_id) for schedule_id in schedule_ids))
         self._publish(schedule_ids)
+
+    def _check_all_read(self) -> None:
+        """Show what could not be read for long as such.
+
+        Raises:
+            JupyterKueueError: why another one could not be read, which may pass.
+        """
+        failed = {key: error for key in self._unread if (error := self._unread.find(key))}
+        for error in failed.values():
+            if not all(self._unread.is_given_up(key) for key in failed):
+                raise error.with_traceback(None)
+        for schedule_id, error in failed.items():
+            record = self.records.placeholder(schedule_id, dt.datetime.now(dt.UTC))
+            problem = f"{error.message} It is read again automatically."
+            self._entries[schedule_id] = ScheduleEntry(record, problem=problem)
 
     def _mark_later(self, schedule_id: str) -> None:
         asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark, schedule_id)

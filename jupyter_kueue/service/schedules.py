@@ -27,6 +27,7 @@ from jupyter_kueue.models import (
 )
 from jupyter_kueue.service import schedule_view
 from jupyter_kueue.service.index import read_cursor, write_cursor, wrong_with_page
+from jupyter_kueue.storage.records import DELETED, FAILED_SUBMIT
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -200,35 +201,28 @@ class Schedules:
         schedule_id = names.new_job_id()
         if request.idempotency_key is not None:
             schedule_id = names.schedule_id_of_key(self._owner.slug, request.idempotency_key)
-            there = await self._find_repeated(schedule_id, request)
-            if there is not None:
-                return await self._keep(there, await self._revision(there))
+            if await self._find_repeated(schedule_id, request) is not None:
+                return await self._repeated(schedule_id, request)
         schedule = self._draft(schedule_id, request)
         input_id = schedule.input_id
         prefix = self._records.input_prefix(schedule_id, input_id)
         record, stage = await self._checked(
             schedule, self._submission.prepare(request.job_request(), prefix, source)
         )
-        is_ours = False
         try:
             record = await _staged(record, stage, schedule)
             revision = _revision_of(record, input_id, request)
             schedule = _with_revision(schedule, revision)
             await self._records.write_revision(schedule_id, revision)
-            is_ours = True
-            await self._records.create(schedule)
-            await self._apply(schedule, revision)
-        except errors.ConflictError:
-            # The same idempotency_key at the same moment; what was staged here is swept later.
-            there = await self._find_repeated(schedule_id, request)
-            if there is None:
-                raise
-            return await self._keep(there, await self._revision(there))
+            if not await self._records.create(schedule):
+                # The same idempotency_key at the same moment; what was staged here is swept later.
+                return await self._repeated(schedule_id, request)
+            row = await self._keep(schedule, revision)
         except BaseException:
-            await asyncio.shield(self._take_back(schedule, is_ours=is_ours))
+            await asyncio.shield(self._take_back(schedule))
             raise
         log.info("schedule_id=%s created", schedule_id)
-        return self._keeper.adopt(schedule)
+        return row
 
     async def update(self, schedule_id: str, changes: Any) -> Json:
         """Change fields of a schedule's request and return it; they count from the next run on.
@@ -273,7 +267,9 @@ class Schedules:
         """
         self._keeper.get(schedule_id)
         self._check_cluster()
-        await self._records.write_tombstone(schedule_id, with_runs=with_runs)
+        await self._records.write_tombstone(
+            schedule_id, DELETED, self._owner.name, with_runs=with_runs
+        )
         self._keeper.drop(schedule_id)
         try:
             await self._keeper.delete_cron_job(schedule_id)
@@ -305,8 +301,6 @@ class Schedules:
         )
         source = self._records.input_prefix(schedule_id, revision.input_id)
         submitted = await self._submission.submit_staged(record, source)
-        if submitted.kube_job is None:
-            raise errors.ConflictError("The run exists already.")
         return self._reconciler.adopt(submitted.facts, submitted.kube_job)
 
     def _draft(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRecord:
@@ -341,6 +335,13 @@ class Schedules:
                 "new key."
             )
         return loaded.record
+
+    async def _repeated(self, schedule_id: str, request: ScheduleRequest) -> Json:
+        """Return the schedule that is there, finishing its creation if that was cut off."""
+        there = await self._find_repeated(schedule_id, request)
+        if there is None:
+            raise errors.ConflictError("The schedule was deleted while it was created.")
+        return await self._keep(there, await self._revision(there))
 
     async def _read(self, schedule_id: str) -> ScheduleRecord:
         """Return the schedule as it stands now: another server may have changed it."""
@@ -440,20 +441,18 @@ class Schedules:
         counted = self._keeper.runs_counted(schedule.schedule_id)
         await self._keeper.apply(schedule, revision.record, counted, dry_run=False)
 
-    async def _take_back(self, schedule: ScheduleRecord, *, is_ours: bool) -> None:
-        """Remove what a failed create did; what stays is found by the keeper.
+    async def _take_back(self, schedule: ScheduleRecord) -> None:
+        """Remove what a failed create did, under an id that nobody else knows; else nothing.
 
-        Before the definition the schedule may be another server's, of the same idempotency_key:
-        only the inputs go then.
+        Under an idempotency_key a repeat finishes it, on whichever server. What stays is found by
+        the keeper.
         """
+        if schedule.request.get("idempotency_key") is not None:
+            return
         schedule_id = schedule.schedule_id
         try:
             async with asyncio.timeout(_TAKE_BACK_SECONDS):
-                if not is_ours:
-                    prefix = self._records.input_prefix(schedule_id, schedule.input_id)
-                    await self._records.bucket.delete_prefix(prefix)
-                    return
-                await self._records.write_tombstone(schedule_id, with_runs=False)
+                await self._records.write_tombstone(schedule_id, FAILED_SUBMIT)
                 await self._keeper.delete_cron_job(schedule_id)
                 await self._records.forget(schedule_id)
         except (errors.JupyterKueueError, TimeoutError) as error:

@@ -1,14 +1,15 @@
 """The way of one run from a request to a Job in the cluster, step by step.
 
 ``service.jobs`` calls ``submit``. Order: everything is checked, then the inputs go to the bucket,
-then the record, then the Job, then the mark that it was accepted. An error that is answered takes
-back what was done; what a killed server leaves is finished or removed by ``service.reconciler``.
+then the record, then the Job, then the mark that it was accepted, which decides: nothing of a run
+that has it is taken back. What a failed submit did under an id that nobody else knows is removed;
+under an idempotency_key a repeat finishes it, on whichever server. What neither of them sees to is
+left to ``service.reconciler``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -24,7 +25,7 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
 from jupyter_kueue.service.cached import Cached
-from jupyter_kueue.storage import input_copies, staging
+from jupyter_kueue.storage import input_copies, records, staging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,14 +48,23 @@ log = logging.getLogger(__name__)
 _PRIORITY_CLASSES_SECONDS = 15.0
 # A user waits for the answer that it failed; what can't be taken back by then is left behind.
 _TAKE_BACK_SECONDS = 5.0
+_BEING_REMOVED = "What an earlier try left is just being removed. Try again in a moment."
+# After these the same Job would be refused again: no repeat can finish such a submit.
+_REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeError)
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job that was submitted; ``kube_job`` is its Job as created, None where it was there."""
+    """A job that is accepted.
+
+    Attributes:
+        kube_job: its Job as the API server has it, None where that was not asked.
+        is_new: this call made it so, and no earlier one.
+    """
 
     facts: BucketFacts
     kube_job: Json | None
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -190,9 +200,13 @@ class Submission:
     async def _find_repeated(self, job_id: str, request: JobRequest) -> BucketFacts | None:
         loaded = await self._records.load(job_id)
         if loaded.deleted:
+            by = (await self._records.read_tombstone(job_id)).get("by")
             raise errors.ConflictError(
-                "The run of this idempotency_key was deleted. Use a new key to run it again."
+                f"The run of this idempotency_key was deleted{f' by {by}' if by else ''}. Use a "
+                "new key to run it again."
             )
+        if loaded.is_cleared:
+            raise errors.UnavailableError(_BEING_REMOVED)
         if loaded.facts is None:
             return None
         if _digest_of(loaded.facts.record.request) != _digest(request):
@@ -291,78 +305,88 @@ class Submission:
             )
 
     async def _create(self, record: JobRecord, stage: Stage) -> Submitted:
-        job_id = record.job_id
-        kube_job: Json | None = None
-        may_have_job = False
+        may_have_record = False
         try:
-            inputs = await stage()
-            record = dataclasses.replace(record, input=inputs)
-            await self._records.write_record(record)
-            may_have_job = True
-            kube_job = await self._create_job(record)
-            await self._check_still_there(record)
-        except errors.ConflictError:
-            if kube_job is not None or record.request.get("idempotency_key") is None:
+            record = dataclasses.replace(record, input=await stage())
+            may_have_record = True
+            # Under the same idempotency_key, at the same moment, another server's may be there.
+            record = await self._records.write_record(record)
+            return await self._hand_over(record)
+        except BaseException as error:
+            accepted = await asyncio.shield(self._give_up(record, error, may_have_record))
+            if accepted is None:
                 raise
-            # The same idempotency_key, at the same moment: the other one's job is this one's.
-            loaded = await self._records.load(job_id)
-            if loaded.facts is None:
-                raise
-            return await self._go_on(loaded.facts)
-        except BaseException:
-            await asyncio.shield(self._take_back(record, may_have_job))
-            raise
-        return await self._accept(record, kube_job)
+            return accepted
 
     async def _go_on(self, facts: BucketFacts) -> Submitted:
         """Return a job that was submitted before, finishing that submit if it was cut off."""
-        record = facts.record
         if facts.accepted or facts.result or facts.final or facts.stop:
-            return Submitted(facts, None)
-        kube_job = await self._create_job(record)
-        await self._check_still_there(record)
-        accepted = await self._accept(record, kube_job)
-        return Submitted(accepted.facts, None)
+            return Submitted(facts, None, is_new=False)
+        return await self._hand_over(facts.record)
 
-    async def _create_job(self, record: JobRecord) -> Json:
-        return await cluster_jobs.create(
-            self._connection, manifest.build_job(record, self.policy(record))
-        )
+    async def _hand_over(self, record: JobRecord) -> Submitted:
+        """Create the Job of a record and have it accepted.
 
-    async def _accept(self, record: JobRecord, kube_job: Json) -> Submitted:
-        job_id = record.job_id
-        accepted = {"kube_job": kube_job["metadata"]["name"], "uid": kube_job["metadata"]["uid"]}
-        # Without this mark the job is there all the same: the reconciler writes it again.
-        with contextlib.suppress(errors.BucketUnavailableError):
-            await self._records.write(job_id, contract.ACCEPTED_KEY, accepted)
-        log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
-        return Submitted(BucketFacts(record, accepted=accepted), kube_job)
-
-    async def _check_still_there(self, record: JobRecord) -> None:
-        if await self._records.has_record(record.job_id):
-            return
-        # A delete, or a clean-up that took this submit for a dead one, was faster.
-        name = names.kube_job_name(record.job_id)
-        await cluster_jobs.delete(self._connection, record.namespace, name)
-        raise errors.ConflictError("The run was deleted while it was submitted.")
-
-    async def _take_back(self, record: JobRecord, may_have_job: bool) -> None:
-        """Remove what a failed submit did, as far as bucket and cluster answer now.
-
-        What stays is found by the reconciler: the tombstone has a Job that came to be deleted, and
-        inputs without a record are leftovers.
+        Raises:
+            ConflictError: it was deleted meanwhile.
+            UnavailableError: it was taken for leftovers meanwhile and is being removed.
         """
         job_id = record.job_id
+        kube_job = await cluster_jobs.create(
+            self._connection, manifest.build_job(record, self.policy(record))
+        )
+        name, uid = kube_job["metadata"]["name"], kube_job["metadata"]["uid"]
+        accepted = await self._records.accept(job_id, {"kube_job": name, "uid": uid})
+        # After that: what is removed now was removed before it was accepted, or by a user.
+        keys = await self._records.list_keys(job_id)
+        is_deleted = contract.DELETED_KEY in keys
+        inputs = {f"{contract.INPUT_PREFIX}{item['path']}" for item in record.input}
+        if accepted is None or is_deleted or not keys >= {contract.JOB_KEY, *inputs}:
+            await cluster_jobs.delete(self._connection, record.namespace, name, uid=uid)
+            if is_deleted:
+                raise errors.ConflictError("The run was deleted while it was submitted.")
+            if accepted is not None:
+                await self._records.forget(job_id)
+            raise errors.UnavailableError(_BEING_REMOVED)
+        log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
+        return Submitted(BucketFacts(record, accepted=accepted), kube_job, is_new=True)
+
+    async def _give_up(
+        self, record: JobRecord, error: BaseException, may_have_record: bool
+    ) -> Submitted | None:
+        """Remove what a failed submit did, as far as bucket and cluster answer now.
+
+        Under an idempotency_key nothing is removed that a repeat, on whichever server, finishes or
+        is finishing now. What stays is found by the reconciler.
+
+        Returns:
+            The job where it was accepted all the same, by this submit or through another server;
+            None where it failed.
+        """
+        job_id = record.job_id
+        is_keyed = record.request.get("idempotency_key") is not None
+        if isinstance(error, errors.ConflictError):
+            # Another's word on this id, such as a delete, is what stays.
+            return None
+        if is_keyed and not (may_have_record and isinstance(error, _REFUSALS)):
+            return None
         try:
             async with asyncio.timeout(_TAKE_BACK_SECONDS):
-                if may_have_job:
-                    await self._records.write(job_id, contract.DELETED_KEY, {"at": models.now()})
+                if may_have_record:
+                    accepted = await self._records.clear(job_id, records.FAILED_SUBMIT)
+                    if accepted is not None:
+                        log.info("job_id=%s was accepted before its submit failed", job_id)
+                        return Submitted(BucketFacts(record, accepted=accepted), None, is_new=True)
+                    if not is_keyed:
+                        # A Job that comes late meets it.
+                        await self._records.write_tombstone(job_id, records.FAILED_SUBMIT)
                     name = names.kube_job_name(job_id)
                     await cluster_jobs.delete(self._connection, record.namespace, name)
                 await self._records.forget(job_id)
-        except (errors.JupyterKueueError, TimeoutError) as error:
-            why = str(error) or type(error).__name__
+        except (errors.JupyterKueueError, TimeoutError) as problem:
+            why = str(problem) or type(problem).__name__
             log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
+        return None
 
     def policy(self, record: JobRecord) -> manifest.PodPolicy:
         """Return what the admin decides about the pods of ``record``."""

@@ -36,6 +36,8 @@ PART_BYTES = 8 * 2**20
 # S3 allows 10,000 parts: larger files get larger parts.
 MAX_PARTS = 9_000
 PARTS_AT_ONCE = 4
+# How often an object that is gone again before it is read is created anew.
+_CREATE_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -268,14 +270,35 @@ class Bucket:
     async def create(self, key: str, data: bytes, *, content_type: str | None = None) -> str | None:
         """Write an object that must not be there yet (If-None-Match), else ConflictError.
 
-        A repeat that the client sends because the first answer was lost meets its own object, so
-        a caller that sees the conflict compares the content before it believes in another writer.
+        A repeat that the client sends because the first answer was lost meets its own object:
+        whoever must tell that from another writer calls ``create_once``.
         """
         with self.translated("create", key):
             result = await obstore.put_async(
                 self.store, key, data, mode="create", attributes=self._attributes(content_type)
             )
         return result["e_tag"]
+
+    async def create_once(
+        self, key: str, data: bytes, *, content_type: str | None = "application/json"
+    ) -> bytes:
+        """Write an object that is written once, by whoever comes first; return what is there then.
+
+        That is ``data``, also where an earlier try wrote it and its answer was lost, or what
+        another writer put there. Decides between writers that do not know of each other.
+
+        Raises:
+            ConflictError: it comes and goes, because somebody deletes it at the same time.
+        """
+        for _ in range(_CREATE_TRIES):
+            try:
+                await self.create(key, data, content_type=content_type)
+            except errors.ConflictError:
+                with contextlib.suppress(errors.NotFoundError):
+                    return await self.get_bytes(key)
+            else:
+                return data
+        raise errors.ConflictError("It is being removed at the same time. Try again in a moment.")
 
     async def put_file(
         self,
@@ -315,16 +338,15 @@ class Bucket:
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; those that are not there are no error."""
-        if not keys:
-            return
-        with contextlib.suppress(errors.NotFoundError), self.translated("delete", keys[0]):
-            await obstore.delete_async(self.store, keys)
+        for at in range(0, len(keys), 1000):  # S3 takes 1,000 keys in one request
+            some = keys[at : at + 1000]
+            with contextlib.suppress(errors.NotFoundError), self.translated("delete", some[0]):
+                await obstore.delete_async(self.store, some)
 
     async def delete_prefix(self, prefix: str) -> int:
         """Delete every object below ``prefix`` and return how many there were."""
         keys = [meta.key for meta in await self.list(prefix)]
-        for at in range(0, len(keys), 1000):  # S3 takes 1,000 keys in one request
-            await self.delete(keys[at : at + 1000])
+        await self.delete(keys)
         return len(keys)
 
     async def check(self, prefix: str = "") -> None:
@@ -336,7 +358,7 @@ class Bucket:
         data = b"jupyter-kueue looks whether this bucket can be used\n"
         await self.put_bytes(key, data)
         if await self.get_bytes(key) != data:
-            message = f"The bucket {self.name} gives back other bytes than were written to {key}."
+            message = f"The bucket {self.name} gives back other bytes than were written."
             raise errors.BucketUnavailableError(message)
         await self.delete([key])
 
@@ -355,7 +377,8 @@ class Bucket:
         try:
             return json.loads(data)
         except ValueError as error:
-            message = f"{key} in the bucket {self.name} is not JSON: was it written by hand?"
+            name = bucket_errors.object_name(key)
+            message = f"{name} in the bucket {self.name} is not JSON: was it written by hand?"
             raise errors.UnreadableError(message) from error
 
 

@@ -2,7 +2,8 @@
 
 Called by ``storage.bucket`` alone. obstore tells a missing key, a refusal and a conflict apart by
 type; a full, missing or silent bucket only by the server's answer, which is looked into here.
-Messages name bucket and key and never repeat the answer, which may hold more than is to be seen.
+Messages name the bucket and the object's name, without the keys of ours before it, and never repeat
+the answer, which may hold more than is to be seen.
 """
 
 from __future__ import annotations
@@ -49,24 +50,30 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")[:200].rstrip(".")
 
 
+def object_name(key: str) -> str:
+    """Return what messages call an object: users know files and not where we keep them."""
+    return key.rstrip("/").rpartition("/")[2]
+
+
 def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.JupyterKueueError:
     """Return this package's error for what obstore raised while ``doing`` something to ``key``."""
     text = str(error)
-    what = key or "its content"
+    name = object_name(key)
+    what = name or "its content"
     if any(word in text for word in NO_BUCKET):
         return errors.BucketUnavailableError(
             f"The bucket {bucket} does not exist. Create it, or correct the bucket's URL."
         )
     if isinstance(error, FileNotFoundError):
-        return errors.NotFoundError(f"{key} is not in the bucket {bucket}.")
+        return errors.NotFoundError(f"{name} is not in the bucket {bucket}.")
     if isinstance(error, exceptions.AlreadyExistsError):
-        return errors.ConflictError(f"{key} exists already in the bucket {bucket}.")
+        return errors.ConflictError(f"{name} exists already in the bucket {bucket}.")
     if isinstance(error, exceptions.PreconditionError):
-        return errors.ConflictError(f"{key} in the bucket {bucket} changed meanwhile: try again.")
+        return errors.ConflictError(f"{name} in the bucket {bucket} changed meanwhile: try again.")
     if isinstance(error, ValueError) and "parse path" in text:
         return errors.InvalidRequestError({"path": f"{key!r} cannot be the name of an object"})
     if any(word in text for word in NO_SUCH_RANGE):
-        return errors.RangeNotSatisfiableError(f"{key} in the bucket {bucket} has no such bytes.")
+        return errors.RangeNotSatisfiableError(f"{name} in the bucket {bucket} has no such bytes.")
     return _trouble(text, doing, what, bucket) or errors.BucketUnavailableError(
         f"The bucket {bucket} could not {doing} {what} ({first_line(error)})."
     )

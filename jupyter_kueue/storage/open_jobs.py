@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, shapes
 from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,7 @@ class OpenJobs:
         self._bucket = bucket
         self._prefix = f"{owner_slug}/open/"
         self._stored: set[str] = set()
+        self._unread = Unread()
 
     async def load(self) -> dict[str, BucketFacts]:
         """Return record, acceptance and changed fields of each, by job id; it may have ended."""
@@ -67,6 +69,12 @@ class OpenJobs:
         try:
             return [_facts(item) for item in _jobs(await self._bucket.get_json(key))]
         except errors.NotFoundError:  # written anew by another server just now
+            return []
+        except errors.UnavailableError as error:
+            self._unread.note(key, error)
+            if not self._unread.is_given_up(key):
+                raise
+            log.warning("jobs of %s are read from their own records: %s", key, error)
             return []
         except errors.UnreadableError as error:
             log.warning("jobs of %s are read from their own records: %s", key, error)

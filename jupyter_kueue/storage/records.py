@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +40,22 @@ _MARKS = {
     contract.FINAL_KEY: "final",
 }
 CLAIM_KEY = "claim.json"
+# Why a tombstone is there.
+DELETED = "delete"
+FAILED_SUBMIT = "failed-submit"
+# In accepted.json where no Job was accepted: see Records.clear.
+_CLEARED_AT = "cleared_at"
 
 _TEXT = (str, None)
 _TIME = (shapes.moment, None)
 _SHAPES: dict[str, shapes.Shape] = {
     contract.JOB_KEY: models.JOB_RECORD,
-    contract.ACCEPTED_KEY: {"kube_job": str, "concurrency_policy": _TEXT},
+    contract.ACCEPTED_KEY: {
+        "kube_job": _TEXT,
+        "uid": _TEXT,
+        "concurrency_policy": _TEXT,
+        _CLEARED_AT: _TIME,
+    },
     contract.META_KEY: {
         "name": _TEXT,
         "tags": ([str], None),
@@ -70,6 +82,7 @@ _SHAPES: dict[str, shapes.Shape] = {
         "finished_at": _TIME,
     },
 }
+_TOMBSTONE: shapes.Shape = {"at": _TIME, "by": _TEXT, "why": _TEXT}
 _ATTEMPT: shapes.Shape = {"started_at": _TIME, "ended_at": _TIME, "reason": _TEXT, "message": _TEXT}
 # Without these nothing true can be said of a run; the others have something that stands for them.
 _INDISPENSABLE = (contract.JOB_KEY, contract.RESULT_KEY, contract.FINAL_KEY)
@@ -85,11 +98,13 @@ class Loaded:
         facts: None where there is no job.json: leftovers of a submit that never ended.
         deleted: the tombstone is there.
         is_empty: nothing else is there than, perhaps, the tombstone.
+        is_cleared: what is there is being removed, and nobody can be told that it was accepted.
     """
 
     facts: BucketFacts | None
     deleted: bool
     is_empty: bool
+    is_cleared: bool = False
 
 
 class Records:
@@ -130,7 +145,8 @@ class Records:
         found = {item.key.removeprefix(prefix): item for item in objects}
         deleted = found.pop(contract.DELETED_KEY, None) is not None
         if contract.JOB_KEY not in found:
-            return Loaded(None, deleted, is_empty=not found and not folders)
+            is_cleared = contract.ACCEPTED_KEY in found and await self._is_cleared(job_id)
+            return Loaded(None, deleted, not found and not folders, is_cleared)
         wanted = [key for key in _MARKS if key in found]
         attempts = [item.key.removeprefix(prefix) for item in attempt_objects]
         unread = [contract.JOB_KEY, *wanted, *attempts]
@@ -142,15 +158,17 @@ class Records:
             try:
                 return await self._read(f"{prefix}{key}", _SHAPES.get(key, _ATTEMPT))
             except errors.UnreadableError as error:
-                log.warning("job_id=%s %s", job_id, error)
+                log.warning("job_id=%s key=%s %s", job_id, key, error)
                 unreadable[key] = error.message
                 return None
 
         documents = dict(zip(unread, await asyncio.gather(*map(read, unread)), strict=True))
+        if (documents.get(contract.ACCEPTED_KEY) or {}).get(_CLEARED_AT) is not None:
+            return Loaded(None, deleted, is_empty=False, is_cleared=True)
         if known is not None:
             record = known.record
         elif contract.JOB_KEY in unreadable:
-            record = self._placeholder(job_id, found[contract.JOB_KEY].last_modified)
+            record = self.placeholder(job_id, found[contract.JOB_KEY].last_modified)
         elif (document := documents[contract.JOB_KEY]) is not None:
             record = JobRecord.from_json(document)
         else:
@@ -171,8 +189,8 @@ class Records:
         )
         return Loaded(facts, deleted, is_empty=False)
 
-    def _placeholder(self, job_id: str, written_at: dt.datetime) -> JobRecord:
-        """Return what stands for a record that cannot be understood, so that it can be deleted."""
+    def placeholder(self, job_id: str, written_at: dt.datetime) -> JobRecord:
+        """Return what stands for a record that cannot be had, so that its job can be deleted."""
         nothing = "unreadable.ipynb"
         return JobRecord(
             job_id=job_id,
@@ -194,24 +212,84 @@ class Records:
         Raises:
             ConflictError: the key stands for another request.
         """
-        key = f"{self.prefix(job_id)}{CLAIM_KEY}"
-        try:
-            await self.bucket.create(key, encode_json({"digest": digest}))
-        except errors.ConflictError as error:
-            there = await self._read(key, {"digest": str})
-            if there is not None and there.get("digest") != digest:
-                raise errors.ConflictError(
-                    "This idempotency_key stands for another request. Use a new key."
-                ) from error
+        there = await self._write_once(job_id, CLAIM_KEY, {"digest": digest}, {"digest": str})
+        if there is not None and there["digest"] != digest:
+            raise errors.ConflictError(
+                "This idempotency_key stands for another request. Use a new key."
+            )
 
-    async def write_record(self, record: JobRecord) -> None:
-        """Write job.json.
+    async def write_record(self, record: JobRecord) -> JobRecord:
+        """Write job.json; return ``record``, or the one that another writer put there first.
 
         Raises:
-            ConflictError: the id has a record already.
+            UnreadableError: what is there cannot be understood.
         """
-        key = f"{self.prefix(record.job_id)}{contract.JOB_KEY}"
-        await self.bucket.create(key, encode_json(record.as_json()))
+        mine = record.as_json()
+        there = await self._write_once(
+            record.job_id, contract.JOB_KEY, mine, _SHAPES[contract.JOB_KEY]
+        )
+        return record if there is mine or there is None else JobRecord.from_json(there)
+
+    async def accept(self, job_id: str, accepted: Json) -> Json | None:
+        """Decide that a submit is accepted, with what accepted.json says of its Job.
+
+        Whether it is accepted or cleared is decided once, by whichever server writes that object
+        first: no run that somebody was told of is ever taken for leftovers.
+
+        Returns:
+            What was decided, by this server or before; None where it was cleared.
+        """
+        decided = await self._decide(job_id, accepted)
+        return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
+
+    async def clear(self, job_id: str, why: str) -> Json | None:
+        """Decide that a submit is not accepted any more, so that what it left may be removed.
+
+        Returns:
+            None, or what accepted.json says of its Job: it was accepted before, and stays.
+        """
+        cleared = {_CLEARED_AT: models.now(), "by": _this_server(), "why": why}
+        decided = await self._decide(job_id, cleared)
+        return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
+
+    async def _decide(self, job_id: str, document: Json) -> Json | None:
+        shape = _SHAPES[contract.ACCEPTED_KEY]
+        try:
+            return await self._write_once(job_id, contract.ACCEPTED_KEY, document, shape)
+        except errors.UnreadableError:
+            # Somebody damaged it. It is not ours to say that nobody was told of the run.
+            return {"kube_job": names.kube_job_name(job_id)}
+
+    async def _is_cleared(self, job_id: str) -> bool:
+        key = f"{self.prefix(job_id)}{contract.ACCEPTED_KEY}"
+        try:
+            found = await self._read(key, _SHAPES[contract.ACCEPTED_KEY])
+        except errors.UnreadableError:
+            return False
+        return (found or {}).get(_CLEARED_AT) is not None
+
+    async def write_end(self, job_id: str, final: Json) -> Json:
+        """Write final.json, once; return what is there: the words of the server that came first.
+
+        Raises:
+            UnreadableError: what is there cannot be understood.
+        """
+        there = await self._write_once(
+            job_id, contract.FINAL_KEY, final, _SHAPES[contract.FINAL_KEY]
+        )
+        return final if there is None else there
+
+    async def _write_once(
+        self, job_id: str, key: str, document: Json, shape: shapes.Shape
+    ) -> Json | None:
+        """Write a document that is written once; return it, or the one that is there already.
+
+        None where that is gone again.
+        """
+        whole, mine = f"{self.prefix(job_id)}{key}", encode_json(document)
+        if await self.bucket.create_once(whole, mine) == mine:
+            return document
+        return await self._read(whole, shape)
 
     async def write(self, job_id: str, key: str, document: Json) -> None:
         """Write one of a job's documents, replacing what was there."""
@@ -221,10 +299,30 @@ class Records:
         """Tell whether job.json is there."""
         return await self.bucket.head(f"{self.prefix(job_id)}{contract.JOB_KEY}") is not None
 
-    async def write_tombstone(self, job_id: str, document: Json) -> None:
-        """Mark a job as deleted, for whoever looks at it and for ``list_deleted``."""
+    async def list_keys(self, job_id: str) -> frozenset[str]:
+        """Return what there is of a job, by its key below the job's prefix."""
+        prefix = self.prefix(job_id)
+        return frozenset(item.key.removeprefix(prefix) for item in await self.bucket.list(prefix))
+
+    async def write_tombstone(self, job_id: str, why: str, by: str | None = None) -> None:
+        """Mark a job as deleted, for whoever looks at it and for ``list_deleted``.
+
+        Args:
+            job_id: the job.
+            why: DELETED or FAILED_SUBMIT.
+            by: the user who asked for it, None where a server did it of itself.
+        """
+        document = tombstone(why, by)
         await self.bucket.put_json(self._deleted_key(job_id), document)
         await self.write(job_id, contract.DELETED_KEY, document)
+
+    async def read_tombstone(self, job_id: str) -> Json:
+        """Return who deleted a job and why, as ``at``, ``by`` and ``why``; empty if unknown."""
+        try:
+            found = await self._read(f"{self.prefix(job_id)}{contract.DELETED_KEY}", _TOMBSTONE)
+        except errors.UnreadableError:
+            return {}
+        return found or {}
 
     async def list_deleted(self) -> list[str]:
         """Return the ids of the jobs that were deleted of late, in one listing.
@@ -241,9 +339,15 @@ class Records:
         await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
 
     async def forget(self, job_id: str) -> None:
-        """Delete everything of a job, its tombstone too."""
-        await self.bucket.delete_prefix(self.prefix(job_id))
-        await self.bucket.delete([self._deleted_key(job_id)])
+        """Delete everything of a job, its tombstone too; last, whether it was accepted or cleared.
+
+        A submit that goes on meanwhile learns from that that it came too late.
+        """
+        prefix = self.prefix(job_id)
+        decision = f"{prefix}{contract.ACCEPTED_KEY}"
+        keys = [item.key for item in await self.bucket.list(prefix)]
+        await self.bucket.delete([key for key in keys if key != decision])
+        await self.bucket.delete([self._deleted_key(job_id), decision])
 
     def _deleted_key(self, job_id: str) -> str:
         return f"{self.owner_slug}/deleted/{job_id}"
@@ -260,5 +364,15 @@ class Records:
             return None
         found = shapes.difference(document, shape)
         if found is not None:
-            raise errors.UnreadableError(f"{key} in the bucket cannot be understood: {found}.")
+            name = key.rpartition("/")[2]
+            raise errors.UnreadableError(f"{name} in the bucket cannot be understood: {found}.")
         return document
+
+
+def tombstone(why: str, by: str | None) -> Json:
+    """Return what a tombstone says; ``by`` is a user, None where a server wrote it of itself."""
+    return {"at": models.now(), "by": by or _this_server(), "why": why}
+
+
+def _this_server() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

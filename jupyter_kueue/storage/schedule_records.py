@@ -11,7 +11,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, models, names
+from jupyter_kueue import contract, errors, names
 from jupyter_kueue.models import (
     Owner,
     ScheduleRecord,
@@ -19,7 +19,7 @@ from jupyter_kueue.models import (
     ScheduleRevision,
     rfc3339,
 )
-from jupyter_kueue.storage import scheduled_runs
+from jupyter_kueue.storage import records, scheduled_runs
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class ScheduleRecords:
                 record = None
             except errors.UnreadableError as error:
                 problem = f"{error.message} Delete the schedule and create it again."
-                record = self._placeholder(schedule_id, max(i.last_modified for i in objects))
+                record = self.placeholder(schedule_id, max(i.last_modified for i in objects))
         written = (
             item.last_modified
             for item in objects
@@ -116,7 +116,7 @@ class ScheduleRecords:
             problem=problem,
         )
 
-    def _placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:
+    def placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:
         """Return what stands for a definition that cannot be understood, so it can be deleted."""
         moment = rfc3339(written_at)
         return ScheduleRecord(
@@ -143,27 +143,29 @@ class ScheduleRecords:
         return ScheduleRevision.from_json(await self.bucket.get_json(key))
 
     async def write_revision(self, schedule_id: str, revision: ScheduleRevision) -> None:
-        """Write a revision; the same content again changes nothing."""
+        """Write a revision; its name is its content's, so that a repeat changes nothing."""
         key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision.revision}.json"
-        await self.bucket.put_json(key, revision.as_json())
+        await self.bucket.create_once(key, encode_json(revision.as_json()))
 
-    async def create(self, record: ScheduleRecord) -> None:
-        """Write the definition of a new schedule.
-
-        Raises:
-            ConflictError: the id has a definition already.
-        """
+    async def create(self, record: ScheduleRecord) -> bool:
+        """Write the definition of a new schedule; false where there is another one already."""
         key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
-        await self.bucket.create(key, encode_json(record.as_json()))
+        mine = encode_json(record.as_json())
+        return await self.bucket.create_once(key, mine) == mine
 
     async def write(self, record: ScheduleRecord) -> None:
         """Write the definition, replacing what was there."""
         key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
         await self.bucket.put_json(key, record.as_json())
 
-    async def write_tombstone(self, schedule_id: str, *, with_runs: bool) -> None:
-        """Mark a schedule as deleted, ``with_runs`` those of its runs too that nobody knows yet."""
-        tombstone = {"at": models.now(), scheduled_runs.WITH_RUNS: with_runs}
+    async def write_tombstone(
+        self, schedule_id: str, why: str, by: str | None = None, *, with_runs: bool = False
+    ) -> None:
+        """Mark a schedule as deleted, ``with_runs`` those of its runs too that nobody knows yet.
+
+        ``why`` and ``by`` are as in a run's tombstone (``storage.records``).
+        """
+        tombstone = records.tombstone(why, by) | {scheduled_runs.WITH_RUNS: with_runs}
         await self.bucket.put_json(f"{self.prefix(schedule_id)}{contract.DELETED_KEY}", tombstone)
 
     async def sweep(self, record: ScheduleRecord, kept_revisions: AbstractSet[str]) -> None:

@@ -90,12 +90,11 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
         "uid": run.job_id,
         "concurrency_policy": revision.concurrency_policy,
     }
-    await bucket.put_json(f"{prefix}{contract.ACCEPTED_KEY}", accepted)
-    try:
-        await bucket.create(f"{prefix}{contract.JOB_KEY}", encode_json(record.as_json()))
-    except errors.ConflictError:
-        return JobRecord.from_json(await bucket.get_json(f"{prefix}{contract.JOB_KEY}"))
-    return record
+    await bucket.create_once(f"{prefix}{contract.ACCEPTED_KEY}", encode_json(accepted))
+    mine = encode_json(record.as_json())
+    if await bucket.create_once(f"{prefix}{contract.JOB_KEY}", mine) == mine:
+        return record
+    return JobRecord.from_json(await bucket.get_json(f"{prefix}{contract.JOB_KEY}"))
 
 
 async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
@@ -126,13 +125,9 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
     mine = encode_json({"job_id": run.job_id, "due_at": run.due_at})
     for number in range(len(taken) + 1, max_runs + 1):
         key = f"{prefix}{number:06d}.json"
-        try:
-            await bucket.create(key, mine)
-        except errors.ConflictError:
-            # Another run's, or this one's: its stage-in and a server may count at the same time.
-            if await _holder(bucket, key) == run.job_id:
-                return True
-        else:
+        # Another run's may be there, or this one's: its stage-in and a server may count at once.
+        is_mine = await bucket.create_once(key, mine) == mine
+        if is_mine or await _holder(bucket, key) == run.job_id:
             return True
     return False
 

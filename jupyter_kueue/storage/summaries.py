@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import errors, shapes
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import FINISHED_STATES, JOB_REQUEST
+from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,7 @@ class Summaries:
         self._prefix = f"{owner_slug}/index/"
         self._segments: list[str] = []
         self._segment_of: dict[str, str] = {}
+        self._unread = Unread()
 
     async def load(self) -> list[Json]:
         """Return the stored rows, one a job."""
@@ -114,9 +116,16 @@ class Summaries:
             segment = await self._bucket.get_json(key)
         except errors.NotFoundError:  # merged by another server just now
             return []
+        except errors.UnavailableError as error:
+            self._unread.note(key, error)
+            if not self._unread.is_given_up(key):
+                raise
+            log.warning("rows are read from their runs' own records: %s", error)
+            return []
         except errors.UnreadableError as error:
             log.warning("rows are read from their runs' own records: %s", error)
             return []
+        self._unread.note(key, None)
         found = shapes.difference(segment, _SEGMENT)
         if found is not None:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     # From verb and path to status and body of a refusal, None to let the request pass.
     Refusal = Callable[[str, str], tuple[int, bytes] | None]
+    # From verb, path and status of what was answered to whether that answer gets lost.
+    Loss = Callable[[str, str, int], bool]
 
 OF_ONE_CONNECTION = ("connection", "transfer-encoding", "keep-alive")
 PATIENCE_SECONDS = 60
@@ -37,6 +39,7 @@ class Proxy:
         self.target = urlsplit(target)
         self.context = context
         self.refuse: Refusal = lambda _verb, _path: None
+        self.lose: Loss = lambda _verb, _path, _status: False
         self.open: set[socket.socket] = set()
         self.port = 0
         self.answers = threading.Event()
@@ -91,6 +94,60 @@ class Proxy:
             self.refuse = lambda _verb, _path: None
             goes_on.set()
 
+    @contextlib.contextmanager
+    def holding_the_first(self, verb: str, end: str) -> Iterator[threading.Event]:
+        """Hold back the first such request, which is refused with 503 in the end."""
+        has_come, goes_on = threading.Event(), threading.Event()
+
+        def hold(asked: str, path: str) -> tuple[int, bytes] | None:
+            if asked != verb or not _ends(path, end) or has_come.is_set():
+                return None
+            has_come.set()
+            goes_on.wait(PATIENCE_SECONDS)
+            return 503, b"{}"
+
+        self.refuse = hold
+        try:
+            yield has_come
+        finally:
+            self.refuse = lambda _verb, _path: None
+            goes_on.set()
+
+    @contextlib.contextmanager
+    def holding_the_first_answer(self, verb: str, end: str) -> Iterator[threading.Event]:
+        """Hold back the answer to the first such request: it is old news when it comes."""
+        has_come, goes_on = threading.Event(), threading.Event()
+
+        def hold(asked: str, path: str, _status: int) -> bool:
+            if asked == verb and _ends(path, end) and not has_come.is_set():
+                has_come.set()
+                goes_on.wait(PATIENCE_SECONDS)
+            return False
+
+        self.lose = hold
+        try:
+            yield has_come
+        finally:
+            self.lose = lambda _verb, _path, _status: False
+            goes_on.set()
+
+    @contextlib.contextmanager
+    def losing_the_first_answer(self, verb: str, end: str) -> Iterator[threading.Event]:
+        """Cut the connection once the first such request was done, in place of its answer."""
+        has_come = threading.Event()
+
+        def lose(asked: str, path: str, status: int) -> bool:
+            is_it = asked == verb and _ends(path, end) and status < 300 and not has_come.is_set()
+            if is_it:
+                has_come.set()
+            return is_it
+
+        self.lose = lose
+        try:
+            yield has_come
+        finally:
+            self.lose = lambda _verb, _path, _status: False
+
     def connect(self) -> http.client.HTTPConnection:
         host, port = self.target.hostname or "", self.target.port
         if self.context is not None:
@@ -98,6 +155,10 @@ class Proxy:
                 host, port, context=self.context, timeout=PATIENCE_SECONDS
             )
         return http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+
+
+def _ends(path: str, end: str) -> bool:
+    return urlsplit(path).path.endswith(end)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -128,6 +189,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             # The host as it was sent: an object store's signatures cover it.
             upstream.request(self.command, self.path, body, dict(self.headers))
             answer = upstream.getresponse()
+            if self.proxy.lose(self.command, self.path, answer.status):
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             self.send_response_only(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in OF_ONE_CONNECTION:

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -19,9 +20,10 @@ from jupyter_kueue import config
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES
 from jupyter_kueue.service.application import Application
+from tests.server import proxy as proxies
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from jupyter_kueue.service.jobs import Jobs
@@ -186,21 +188,61 @@ def write_notebook(root: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def open_session(namespace: Any, root: Path) -> Callable[..., Any]:
-    """Opens a session of the namespace's user; settings as keywords."""
+def open_application(namespace: Any, root: Path) -> Callable[..., Any]:
+    """Opens an application of the namespace's user, which may not answer yet."""
 
     @asynccontextmanager
-    async def open_it(**settings: Any) -> AsyncIterator[Session]:
+    async def open_it(**settings: Any) -> AsyncIterator[Application]:
         environ = {**os.environ, **namespace.env, "JUPYTERHUB_USER": "tess"}
         given = Config({"JupyterKueue": {"kubeconfig": str(namespace.user_kubeconfig), **settings}})
         application = Application(config.load(given, environ), root)
         await application.start()
         try:
-            yield Session(application, await application.jobs())
+            yield application
         finally:
             await application.stop()
 
     return open_it
+
+
+@pytest.fixture
+def open_session(open_application: Callable[..., Any]) -> Callable[..., Any]:
+    """Opens a session of the namespace's user; settings as keywords."""
+
+    @asynccontextmanager
+    async def open_it(**settings: Any) -> AsyncIterator[Session]:
+        async with open_application(**settings) as application:
+            yield Session(application, await application.jobs())
+
+    return open_it
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What stands between a session with these ``settings`` and its cluster and bucket."""
+
+    cluster: proxies.Proxy
+    bucket: proxies.Proxy
+    settings: dict[str, str]
+
+    def __getitem__(self, name: str) -> proxies.Proxy:
+        found: proxies.Proxy = getattr(self, name)
+        return found
+
+
+@pytest.fixture
+def ways(namespace: Any, tmp_path: Path) -> Iterator[Ways]:
+    """The ways to the cluster and to the bucket, to be cut, held or frozen."""
+    cluster, kubeconfig = proxies.to_api_server(namespace.user_kubeconfig, tmp_path)
+    bucket, bucket_dir = proxies.to_bucket(namespace.bucket_dir, tmp_path)
+    settings = {
+        "kubeconfig": str(kubeconfig),
+        "namespace": namespace.name,
+        "bucket": str(bucket_dir),
+    }
+    yield Ways(cluster, bucket, settings)
+    cluster.down()
+    bucket.down()
 
 
 @pytest.fixture

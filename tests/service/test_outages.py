@@ -8,7 +8,6 @@ import pytest
 
 from jupyter_kueue import errors
 from jupyter_kueue.service.index import JobQuery
-from tests.server import proxy as proxies
 
 pytestmark = pytest.mark.integration
 
@@ -16,25 +15,8 @@ AT_ONCE_SECONDS = 8  # far below the 30 s time-out of a request that waits
 
 
 @pytest.fixture
-def ways(namespace, tmp_path):
-    """The ways to the cluster and to the bucket, to be frozen."""
-    cluster, kubeconfig = proxies.to_api_server(namespace.user_kubeconfig, tmp_path)
-    bucket, bucket_dir = proxies.to_bucket(namespace.bucket_dir, tmp_path)
-    yield (
-        {"cluster": cluster, "bucket": bucket},
-        {
-            "kubeconfig": str(kubeconfig),
-            "namespace": namespace.name,
-            "bucket": str(bucket_dir),
-        },
-    )
-    cluster.down()
-    bucket.down()
-
-
-@pytest.fixture
 async def session(open_session, ways):
-    async with open_session(**ways[1]) as opened:
+    async with open_session(**ways.settings) as opened:
         yield opened
 
 
@@ -43,7 +25,7 @@ async def test_api_server_that_hangs(session, write_notebook, ways, eventually):
     running = await session.submit(path)
     await session.until_state(running["job_id"], "running")
 
-    with ways[0]["cluster"].frozen():
+    with ways.cluster.frozen():
         await eventually(lambda: session.application.cluster.error is not None)
         async with asyncio.timeout(AT_ONCE_SECONDS):
             with pytest.raises(errors.UnavailableError):
@@ -64,7 +46,7 @@ async def test_bucket_that_hangs(session, write_notebook, ways):
     running = await session.submit(path)
     await session.until_state(running["job_id"], "running")
 
-    with ways[0]["bucket"].frozen(), pytest.raises(errors.BucketUnavailableError):
+    with ways.bucket.frozen(), pytest.raises(errors.BucketUnavailableError):
         async with asyncio.timeout(30):
             await session.submit(path)
 

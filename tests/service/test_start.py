@@ -12,7 +12,7 @@ from jupyter_kueue.service.jobs import JobQuery
 from jupyter_kueue.storage import open_jobs
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.open_jobs import OpenJobs
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.records import DELETED, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
     records = Records(bucket, owner_slug)
     await records.write(made["renamed"], contract.META_KEY, {"name": "another name"})
     await records.write(made["stopped"], contract.STOP_KEY, {"at": models.now(), "by": "tess"})
-    await records.write_tombstone(made["deleted"], {"at": models.now()})
+    await records.write_tombstone(made["deleted"], DELETED, "tess")
     unknown = [facts for key, facts in (await stored.load()).items() if key != made["unknown"]]
     await bucket.delete_prefix(f"{owner_slug}/open/")
     await OpenJobs(bucket, owner_slug).store(unknown)

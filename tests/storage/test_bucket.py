@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import uuid
@@ -69,6 +70,29 @@ async def test_only_changes_are_fetched(bucket: Bucket) -> None:
 
     await bucket.put_json("state.json", 22)
     assert (await bucket.get_json_if_changed("state.json", etag) or ())[0] == 22
+
+
+async def test_what_is_written_once_is_whoevers_came_first(bucket: Bucket) -> None:
+    assert await bucket.create_once("once", b"first") == b"first"
+    assert await bucket.create_once("once", b"first") == b"first"
+    assert await bucket.create_once("once", b"second") == b"first"
+    assert await bucket.get_bytes("once") == b"first"
+
+
+async def test_one_of_many_that_write_at_once_comes_first(bucket: Bucket) -> None:
+    mine = [str(number).encode() for number in range(16)]
+    found = await asyncio.gather(*(bucket.create_once("once", data) for data in mine))
+    assert set(found) == {await bucket.get_bytes("once")}
+
+
+async def test_messages_hold_no_key_of_ours(bucket: Bucket) -> None:
+    await bucket.put_bytes("tess/jobs/1/job.json", b"{")
+    with pytest.raises(errors.ConflictError) as raised:
+        await bucket.create("tess/jobs/1/job.json", b"")
+    assert "tess/jobs" not in raised.value.message
+    with pytest.raises(errors.UnreadableError) as unreadable:
+        await bucket.get_json("tess/jobs/1/job.json")
+    assert "tess/jobs" not in unreadable.value.message
 
 
 async def test_create_does_not_replace(bucket: Bucket) -> None:

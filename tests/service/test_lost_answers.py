@@ -1,0 +1,73 @@
+"""What was done and whose answer got lost is done, once, and nobody is told of a conflict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.index import JobQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    ("where", "verb", "end"),
+    [
+        ("bucket", "PUT", "/claim.json"),
+        ("bucket", "PUT", "/a.ipynb"),
+        ("bucket", "PUT", "/job.json"),
+        ("cluster", "POST", "/jobs"),
+        ("bucket", "PUT", "/accepted.json"),
+        ("bucket", "PUT", "/final.json"),
+    ],
+)
+async def test_submit(
+    open_session: Callable, ways: Any, write_notebook: Callable, where: str, verb: str, end: str
+):
+    path = write_notebook("a.ipynb", "1")
+    async with open_session(**ways.settings) as session:
+        with ways[where].losing_the_first_answer(verb, end) as is_lost:
+            job = await session.submit(path, idempotency_key="key")
+            done = await session.until_finished(job["job_id"])
+        assert is_lost.is_set()
+        assert done["state"] == "succeeded"
+        assert (await session.jobs.list(JobQuery()))["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "verb", "end"),
+    [("bucket", "PUT", "/job.json"), ("cluster", "POST", "/jobs")],
+)
+async def test_run_again(
+    open_session: Callable, ways: Any, write_notebook: Callable, where: str, verb: str, end: str
+):
+    path = write_notebook("a.ipynb", "1")
+    async with open_session(**ways.settings) as session:
+        first = await session.submit(path)
+        with ways[where].losing_the_first_answer(verb, end) as is_lost:
+            again = await session.jobs.rerun(first["job_id"], {})
+        assert is_lost.is_set()
+        assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+        assert (await session.jobs.list(JobQuery()))["total"] == 2
+
+
+@pytest.mark.parametrize("end", ["/definition.json", ".json"])
+async def test_schedule(open_session: Callable, ways: Any, write_notebook: Callable, end: str):
+    path = write_notebook("a.ipynb", "1")
+    async with open_session(**ways.settings) as session:
+        schedules = await session.application.schedules()
+        request = parse_schedule_request(
+            {"input_path": path, "local_queue": "team-a", "schedule": "0 0 1 1 *"}
+        )
+        with ways["bucket"].losing_the_first_answer("PUT", end) as is_lost:
+            made = await schedules.create(request)
+        assert is_lost.is_set()
+        changed = await schedules.update(made["schedule_id"], {"name": "another name"})
+        assert changed["name"] == "another name"
+        run = await schedules.run_now(made["schedule_id"])
+        assert (await session.until_finished(run["job_id"]))["state"] == "succeeded"

@@ -91,7 +91,6 @@ def assemble(
         connection=connection,
         cluster=cluster,
         records=records,
-        summaries=summaries,
         index=index,
         reconciler=reconciler,
         submission=submission,

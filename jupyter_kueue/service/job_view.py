@@ -38,6 +38,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "admitted_at": status.admitted_at,
         "started_at": status.started_at,
         "finished_at": status.finished_at,
+        "updated_at": meta.get("updated_at"),
         "resources": json_of(record.resources),
         "image": record.image,
         "schedule_id": record.schedule_id,

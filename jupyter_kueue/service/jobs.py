@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.reconciler import Reconciler
     from jupyter_kueue.service.submission import Submission, Submitted
     from jupyter_kueue.storage.records import Records
-    from jupyter_kueue.storage.summaries import Summaries
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -58,7 +57,6 @@ class Jobs:
         connection: Connection,
         cluster: ClusterView,
         records: Records,
-        summaries: Summaries,
         index: Index,
         reconciler: Reconciler,
         submission: Submission,
@@ -72,7 +70,6 @@ class Jobs:
         self._connection = connection
         self._cluster = cluster
         self._records = records
-        self._summaries = summaries
         self._index = index
         self._reconciler = reconciler
         self._submission = submission
@@ -193,20 +190,16 @@ class Jobs:
         """
         entry = self._entry(job_id)
         asked = _parse_changes(changes)
-        facts = await self._recorded(await self._facts(job_id, entry))
+        await self._recorded(await self._facts(job_id, entry))
         in_cluster: Json = {
             key: asked[key] for key in ("local_queue", "priority_class") if key in asked
         }
         if in_cluster:
             self._check_cluster()
             await self._change_in_cluster(job_id, entry, in_cluster)
-        meta = {**(facts.meta or {}), **asked}
-        await self._records.write(job_id, contract.META_KEY, meta)
+        meta = await self._records.change(job_id, asked)
         if entry.is_finished:
-            self._summaries.invalidate(job_id)
-            row = dict(entry.row, **{key: asked[key] for key in ("name", "tags") if key in asked})
-            self._index.put(Entry(row, None))
-            self._changes.publish({"type": "job", "job_id": job_id, "job": row})
+            await self._reconciler.refresh(job_id)
         else:
             self._reconciler.update(job_id, meta=meta)
             await self._reconciler.settle(job_id)

@@ -27,13 +27,14 @@ from jupyter_kueue.storage.scheduled_runs import ScheduledRun
 from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import ClusterFacts
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.index import Index
+    from jupyter_kueue.storage.bucket import ObjectMeta
     from jupyter_kueue.storage.open_jobs import OpenJobs
     from jupyter_kueue.storage.records import Records
     from jupyter_kueue.storage.summaries import Summaries
@@ -46,7 +47,12 @@ _RETRY_SECONDS = 2.0
 _PACE_SECONDS = 0.02
 _FIRST_LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 5.0
+# Any server has written a change this long after it marked it; clocks differ, too.
+_CHANGE_SETTLED = dt.timedelta(minutes=2)
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
+# In these the cluster may have forgotten when a run began. One that waits again has not begun, and
+# of one that has ended the bucket says it: each server shows the same.
+_KEEPS_TIMES = ("starting", "running", "stopping")
 # In accepted.json, why there will be no Job.
 _LEFTOVERS = "leftovers"
 # Whoever decided that they go has removed them by then, or was killed.
@@ -113,6 +119,9 @@ class Reconciler:
         self._staging: set[str] = set()
         # Shown without a record that could be read: looked at anew each time, and never stored.
         self._provisional: set[str] = set()
+        # Finished, and changed by another server; and which marks of changes are dealt with.
+        self._changed: set[str] = set()
+        self._changes_seen: dict[str, tuple[str | None, dt.datetime]] = {}
         self.is_complete = asyncio.Event()
         self.problem: errors.JupyterKueueError | None = None
         self.unread = Unread()
@@ -158,6 +167,19 @@ class Reconciler:
             entry.facts = dataclasses.replace(entry.facts, **changed)
         # A worker may hold older facts just now: what is in the bucket decides.
         self.mark(job_id, reload=True)
+
+    async def refresh(self, job_id: str) -> None:
+        """Show a finished job again as the bucket has it, because somebody changed it.
+
+        Raises:
+            UnavailableError: the bucket does not answer; what is shown stays.
+        """
+        self._changed.discard(job_id)
+        loaded = await self._records.load(job_id)
+        if loaded.deleted:
+            self.drop(job_id)
+        elif loaded.facts is not None:
+            self._show(loaded.facts, self.cluster.facts(job_id))
 
     async def settle(self, job_id: str) -> None:
         """Look at a job now, so that its row shows what was just done to it."""
@@ -243,18 +265,22 @@ class Reconciler:
         known: dict[str, BucketFacts] = {}
         if not self.is_complete.is_set():
             # All at once: cluster and bucket each take their time with thousands.
-            rows, known, listed, tombstones, _ = await asyncio.gather(
+            rows, known, listed, tombstones, changed, _ = await asyncio.gather(
                 self._summaries.load(),
                 self._open_jobs.load(),
                 self._records.list_ids(),
                 self._records.list_deleted(),
+                self._records.list_changed(),
                 self.cluster.synced(),
             )
             for row in rows:
-                self._index.put(Entry(row, None))
+                # Its own records say more than a row that may be older than the last change.
+                if row["job_id"] not in changed:
+                    self._index.put(Entry(row, None))
         else:
             listed = await self._records.list_ids()
             tombstones = await self._records.list_deleted()
+            changed = await self._records.list_changed()
         stored, deleted = set(listed), set(tombstones)
         # No watch shows it when another server deletes a finished job.
         for job_id in deleted & self._index.ids():
@@ -277,6 +303,7 @@ class Reconciler:
             # As with the finished ones' rows (storage.summaries).
             gc.freeze()
             self.is_complete.set()
+        await self._look_at_changes(changed)
         for job_id in self._index.open_ids() | self._deleting | self._provisional:
             self.mark(job_id)
         for job_id in self.cluster.job_ids():
@@ -287,6 +314,27 @@ class Reconciler:
         await self._open_jobs.store(
             facts for facts in self._index.open_facts() if not _is_provisional(facts)
         )
+
+    async def _look_at_changes(self, changed: Mapping[str, ObjectMeta]) -> None:
+        """Have the jobs that some server changed of late read again, and drop old marks."""
+        now = dt.datetime.now(dt.UTC)
+        self._changes_seen = {
+            job_id: seen for job_id, seen in self._changes_seen.items() if job_id in changed
+        }
+        for job_id, mark in changed.items():
+            entry = self._index.find(job_id)
+            stamp = (mark.etag, mark.last_modified)
+            if entry is not None and self._changes_seen.get(job_id) != stamp:
+                if entry.is_finished:
+                    self._changed.add(job_id)
+                self.mark(job_id, reload=True)
+            age = now - mark.last_modified
+            if age > _CHANGE_SETTLED:
+                # The mark comes before the change, which is there by now.
+                self._changes_seen[job_id] = stamp
+            is_stored = entry is None or self._summaries.is_stored(entry.row)
+            if age > _TOMBSTONE_LIFE and is_stored and job_id not in self._changed:
+                await self._records.forget_change(job_id)
 
     async def _show_waiting(self, job_ids: set[str], known: dict[str, BucketFacts]) -> set[str]:
         """Show those of the jobs that wait in the cluster, as ``known``; return their ids.
@@ -368,6 +416,8 @@ class Reconciler:
         cluster = self.cluster.facts(job_id)
         is_provisional = job_id in self._provisional
         if entry is not None and entry.is_finished and not is_provisional:
+            if job_id in self._changed:
+                await self.refresh(job_id)
             await self._remove_finished(job_id, entry, cluster)
             return
         facts = entry.facts if entry is not None and not is_provisional else None
@@ -595,7 +645,7 @@ class Reconciler:
             # Deleted while a worker was looking at it: it must not come back.
             return row
         before = self._index.find(facts.record.job_id)
-        if before is not None:
+        if before is not None and row["state"] in _KEEPS_TIMES:
             for field in ("admitted_at", "started_at"):
                 row[field] = row[field] or before.row[field]
         is_final = row["state"] in FINISHED_STATES and not _is_provisional(facts)

@@ -267,6 +267,27 @@ class Bucket:
         """Write ``value`` as JSON, replacing what was there. Returns the ETag."""
         return await self.put_bytes(key, encode_json(value), content_type="application/json")
 
+    async def replace_json(self, key: str, value: Any, etag: str | None) -> None:
+        """Write ``value`` as JSON in place of the object with this ETag.
+
+        A directory has no such condition, nor has a store without ETags: there the last one wins.
+
+        Raises:
+            ConflictError: somebody else replaced it meanwhile.
+        """
+        if etag is None or isinstance(self.store, LocalStore):
+            await self.put_json(key, value)
+            return
+        with self.translated("write", key):
+            await obstore.put_async(
+                self.store,
+                key,
+                encode_json(value),
+                mode={"e_tag": etag},
+                attributes=self._attributes("application/json"),
+                use_multipart=False,
+            )
+
     async def create(self, key: str, data: bytes, *, content_type: str | None = None) -> str | None:
         """Write an object that must not be there yet (If-None-Match), else ConflictError.
 

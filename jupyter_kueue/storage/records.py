@@ -7,6 +7,7 @@ becomes part of one.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import os
 import socket
@@ -26,9 +27,7 @@ from jupyter_kueue.models import (
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
-    import datetime as dt
-
-    from jupyter_kueue.storage.bucket import Bucket
+    from jupyter_kueue.storage.bucket import Bucket, ObjectMeta
 
 Json = dict[str, Any]
 
@@ -61,6 +60,7 @@ _SHAPES: dict[str, shapes.Shape] = {
         "tags": ([str], None),
         "local_queue": _TEXT,
         "priority_class": _TEXT,
+        "updated_at": _TIME,
     },
     contract.STOP_KEY: {"at": _TIME, "by": _TEXT},
     contract.RESULT_KEY: {
@@ -82,6 +82,8 @@ _SHAPES: dict[str, shapes.Shape] = {
         "finished_at": _TIME,
     },
 }
+# Nobody else changes the same run more often than that at once.
+_CHANGE_TRIES = 8
 _TOMBSTONE: shapes.Shape = {"at": _TIME, "by": _TEXT, "why": _TEXT}
 _ATTEMPT: shapes.Shape = {"started_at": _TIME, "ended_at": _TIME, "reason": _TEXT, "message": _TEXT}
 # Without these nothing true can be said of a run; the others have something that stands for them.
@@ -295,6 +297,51 @@ class Records:
         """Write one of a job's documents, replacing what was there."""
         await self.bucket.put_json(f"{self.prefix(job_id)}{key}", document)
 
+    async def change(self, job_id: str, asked: Json) -> Json:
+        """Put ``asked`` into meta.json beside what other changes left there; return all of it.
+
+        Its ``updated_at`` grows with each change, whatever the servers' clocks say: rows that were
+        made from it are compared by that. A mark of the change is written before it, so that it is
+        found (``list_changed``) also where this server dies right after.
+
+        Raises:
+            ConflictError: others change it all the time.
+        """
+        await self.bucket.put_json(self._changed_key(job_id), {"at": models.now()})
+        key = f"{self.prefix(job_id)}{contract.META_KEY}"
+        for _ in range(_CHANGE_TRIES):
+            before, etag = await self._read_meta(key)
+            meta = {**before, **asked, "updated_at": _next_moment(before.get("updated_at"))}
+            try:
+                if etag is not None:
+                    await self.bucket.replace_json(key, meta, etag)
+                elif await self.bucket.create_once(key, encode_json(meta)) != encode_json(meta):
+                    continue
+            except errors.ConflictError:
+                continue
+            return meta
+        raise errors.ConflictError("It is being changed elsewhere. Try again in a moment.")
+
+    async def _read_meta(self, key: str) -> tuple[Json, str | None]:
+        """Return meta.json, empty where it cannot be understood, and its ETag if it is there."""
+        there = await self.bucket.head(key)
+        if there is None:
+            return {}, None
+        try:
+            found = await self._read(key, _SHAPES[contract.META_KEY])
+        except errors.UnreadableError:
+            found = None
+        return found or {}, there.etag or ""
+
+    async def list_changed(self) -> dict[str, ObjectMeta]:
+        """Return which jobs were changed of late, with the mark of the last change to each."""
+        listed = await self.bucket.list(f"{self.owner_slug}/changed/")
+        return {item.key.rpartition("/")[2]: item for item in listed}
+
+    async def forget_change(self, job_id: str) -> None:
+        """Remove the mark of a change that all rows show by now."""
+        await self.bucket.delete([self._changed_key(job_id)])
+
     async def has_record(self, job_id: str) -> bool:
         """Tell whether job.json is there."""
         return await self.bucket.head(f"{self.prefix(job_id)}{contract.JOB_KEY}") is not None
@@ -347,7 +394,10 @@ class Records:
         decision = f"{prefix}{contract.ACCEPTED_KEY}"
         keys = [item.key for item in await self.bucket.list(prefix)]
         await self.bucket.delete([key for key in keys if key != decision])
-        await self.bucket.delete([self._deleted_key(job_id), decision])
+        await self.bucket.delete([self._deleted_key(job_id), self._changed_key(job_id), decision])
+
+    def _changed_key(self, job_id: str) -> str:
+        return f"{self.owner_slug}/changed/{job_id}"
 
     def _deleted_key(self, job_id: str) -> str:
         return f"{self.owner_slug}/deleted/{job_id}"
@@ -372,6 +422,14 @@ class Records:
 def tombstone(why: str, by: str | None) -> Json:
     """Return what a tombstone says; ``by`` is a user, None where a server wrote it of itself."""
     return {"at": models.now(), "by": by or _this_server(), "why": why}
+
+
+def _next_moment(before: str | None) -> str:
+    """Return the present time, later than ``before`` in any case."""
+    moment = models.now()
+    if before is None or before < moment:
+        return moment
+    return rfc3339(models.parse_time(before) + dt.timedelta(milliseconds=1))
 
 
 def _this_server() -> str:

@@ -1,7 +1,8 @@
 """The list rows of finished jobs, many in one object, so that a start reads a few objects only.
 
 Rebuildable: a row that is missing here is read from its job's own records. Several servers may
-write at once, because each writes segments of its own and a later row of a job replaces an earlier.
+write at once, because each writes segments of its own. Of several rows of a job the one with the
+latest ``updated_at`` counts: another server may have stored an older one again since.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _SEGMENT: shapes.Shape = {
             "name": str,
             "created_at": str,
             "tags": list,
+            "updated_at": (str, None),
             "request": JOB_REQUEST,
         }
     ]
@@ -56,6 +58,7 @@ class Summaries:
         self._prefix = f"{owner_slug}/index/"
         self._segments: list[str] = []
         self._segment_of: dict[str, str] = {}
+        self._version_of: dict[str, str] = {}
         self._unread = Unread()
 
     async def load(self) -> list[Json]:
@@ -71,22 +74,28 @@ class Summaries:
         rows: dict[str, Json] = {}
         for key in self._segments:
             for row in parts[key]:
-                rows[row["job_id"]] = row
-                self._segment_of[row["job_id"]] = key
+                there = rows.get(row["job_id"])
+                if there is None or _version(row) >= _version(there):
+                    rows[row["job_id"]] = row
+                    self._note(row, key)
         return list(rows.values())
 
-    def invalidate(self, job_id: str) -> None:
-        """Have a job's row stored again, because it changed."""
-        self._segment_of.pop(job_id, None)
+    def is_stored(self, row: Json) -> bool:
+        """Tell whether the next start finds this row, as far as this server has stored or read."""
+        return self._version_of.get(row["job_id"]) == _version(row)
 
     async def store(self, rows: Iterable[Json]) -> None:
         """Store the rows of finished jobs that are not stored yet; ``rows`` are all there are."""
         finished = {row["job_id"]: row for row in rows if row["state"] in FINISHED_STATES}
-        new = [row for job_id, row in finished.items() if job_id not in self._segment_of]
+        new = [row for row in finished.values() if not self.is_stored(row)]
         if not new:
             return
         merged = self._to_merge(finished)
-        new += [row for job_id, row in finished.items() if self._segment_of.get(job_id) in merged]
+        new += [
+            row
+            for job_id, row in finished.items()
+            if self.is_stored(row) and self._segment_of[job_id] in merged
+        ]
         for start in range(0, len(new), MAX_ROWS):
             await self._write(new[start : start + MAX_ROWS])
         await self._bucket.delete(sorted(merged))
@@ -101,15 +110,14 @@ class Summaries:
     async def _write(self, rows: Sequence[Json]) -> None:
         # Nanoseconds first: segments are read in the order of their names.
         key = f"{self._prefix}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
-        # Noted before it is so: a row that changes meanwhile must count as not stored.
-        self._segment_of.update((row["job_id"], key) for row in rows)
-        try:
-            await self._bucket.put_json(key, {"version": 1, "rows": rows})
-        except BaseException:
-            for row in rows:
-                self.invalidate(row["job_id"])
-            raise
+        await self._bucket.put_json(key, {"version": 1, "rows": rows})
+        for row in rows:
+            self._note(row, key)
         self._segments.append(key)
+
+    def _note(self, row: Json, key: str) -> None:
+        self._segment_of[row["job_id"]] = key
+        self._version_of[row["job_id"]] = _version(row)
 
     async def _read(self, key: str) -> list[Json]:
         try:
@@ -131,7 +139,14 @@ class Summaries:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)
             return []
         rows: list[Json] = segment["rows"]
+        for row in rows:
+            row.setdefault("updated_at", None)  # stored by an earlier version
         # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
         # go through all rows each time and hold the event loop up for as long.
         gc.freeze()
         return rows
+
+
+def _version(row: Json) -> str:
+    """Return what tells an older row of a finished job from a newer one, as text to compare."""
+    return row.get("updated_at") or ""

@@ -47,6 +47,7 @@ def test_the_whole_row() -> None:
         "admitted_at": "t1",
         "started_at": "t2",
         "finished_at": "t3",
+        "updated_at": None,
         "resources": {"cpu": "2", "memory": "4Gi", "gpus": 1},
         "image": "example.org/notebook:1",
         "schedule_id": "nightly",

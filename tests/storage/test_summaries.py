@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+CHANGED_AT = "2026-02-03T04:05:06.000Z"
+
 
 def row_of(number: int, **row: Any) -> Json:
     return {
@@ -23,6 +25,7 @@ def row_of(number: int, **row: Any) -> Json:
         "name": f"report {number}",
         "created_at": "2026-01-02T03:04:05.000Z",
         "tags": [],
+        "updated_at": None,
         "request": JobRequest("report.ipynb").as_json(),
         **row,
     }
@@ -77,8 +80,7 @@ async def test_a_changed_row_counts_whatever_is_merged_later(bucket: Bucket) -> 
     rows = [row_of(number) for number in range(MAX_ROWS + 1)]
     await summaries.store(rows)
     for number in (0, MAX_ROWS):
-        rows[number] = row_of(number, name="another name")
-        summaries.invalidate(rows[number]["job_id"])
+        rows[number] = row_of(number, name="another name", updated_at=CHANGED_AT)
     for number in range(2 * MAX_SMALL_SEGMENTS):
         await summaries.store(rows)
         names = {job_id: row["name"] for job_id, row in (await loaded(bucket)).items()}
@@ -111,6 +113,28 @@ async def test_two_servers_that_write_and_merge_lose_no_row(bucket: Bucket) -> N
         await servers[which].store(known[which])
     expected = {row["job_id"] for rows in known for row in rows}
     assert set(await loaded(bucket)) == expected
+
+
+async def test_an_older_servers_row_never_replaces_a_newer_one(bucket: Bucket) -> None:
+    rows = [row_of(number) for number in range(MAX_SMALL_SEGMENTS + 2)]
+    older, newer = Summaries(bucket, "tess"), Summaries(bucket, "tess")
+    for count in range(1, MAX_SMALL_SEGMENTS):
+        await older.store(rows[:count])
+    await newer.load()
+    changed = row_of(0, name="another name", updated_at=CHANGED_AT)
+    await newer.store([changed, *rows[1 : MAX_SMALL_SEGMENTS - 1]])
+    # The older one has not heard of the change, and stores all it has anew, together.
+    for count in range(MAX_SMALL_SEGMENTS, len(rows) + 1):
+        await older.store(rows[:count])
+    assert (await loaded(bucket))["job 0"] == changed
+    assert len(await loaded(bucket)) == len(rows)
+
+
+async def test_rows_of_an_earlier_version_are_read(bucket: Bucket) -> None:
+    old = row_of(1)
+    del old["updated_at"]
+    await bucket.put_json("tess/index/00000000000000000001-old.json", {"version": 1, "rows": [old]})
+    assert await loaded(bucket) == {"job 1": row_of(1)}
 
 
 @pytest.mark.parametrize(

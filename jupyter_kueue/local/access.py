@@ -23,7 +23,7 @@ def access_objects() -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         for namespace in NAMESPACES.values()
     ]
-    objects += _read("node.yaml") + _read("quota-reader.yaml")
+    objects += _read("health-reader.yaml") + _read("node.yaml") + _read("quota-reader.yaml")
     objects.append(_binding("ClusterRole", "jupyter-kueue-quota-reader", list(NAMESPACES)))
     version_reader = _read("kueue-version-reader.yaml")[0]
     objects += [version_reader, _role_binding(version_reader, list(NAMESPACES))]

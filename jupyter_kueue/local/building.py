@@ -42,9 +42,22 @@ _LINK_FLAGS = (
     f" -X {_VERSION_PACKAGE}.gitMinor=36 -X {_VERSION_PACKAGE}.gitTreeState=clean"
 )
 # Both certificate folders of Kueue are relative to its working directory: the visibility server's
-# is a package variable, the metrics server's a literal that has to be patched.
+# is a package variable, the metrics server's a literal that has to be patched. Two more lines have
+# no setting: whose certificate the webhooks ask for, and that health is told to everybody.
 _KUEUE_LINK_FLAGS = f" -X {_KUEUE_MODULE}/pkg/visibility.certDir=certs/visibility"
-_KUEUE_PATCH = ("cmd/kueue/main.go", '"/etc/kueue/metrics/certs"', '"certs/metrics"')
+_KUEUE_PATCHES = (
+    ("cmd/kueue/main.go", '"/etc/kueue/metrics/certs"', '"certs/metrics"'),
+    (
+        "pkg/config/config.go",
+        "wo := webhook.Options{}",
+        'wo := webhook.Options{ClientCAName: "client-ca.crt"}',
+    ),
+    (
+        "pkg/visibility/server.go",
+        "o.Etcd = nil",
+        "o.Etcd, o.Authorization.AlwaysAllowPaths = nil, nil",
+    ),
+)
 
 # Program name -> Go package. The order is the one that shares compiled packages best.
 _PROGRAMS = {
@@ -89,7 +102,7 @@ def find_build() -> ControlPlaneBuild:
     digest = hashlib.sha256()
     for pin in ("go.mod", "go.sum"):
         digest.update((_PINS / pin).read_bytes())
-    digest.update(repr((_LINK_FLAGS, _KUEUE_LINK_FLAGS, _KUEUE_PATCH, _PROGRAMS)).encode())
+    digest.update(repr((_LINK_FLAGS, _KUEUE_LINK_FLAGS, _KUEUE_PATCHES, _PROGRAMS)).encode())
     digest.update(f"{platform.system()}-{platform.machine()}".encode())
     return ControlPlaneBuild(_cache_folder() / digest.hexdigest()[:16])
 
@@ -250,23 +263,24 @@ def _kueue_source(go: str, work: Path) -> Path:
 
 
 def _patch_kueue(go: str, work: Path) -> Path:
-    """Copy the Kueue module, change its one literal, and return a go.mod that uses the copy."""
+    """Copy the Kueue module, change a few lines, and return a go.mod that uses the copy."""
     copy = work / "kueue"
     source = _kueue_source(go, work)
     shutil.copytree(source, copy, copy_function=shutil.copyfile)
     for folder, _, _ in os.walk(copy):
         # The module cache's folders are read-only, and the copy has to be removable.
         Path(folder).chmod(0o700)
-    file, before, after = _KUEUE_PATCH
-    original = (source / file).read_text().splitlines(keepends=True)
-    patched = [line.replace(before, after) for line in original]
-    changed = sum(old != new for old, new in zip(original, patched, strict=True))
-    if changed != 1:
-        raise LocalClusterError(
-            f"The patch of Kueue's {file} changed {changed} lines instead of one: the pinned Kueue "
-            f"version in {_PINS / 'go.mod'} and the patch in {__file__} do not fit together."
-        )
-    (copy / file).write_text("".join(patched))
+    for file, before, after in _KUEUE_PATCHES:
+        original = (source / file).read_text().splitlines(keepends=True)
+        patched = [line.replace(before, after) for line in original]
+        changed = sum(old != new for old, new in zip(original, patched, strict=True))
+        if changed != 1:
+            raise LocalClusterError(
+                f"The patch of Kueue's {file} changed {changed} lines instead of one: the pinned "
+                f"Kueue version in {_PINS / 'go.mod'} and the patch in {__file__} do not fit "
+                "together."
+            )
+        (copy / file).write_text("".join(patched))
     modfile = work / "kueue.mod"
     modfile.write_text((work / "go.mod").read_text() + f"\nreplace {_KUEUE_MODULE} => ./kueue\n")
     shutil.copyfile(work / "go.sum", work / "kueue.sum")

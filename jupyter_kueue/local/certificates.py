@@ -1,4 +1,4 @@
-"""The certificates of one local cluster: five authorities and the leaves that they sign.
+"""The certificates of one local cluster: six authorities and the leaves that they sign.
 
 ``local.lifecycle`` calls ``ensure_certificates`` at every start. Each authority has one purpose, so
 that a user's certificate opens neither etcd nor the node. Nothing here ever leaves the machine.
@@ -42,13 +42,15 @@ class _Leaf:
 # etcd          who may read and write the whole state
 # front-proxy   the API server speaking for a user to Kueue's position API
 # node-client   the API server asking the node for logs
+# kueue-webhook the API server asking Kueue's webhooks
 # object-store  SeaweedFS's components talking to each other, past the bucket's identities
-_AUTHORITIES = ("cluster", "etcd", "front-proxy", "node-client", "object-store")
+_AUTHORITIES = ("cluster", "etcd", "front-proxy", "node-client", "kueue-webhook", "object-store")
 _LEAVES = (
     _Leaf("serving", "cluster", "localhost", serves=True),
     _Leaf("etcd", "etcd", "localhost", serves=True),
     _Leaf("front-proxy", "front-proxy", "front-proxy-client"),
     _Leaf("node-client", "node-client", "kube-apiserver-kubelet-client"),
+    _Leaf("kueue-webhook", "kueue-webhook", "kube-apiserver-webhook-client"),
     _Leaf("object-store", "object-store", "localhost", serves=True),
     _Leaf("admin", "cluster", "admin", ("system:masters",)),
     _Leaf("kube-controller-manager", "cluster", "system:kube-controller-manager"),

@@ -61,5 +61,22 @@ def write_kubeconfigs(folder: StateFolder, settings: Settings, certificates: Cer
         write_private(folder.kubeconfig(user), yaml.safe_dump(kubeconfig, sort_keys=False))
 
 
+def write_webhook_client(path: Path, port: int, certificates: Certificates) -> None:
+    """Write what the API server shows to Kueue's webhooks on ``port``: a file of kubeconfig's form.
+
+    Its users are hosts (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers).
+    """
+    user = {
+        "client-certificate-data": _encoded(certificates.certificate("kueue-webhook")),
+        "client-key-data": _encoded(certificates.key("kueue-webhook")),
+    }
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "users": [{"name": f"127.0.0.1:{port}", "user": user}],
+    }
+    write_private(path, yaml.safe_dump(content, sort_keys=False))
+
+
 def _encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()

@@ -7,10 +7,12 @@ everything running, or parts killed in between.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,9 @@ from jupyter_kueue.local.starting import Start
 from jupyter_kueue.local.state_folder import LOCAL_IMAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from jupyter_kueue.local.building import ControlPlaneBuild
     from jupyter_kueue.local.state_folder import Settings, StateFolder
 
     Say = Callable[[str], None]
@@ -95,12 +98,23 @@ def start_cluster(
             "has Kueue."
         )
     build = ensure_built(say)
-    folder.create()
+    with _private_files():
+        folder.create()
+        _start(folder, build, say, gpus, images or {})
+
+
+def _start(
+    folder: StateFolder,
+    build: ControlPlaneBuild,
+    say: Say,
+    gpus: int | None,
+    images: Mapping[str, str],
+) -> None:
     with folder.locked(lambda: say("another command works on this cluster: waiting for it")):
         settings = folder.load_settings()
         if gpus is not None:
             settings.gpus = gpus
-        settings.images.update(images or {})
+        settings.images.update(images)
         _replace_taken_ports(folder, settings, say)
         if not folder.part("etcd").exists():
             settings.applied.clear()
@@ -202,6 +216,19 @@ def cluster_environment(folder: StateFolder) -> dict[str, str]:
         "JUPYTER_KUEUE_RUNNER_IMAGE": LOCAL_IMAGE,
         "JUPYTER_KUEUE_LOCAL_DIR": str(folder.path),
     }
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Have what is written be its user's alone, by this process and by all that it starts.
+
+    The parts put files and sockets wherever they like, some of them into /tmp.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _owner_of(port: str) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jupyter_kueue.local.state_folder import Settings, StateFolder
 
 BUCKET = "outputs"
+# No page has this origin (RFC 2606); an empty list would mean all.
+_NO_ORIGIN = "http://nobody.invalid"
 BUCKET_SECRET = "jupyter-kueue-bucket"  # noqa: S105 - the name of a Secret, not a secret
 
 
@@ -102,8 +104,11 @@ def write_object_store_files(
 def _security(settings: Settings, certificates: Certificates) -> str:
     """Return security.toml, which SeaweedFS reads in its working directory.
 
-    Without it every local user could read and write all objects past the identities, through the
-    ports on which SeaweedFS's components talk to each other.
+    Without it every local user, and every web page through a browser, could read and write all
+    objects past the identities, through the ports on which SeaweedFS's components talk to each
+    other. All of them ask for a certificate of the object store's own authority; the tokens are
+    what is left if one of them ever does not. Only the S3 port speaks to others, and it asks for
+    signatures.
     """
     secrets = settings.secrets
     keys = {
@@ -117,14 +122,19 @@ def _security(settings: Settings, certificates: Certificates) -> str:
         # Tokens are made for each request; a minute covers a machine that is busy.
         lines += [f"[{section}]", f'key = "{key}"', "expires_after_seconds = 60"]
     lines += ["[admin]", 'user = "admin"', f'password = "{secrets["admin-ui"]}"']
-    lines += ["[grpc]", f"ca = {json.dumps(str(certificates.authority('object-store')))}"]
+    # A JSON string is also a TOML string.
+    authority = f"ca = {json.dumps(str(certificates.authority('object-store')))}"
+    identity = [
+        f"cert = {json.dumps(str(certificates.certificate('object-store')))}",
+        f"key = {json.dumps(str(certificates.key('object-store')))}",
+    ]
+    lines += ["[grpc]", authority]
     for component in ("master", "volume", "filer", "s3", "admin", "worker", "mq", "client"):
-        lines += [
-            f"[grpc.{component}]",
-            # A JSON string is also a TOML string.
-            f"cert = {json.dumps(str(certificates.certificate('object-store')))}",
-            f"key = {json.dumps(str(certificates.key('object-store')))}",
-        ]
+        lines += [f"[grpc.{component}]", *identity]
+    for component in ("master", "volume", "filer", "admin"):
+        # With an authority, a client without a certificate of it is refused.
+        lines += [f"[https.{component}]", *identity, authority]
+    lines += ["[https.client]", "enabled = true", *identity, authority]
     return "\n".join(lines) + "\n"
 
 
@@ -193,6 +203,9 @@ def object_store_command(ports: dict[str, int]) -> list[str]:
         "-admin.ui=false",
         "-webdav=false",
         "-s3.iam=false",
+        # By default pages of every origin may read what is answered.
+        f"-s3.allowedOrigins={_NO_ORIGIN}",
+        f"-filer.allowedOrigins={_NO_ORIGIN}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
     ]

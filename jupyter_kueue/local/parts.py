@@ -20,7 +20,7 @@ import yaml
 
 from jupyter_kueue import __version__
 from jupyter_kueue.local.certificates import NODE_NAME, Certificates
-from jupyter_kueue.local.kubeconfigs import write_kubeconfigs
+from jupyter_kueue.local.kubeconfigs import write_kubeconfigs, write_webhook_client
 from jupyter_kueue.local.object_store import object_store_command, write_object_store_files
 from jupyter_kueue.local.readiness import Readiness
 from jupyter_kueue.local.state_folder import Settings, StateFolder, write_private
@@ -178,6 +178,11 @@ def _etcd(plan: _Plan) -> Part:
 
 
 def _kube_apiserver(plan: _Plan) -> Part:
+    folder = plan.folder.part("kube-apiserver")
+    webhook_client = folder / "webhook-client.kubeconfig"
+    write_webhook_client(webhook_client, plan.settings.ports["kueue-webhook"], plan.certificates)
+    admission = folder / "admission.yaml"
+    write_private(admission, yaml.safe_dump(_admission(webhook_client), sort_keys=False))
     ca, leaf = plan.certificates.authority, plan.certificates.certificate
     key = plan.certificates.key
     arguments = [
@@ -208,9 +213,38 @@ def _kube_apiserver(plan: _Plan) -> Part:
         f"--kubelet-client-certificate={leaf('node-client')}",
         f"--kubelet-client-key={key('node-client')}",
         "--kubelet-preferred-address-types=InternalIP",
+        # Not even versions and health for strangers: those who may know have certificates.
+        "--anonymous-auth=false",
+        f"--admission-control-config-file={admission}",
         "--profiling=false",
     ]
-    return plan.part("kube-apiserver", arguments, plan.ready.kube_apiserver, after=("etcd",))
+    return plan.part(
+        "kube-apiserver",
+        arguments,
+        plan.ready.kube_apiserver,
+        after=("etcd",),
+        files=(admission, webhook_client),
+    )
+
+
+def _admission(webhook_client: Path) -> dict[str, object]:
+    """Return the API server's configuration of admission: who it is to webhooks.
+
+    Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+    """
+    configuration = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "WebhookAdmissionConfiguration",
+        "kubeConfigFile": str(webhook_client),
+    }
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [
+            {"name": f"{kind}AdmissionWebhook", "configuration": configuration}
+            for kind in ("Mutating", "Validating")
+        ],
+    }
 
 
 def _client_of_the_api_server(plan: _Plan, name: str) -> list[str]:
@@ -224,6 +258,8 @@ def _client_of_the_api_server(plan: _Plan, name: str) -> list[str]:
         f"--tls-cert-file={plan.certificates.certificate('serving')}",
         f"--tls-private-key-file={plan.certificates.key('serving')}",
         "--leader-elect=false",
+        # Their health is nobody's business who has no certificate, either.
+        "--authorization-always-allow-paths=",
         "--profiling=false",
     ]
 
@@ -273,6 +309,9 @@ def _kueue(plan: _Plan) -> Part:
         ):
             shutil.copyfile(source, target / name)
             (target / name).chmod(0o600)
+    # Its webhooks and their clients; the name is built into the program too.
+    authority = folder / "certs" / "webhook" / "client-ca.crt"
+    write_private(authority, plan.certificates.authority("kueue-webhook").read_text())
     configuration = {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",
         "kind": "Configuration",
@@ -281,7 +320,8 @@ def _kueue(plan: _Plan) -> Part:
         "internalCertManagement": {"enable": False},
         "webhook": {"host": _LOOPBACK, "port": ports["kueue-webhook"], "certDir": "certs/webhook"},
         "metrics": {"bindAddress": "0"},
-        "health": {"healthProbeBindAddress": f"{_LOOPBACK}:{ports['kueue-health']}"},
+        # Would tell anybody; the webhooks, started last, tell those who may know.
+        "health": {"healthProbeBindAddress": "0"},
         "visibilityServer": {"bindAddress": _LOOPBACK, "bindPort": ports["kueue-visibility"]},
         "integrations": {"frameworks": ["batch/job"]},
         "featureGates": {"UnadmittedWorkloadsObservability": True},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.local.state_folder import Settings
 
 _TIMEOUT_SECONDS = 2.0
+_A_WEBHOOK = "/validate-batch-v1-job"
 _POSITION_API = "/apis/visibility.kueue.x-k8s.io/v1beta2"
 
 
@@ -43,18 +44,15 @@ class Readiness:
 
     def kube_controller_manager(self) -> bool:
         """Whether the controllers run."""
-        return self._get("kube-controller-manager", "/healthz") is not None
+        return self._get("kube-controller-manager", "/healthz", client="admin") is not None
 
     def kube_scheduler(self) -> bool:
         """Whether the scheduler runs."""
-        return self._get("kube-scheduler", "/healthz") is not None
+        return self._get("kube-scheduler", "/healthz", client="admin") is not None
 
     def kueue(self) -> bool:
-        """Whether Kueue and its webhooks run."""
-        return (
-            self._get("kueue-health", "/readyz", plain=True) is not None
-            and self._get("kueue-webhook", "/", accept_missing=True) is not None
-        )
+        """Whether Kueue's webhooks are served, which is the last thing that it starts."""
+        return self._get("kueue-webhook", _A_WEBHOOK, client="kueue-webhook") is not None
 
     def position_api(self) -> bool:
         """Whether the API server reaches Kueue's position API."""
@@ -66,9 +64,11 @@ class Readiness:
             return False
         token = {"Authorization": f"Bearer {filer_token(self.settings)}"}
         bucket = f"/buckets/{BUCKET}/?limit=1"
-        if self._get("object-store-filer", bucket, plain=True, headers=token) is None:
+        own = "object-store"
+        if not self._get("object-store-filer", bucket, authority=own, client=own, headers=token):
             return False
-        topology = _json(self._get("object-store-master", "/dir/status", plain=True))
+        status = self._get("object-store-master", "/dir/status", authority=own, client=own)
+        topology = _json(status)
         return bool(topology.get("Topology", {}).get("Max", 0))
 
     def node(self) -> bool:
@@ -97,7 +97,6 @@ class Readiness:
         authority: str = "cluster",
         client: str | None = None,
         plain: bool = False,
-        accept_missing: bool = False,
         headers: dict[str, str] | None = None,
     ) -> bytes | None:
         """Return the body of a good answer, None for any other or none."""
@@ -123,8 +122,7 @@ class Readiness:
             return None
         finally:
             connection.close()
-        accepted = [http.HTTPStatus.OK] + [http.HTTPStatus.NOT_FOUND] * accept_missing
-        return body if answer.status in accepted else None
+        return body if answer.status == http.HTTPStatus.OK else None
 
 
 def _json(body: bytes | None) -> dict[str, Any]:

@@ -39,7 +39,6 @@ _PORTS = (
     "kube-controller-manager",
     "kube-scheduler",
     "kueue-webhook",
-    "kueue-health",
     "kueue-visibility",
     "object-store",
     "object-store-grpc",

@@ -34,8 +34,9 @@ esac
 def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a fake ``go`` that is the only one to be found, and an empty cache."""
     module = tmp_path / "module"
-    (module / "cmd" / "kueue").mkdir(parents=True)
-    (module / "cmd" / "kueue" / "main.go").write_text('a\nx := "/etc/kueue/metrics/certs"\nb\n')
+    for file, line, _ in building._KUEUE_PATCHES:
+        (module / file).parent.mkdir(parents=True)
+        (module / file).write_text(f"a\n{line}\nb\n")
     for manifests in ("crd/bases", "webhook", "rbac"):
         (module / "config" / "components" / manifests).mkdir(parents=True)
     write_go(tmp_path, 26)

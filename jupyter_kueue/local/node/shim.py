@@ -134,6 +134,8 @@ class _Container:
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
+                # As a container runtime starts it; the agent's own is narrower.
+                os.umask(0o022)
                 os.chdir(self._working_dir)
                 os.execvpe(self._command[0], self._command, self._environment)  # noqa: S606 - no shell is wanted
             except OSError as error:

@@ -122,7 +122,7 @@ EXPECTED = {
                     "onExitCodes": {
                         "containerName": "notebook",
                         "operator": "In",
-                        "values": [41, 42, 45],
+                        "values": [41, 42, 45, 47],
                     },
                 },
             ]

@@ -14,6 +14,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue.local.node import host_processes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -42,6 +44,16 @@ class PodFolder:
         """Make the folder, readable by its owner alone."""
         for folder in (self.path, self.volumes, self.home, self.tmp):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def give_back_workspace(self) -> None:
+        """Remove what an ended pod no longer needs: all but its logs and how it ended. Blocks.
+
+        The kubelet removes an ended pod's volumes too, and keeps its containers until the pod is
+        deleted; here HOME, TMPDIR and the working directories are as large as the volumes are.
+        """
+        for folder in (self.volumes, self.home, self.tmp, *self.path.glob("containers/*/*/work")):
+            if folder.exists():
+                host_processes.remove_tree(folder)
 
     def container(self, name: str) -> Path:
         """Return the folder with all starts of a container."""

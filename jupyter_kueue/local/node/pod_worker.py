@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import errors
 from jupyter_kueue.local.node import (
     admission,
+    disk_limits,
+    disk_usage,
     gpu_devices,
     host_processes,
     pod_status,
@@ -44,6 +46,10 @@ _FORCED_GRACE_SECONDS = 2.0
 # Well within the least life time of a token, which is ten minutes.
 _REFRESH_SECONDS = 300.0
 _DEFAULT_GRACE_SECONDS = 30.0
+# The kubelet looks every ten seconds, at figures that are up to a minute old.
+_MEASURE_SECONDS = 5.0
+# What an evicted pod's containers get (kubelet: immediateEvictionGracePeriodSeconds).
+_EVICTION_GRACE_SECONDS = 1.0
 
 SHUTDOWN_REASON = "Terminated"
 SHUTDOWN_MESSAGE = "Pod was terminated in response to imminent node shutdown."
@@ -105,9 +111,11 @@ class PodWorker:
 
     async def run(self) -> None:
         """Work until the pod is gone and nothing is left of it."""
-        self._load()
         writer = asyncio.create_task(self._status.run())
         try:
+            self._load()
+            if disk_limits.has_limits(self.pod):
+                self._spawn(self._watch_disk())
             while not await self._sync_safely():
                 await self._sleep()
         finally:
@@ -215,8 +223,10 @@ class PodWorker:
             log.info("pod=%s removed", self.title)
             return True
         self._report()
-        if self.pod["metadata"].get("deletionTimestamp") and self._status.delivered:
-            await self._delete()
+        if self._status.delivered:
+            await asyncio.to_thread(self._folder.give_back_workspace)
+            if self.pod["metadata"].get("deletionTimestamp"):
+                await self._delete()
         return False
 
     async def _delete(self) -> None:
@@ -294,6 +304,23 @@ class PodWorker:
             self._container_event(
                 container, "Warning", "FailedPreStopHook", f"PreStopHook failed: {result.message}"
             )
+
+    # --- the disk ------------------------------------------------------------------------------
+
+    async def _watch_disk(self) -> None:
+        """Evict the pod once it takes more of the disk than it may."""
+        while not self._final:
+            await asyncio.sleep(_MEASURE_SECONDS)
+            usage = await disk_usage.measure(self._folder.path, self.pod)
+            message = usage and disk_limits.find_excess(self.pod, usage)
+            if message and not self._final:
+                self._evict(message)
+
+    def _evict(self, message: str, *, disrupted: bool = False) -> None:
+        self._event("Warning", disk_limits.EVICTED_REASON, message)
+        self._fail(disk_limits.EVICTED_REASON, message, disrupted=disrupted)
+        self._begin_stop(_EVICTION_GRACE_SECONDS)
+        self._wake.set()
 
     # --- starting containers -------------------------------------------------------------------
 

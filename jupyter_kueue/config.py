@@ -82,6 +82,8 @@ class Settings:
     max_folder_files: int = 2000
     max_folder_bytes: int = 2**30
     max_timeout_seconds: int | None = None
+    start_timeout_seconds: int = 600
+    max_evictions: int = 3
     finished_job_seconds: int = 3600
     leftover_seconds: int = 900
     resync_seconds: int = 60
@@ -200,6 +202,20 @@ class JupyterKueue(Configurable):
         allow_none=True,
         min=1,
         help="Longest time a run may take, in seconds: Kueue ends it then. If unset: no limit.",
+    ).tag(config=True)
+    start_timeout_seconds = Integer(
+        600,
+        min=1,
+        help="""Seconds that a run with quota may fail to start before it fails and gives its quota
+        back: its image cannot be fetched, its pod is refused, its node cannot set it up. They count
+        from the first failure; time in which an image is being fetched does not.""",
+    ).tag(config=True)
+    max_evictions = Integer(
+        3,
+        min=0,
+        help="""How often nodes may evict a run for lack of memory or disk before it fails.
+        Preemptions and drained nodes do not count, and a run that filled its own share of the disk
+        fails at once.""",
     ).tag(config=True)
     finished_job_seconds = Integer(
         3600,

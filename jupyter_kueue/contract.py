@@ -120,6 +120,9 @@ OUTCOMES = (
     DISK_FULL,
 )
 
+# What no ``execute`` can say of itself: a record of an attempt does, see ``runner.evictions``.
+EVICTED = "evicted"  # by its node
+
 # Outcomes that a result.json is written for: the notebook came to its end.
 FINAL_OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT, DISK_FULL)
 

@@ -342,12 +342,31 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What the cluster says of one job, as raw objects; not ``known`` before the first list."""
+    """What the cluster says of one job, as raw objects; not ``known`` before the first list.
+
+    Attributes:
+        events: those about whatever keeps the job from starting: its Job where that gets no pod,
+            else its newest pod; None where they were not asked for.
+    """
 
     kube_job: Json | None = None
     workload: Json | None = None
     pods: tuple[Json, ...] = ()
     known: bool = True
+    events: tuple[Json, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an admin lets pass before a run fails.
+
+    Attributes:
+        max_evictions: how often nodes may evict a run; the next eviction fails it.
+        start_timeout: how long an admitted run may fail to start.
+    """
+
+    max_evictions: int = 3
+    start_timeout: dt.timedelta = dt.timedelta(minutes=10)
 
 
 @dataclass(frozen=True)

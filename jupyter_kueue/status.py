@@ -9,11 +9,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, quantities, workload_conditions
-from jupyter_kueue.models import Status, parse_time
+from jupyter_kueue import (
+    contract,
+    evictions,
+    pod_containers,
+    pod_start,
+    quantities,
+    workload_conditions,
+)
+from jupyter_kueue.models import Limits, Status, parse_time
 
 if TYPE_CHECKING:
     from jupyter_kueue.models import BucketFacts, ClusterFacts
+    from jupyter_kueue.pod_start import Obstacle
 
 Json = dict[str, Any]
 
@@ -23,11 +31,15 @@ _WORKLOAD_PATIENCE = dt.timedelta(seconds=30)
 # How long after the end of its grace period a pod that is being deleted is waited for.
 _LOST_POD_PATIENCE = dt.timedelta(seconds=60)
 
-_CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-_CANNOT_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+# The Job controller makes a pod within a second. Without one for this long, something is said.
+POD_PATIENCE = dt.timedelta(seconds=2)
+
+_NO_LIMITS_GIVEN = Limits()
 
 
-def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Status:
+def derive(
+    bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits: Limits = _NO_LIMITS_GIVEN
+) -> Status:
     """Return the status of one run. First match wins, in the order of the table."""
     if bucket.problem is not None:
         return Status(
@@ -61,6 +73,8 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
     if complete := _condition(job, "Complete"):
         if any(_is_alive(pod) for pod in cluster.pods):
             return Status("running", "finishing", "Finished; its outputs are being saved.", **times)
+        if given_up := _given_up(bucket, complete.get("lastTransitionTime"), times):
+            return given_up
         return Status(
             "failed",
             "outputs-lost",
@@ -68,6 +82,8 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
             complete.get("message"),
             finished_at=complete.get("lastTransitionTime"),
         )
+    if evicted := _evicted(bucket, cluster, limits, times):
+        return evicted
     workload = cluster.workload
     if workload is None:
         return _without_workload(job, queue, now)
@@ -87,9 +103,103 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Stat
     if pod is None and workload_conditions.is_true(found.get("Evicted")):
         # Its quota is being taken back: the pods are gone or going, the reservation is not yet.
         return workload_conditions.waiting_status(workload, queue, now)
+    if obstacle := _obstacle(bucket, cluster, pod, limits):
+        lasted = obstacle.has_lasted(now, limits.start_timeout)
+        return Status(
+            "failed" if lasted else "starting",
+            obstacle.reason,
+            obstacle.failure if lasted else obstacle.message,
+            obstacle.detail,
+            **times,
+        )
     if pod is None:
         return Status("starting", "starting", "Has its quota and starts now.", **times)
     return _of_pod(pod, bucket, times)
+
+
+def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
+    """Return the object whose events say why a run does not start, None if none is needed.
+
+    That is the Job if it should have a pod and has none, or the pod if its containers wait on its
+    node.
+    """
+    job, workload, pod = cluster.kube_job, cluster.workload, current_pod(cluster)
+    if job is None or workload is None or job["spec"].get("suspend") or _is_ended(job):
+        return None
+    if not workload_conditions.is_true(workload_conditions.conditions(workload).get("Admitted")):
+        return None
+    if pod is None or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return job if now - _pod_wanted_since(job, pod) >= POD_PATIENCE else None
+    if "running" in pod_containers.status_of(pod, contract.NOTEBOOK).get("state", {}):
+        return None
+    bound = pod_start.bound_at(pod)
+    return pod if bound is not None and now - bound >= POD_PATIENCE else None
+
+
+def _pod_wanted_since(job: Json, pod: Json | None) -> dt.datetime:
+    """Return since when a Job should have another pod than ``pod``, its last one."""
+    resumed = parse_time(
+        job.get("status", {}).get("startTime") or job["metadata"]["creationTimestamp"]
+    )
+    if pod is None:
+        return resumed
+    return max(resumed, parse_time(pod["metadata"]["creationTimestamp"]))
+
+
+def _obstacle(
+    bucket: BucketFacts, cluster: ClusterFacts, pod: Json | None, limits: Limits
+) -> Obstacle | None:
+    """Return what keeps an admitted run from starting, None if it starts or runs."""
+    job, image = cluster.kube_job, bucket.record.image
+    if job is None:
+        return None
+    if pod is not None and _is_alive(pod):
+        if "running" in pod_containers.status_of(pod, contract.NOTEBOOK).get("state", {}):
+            return None if _is_staged(pod, bucket) else pod_start.image_fault(pod, image)
+        return pod_start.of_pod(pod, cluster.events, image, limits.start_timeout)
+    if pod is not None and (fault := pod_start.image_fault(pod, image)):
+        return fault
+    since = _pod_wanted_since(job, pod)
+    return pod_start.refusal(cluster.events or (), since, limits.start_timeout)
+
+
+def _evicted(
+    bucket: BucketFacts, cluster: ClusterFacts, limits: Limits, times: Json
+) -> Status | None:
+    """Return the end of a run that its nodes evict, None while another attempt may do better."""
+    found = [(pod, eviction) for pod in cluster.pods if (eviction := evictions.of(pod))]
+    for pod, eviction in found:
+        if eviction.is_its_own_doing:
+            return Status(
+                "failed",
+                eviction.reason,
+                eviction.message,
+                pod["status"].get("message"),
+                **times,
+            )
+    uids = {pod["metadata"]["uid"] for pod, _ in found}
+    uids |= {
+        item.get("pod_uid") for item in bucket.attempts if item.get("reason") == contract.EVICTED
+    }
+    if len(uids) <= limits.max_evictions:
+        return None
+    last = max(found, key=lambda item: str(item[0]["metadata"]["creationTimestamp"]), default=None)
+    message = f"Its nodes evicted it {len(uids)} times, and it is not tried again."
+    return Status(
+        "failed",
+        contract.EVICTED,
+        f"{message} {last[1].message}" if last else message,
+        last[0]["status"].get("message") if last else None,
+        **times,
+    )
+
+
+def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None:
+    """Return the end of a run whose last attempt found that going on makes no sense."""
+    last = bucket.attempts[-1] if bucket.attempts else {}
+    if last.get("reason") not in (contract.DISK_FULL, contract.EVICTED):
+        return None
+    return Status("failed", last["reason"], last.get("message"), **{**times, "finished_at": at})
 
 
 def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
@@ -114,7 +224,7 @@ def current_pod(cluster: ClusterFacts) -> Json | None:
 
 def ended_pod(cluster: ClusterFacts) -> Json | None:
     """Return the newest pod in which the notebook container has ended."""
-    ended = [pod for pod in cluster.pods if _terminated(pod, contract.NOTEBOOK)]
+    ended = [pod for pod in cluster.pods if pod_containers.terminated(pod, contract.NOTEBOOK)]
     return max(ended, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
@@ -168,7 +278,7 @@ def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
             admitted = condition["lastTransitionTime"] if condition else None
     started = next((item.get("started_at") for item in bucket.attempts), None)
     for pod in cluster.pods:
-        state = _container(pod, contract.NOTEBOOK).get("state", {})
+        state = pod_containers.status_of(pod, contract.NOTEBOOK).get("state", {})
         running = state.get("running") or state.get("terminated") or {}
         started = started or running.get("startedAt")
     return {"admitted_at": admitted, "started_at": started}
@@ -231,8 +341,8 @@ def _deactivated(workload: Json) -> Status:
 
 
 def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
-    notebook = _container(pod, contract.NOTEBOOK).get("state", {})
-    staging = _container(pod, contract.STAGE_IN).get("state", {})
+    notebook = pod_containers.status_of(pod, contract.NOTEBOOK).get("state", {})
+    staging = pod_containers.status_of(pod, contract.STAGE_IN).get("state", {})
     is_staged = _is_staged(pod, bucket)
     if "running" in notebook and is_staged:
         return Status("running", None, None, **times)
@@ -248,7 +358,7 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         # The Job has not counted this end yet: it may retry, or the result is on its way.
         return Status("running", "finishing", "Its outputs are being saved.", **times)
     scheduled = next(
-        (item for item in _pod_conditions(pod) if item["type"] == "PodScheduled"), None
+        (item for item in pod_containers.conditions(pod) if item["type"] == "PodScheduled"), None
     )
     if scheduled and scheduled["status"] == "False":
         return Status(
@@ -259,25 +369,6 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
             scheduled.get("message"),
             **times,
         )
-    for status in _all_containers(pod):
-        waiting = status.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in _CANNOT_PULL:
-            return Status(
-                "starting",
-                "image-pull",
-                f"Can't fetch the environment {status.get('image') or bucket.record.image}. Check "
-                "its name; it is tried again by itself.",
-                waiting.get("message"),
-                **times,
-            )
-        if waiting.get("reason") in _CANNOT_CREATE:
-            return Status(
-                "starting",
-                "container-config",
-                "Its pod can't be set up. Ask an admin to look at the detail.",
-                waiting.get("message"),
-                **times,
-            )
     if "running" in staging and not is_staged:
         return Status("starting", contract.STAGING, "Fetches its notebook and files.", **times)
     return Status("starting", "starting", "Starts on its machine.", **times)
@@ -288,7 +379,7 @@ def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
 
     A Job that somebody else made may have pods without one, and waits for nothing.
     """
-    if not _container(pod, contract.STAGE_IN):
+    if not pod_containers.status_of(pod, contract.STAGE_IN):
         return True
     uid = pod["metadata"]["uid"]
     return any(item.get("pod_uid") == uid and item.get("is_staged") for item in bucket.attempts)
@@ -296,7 +387,7 @@ def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
 
 def is_staging(pod: Json, bucket: BucketFacts) -> bool:
     """Tell whether a pod's notebook waits for its inputs, as far as is known."""
-    notebook = _container(pod, contract.NOTEBOOK).get("state", {})
+    notebook = pod_containers.status_of(pod, contract.NOTEBOOK).get("state", {})
     return "running" in notebook and not _is_staged(pod, bucket)
 
 
@@ -304,7 +395,7 @@ def _failed_staging(pod: Json, bucket: BucketFacts) -> Json | None:
     """Return how stage-in ended before the inputs were there, None if it did not."""
     if _is_staged(pod, bucket):
         return None
-    container = _container(pod, contract.STAGE_IN)
+    container = pod_containers.status_of(pod, contract.STAGE_IN)
     # It was killed and started again, or has ended with the pod.
     ends = (container.get(key, {}).get("terminated") for key in ("lastState", "state"))
     return next(
@@ -316,7 +407,7 @@ def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
     """Tell whether another pod follows a failed one, if the Job is not said to have failed."""
     if pod.get("status", {}).get("phase") != "Failed":
         return False
-    code = (_terminated(pod, contract.NOTEBOOK) or {}).get("exitCode")
+    code = (pod_containers.terminated(pod, contract.NOTEBOOK) or {}).get("exitCode")
     if code in contract.FAIL_JOB_EXIT_CODES:
         return False
     is_counted = code != contract.EXIT_INTERRUPTED and not _is_disrupted(pod)
@@ -326,7 +417,7 @@ def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
 def _is_disrupted(pod: Json) -> bool:
     return any(
         item["type"] == "DisruptionTarget" and item["status"] == "True"
-        for item in _pod_conditions(pod)
+        for item in pod_containers.conditions(pod)
     )
 
 
@@ -352,6 +443,10 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
     return Status("failed", reason, message, detail, **times)
 
 
+# What the program itself decided on, out of memory or not.
+_ENDS_OF_ITS_OWN = frozenset(contract.EXIT_CODES.values()) - {contract.EXIT_KERNEL_DIED}
+
+
 def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
     """Say why the last pod failed: the reason's code and a sentence."""
     last = bucket.attempts[-1] if bucket.attempts else {}
@@ -362,11 +457,14 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
     cell = last.get("cell_index")
     where = f" in cell {cell + 1}" if isinstance(cell, int) else ""
     unstaged = _failed_staging(pod, bucket)
-    for status in _all_containers(pod):
+    for status in pod_containers.statuses(pod):
         ended = status.get("state", {}).get("terminated")
         if status["name"] == contract.STAGE_IN:
             ended = unstaged
-        if ended and ended.get("reason") == "OOMKilled":
+        # With cgroup v1 the reason is OOMKilled also where a child was killed and the program went
+        # on to another end (kubelet, containerd 1.6).
+        own_end = ended and ended.get("exitCode") in _ENDS_OF_ITS_OWN
+        if ended and ended.get("reason") == "OOMKilled" and not own_end:
             if status["name"] == contract.NOTEBOOK:
                 amount = quantities.in_words("memory", float(quantities.parse(wanted.memory)))
                 return (
@@ -378,16 +476,15 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
                 f"The container {status['name']} ran out of memory while moving files. Ask an "
                 "admin to raise staging_memory_limit.",
             )
+    if eviction := evictions.of(pod):
+        return eviction.reason, eviction.message
+    if last.get("pod_uid") == pod["metadata"]["uid"] and last.get("reason") == contract.DISK_FULL:
+        return contract.DISK_FULL, str(last.get("message"))
     pod_reason = pod.get("status", {}).get("reason", "")
-    if pod_reason == "Evicted":
-        text = str(pod.get("status", {}).get("message", ""))
-        if "ephemeral" in text or "disk" in text.lower():
-            return "disk-full", "Filled its machine's disk. Write less, or ask for a bigger disk."
-        return "evicted", "Its machine threw it out for lack of resources. Run it again."
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
         return "node-lost", "The machine it ran on went away. Run it again."
     # The notebook waited in vain for a stage-in that failed.
-    ended = unstaged or _terminated(pod, contract.NOTEBOOK)
+    ended = unstaged or pod_containers.terminated(pod, contract.NOTEBOOK)
     if ended is None:
         message = pod.get("status", {}).get("message") or pod_reason
         return "pod-failed", f"Its pod could not run. The cluster says: {message}"
@@ -400,10 +497,14 @@ def _of_exit(ended: Json, where: str) -> tuple[str, str]:
     outcome = contract.OUTCOME_OF_EXIT_CODE.get(code)
     if outcome and outcome != contract.SUCCEEDED:
         return outcome, said or _DEFAULT_WORDS[outcome].format(where=where)
-    if ended.get("reason") == "StartError":
+    if ended.get("reason") in ("StartError", "ContainerCannotRun"):
         return "no-kernel", f"Its environment can't run notebooks: {said or 'no Python in it'}."
     if code == 137:  # noqa: PLR2004 - 128 + SIGKILL
-        return "killed", f"Was killed from outside{where}. Often that is memory: try with more."
+        return (
+            "killed",
+            f"Was killed from outside{where}, and the cluster does not say why. Run it again, with "
+            "more memory if it used most of what it had.",
+        )
     return "pod-failed", f"Ended with code {code}{where}. {said[:500]}".strip()
 
 
@@ -423,26 +524,8 @@ def _condition(job: Json, kind: str) -> Json | None:
     return next((item for item in found if item["type"] == kind and item["status"] == "True"), None)
 
 
-def _pod_conditions(pod: Json) -> list[Json]:
-    found: list[Json] = pod.get("status", {}).get("conditions") or []
-    return found
-
-
-def _all_containers(pod: Json) -> list[Json]:
-    status = pod.get("status", {})
-    return [
-        *(status.get("initContainerStatuses") or []),
-        *(status.get("containerStatuses") or []),
-    ]
-
-
-def _container(pod: Json, name: str) -> Json:
-    return next((item for item in _all_containers(pod) if item["name"] == name), {})
-
-
-def _terminated(pod: Json, name: str) -> Json | None:
-    ended: Json | None = _container(pod, name).get("state", {}).get("terminated")
-    return ended
+def _is_ended(job: Json) -> bool:
+    return any(_condition(job, kind) for kind in ("Complete", "Failed"))
 
 
 def _is_alive(pod: Json) -> bool:

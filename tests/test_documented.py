@@ -11,7 +11,15 @@ from pathlib import Path
 
 import yaml
 
-from jupyter_kueue import config, contract, names, status, workload_conditions
+from jupyter_kueue import (
+    config,
+    contract,
+    evictions,
+    names,
+    pod_start,
+    status,
+    workload_conditions,
+)
 from jupyter_kueue.local.node import admission, pod_status
 from jupyter_kueue.service import environments
 
@@ -61,12 +69,12 @@ def test_every_label_annotation_and_condition_is_explained():
 
 
 def reasons() -> set[str]:
-    """The codes in the two modules that decide about states, as they are written there."""
+    """The codes in the modules that decide about states, as they are written there."""
     found = set(contract.OUTCOMES) - {contract.SUCCEEDED, contract.INTERRUPTED}
-    for module in (status, workload_conditions):
+    for module in (status, workload_conditions, pod_start, evictions):
         for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                place = {"Status": 1, "_queued": 0}.get(node.func.id)
+                place = {"Status": 1, "_queued": 0, "Obstacle": 0, "Eviction": 0}.get(node.func.id)
                 given = None if place is None or len(node.args) <= place else node.args[place]
             elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
                 given = node.value.elts[0]
@@ -79,7 +87,7 @@ def reasons() -> set[str]:
 
 def test_every_state_and_reason_is_in_the_table_of_states():
     codes = reasons()
-    assert {"blocked", "out-of-memory", "image-pull", "time-limit"} <= codes
+    assert {"blocked", "out-of-memory", "image-pull", "node-full", "time-limit"} <= codes
     missing = {code for code in codes if f"`{code}`" not in STATES}
     assert not missing
     for state in ("queued", "starting", "running", "stopping", "stopped", "succeeded", "failed"):

@@ -608,7 +608,7 @@ _FAILURES = [
         "out-of-memory",
         "all of its 4 GiB of mem",
     ),
-    ("killed", failed_pod(terminated(137)), "killed", "try with more"),
+    ("killed", failed_pod(terminated(137)), "killed", "does not say why"),
     ("kernel", failed_pod(terminated(44)), "kernel-died", "The kernel died"),
     ("said", failed_pod(terminated(44, message="Died of SIGSEGV.")), "kernel-died", "SIGSEGV"),
     ("no kernel", failed_pod(terminated(45)), "no-kernel", "Choose another environment"),

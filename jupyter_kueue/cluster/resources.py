@@ -26,6 +26,11 @@ def pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/pods"
 
 
+def events(namespace: str) -> str:
+    """Return the path of the Events of a namespace."""
+    return f"/api/v1/namespaces/{namespace}/events"
+
+
 def config_maps(namespace: str) -> str:
     """Return the path of the ConfigMaps of a namespace."""
     return f"/api/v1/namespaces/{namespace}/configmaps"

@@ -5,9 +5,11 @@ A module of its own so that ``application`` can be imported without the slow cli
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.models import Limits
 from jupyter_kueue.service.cluster_view import ClusterView
 from jupyter_kueue.service.environments import Environments
 from jupyter_kueue.service.index import Index
@@ -63,6 +65,10 @@ def assemble(
         finished_job_seconds=settings.finished_job_seconds,
         leftover_seconds=settings.leftover_seconds,
         resync_seconds=settings.resync_seconds,
+        limits=Limits(
+            max_evictions=settings.max_evictions,
+            start_timeout=dt.timedelta(seconds=settings.start_timeout_seconds),
+        ),
     )
     open_jobs = OpenJobs(bucket, owner.slug)
     reconciler = Reconciler(connection, records, summaries, open_jobs, index, changes, timing)

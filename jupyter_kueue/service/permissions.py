@@ -77,6 +77,13 @@ PERMISSIONS = (
         is_needed=False,
     ),
     Permission("", "pods", ("list", "watch"), "it is not seen why a run does not start or fails"),
+    Permission(
+        "",
+        "events",
+        ("list",),
+        "it is said less well why a run does not start",
+        is_needed=False,
+    ),
     Permission("", "pods/log", ("get",), "logs are not shown while a run goes on", is_needed=False),
     Permission(
         "",

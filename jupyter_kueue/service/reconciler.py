@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, models, names, status
 from jupyter_kueue.cluster import jobs as cluster_jobs
-from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Status, parse_time
+from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Limits, Status, parse_time
 from jupyter_kueue.service import job_view, unrecorded
 from jupyter_kueue.service.index import Entry
+from jupyter_kueue.service.start_events import StartEvents
 from jupyter_kueue.storage import scheduled_runs
 from jupyter_kueue.storage.scheduled_runs import ScheduledRun
 from jupyter_kueue.storage.unread import Unread
@@ -71,13 +72,13 @@ class Timing:
         finished_job_seconds: how long a finished Job stays in the cluster, for kubectl's eyes.
         leftover_seconds: how old the leftovers of a submit that never ended must be to go.
         resync_seconds: between two looks at the whole bucket, for what no watch shows.
-        image_pull_seconds: how long an environment may fail to be fetched before the run fails.
+        limits: what may go wrong before a run fails.
     """
 
     finished_job_seconds: float = 3600
     leftover_seconds: float = 900
     resync_seconds: float = 60
-    image_pull_seconds: float = 600
+    limits: Limits = Limits()  # noqa: RUF009 - frozen itself
 
 
 class Reconciler:
@@ -115,6 +116,7 @@ class Reconciler:
         self._deleting: set[str] = set()
         self._purged: set[str] = set()
         self._purged_since = dt.datetime.now(dt.UTC)
+        self._start_events = StartEvents(connection, self.mark)
         # Looked at again soon, because their inputs are being fetched.
         self._staging: set[str] = set()
         # Shown without a record that could be read: looked at anew each time, and never stored.
@@ -441,7 +443,10 @@ class Reconciler:
             facts = reloaded
         cluster = await self._confirmed(facts, cluster)
         now = dt.datetime.now(dt.UTC)
-        derived = self._overdue(facts, cluster, now) or status.derive(facts, cluster, now)
+        if facts.result is None and facts.final is None and facts.stop is None:
+            namespace = facts.record.namespace
+            cluster = await self._start_events.add_to(job_id, namespace, cluster, now)
+        derived = status.derive(facts, cluster, now, self._timing.limits)
         if derived.state in FINISHED_STATES:
             facts = await self._record_end(facts, derived)
         now_known = self._index.find(job_id)
@@ -604,19 +609,6 @@ class Reconciler:
         )
         return dataclasses.replace(cluster, kube_job=job)
 
-    def _overdue(
-        self, facts: BucketFacts, cluster: ClusterFacts, now: dt.datetime
-    ) -> Status | None:
-        """Return a failure for a run whose environment can't be fetched for too long."""
-        pod = status.current_pod(cluster)
-        if pod is None or facts.stop is not None or facts.result is not None:
-            return None
-        derived = status.derive(facts, cluster, now)
-        age = now - parse_time(pod["metadata"]["creationTimestamp"])
-        if derived.reason != "image-pull" or age.total_seconds() < self._timing.image_pull_seconds:
-            return None
-        return dataclasses.replace(derived, state="failed", finished_at=None)
-
     async def _record_end(self, facts: BucketFacts, derived: Status) -> BucketFacts:
         """Write final.json, so that the end outlives the cluster's objects."""
         if facts.final is not None:
@@ -639,7 +631,7 @@ class Reconciler:
         """Put a job's row into the index and publish it if it changed; return the row."""
         now = dt.datetime.now(dt.UTC)
         if derived is None or facts.final is not None:
-            derived = status.derive(facts, cluster, now)
+            derived = status.derive(facts, cluster, now, self._timing.limits)
         row = job_view.build_row(facts, derived)
         if row["job_id"] in self._deleting:
             # Deleted while a worker was looking at it: it must not come back.

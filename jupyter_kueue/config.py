@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Dict, Enum, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from jupyter_kueue import errors, names
+from jupyter_kueue import contract, errors, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,12 +75,16 @@ class Settings:
     staging_cpu: str = "50m"
     staging_memory: str = "128Mi"
     staging_memory_limit: str = "2Gi"
+    staging_seconds: int = int(contract.DEFAULT_STAGING_SECONDS)
     run_as_user: int = 1000
     run_as_group: int = 100
     pod_template: Mapping[str, Any] = field(default_factory=dict)
     max_notebook_bytes: int = 100 * 2**20
     max_folder_files: int = 2000
     max_folder_bytes: int = 2**30
+    max_output_files: int = contract.DEFAULT_MAX_OUTPUT_FILES
+    max_output_file_bytes: int = contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+    max_output_bytes: int = contract.DEFAULT_MAX_OUTPUT_BYTES
     max_timeout_seconds: int | None = None
     start_timeout_seconds: int = 600
     max_evictions: int = 3
@@ -174,7 +178,14 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     staging_memory_limit = Unicode(
         "2Gi",
-        help="Memory that a staging container may use at most; exports to HTML or PDF need it.",
+        help="""Memory that each staging container may use at most, and the container that exports
+        to HTML or PDF.""",
+    ).tag(config=True)
+    staging_seconds = Integer(
+        int(contract.DEFAULT_STAGING_SECONDS),
+        min=1,
+        help="""How long a pod waits for a bucket that is away, in seconds: to fetch its inputs, and
+        to put its outputs away.""",
     ).tag(config=True)
     run_as_user = Integer(
         1000,
@@ -196,6 +207,21 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     max_folder_bytes = Integer(
         2**30, min=1, help="Most bytes that `include_folder` may take along, all files together."
+    ).tag(config=True)
+    max_output_files = Integer(
+        contract.DEFAULT_MAX_OUTPUT_FILES,
+        min=1,
+        help="Most files that are kept of what a notebook writes, and of its checkpoints.",
+    ).tag(config=True)
+    max_output_file_bytes = Integer(
+        contract.DEFAULT_MAX_OUTPUT_FILE_BYTES,
+        min=1,
+        help="Largest file that is kept of what a notebook writes, in bytes.",
+    ).tag(config=True)
+    max_output_bytes = Integer(
+        contract.DEFAULT_MAX_OUTPUT_BYTES,
+        min=1,
+        help="Most bytes that are kept of what a notebook writes, all files together.",
     ).tag(config=True)
     max_timeout_seconds = Integer(
         None,

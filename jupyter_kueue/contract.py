@@ -10,8 +10,11 @@ from __future__ import annotations
 
 STAGE_IN = "stage-in"
 STAGE_OUT = "stage-out"
+EXPORT = "export"  # only where a format asks for it
 NOTEBOOK = "notebook"
 
+# The format that needs no export.
+NOTEBOOK_FORMAT = "ipynb"
 # The kernel of a notebook that names none.
 DEFAULT_KERNEL = "python3"
 
@@ -30,6 +33,9 @@ ENV_LOCAL_QUEUE = "JUPYTER_KUEUE_LOCAL_QUEUE"
 ENV_CONTROL_DIR = "JUPYTER_KUEUE_CONTROL_DIR"
 ENV_WORKSPACE_DIR = "JUPYTER_KUEUE_WORKSPACE_DIR"
 ENV_RUNNER_DIR = "JUPYTER_KUEUE_RUNNER_DIR"
+ENV_EXPORT_REQUEST_DIR = "JUPYTER_KUEUE_EXPORT_REQUEST_DIR"  # read-only for export
+ENV_EXPORT_DIR = "JUPYTER_KUEUE_EXPORT_DIR"  # read-only for stage-out
+ENV_RUNNER_IMAGE = "JUPYTER_KUEUE_RUNNER_IMAGE"  # of the staging containers, for messages
 ENV_BUCKET_DIR = "JUPYTER_KUEUE_BUCKET"  # a folder of credential files, see storage.bucket
 ENV_NOTEBOOK = "JUPYTER_KUEUE_NOTEBOOK"  # as in run.json, for a kernel started before that is there
 ENV_KERNEL_NAME = "JUPYTER_KUEUE_KERNEL_NAME"  # the same
@@ -39,16 +45,24 @@ ENV_MEMORY_LIMIT = "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES"
 ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # what is left after SIGTERM
 ENV_TERMINATION_LOG = "JUPYTER_KUEUE_TERMINATION_LOG"  # the container's terminationMessagePath
 
-# How long stage-in tries to fetch the inputs, stage-out to put the outputs away, and execute waits
-# for stage-out's word, in seconds.
-ENV_STAGE_IN_SECONDS = "JUPYTER_KUEUE_STAGE_IN_SECONDS"
-ENV_STAGE_OUT_SECONDS = "JUPYTER_KUEUE_STAGE_OUT_SECONDS"
+# How long stage-in tries to fetch the inputs and stage-out to put the outputs away, and how long
+# execute waits for stage-out's word, in seconds.
+ENV_STAGING_SECONDS = "JUPYTER_KUEUE_STAGING_SECONDS"
 ENV_COMMIT_SECONDS = "JUPYTER_KUEUE_COMMIT_SECONDS"
 
 DEFAULT_GRACE_PERIOD_SECONDS = 60.0
-DEFAULT_STAGE_IN_SECONDS = 120.0
-DEFAULT_STAGE_OUT_SECONDS = 300.0
+# How long a bucket may be away, at the beginning of a run and at its end.
+DEFAULT_STAGING_SECONDS = 300.0
 DEFAULT_COMMIT_SECONDS = 600.0
+
+# What stage-out takes of a workspace, and of the checkpoints: files, bytes of one, bytes of all.
+ENV_MAX_OUTPUT_FILES = "JUPYTER_KUEUE_MAX_OUTPUT_FILES"
+ENV_MAX_OUTPUT_FILE_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_FILE_BYTES"
+ENV_MAX_OUTPUT_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_BYTES"
+
+DEFAULT_MAX_OUTPUT_FILES = 10_000
+DEFAULT_MAX_OUTPUT_FILE_BYTES = 50 * 2**30
+DEFAULT_MAX_OUTPUT_BYTES = 200 * 2**30
 
 # The modules that stage-out leaves in the runner folder for the notebook container.
 EXECUTE_FOLDER = "execute"
@@ -64,13 +78,13 @@ RUNNER_MOUNT = "/jupyter-kueue/runner"
 BUCKET_MOUNT = "/jupyter-kueue/bucket"
 WORKSPACE_MOUNT = "/jupyter-kueue/workspace"
 CHECKPOINT_MOUNT = "/jupyter-kueue/checkpoints"
+EXPORT_REQUEST_MOUNT = "/jupyter-kueue/export-request"
+EXPORT_MOUNT = "/jupyter-kueue/export"
 SCRATCH_MOUNT = "/jupyter-kueue/scratch"
 
-# --- Files in the control folder, each replaced atomically --------------------------------------
+# --- Files in the control folder: written by ``execute``, and by whatever a notebook pleases -----
+# Read them as ``runner.reports`` does. Each is replaced atomically.
 
-# stage-in -> both: {"job_id", "notebook": path relative to the workspace, "kernel_name",
-# "timeout_seconds", "cell_timeout_seconds", "output_formats", "started_at": of this attempt}
-RUN_FILE = "run.json"
 # execute -> stage-out, after each cell and every few seconds within one: see PROGRESS below.
 PROGRESS_FILE = "progress.json"
 # execute -> stage-out: the notebook with the outputs so far.
@@ -79,10 +93,22 @@ NOTEBOOK_FILE = "notebook.ipynb"
 LOG_FILE = "run.log"
 # execute -> stage-out: how it ended, see ENDED below. The last thing execute writes.
 ENDED_FILE = "ended.json"
+# execute -> the kubelet: it listens to SIGTERM, see HEED_PROGRAM.
+LISTENING_FILE = "listening"
+
+# --- Files in the runner folder, which the notebook container mounts read-only -------------------
+# What it believes, and what the staging containers must find as they left it, is here. Each is
+# replaced atomically.
+
+# stage-in -> both: {"job_id", "notebook": path relative to the workspace, "kernel_name",
+# "timeout_seconds", "cell_timeout_seconds", "output_formats", "started_at": of this attempt}
+RUN_FILE = "run.json"
 # stage-out -> execute: {"committed": bool, "message", "result_of": pod uid or None}: the outputs
 # are up (or never will be), exit. "result_of" names another attempt whose result.json came first,
 # and "superseded": true says that a newer attempt has taken over.
 COMMITTED_FILE = "committed.json"
+# A staging container that cannot run -> the notebook's: why, as text. See STAGING_PROGRAM.
+UNFIT_FILE = "unfit"
 # stage-in holds a lock on this file (flock(2)) until it ends, however it ends.
 STAGE_IN_LOCK_FILE = "stage-in.lock"
 # stage-in -> both: a result is in the bucket already; end at once with EXIT_SUCCEEDED.
@@ -92,11 +118,25 @@ STAGED_FILE = "staged.json"
 # stage-in -> stage-out: the same of the checkpoints that former attempts left.
 STAGED_CHECKPOINTS_FILE = "staged-checkpoints.json"
 
+# --- Between stage-out and export, a folder for each direction -----------------------------------
+
+# stage-out -> export: {"name": the notebook's, "formats"}, and the notebook in that folder.
+EXPORT_REQUEST_FILE = "request.json"
+EXPORT_NOTEBOOK_FOLDER = "notebook"
+# export -> stage-out: {"errors": {number of a format in the request: why it was not made}}; what
+# was made is in folders named by those numbers.
+EXPORT_REPLY_FILE = "reply.json"
+EXPORT_SECONDS = 120.0
+EXPORTS_AT_ONCE = 2
+
+# --- What the reports of ``execute`` hold ---------------------------------------------------------
+
 # PROGRESS: {"pod_uid", "cell": index of the code cell that runs or None, "cell_index": its index in
 # the notebook, "cells_done", "cells": number of code cells, "since": RFC 3339 start of that cell,
 # "updated_at"}
 # ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "started_at",
 # "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None}
+# Of both, ``runner.reports`` passes on the fields that it knows.
 # ERROR: {"name", "value", "cell_index", "cell_source", "traceback": [lines]}
 
 # --- How an attempt ends ------------------------------------------------------------------------
@@ -153,6 +193,41 @@ OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
 # pods.
 FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_DISK_FULL, EXIT_NO_KERNEL)
 
+# What a staging container runs, followed by the module's name: it says what is wrong with its
+# image where that lacks this package. It stays then, so that the notebook container starts and
+# ends with the same words, at once, instead of waiting for a container that is started again and
+# again.
+STAGING_PROGRAM = f"""
+import sys
+sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os._exit({EXIT_INTERRUPTED}))
+module = sys.argv[1]
+try:
+    import importlib
+    main = importlib.import_module("jupyter_kueue.runner." + module).main
+except Exception as error:
+    import traceback
+    traceback.print_exc()
+    message = (
+        "The runner image %s cannot run jupyter-kueue (%s: %s). Ask an admin to set runner_image "
+        "to an image that has this server's version of jupyter-kueue installed."
+    ) % (os.environ.get("{ENV_RUNNER_IMAGE}"), type(error).__name__, error)
+    for path in (
+        os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{UNFIT_FILE}"),
+        os.environ["{ENV_TERMINATION_LOG}"],
+    ):
+        try:
+            with open(path, "w") as file:
+                file.write(message)
+        except OSError as unwritten:
+            print(unwritten, file=sys.stderr)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    signal.sigwait([signal.SIGTERM])
+    sys.exit({EXIT_STAGING})
+main()
+"""
+
 # What the notebook container runs: it waits for those modules, heeding SIGTERM meanwhile, and runs
 # ``execute`` from them.
 EXECUTE_PROGRAM = f"""
@@ -160,9 +235,18 @@ import sys
 sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
 import os, signal, time
 signal.signal(signal.SIGTERM, lambda *_: os._exit({EXIT_INTERRUPTED}))
-program = os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{EXECUTE_FOLDER}")
+open(os.path.join(os.environ["{ENV_CONTROL_DIR}"], "{LISTENING_FILE}"), "w").close()
+folder = os.environ["{ENV_RUNNER_DIR}"]
+program = os.path.join(folder, "{EXECUTE_FOLDER}")
+unfit = os.path.join(folder, "{UNFIT_FILE}")
 deadline = time.monotonic() + {START_SECONDS}
 while not os.path.exists(program):
+    if os.path.exists(unfit) and os.path.getsize(unfit):
+        with open(unfit) as file, open(os.environ["{ENV_TERMINATION_LOG}"], "w") as log:
+            message = file.read()
+            log.write(message)
+        print(message, file=sys.stderr)
+        sys.exit({EXIT_STAGING})
     if time.monotonic() > deadline:
         print("stage-out did not start: see its state and its log", file=sys.stderr)
         sys.exit({EXIT_STAGING})
@@ -170,6 +254,18 @@ while not os.path.exists(program):
 sys.path.insert(0, program)
 from jupyter_kueue.runner.execute import main
 main()
+"""
+
+# What the kubelet runs in the notebook container before it sends SIGTERM (preStop): it waits until
+# that is listened to. A container's first process ignores a signal that it has no handler for, and
+# outside of a container it would end by it and be counted as failed; the signal does not come
+# twice, and the node would be held for the whole grace period. It leaves half of that.
+HEED_PROGRAM = f"""
+import os, time
+mark = os.path.join(os.environ["{ENV_CONTROL_DIR}"], "{LISTENING_FILE}")
+deadline = time.monotonic() + float(os.environ["{ENV_GRACE_PERIOD}"]) / 2
+while not os.path.lexists(mark) and time.monotonic() < deadline:
+    time.sleep(0.01)
 """
 
 # --- Keys of one job in the bucket, below <owner>/jobs/<job_id>/ ----------------------------------

@@ -7,11 +7,13 @@ docs/architecture.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, names, quantities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jupyter_kueue.models import JobRecord
 
 Json = dict[str, Any]
@@ -21,6 +23,9 @@ _KEEP_FINISHED_SECONDS = 7 * 24 * 3600
 # The run's own limit counts the notebook's time only. The Job's deadline is the net under it and
 # leaves room for pulling, staging and the upload.
 _DEADLINE_MARGIN_SECONDS = 3600
+
+_TERMINATION_LOG = "/dev/termination-log"
+_HEED_COMMAND = ["python", "-I", "-S", "-c", contract.HEED_PROGRAM]
 
 _CONTAINER_SECURITY: Json = {
     "allowPrivilegeEscalation": False,
@@ -38,7 +43,10 @@ class PodPolicy:
         bucket_secret: the Secret with the bucket's credential files, in the job's namespace.
         grace_period_seconds: between SIGTERM and SIGKILL.
         staging_cpu, staging_memory: what the staging containers ask for, as quantities.
-        staging_memory_limit: what the staging containers may use, exports included.
+        staging_memory_limit: what each of them may use, the one for exports too.
+        staging_seconds: how long a pod waits for a bucket that is away, at its begin and its end.
+        max_output_files, max_output_file_bytes, max_output_bytes: what is kept of what a notebook
+            writes, and of its checkpoints: files, bytes of one, bytes of all.
         run_as_user, run_as_group: one numeric identity for all containers, so that images that
             name their user or run as root can share the volumes.
         template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...);
@@ -51,6 +59,10 @@ class PodPolicy:
     staging_cpu: str = "50m"
     staging_memory: str = "128Mi"
     staging_memory_limit: str = "2Gi"
+    staging_seconds: int = int(contract.DEFAULT_STAGING_SECONDS)
+    max_output_files: int = contract.DEFAULT_MAX_OUTPUT_FILES
+    max_output_file_bytes: int = contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+    max_output_bytes: int = contract.DEFAULT_MAX_OUTPUT_BYTES
     run_as_user: int = 1000
     run_as_group: int = 100
     template: Json = field(default_factory=dict)
@@ -135,6 +147,8 @@ def _failure_rules() -> list[Json]:
 
 
 def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
+    exports = _exports(record)
+    volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     spec: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -149,16 +163,14 @@ def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
         # Sidecars both: the environment is pulled and its kernel comes up while the inputs are
         # fetched, for which the notebook waits, so that what it asked for is there for stage-in.
         "initContainers": [
-            _sidecar(
-                _with_requests(
-                    _staging_container(contract.STAGE_IN, "stage_in", record, policy), _NOTHING
-                )
-            ),
-            _sidecar(_staging_container(contract.STAGE_OUT, "stage_out", record, policy)),
+            _sidecar(_with_requests(_stage_in(record, policy), _NOTHING)),
+            _sidecar(_stage_out(record, policy, exports=exports)),
+            # It works once the notebook has ended, so that what that asked for is there for it.
+            *([_sidecar(_with_requests(_export(policy), _NOTHING))] if exports else []),
         ],
         "containers": [_notebook_container(record, policy)],
         "volumes": [
-            *({"name": name, "emptyDir": {}} for name in _VOLUME_MOUNTS),
+            *({"name": volume.name, "emptyDir": {}} for volume in volumes),
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
         ],
     }
@@ -176,36 +188,128 @@ def _with_requests(container: Json, requests: Json) -> Json:
     return {**container, "resources": {**container["resources"], "requests": requests}}
 
 
-_VOLUME_MOUNTS = {
-    "control": contract.CONTROL_MOUNT,
-    "runner": contract.RUNNER_MOUNT,
-    "workspace": contract.WORKSPACE_MOUNT,
-    "checkpoints": contract.CHECKPOINT_MOUNT,
-    "scratch": contract.SCRATCH_MOUNT,
-}
+class _Volume(NamedTuple):
+    """An emptyDir, where it is mounted, and which containers write to it; others may read it."""
+
+    name: str
+    path: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+
+    def mount(self, container: str) -> list[Json]:
+        """Return its mount in a container, none where that has nothing to do with it."""
+        if container in self.writers:
+            return [{"name": self.name, "mountPath": self.path}]
+        if container in self.readers:
+            return [{"name": self.name, "mountPath": self.path, "readOnly": True}]
+        return []
 
 
-def _staging_container(name: str, module: str, record: JobRecord, policy: PodPolicy) -> Json:
-    mounts = {key: path for key, path in _VOLUME_MOUNTS.items() if key != "scratch"}
+_STAGING = (contract.STAGE_IN, contract.STAGE_OUT)
+_VOLUMES = (
+    # What execute says, and a notebook can forge.
+    _Volume("control", contract.CONTROL_MOUNT, (contract.STAGE_OUT, contract.NOTEBOOK), _STAGING),
+    # What the staging containers say, and the program that they leave for the notebook's.
+    _Volume("runner", contract.RUNNER_MOUNT, _STAGING, (contract.NOTEBOOK,)),
+    _Volume(
+        "workspace",
+        contract.WORKSPACE_MOUNT,
+        (contract.STAGE_IN, contract.NOTEBOOK),
+        (contract.STAGE_OUT,),
+    ),
+    _Volume(
+        "checkpoints",
+        contract.CHECKPOINT_MOUNT,
+        (contract.STAGE_IN, contract.NOTEBOOK),
+        (contract.STAGE_OUT,),
+    ),
+    _Volume("scratch", contract.SCRATCH_MOUNT, (contract.NOTEBOOK,)),
+)
+_EXPORT_VOLUMES = (
+    _Volume(
+        "export-request", contract.EXPORT_REQUEST_MOUNT, (contract.STAGE_OUT,), (contract.EXPORT,)
+    ),
+    _Volume("export", contract.EXPORT_MOUNT, (contract.EXPORT,), (contract.STAGE_OUT,)),
+)
+_BUCKET_MOUNT: Json = {"name": "bucket", "mountPath": contract.BUCKET_MOUNT, "readOnly": True}
+
+
+def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]:
+    return [mount for volume in volumes for mount in volume.mount(container)]
+
+
+def _exports(record: JobRecord) -> bool:
+    """Tell whether a run asks for a format that somebody has to make."""
+    formats = record.request.get("output_formats") or ()
+    return any(wanted != contract.NOTEBOOK_FORMAT for wanted in formats)
+
+
+def _stage_in(record: JobRecord, policy: PodPolicy) -> Json:
+    container = _staging_container(contract.STAGE_IN, "stage_in", policy)
+    container["env"] = [*_environment(record, policy), *_staging_environment(policy)]
+    container["volumeMounts"] = [*_mounts(contract.STAGE_IN), _BUCKET_MOUNT]
+    return container
+
+
+def _stage_out(record: JobRecord, policy: PodPolicy, *, exports: bool) -> Json:
+    volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
+    container = _staging_container(contract.STAGE_OUT, "stage_out", policy)
+    container["env"] = [
+        *_environment(record, policy),
+        *_staging_environment(policy),
+        *(_export_environment() if exports else []),
+        _value(contract.ENV_MAX_OUTPUT_FILES, str(policy.max_output_files)),
+        _value(contract.ENV_MAX_OUTPUT_FILE_BYTES, str(policy.max_output_file_bytes)),
+        _value(contract.ENV_MAX_OUTPUT_BYTES, str(policy.max_output_bytes)),
+    ]
+    container["volumeMounts"] = [*_mounts(contract.STAGE_OUT, volumes), _BUCKET_MOUNT]
+    return container
+
+
+def _export(policy: PodPolicy) -> Json:
+    """Return the container that runs what a notebook's author wrote: it gets nothing else."""
+    container = _staging_container(contract.EXPORT, "export", policy)
+    container["command"] = ["python", "-I", *container["command"][1:]]
+    container["env"] = [
+        _value(contract.ENV_RUNNER_IMAGE, policy.runner_image),
+        _value(contract.ENV_TERMINATION_LOG, _TERMINATION_LOG),
+        *_export_environment(),
+    ]
+    container["volumeMounts"] = _mounts(contract.EXPORT, _EXPORT_VOLUMES)
+    return container
+
+
+def _staging_container(name: str, module: str, policy: PodPolicy) -> Json:
     return {
         "name": name,
         "image": policy.runner_image,
-        "command": ["python", "-m", f"jupyter_kueue.runner.{module}"],
-        "env": [
-            *_environment(record, policy),
-            {"name": contract.ENV_BUCKET_DIR, "value": contract.BUCKET_MOUNT},
-        ],
+        "command": ["python", "-c", contract.STAGING_PROGRAM, module],
         "resources": {
             "requests": {"cpu": policy.staging_cpu, "memory": policy.staging_memory},
             "limits": {"memory": policy.staging_memory_limit},
         },
-        "volumeMounts": [
-            *({"name": key, "mountPath": path} for key, path in mounts.items()),
-            {"name": "bucket", "mountPath": contract.BUCKET_MOUNT, "readOnly": True},
-        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _CONTAINER_SECURITY,
     }
+
+
+def _staging_environment(policy: PodPolicy) -> list[Json]:
+    return [
+        _value(contract.ENV_RUNNER_IMAGE, policy.runner_image),
+        _value(contract.ENV_BUCKET_DIR, contract.BUCKET_MOUNT),
+        _value(contract.ENV_STAGING_SECONDS, str(policy.staging_seconds)),
+    ]
+
+
+def _export_environment() -> list[Json]:
+    return [
+        _value(contract.ENV_EXPORT_REQUEST_DIR, contract.EXPORT_REQUEST_MOUNT),
+        _value(contract.ENV_EXPORT_DIR, contract.EXPORT_MOUNT),
+    ]
+
+
+def _value(name: str, value: str) -> Json:
+    return {"name": name, "value": value}
 
 
 def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
@@ -228,7 +332,8 @@ def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
             },
         ],
         "resources": {"requests": {"cpu": wanted.cpu, **limits}, "limits": limits},
-        "volumeMounts": [{"name": key, "mountPath": path} for key, path in _VOLUME_MOUNTS.items()],
+        "volumeMounts": _mounts(contract.NOTEBOOK),
+        "lifecycle": {"preStop": {"exec": {"command": _HEED_COMMAND}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _CONTAINER_SECURITY,
     }
@@ -244,7 +349,7 @@ def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
         contract.ENV_WORKSPACE_DIR: contract.WORKSPACE_MOUNT,
         contract.ENV_RUNNER_DIR: contract.RUNNER_MOUNT,
         contract.ENV_CHECKPOINT_DIR: contract.CHECKPOINT_MOUNT,
-        contract.ENV_TERMINATION_LOG: "/dev/termination-log",
+        contract.ENV_TERMINATION_LOG: _TERMINATION_LOG,
     }
     return [
         *_identity(record),

@@ -65,30 +65,45 @@ SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-STAGING_MOUNTS = [
-    {"name": "control", "mountPath": "/jupyter-kueue/control"},
-    {"name": "runner", "mountPath": "/jupyter-kueue/runner"},
-    {"name": "workspace", "mountPath": "/jupyter-kueue/workspace"},
-    {"name": "checkpoints", "mountPath": "/jupyter-kueue/checkpoints"},
+BUCKET_MOUNT = {"name": "bucket", "mountPath": "/jupyter-kueue/bucket", "readOnly": True}
+STAGING_ENV = [
+    {"name": "JUPYTER_KUEUE_RUNNER_IMAGE", "value": "example.org/runner:1"},
+    {"name": "JUPYTER_KUEUE_BUCKET", "value": "/jupyter-kueue/bucket"},
+    {"name": "JUPYTER_KUEUE_STAGING_SECONDS", "value": "300"},
 ]
+LIMITS_ENV = [
+    {"name": "JUPYTER_KUEUE_MAX_OUTPUT_FILES", "value": "10000"},
+    {"name": "JUPYTER_KUEUE_MAX_OUTPUT_FILE_BYTES", "value": str(50 * 2**30)},
+    {"name": "JUPYTER_KUEUE_MAX_OUTPUT_BYTES", "value": str(200 * 2**30)},
+]
+EXPORT_ENV = [
+    {"name": "JUPYTER_KUEUE_EXPORT_REQUEST_DIR", "value": "/jupyter-kueue/export-request"},
+    {"name": "JUPYTER_KUEUE_EXPORT_DIR", "value": "/jupyter-kueue/export"},
+]
+NOTHING = {"cpu": "0", "memory": "0"}
+
+
+def mount(name: str, *, read_only: bool = False) -> dict[str, Any]:
+    """Return a mount of one of the pod's own volumes."""
+    return {
+        "name": name,
+        "mountPath": f"/jupyter-kueue/{name}",
+        **({"readOnly": True} if read_only else {}),
+    }
 
 
 def staging_container(name: str, module: str) -> dict[str, Any]:
     return {
         "name": name,
         "image": "example.org/runner:1",
-        "command": ["python", "-m", f"jupyter_kueue.runner.{module}"],
-        "env": [*ENV, {"name": "JUPYTER_KUEUE_BUCKET", "value": "/jupyter-kueue/bucket"}],
+        "command": ["python", "-c", contract.STAGING_PROGRAM, module],
         "resources": {
             "requests": {"cpu": "50m", "memory": "128Mi"},
             "limits": {"memory": "2Gi"},
         },
-        "volumeMounts": [
-            *STAGING_MOUNTS,
-            {"name": "bucket", "mountPath": "/jupyter-kueue/bucket", "readOnly": True},
-        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": SECURITY,
+        "restartPolicy": "Always",
     }
 
 
@@ -147,13 +162,27 @@ EXPECTED = {
                 "initContainers": [
                     {
                         **staging_container("stage-in", "stage_in"),
-                        "resources": {
-                            "requests": {"cpu": "0", "memory": "0"},
-                            "limits": {"memory": "2Gi"},
-                        },
-                        "restartPolicy": "Always",
+                        "env": [*ENV, *STAGING_ENV],
+                        "resources": {"requests": NOTHING, "limits": {"memory": "2Gi"}},
+                        "volumeMounts": [
+                            mount("control", read_only=True),
+                            mount("runner"),
+                            mount("workspace"),
+                            mount("checkpoints"),
+                            BUCKET_MOUNT,
+                        ],
                     },
-                    {**staging_container("stage-out", "stage_out"), "restartPolicy": "Always"},
+                    {
+                        **staging_container("stage-out", "stage_out"),
+                        "env": [*ENV, *STAGING_ENV, *LIMITS_ENV],
+                        "volumeMounts": [
+                            mount("control"),
+                            mount("runner"),
+                            mount("workspace", read_only=True),
+                            mount("checkpoints", read_only=True),
+                            BUCKET_MOUNT,
+                        ],
+                    },
                 ],
                 "containers": [
                     {
@@ -172,9 +201,19 @@ EXPECTED = {
                             "limits": {"memory": "4Gi", "nvidia.com/gpu": "1"},
                         },
                         "volumeMounts": [
-                            *STAGING_MOUNTS,
-                            {"name": "scratch", "mountPath": "/jupyter-kueue/scratch"},
+                            mount("control"),
+                            mount("runner", read_only=True),
+                            mount("workspace"),
+                            mount("checkpoints"),
+                            mount("scratch"),
                         ],
+                        "lifecycle": {
+                            "preStop": {
+                                "exec": {
+                                    "command": ["python", "-I", "-S", "-c", contract.HEED_PROGRAM]
+                                }
+                            }
+                        },
                         "terminationMessagePolicy": "FallbackToLogsOnError",
                         "securityContext": SECURITY,
                     },
@@ -206,6 +245,55 @@ def container(job: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_the_whole_job() -> None:
     assert manifest.build_job(record_of(), POLICY) == EXPECTED
+
+
+def test_exports_have_a_container_without_bucket_credentials_or_the_notebooks_volumes() -> None:
+    job = manifest.build_job(record_of(output_formats=["ipynb", "html"]), POLICY)
+    assert container(job, "export") == {
+        **staging_container("export", "export"),
+        "command": ["python", "-I", "-c", contract.STAGING_PROGRAM, "export"],
+        "env": [
+            {"name": "JUPYTER_KUEUE_RUNNER_IMAGE", "value": "example.org/runner:1"},
+            {"name": "JUPYTER_KUEUE_TERMINATION_LOG", "value": "/dev/termination-log"},
+            *EXPORT_ENV,
+        ],
+        "resources": {"requests": NOTHING, "limits": {"memory": "2Gi"}},
+        "volumeMounts": [mount("export-request", read_only=True), mount("export")],
+    }
+    plain = container(EXPECTED, "stage-out")
+    stage_out = container(job, "stage-out")
+    own = [mount("export-request"), mount("export", read_only=True)]
+    assert stage_out["env"] == [*ENV, *STAGING_ENV, *EXPORT_ENV, *LIMITS_ENV]
+    assert stage_out["volumeMounts"] == [*plain["volumeMounts"][:-1], *own, BUCKET_MOUNT]
+    for name in ("stage-in", "notebook"):
+        assert container(job, name) == container(EXPECTED, name)
+    volumes = pod_spec(job)["volumes"]
+    assert [one for one in volumes if one not in pod_spec(EXPECTED)["volumes"]] == [
+        {"name": "export-request", "emptyDir": {}},
+        {"name": "export", "emptyDir": {}},
+    ]
+
+
+@pytest.mark.parametrize("formats", [None, ["ipynb"]])
+def test_a_run_without_exports_pays_for_none(formats: list[str] | None) -> None:
+    request = {} if formats is None else {"output_formats": formats}
+    assert manifest.build_job(record_of(**request), POLICY) == EXPECTED
+
+
+@pytest.mark.parametrize("formats", [["ipynb"], ["html"]])
+def test_what_the_staging_containers_tell_the_notebook_it_cannot_write(formats: list[str]) -> None:
+    job = manifest.build_job(record_of(output_formats=formats), POLICY)
+    notebook = container(job, "notebook")["volumeMounts"]
+    runner = next(one for one in notebook if one["name"] == "runner")
+    assert runner["readOnly"] is True
+    # And what it writes, nobody writes back into once it runs.
+    writable = {one["name"] for one in notebook if not one.get("readOnly")}
+    stage_out = {
+        one["name"]
+        for one in container(job, "stage-out")["volumeMounts"]
+        if not one.get("readOnly")
+    }
+    assert writable & stage_out == {"control"}
 
 
 def test_building_twice_gives_the_same_job() -> None:
@@ -272,6 +360,10 @@ def test_the_policy_reaches_every_container() -> None:
         staging_cpu="1",
         staging_memory="1Gi",
         staging_memory_limit="8Gi",
+        staging_seconds=60,
+        max_output_files=1,
+        max_output_file_bytes=2,
+        max_output_bytes=3,
         run_as_user=2000,
         run_as_group=3000,
     )
@@ -286,6 +378,11 @@ def test_the_policy_reaches_every_container() -> None:
         assert {"name": "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS", "value": "60"} in container(
             job, name
         )["env"]
+    for name in ("stage-in", "stage-out"):
+        assert {"name": "JUPYTER_KUEUE_STAGING_SECONDS", "value": "60"} in container(job, name)[
+            "env"
+        ]
+    assert [one["value"] for one in container(job, "stage-out")["env"][-3:]] == ["1", "2", "3"]
     spec = pod_spec(job)
     assert spec["terminationGracePeriodSeconds"] == 60
     assert spec["securityContext"] == {

@@ -1,4 +1,4 @@
-"""A container's view of its pod: folders and numbers from the environment, and the control files.
+"""A container's view of its pod: folders and numbers from the environment, and the shared files.
 
 Used by all three programs of the runner, ``execute`` in a user's image included: Python 3.9, the
 standard library and ``contract``, nothing else. It never talks to the bucket or a kernel.
@@ -42,6 +42,14 @@ def seconds(name: str, default: float) -> float:
         return default
 
 
+def whole_number(name: str, default: int) -> int:
+    """Return the whole number that the environment variable ``name`` holds."""
+    try:
+        return int(os.environ[name])
+    except (KeyError, ValueError):
+        return default
+
+
 def now() -> str:
     """Return this moment as RFC 3339 in UTC, with milliseconds."""
     moment = datetime.now(timezone.utc)  # noqa: UP017 - datetime.UTC is Python 3.11's
@@ -54,7 +62,10 @@ def pod_uid() -> str:
 
 
 def read(path: Path) -> Json | None:
-    """Return the JSON object in a control file, None if it is not there (yet)."""
+    """Return the JSON object in a file of the runner folder, None if it is not there (yet).
+
+    Never of the control folder, which a notebook writes to: see ``reports``.
+    """
     try:
         value: Json = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -68,14 +79,22 @@ def write(path: Path, value: Json) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step. Its directory must exist."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace a file in one step, whatever stands in its place."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except FileNotFoundError:  # a notebook removed the folder, where it can
+        path.parent.mkdir()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         # The containers of a pod may run as different users of one group.
         os.chmod(name, 0o664)  # noqa: PTH101 - shared within the pod on purpose
-        os.replace(name, path)  # noqa: PTH105 - both names are strings
+        try:
+            os.replace(name, path)  # noqa: PTH105 - both names are strings
+        except IsADirectoryError:  # a notebook's doing
+            os.rename(path, f"{name}.replaced")  # noqa: PTH104
+            os.replace(name, path)  # noqa: PTH105
     except BaseException:
         os.unlink(name)  # noqa: PTH108
         raise

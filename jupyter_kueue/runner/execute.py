@@ -24,8 +24,7 @@ HIDDEN_VARIABLES = frozenset(
         contract.ENV_NOTEBOOK,
         contract.ENV_POD_UID,
         contract.ENV_RUNNER_DIR,
-        contract.ENV_STAGE_IN_SECONDS,
-        contract.ENV_STAGE_OUT_SECONDS,
+        contract.ENV_STAGING_SECONDS,
         contract.ENV_TERMINATION_LOG,
     }
 )

@@ -1,25 +1,40 @@
-"""Export the executed notebook to the formats the user asked for, each in a process of its own.
+"""Have the executed notebook exported to the formats the user asked for, and take what was made.
 
-Called by ``outputs``. A format that fails, or takes too long, is left out and told; it never keeps
-a run from being committed.
+Called by ``outputs``. Exporting runs what a notebook's author wrote, so it is done by a container
+that has no credential and shares two folders with this one: it reads its request in the first and
+leaves what it made in the second (``export``). A format that fails, or takes too long, is left out
+and told; it never keeps a run from being committed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
-import sys
+import shutil
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from jupyter_kueue import contract
+from jupyter_kueue.runner import control
+from jupyter_kueue.storage.untrusted_folder import FoundFile, UntrustedFolder
 
-# The format that needs no export.
-NOTEBOOK_FORMAT = "ipynb"
-EXPORT_SECONDS = 120.0
-EXPORT_MEMORY_BYTES = 2 * 2**30
-EXPORTS_AT_ONCE = 2
+MAX_NOTEBOOK_BYTES = 512 * 2**20
+# What is taken of all formats together.
+MAX_FILES = 1_000
+MAX_BYTES = 2**30
+MAX_REPLY_BYTES = 2**18
+MAX_PROBLEM_LENGTH = 1_000
+# Longer than the export container's own limits: a pod may be starting it again.
+MARGIN_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+NO_CONTAINER = (
+    "The run's pod has no container that exports. Submit the run, or save its schedule, once more."
+)
 
 
 @dataclass
@@ -27,72 +42,111 @@ class Exports:
     """What was made of a notebook.
 
     Attributes:
-        files: path relative to the notebook's folder -> file.
+        folder: where the files are; None where there is none.
+        files: path relative to the notebook's folder -> path below ``folder``.
         formats: the path of each format's document -> the format; pictures beside it have none.
         errors: format -> why it was not made.
     """
 
-    files: dict[str, Path] = field(default_factory=dict)
+    folder: Path | None = None
+    files: dict[str, str] = field(default_factory=dict)
     formats: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
 
-async def export(notebook: Path, formats: list[str], folder: Path) -> Exports:
-    """Export ``notebook`` into ``folder``, which is used for nothing else."""
-    exports = Exports()
-    slots = asyncio.Semaphore(EXPORTS_AT_ONCE)
+async def export(control_folder: Path, name: str, formats: list[str]) -> Exports:
+    """Export the notebook in the control folder, whose own name is ``name``, to ``formats``."""
+    wanted = [one for one in dict.fromkeys(formats) if one != contract.NOTEBOOK_FORMAT]
+    if not wanted:
+        return Exports()
+    requests = os.environ.get(contract.ENV_EXPORT_REQUEST_DIR)
+    made = os.environ.get(contract.ENV_EXPORT_DIR)
+    if not requests or not made:
+        return Exports(errors=dict.fromkeys(wanted, NO_CONTAINER))
+    try:
+        await asyncio.to_thread(_request, control_folder, Path(requests), name, wanted)
+    except OSError as error:
+        why = f"The notebook could not be handed over to be exported: {error.strerror}."
+        return Exports(errors=dict.fromkeys(wanted, why))
+    rounds = -(-len(wanted) // contract.EXPORTS_AT_ONCE)
+    deadline = time.monotonic() + rounds * contract.EXPORT_SECONDS + MARGIN_SECONDS
+    folder = Path(made)
+    while (problems := _problems(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
+        await asyncio.sleep(POLL_SECONDS)
+    if problems is None:
+        why = f"The container {contract.EXPORT} did not answer in time; its log says why."
+        return Exports(errors=dict.fromkeys(wanted, why))
+    return await asyncio.to_thread(_collect, folder, wanted, problems)
 
-    async def one(output_format: str) -> None:
-        target = folder / output_format
-        async with slots:
-            problem = await _run(notebook, output_format, target)
-        if problem is not None:
-            exports.errors[output_format] = problem
-            return
 
-    wanted = [name for name in formats if name != NOTEBOOK_FORMAT]
-    await asyncio.gather(*(one(name) for name in wanted))
-    for output_format in wanted:
-        _collect(exports, folder / output_format, output_format)
+def _request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
+    """Leave a copy of the notebook, under its own name as exports are named after it."""
+    copy = requests / contract.EXPORT_NOTEBOOK_FOLDER / name
+    copy.parent.mkdir(exist_ok=True)
+    with (
+        UntrustedFolder(control_folder) as folder,
+        folder.open_file(contract.NOTEBOOK_FILE, max_bytes=MAX_NOTEBOOK_BYTES) as source,
+        copy.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target)
+    control.write(requests / contract.EXPORT_REQUEST_FILE, {"name": name, "formats": wanted})
+
+
+def _problems(folder: Path) -> dict[str, Any] | None:
+    """Return the number of each failed format -> why, as the container says; None before that."""
+    try:
+        with UntrustedFolder(folder) as opened:
+            data = opened.read_bytes(contract.EXPORT_REPLY_FILE, max_bytes=MAX_REPLY_BYTES)
+    except OSError:
+        return None
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+        problems = json.loads(data)["errors"]
+        if isinstance(problems, dict):
+            return problems
+    return {}
+
+
+def _collect(folder: Path, wanted: list[str], problems: dict[str, Any]) -> Exports:
+    """Take what lies in each format's folder, within limits."""
+    exports = Exports(folder)
+    for number, output_format in enumerate(wanted):
+        if str(number) in problems:
+            exports.errors[output_format] = _shown(problems[str(number)])
+    with UntrustedFolder(folder) as opened:
+        found = {number: list[FoundFile]() for number in range(len(wanted))}
+        numbers = {str(number) for number in found}
+        count = size_bytes = 0
+        for file in opened.walk(max_entries=10 * MAX_FILES):
+            first, _, rest = file.path.partition("/")
+            if not rest or first not in numbers:
+                continue
+            count += 1
+            size_bytes += file.size_bytes
+            if count > MAX_FILES or size_bytes > MAX_BYTES:
+                why = f"It made more than {MAX_FILES} files or {MAX_BYTES // 2**20} MiB."
+                return Exports(errors=dict.fromkeys(wanted, why))
+            found[int(first)].append(file)
+    for number, output_format in enumerate(wanted):
+        if output_format in exports.errors:
+            continue
+        if not found[number]:
+            exports.errors[output_format] = f"The export to {output_format} made no file."
+        for file in sorted(found[number], key=lambda file: file.path):
+            _add(exports, file, output_format)
     return exports
 
 
-def _collect(exports: Exports, made: Path, output_format: str) -> None:
-    """Add the files of one format; a document whose name is taken gets the format into it."""
-    for path in sorted(made.rglob("*")):
-        if not path.is_file() or output_format in exports.errors:
-            continue
-        name = path.relative_to(made).as_posix()
-        if path.parent == made:
-            if name in exports.files:
-                name = f"{path.stem}-{output_format}{path.suffix}"
-            exports.formats[name] = output_format
-        exports.files.setdefault(name, path)
+def _add(exports: Exports, file: FoundFile, output_format: str) -> None:
+    """Add one file; a document whose name is taken gets the format into it."""
+    path = PurePosixPath(file.path.partition("/")[2])
+    name = path.as_posix()
+    if len(path.parts) == 1:
+        if name in exports.files:
+            name = f"{path.stem}-{output_format}{path.suffix}"
+        exports.formats[name] = output_format
+    exports.files.setdefault(name, file.real_path)
 
 
-async def _run(notebook: Path, output_format: str, target: Path) -> str | None:
-    """Return why a format could not be made, None if it was."""
-    os.makedirs(target)  # noqa: PTH103 - pathlib's is taken for slow here; this is a local folder
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "jupyter_kueue.runner.export_notebook",
-        str(notebook),
-        output_format,
-        str(target),
-        str(EXPORT_MEMORY_BYTES),
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        _, said = await asyncio.wait_for(process.communicate(), EXPORT_SECONDS)
-    except TimeoutError:
-        return f"The export to {output_format} took longer than {EXPORT_SECONDS:g} s."
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == 0:
-        return None
-    last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it was killed"]
-    return f"The export to {output_format} failed: {last[0][:500]}"
+def _shown(problem: Any) -> str:
+    text = str(problem)[:MAX_PROBLEM_LENGTH]
+    return text.encode("utf-8", "backslashreplace").decode()

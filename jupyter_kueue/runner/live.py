@@ -1,6 +1,7 @@
 """A run's progress, notebook so far, log and checkpoints, brought to the bucket while it runs.
 
-Called by ``stage_out``. Only what changed goes up, and nothing once a newer attempt has taken over.
+Called by ``sidecar``. Only what changed goes up, and nothing once a newer attempt has taken over.
+All of it lies where a notebook's code can write: see ``untrusted_folder``, ``reports``.
 """
 
 from __future__ import annotations
@@ -9,38 +10,51 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import control, workspace
+from jupyter_kueue.runner import control, reports, workspace
+from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import IO
 
     from jupyter_kueue.runner.attempt import Attempt
+    from jupyter_kueue.runner.kept_log import KeptLog
 
 # A checkpoint that changed more recently may still be being written.
 SETTLED_SECONDS = 2.0
-
-LIVE_FILES = (
-    (contract.PROGRESS_FILE, contract.LIVE_PROGRESS_KEY, "application/json"),
-    (contract.NOTEBOOK_FILE, contract.LIVE_NOTEBOOK_KEY, "application/x-ipynb+json"),
-    (contract.LOG_FILE, contract.LIVE_LOG_KEY, "text/plain; charset=utf-8"),
-)
+# A notebook with more is put away at the end alone; of a longer log, the end is shown meanwhile.
+MAX_NOTEBOOK_BYTES = 256 * 2**20
+MAX_LOG_BYTES = 64 * 2**20
 
 
 class Live:
-    """The live files of one attempt and what of them is up already."""
+    """The live files of one attempt and what of them is up already.
 
-    def __init__(self, attempt: Attempt, folder: Path, checkpoints: Path) -> None:
+    ``say`` gets a sentence on what does not go up.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        folder: Path,
+        checkpoints: Path,
+        staged: dict[str, workspace.Signature],
+        log: KeptLog,
+        say: Callable[[str], None],
+    ) -> None:
         self._attempt = attempt
         self._folder = folder
         self._checkpoints = checkpoints
-        self._sent: dict[str, tuple[int, int]] = {}
-        self._kept: dict[str, workspace.Signature] = (
-            control.read(folder / contract.STAGED_CHECKPOINTS_FILE) or {}
-        )
+        self._kept = dict(staged)
+        self._log = log
+        self._say = say
+        self._limits = workspace.Limits.from_environment()
+        self._sent: dict[str, Any] = {}
 
     async def upload(self) -> None:
         """Upload progress, notebook and log, those of them that changed.
@@ -48,26 +62,62 @@ class Live:
         Raises:
             SupersededError: a newer attempt has taken over.
         """
-        with UntrustedFolder(self._folder) as folder, contextlib.ExitStack() as stack:
-            changed = []
-            for name, key, content_type in LIVE_FILES:
-                with contextlib.suppress(FileNotFoundError):
-                    file = stack.enter_context(folder.open_file(name))
-                    status = os.fstat(file.fileno())
-                    signature = (status.st_mtime_ns, status.st_size)
-                    if self._sent.get(name) != signature:
-                        changed.append((name, file, key, content_type, signature))
+        progress = reports.read_progress(self._folder)
+        with contextlib.ExitStack() as stack:
+            notebook = stack.enter_context(self._opened_notebook())
+            log = stack.enter_context(self._log.opened())
+            changed = [
+                (key, content, signature)
+                for key, content, signature in (
+                    (contract.LIVE_PROGRESS_KEY, progress, progress),
+                    (contract.LIVE_NOTEBOOK_KEY, notebook, _signature(notebook)),
+                    (contract.LIVE_LOG_KEY, log, _signature(log)),
+                )
+                if content is not None and self._sent.get(key) != signature
+            ]
             if not changed:
                 return
             await self._attempt.ensure_current()
-            for name, file, key, content_type, signature in changed:
-                await self._attempt.bucket.put_file(
-                    self._attempt.prefix + key,
-                    file,
-                    content_type=content_type,
-                    metadata={"pod_uid": self._attempt.uid},
+            for key, content, signature in changed:
+                await self._put(key, content)
+                self._sent[key] = signature
+
+    async def _put(self, key: str, content: control.Json | IO[bytes]) -> None:
+        bucket, where = self._attempt.bucket, self._attempt.prefix + key
+        metadata = {"pod_uid": self._attempt.uid}
+        if isinstance(content, dict):
+            await bucket.put_bytes(
+                where, encode_json(content), content_type="application/json", metadata=metadata
+            )
+        elif key == contract.LIVE_LOG_KEY:
+            await bucket.put_file(
+                where,
+                content,
+                content_type="text/plain; charset=utf-8",
+                metadata=metadata,
+                last_bytes=MAX_LOG_BYTES,
+            )
+        else:
+            await bucket.put_file(
+                where, content, content_type="application/x-ipynb+json", metadata=metadata
+            )
+
+    @contextlib.contextmanager
+    def _opened_notebook(self) -> Any:
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = stack.enter_context(UntrustedFolder(self._folder))
+                file = folder.open_file(contract.NOTEBOOK_FILE, max_bytes=MAX_NOTEBOOK_BYTES)
+            except FileNotFoundError:
+                yield None
+                return
+            except OSError as error:
+                self._say(
+                    f"The notebook so far is not shown: {contract.NOTEBOOK_FILE} {error.strerror}."
                 )
-                self._sent[name] = signature
+                yield None
+                return
+            yield stack.enter_context(file)
 
     async def upload_checkpoints(self, *, all_of_them: bool = False) -> None:
         """Make the bucket's checkpoints what the folder holds; deleted ones are deleted there too.
@@ -75,8 +125,9 @@ class Live:
         Args:
             all_of_them: also those that changed a moment ago, because no later chance will come.
         """
+        left_out = workspace.LeftOut()
         with UntrustedFolder(self._checkpoints) as folder:
-            now = await asyncio.to_thread(workspace.files, folder)
+            now = await asyncio.to_thread(workspace.take, folder, {}, self._limits, left_out)
             newest = time.time_ns() - int(SETTLED_SECONDS * 1e9)
             new = [
                 file
@@ -85,7 +136,10 @@ class Live:
                 and (all_of_them or file.mtime_ns <= newest)
                 and not workspace.UNFIT.search(path)
             ]
-            gone = [path for path in self._kept if path not in now]
+            # Where not all of them were looked at, none is taken for deleted.
+            gone = [] if left_out else [path for path in self._kept if path not in now]
+            if left_out:
+                self._say(f"Some checkpoints are not kept: {_shown(left_out)}")
             if not new and not gone:
                 return
             await self._attempt.ensure_current()
@@ -93,10 +147,29 @@ class Live:
             for file in sorted(new, key=lambda file: file.mtime_ns):
                 # Rotated away or replaced by the notebook: the next look sees that.
                 with contextlib.suppress(FileNotFoundError, RefusedFileError):
-                    with folder.open_file(file.real_path) as opened:
+                    with folder.open_file(
+                        file.real_path, max_bytes=self._limits.file_bytes
+                    ) as opened:
                         await self._attempt.bucket.put_file(prefix + file.path, opened)
                     self._kept[file.path] = workspace.signature(file)
         # After the uploads, so that the bucket is never without any.
         await self._attempt.bucket.delete([prefix + path for path in gone])
         for path in gone:
             del self._kept[path]
+
+
+def _signature(file: IO[bytes] | None) -> tuple[int, int, int] | None:
+    if file is None:
+        return None
+    status = os.fstat(file.fileno())
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _shown(left_out: workspace.LeftOut) -> str:
+    """Return the first few of what is left out, in one line."""
+    items = list(left_out.as_json().items())
+    shown = " ".join(f"{path!r}: {why}" for path, why in items[:SHOWN_AT_ONCE])
+    return shown + (" …" if len(items) > SHOWN_AT_ONCE else "")
+
+
+SHOWN_AT_ONCE = 3

@@ -8,52 +8,75 @@ attempt comes first.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import mimetypes
-import shutil
-import tempfile
+import os
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, exporting, workspace
 from jupyter_kueue.storage.bucket import encode_json
-from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
+from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jupyter_kueue.runner.attempt import Attempt
+    from jupyter_kueue.runner.kept_log import KeptLog
     from jupyter_kueue.storage.untrusted_folder import FoundFile
 
 UPLOADS_AT_ONCE = 8
+# What no program opens as a notebook any more.
+MAX_NOTEBOOK_BYTES = 2 * 2**30
 RESULT_VERSION = 1
 
 
 class Source(NamedTuple):
-    """Where one output is read from: a file's path below a folder, never followed out of it."""
+    """Where one output is read from: a file's path below a folder, never followed out of it.
 
-    folder: Path
+    Without a folder it is the log that was kept open.
+    """
+
+    folder: Path | None
     path: str
     role: str
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the outputs of a run are, and what was there before it began."""
+
+    control: Path
+    files: Path
+    log: KeptLog
+    staged: dict[str, workspace.Signature]
 
 
 class Outputs:
     """The outputs of one attempt that ended as ``ended`` says."""
 
     def __init__(
-        self, attempt: Attempt, folder: Path, files: Path, run: control.Json, ended: control.Json
+        self, attempt: Attempt, folders: Folders, run: control.Json, ended: control.Json
     ) -> None:
         self._attempt = attempt
-        self._control = folder
-        self._workspace = files
+        self._folders = folders
         self._run = run
         self._ended = ended
+        self._limits = workspace.Limits.from_environment()
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._stored: dict[str, dict[str, Any]] = {}  # by the path below output/
         self._formats: dict[str, str] = {}  # of exported documents, by the path below output/
-        self._left_out: dict[str, str] = {}
         self._exports: exporting.Exports | None = None
+        self._plan: dict[str, Source] | None = None
+        self._left_out = workspace.LeftOut()
+        self._refused: set[str] = set()  # paths below output/ that are left out for good
+        self._bytes_left = self._limits.total_bytes
 
     async def commit(self) -> str | None:
-        """Upload everything, then result.json.
+        """Upload everything, then result.json. May be repeated, and goes on where it was.
 
         Returns:
             None, or the pod uid of the attempt whose result.json was there first.
@@ -63,97 +86,121 @@ class Outputs:
         """
         await self._attempt.ensure_current()
         name = self._run["notebook"]
-        plan = {name: Source(self._control, contract.NOTEBOOK_FILE, contract.ROLE_NOTEBOOK)}
-        uids, _ = await asyncio.gather(self._attempt.uids(), self._store(plan, {}))
-        await self._export(name)
-        assert self._exports is not None
-        taken = {name}
-        beside = PurePosixPath(name).parent
-        exports: dict[str, Source] = {}
-        for path, made in self._exports.files.items():
-            taken_name = self._take((beside / path).as_posix(), taken)
-            exports[taken_name] = Source(made.parent, made.name, contract.ROLE_EXPORT)
-            if path in self._exports.formats:
-                self._formats[taken_name] = self._exports.formats[path]
-        written: dict[str, Source] = {}
-        staged = control.read(self._control / contract.STAGED_FILE) or {}
-        for file in await asyncio.to_thread(self._changed, staged):
-            stored = workspace.stored_name(file.path, taken)
-            if stored is None:
-                self._left_out[file.path] = (
-                    "Its name is too long to be stored. Give it a shorter one."
-                )
-            else:
-                written[stored] = Source(self._workspace, file.real_path, contract.ROLE_SIDE_EFFECT)
-        log = {
-            self._take(contract.LOG_FILE, taken): Source(
-                self._control, contract.LOG_FILE, contract.ROLE_LOG
-            )
-        }
-        await self._store(exports | written | log, self._left_out)
-        order = [*plan, *exports, *written, *log]
-        return await self._write_result([p for p in order if p in self._stored], uids)
+        executed = Source(self._folders.control, contract.NOTEBOOK_FILE, contract.ROLE_NOTEBOOK)
+        uids, _ = await asyncio.gather(self._attempt.uids(), self._store({name: executed}))
+        if self._plan is None:
+            exports = await self._export(name)
+            self._plan = await asyncio.to_thread(self._planned, name, executed, exports)
+        await self._store(self._plan)
+        return await self._write_result([p for p in self._plan if p in self._stored], uids)
 
-    def _changed(self, staged: dict[str, workspace.Signature]) -> list[FoundFile]:
-        with UntrustedFolder(self._workspace) as folder:
-            return workspace.changed(folder, staged)
-
-    def _take(self, path: str, taken: set[str]) -> str:
-        name = workspace.stored_name(path, taken)
-        assert name is not None  # the notebook's own path was short enough
-        return name
-
-    async def _export(self, name: str) -> None:
-        if self._exports is not None:
-            return
-        formats = self._run["output_formats"]
-        if all(wanted == exporting.NOTEBOOK_FORMAT for wanted in formats):
-            self._exports = exporting.Exports()
-            return
-        folder = Path(tempfile.mkdtemp(prefix="export-"))
-        # Under its own name and beside nothing, so that exports are named after it.
-        notebook = folder / "notebook" / PurePosixPath(name).name
-        notebook.parent.mkdir()
-        await asyncio.to_thread(self._copy_notebook, notebook)
-        self._exports = await exporting.export(notebook, formats, folder / "made")
-        for output_format, problem in self._exports.errors.items():
-            print(f"stage-out: {output_format}: {problem}", flush=True)
-
-    def _copy_notebook(self, target: Path) -> None:
-        with (
-            UntrustedFolder(self._control) as folder,
-            folder.open_file(contract.NOTEBOOK_FILE) as source,
-            target.open("wb") as copy,
-        ):
-            shutil.copyfileobj(source, copy)
-
-    async def _store(self, files: dict[str, Source], left_out: dict[str, str]) -> None:
-        """Upload ``files`` (path below output/ -> where it is) that are not up already."""
-
-        async def one(path: str, source: Source) -> None:
-            key = f"{self._attempt.prefix}{contract.OUTPUT_PREFIX}{path}"
-            kind = mimetypes.guess_type(path)[0]
-            async with self._slots:
-                try:
-                    with (
-                        UntrustedFolder(source.folder) as folder,
-                        folder.open_file(source.path) as file,
-                    ):
-                        stored = await self._attempt.bucket.put_file(key, file, content_type=kind)
-                except OSError as error:  # the file's; the bucket's are errors of ours
-                    left_out[path] = f"It could not be read: {error.strerror or error}."
-                    return
-            self._stored[path] = {
-                "path": path,
-                "size_bytes": stored.size,
-                "sha256": stored.sha256,
-                "role": source.role,
-                **({"format": self._formats[path]} if path in self._formats else {}),
-            }
-
-        await asyncio.gather(
-            *(one(path, source) for path, source in files.items() if path not in self._stored)
+    async def _export(self, name: str) -> exporting.Exports:
+        exports = await exporting.export(
+            self._folders.control, PurePosixPath(name).name, self._run["output_formats"]
         )
+        for output_format, problem in exports.errors.items():
+            print(f"stage-out: {output_format}: {problem}", flush=True)
+        self._exports = exports
+        return exports
+
+    def _planned(
+        self, name: str, executed: Source, exports: exporting.Exports
+    ) -> dict[str, Source]:
+        """Return what is stored under which path below output/, in the order of the result."""
+        names = workspace.StoredNames()
+        plan: dict[str, Source] = {}
+
+        def add(path: str, source: Source) -> str | None:
+            stored = names.take(path)
+            if stored is None:
+                self._left_out.add(path, workspace.TOO_LONG)
+            else:
+                plan[stored] = source
+            return stored
+
+        add(name, executed)
+        beside = PurePosixPath(name).parent
+        for path, made in exports.files.items():
+            stored = add(
+                (beside / path).as_posix(),
+                Source(exports.folder, made, contract.ROLE_EXPORT),
+            )
+            if stored is not None and path in exports.formats:
+                self._formats[stored] = exports.formats[path]
+        for path, file in self._changed().items():
+            add(path, Source(self._folders.files, file.real_path, contract.ROLE_SIDE_EFFECT))
+        add(contract.LOG_FILE, Source(None, contract.LOG_FILE, contract.ROLE_LOG))
+        return plan
+
+    def _changed(self) -> dict[str, FoundFile]:
+        """Return the files that the notebook wrote, by their path and in its order."""
+        try:
+            with UntrustedFolder(self._folders.files) as folder:
+                found = workspace.take(folder, self._folders.staged, self._limits, self._left_out)
+        except OSError as error:
+            self._left_out.add(
+                ".", f"The run's folder could not be read: it {error.strerror or error}."
+            )
+            return {}
+        return dict(sorted(found.items()))
+
+    async def _store(self, files: dict[str, Source]) -> None:
+        """Upload ``files`` (path below output/ -> where it is) that are not up already."""
+        waiting = [
+            (path, source)
+            for path, source in files.items()
+            if path not in self._stored and path not in self._refused
+        ]
+        await asyncio.gather(*(self._store_one(path, source) for path, source in waiting))
+
+    async def _store_one(self, path: str, source: Source) -> None:
+        key = f"{self._attempt.prefix}{contract.OUTPUT_PREFIX}{path}"
+        async with self._slots:
+            try:
+                with self._opened(source) as file:
+                    self._reserve(path, source, file)
+                    stored = await self._attempt.bucket.put_file(
+                        key,
+                        file,
+                        content_type=mimetypes.guess_type(path)[0],
+                        last_bytes=self._limits.file_bytes,
+                    )
+            except OSError as error:  # the file's; the bucket's are errors of ours
+                self._refused.add(path)
+                self._left_out.add(path, f"It could not be read: it {error.strerror or error}.")
+                return
+        self._stored[path] = {
+            "path": path,
+            "size_bytes": stored.size,
+            "sha256": stored.sha256,
+            "role": source.role,
+            **({"format": self._formats[path]} if path in self._formats else {}),
+        }
+
+    def _reserve(self, path: str, source: Source, file: IO[bytes]) -> None:
+        """Count a file the notebook wrote; it may have grown since it was found."""
+        if source.role != contract.ROLE_SIDE_EFFECT:
+            return
+        size = os.fstat(file.fileno()).st_size
+        if size > self._bytes_left:
+            raise RefusedFileError("has grown beyond what a run may keep", path)
+        self._bytes_left -= size
+
+    @contextlib.contextmanager
+    def _opened(self, source: Source) -> Iterator[IO[bytes]]:
+        if source.folder is not None:
+            is_notebook = source.role == contract.ROLE_NOTEBOOK
+            max_bytes = MAX_NOTEBOOK_BYTES if is_notebook else self._limits.file_bytes
+            with (
+                UntrustedFolder(source.folder) as folder,
+                folder.open_file(source.path, max_bytes=max_bytes) as file,
+            ):
+                yield file
+            return
+        with self._folders.log.opened() as log:
+            if log is None:
+                raise FileNotFoundError(errno.ENOENT, "was replaced by the notebook", source.path)
+            yield log
 
     async def _write_result(self, paths: list[str], uids: list[str]) -> str | None:
         assert self._exports is not None
@@ -164,7 +211,7 @@ class Outputs:
             "job_id": self._run["job_id"],
             "files": [self._stored[path] for path in paths],
             "format_errors": self._exports.errors,
-            "file_errors": self._left_out,
+            "file_errors": self._left_out.as_json(),
             "attempt_uids": uids,
         }
         key = self._attempt.prefix + contract.RESULT_KEY

@@ -43,17 +43,18 @@ def main(stop: Stop, environment: dict[str, str], kernel: EarlyKernel | None) ->
         kernel: one that was started already, perhaps not the right one.
     """
     folder = control.folder(contract.ENV_CONTROL_DIR)
+    runner = control.folder(contract.ENV_RUNNER_DIR)
     _import_ahead()
-    run = _staged(folder, stop)
+    run = _staged(runner, stop)
     if run is None:
         if kernel is not None:
             kernel.end()
-        control.end_now(*_without_inputs(folder, stop))
+        control.end_now(*_without_inputs(runner, stop))
     log = Log(folder / contract.LOG_FILE)
     ended = _attempt(folder, run, Kernel(environment, kernel), stop, log)
     log.close()
     control.write(folder / contract.ENDED_FILE, ended)
-    code, message = _after_commit(folder, ended, stop)
+    code, message = _after_commit(runner, ended, stop)
     control.end_now(code, message)
 
 
@@ -74,24 +75,24 @@ def _import_ahead() -> None:
                 return  # met again, and told, once there is a run to tell it of
 
 
-def _staged(folder: Path, stop: Stop) -> control.Json | None:
+def _staged(runner: Path, stop: Stop) -> control.Json | None:
     """Wait for the inputs and return run.json; None if they do not come or are not needed."""
     deadline = time.monotonic() + contract.START_SECONDS
     while True:
         # Asked first: whoever ends after its work has left its word by then.
-        is_at_work = stage_in_lock.is_held(folder)
+        is_at_work = stage_in_lock.is_held(runner)
         if is_at_work is None:
             is_at_work = time.monotonic() < deadline
-        run = control.read(folder / contract.RUN_FILE)
-        finished = (folder / contract.FINISHED_FILE).exists()
+        run = control.read(runner / contract.RUN_FILE)
+        finished = (runner / contract.FINISHED_FILE).exists()
         if run is not None or finished or stop.at is not None or not is_at_work:
             return run
         time.sleep(STAGED_POLL_SECONDS)
 
 
-def _without_inputs(folder: Path, stop: Stop) -> tuple[int, str]:
+def _without_inputs(runner: Path, stop: Stop) -> tuple[int, str]:
     """Return exit code and message of a pod whose notebook does not run."""
-    if (folder / contract.FINISHED_FILE).exists():
+    if (runner / contract.FINISHED_FILE).exists():
         return contract.EXIT_SUCCEEDED, ""
     if stop.at is not None:
         return contract.EXIT_INTERRUPTED, "The pod was told to stop while inputs were fetched."
@@ -214,7 +215,7 @@ def _read_notebook(path: Path) -> Any:
     return notebook
 
 
-def _after_commit(folder: Path, ended: control.Json, stop: Stop) -> tuple[int, str]:
+def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, str]:
     """Wait for stage-out's word and return exit code and termination message."""
     patience = control.seconds(contract.ENV_COMMIT_SECONDS, contract.DEFAULT_COMMIT_SECONDS)
     grace = control.seconds(contract.ENV_GRACE_PERIOD, contract.DEFAULT_GRACE_PERIOD_SECONDS)
@@ -227,7 +228,7 @@ def _after_commit(folder: Path, ended: control.Json, stop: Stop) -> tuple[int, s
         if time.monotonic() > end:
             break
         time.sleep(COMMIT_POLL_SECONDS)
-        committed = control.read(folder / contract.COMMITTED_FILE)
+        committed = control.read(runner / contract.COMMITTED_FILE)
     if stop.at is not None:
         # Also where the result is up: a pod that is told to stop must not decide the Job's fate.
         return contract.EXIT_INTERRUPTED, ended["message"] or "The pod was told to stop."

@@ -11,19 +11,25 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import control
+from jupyter_kueue.runner import control, reports, unforeseen
 from jupyter_kueue.runner.attempt import Attempt, SupersededError
 from jupyter_kueue.runner.live import Live
-from jupyter_kueue.runner.outputs import Outputs
+from jupyter_kueue.runner.outputs import Folders, Outputs
 from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+    from jupyter_kueue.runner.kept_log import KeptLog
     from jupyter_kueue.runner.stopping import Stop
 
 POLL_SECONDS = 0.02
 LIVE_SECONDS = 2.0
+# At most this share of the time goes into live uploads.
+LIVE_SHARE = 0.1
+# So many different messages are remembered as said.
+MAX_SAID = 100
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 # Of the grace period, what the last upload of a stopped pod may take.
@@ -36,15 +42,23 @@ class Sidecar:
     """The sidecar's work for one attempt; ``terminated`` is set by SIGTERM."""
 
     def __init__(
-        self, attempt: Attempt, live: Live, run: control.Json, terminated: asyncio.Event
+        self, attempt: Attempt, folders: Folders, run: control.Json, terminated: asyncio.Event
     ) -> None:
         self._attempt = attempt
-        self._live = live
+        self._folders = folders
         self._run = run
         self._terminated = terminated
-        self._control = control.folder(contract.ENV_CONTROL_DIR)
-        self._workspace = control.folder(contract.ENV_WORKSPACE_DIR)
-        self._said = ""
+        self._runner = control.folder(contract.ENV_RUNNER_DIR)
+        self._said: set[str] = set()
+        self._end = reports.End(folders.control)
+        self._live = Live(
+            attempt,
+            folders.control,
+            control.folder(contract.ENV_CHECKPOINT_DIR),
+            control.read(self._runner / contract.STAGED_CHECKPOINTS_FILE) or {},
+            folders.log,
+            self._say,
+        )
 
     async def run(self) -> None:
         """Upload until ``execute`` ends or the pod stops, then finish."""
@@ -61,14 +75,13 @@ class Sidecar:
             ended = await self._ended(LAST_WORD_SECONDS)
         if ended is not None:
             committed = await self._finish(ended)
-            control.write(self._control / contract.COMMITTED_FILE, committed)
+            control.write(self._runner / contract.COMMITTED_FILE, committed)
 
     async def _ended(self, seconds: float | None = None) -> control.Json | None:
         """Return ENDED, or None if the pod stops first (or ``seconds`` are over)."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        path = self._control / contract.ENDED_FILE
         while True:
-            ended = control.read(path)
+            ended = self._end.read()
             if ended is not None:
                 return ended
             if deadline is None and self._terminated.is_set():
@@ -79,8 +92,10 @@ class Sidecar:
 
     async def _keep_uploading(self, upload: Callable[[], Awaitable[None]]) -> None:
         """Upload what is new every few seconds, until cancelled or a newer attempt took over."""
+        pause = LIVE_SECONDS
         while True:
-            await asyncio.sleep(LIVE_SECONDS)
+            await asyncio.sleep(pause)
+            started = time.monotonic()
             try:
                 await upload()
             except SupersededError as error:
@@ -91,11 +106,22 @@ class Sidecar:
                 OSError,
             ) as error:  # OSError: a file's, or a full disk
                 self._say(str(error))
+            except Exception as error:  # noqa: BLE001 - the end must be put away in any case
+                self._say(self._unforeseen("The state so far could not be saved", error))
+            # Large files go up more rarely than small ones.
+            pause = max(LIVE_SECONDS, (time.monotonic() - started) / LIVE_SHARE)
+
+    def _unforeseen(self, doing: str, error: Exception) -> str:
+        return unforeseen.sentence(doing, contract.STAGE_OUT, error)
 
     def _say(self, message: str) -> None:
-        if message != self._said:
-            print(f"stage-out: {message}", flush=True)
-            self._said = message
+        """Say something in the log, once."""
+        if message in self._said:
+            return
+        if len(self._said) >= MAX_SAID:
+            self._said.clear()
+        self._said.add(message)
+        print(f"stage-out: {message}", flush=True)
 
     async def _flush(self, reason: str | None, message: str, seen: control.Json) -> None:
         """Upload what a next attempt, or somebody who looks at this one, needs."""
@@ -106,7 +132,7 @@ class Sidecar:
 
     async def _flush_stopped(self) -> None:
         """Save what there is of an ``execute`` that was killed; why, the pod's status knows."""
-        progress = control.read(self._control / contract.PROGRESS_FILE) or {}
+        progress = reports.read_progress(self._folders.control) or {}
         grace = control.seconds(contract.ENV_GRACE_PERIOD, contract.DEFAULT_GRACE_PERIOD_SECONDS)
         try:
             async with asyncio.timeout(grace * GRACE_SHARE):
@@ -116,10 +142,8 @@ class Sidecar:
 
     async def _finish(self, ended: control.Json) -> control.Json:
         """Put everything away, trying again while that may help, and return COMMITTED."""
-        outputs = Outputs(self._attempt, self._control, self._workspace, self._run, ended)
-        patience = control.seconds(
-            contract.ENV_STAGE_OUT_SECONDS, contract.DEFAULT_STAGE_OUT_SECONDS
-        )
+        outputs = Outputs(self._attempt, self._folders, self._run, ended)
+        patience = control.seconds(contract.ENV_STAGING_SECONDS, contract.DEFAULT_STAGING_SECONDS)
         started = time.monotonic()
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -131,11 +155,24 @@ class Sidecar:
                 self._say(f"{error} Trying again.")
                 if time.monotonic() - started + pause > patience:
                     message = f"The outputs could not be put away: {error}"
-                    return {"committed": False, "message": message, "result_of": None}
+                    return await self._given_up(message, ended)
+            except Exception as error:  # noqa: BLE001 - execute waits for a word
+                message = self._unforeseen("The outputs could not be put away", error)
+                return await self._given_up(message, ended)
             else:
                 return {"committed": True, "message": "", "result_of": result_of}
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _given_up(self, message: str, ended: control.Json) -> control.Json:
+        """Note in the attempt's record that its outputs are not put away; return COMMITTED."""
+        try:
+            await self._attempt.record(
+                reason=contract.STAGING, message=message, ended_at=control.now(), seen=ended
+            )
+        except Exception as error:  # noqa: BLE001 - execute says the same, and the pod's status
+            self._say(f"The attempt's record could not be written: {error}")
+        return {"committed": False, "message": message, "result_of": None}
 
     async def _put_away(self, outputs: Outputs, ended: control.Json) -> str | None:
         outcome, message = ended["outcome"], ended["message"]
@@ -153,27 +190,41 @@ class Sidecar:
         return result_of
 
 
-def main(stop: Stop) -> None:
+def main(stop: Stop, log: KeptLog) -> None:
     """Work until ``stop`` says so.
 
     After its work the sidecar only waits: one that ends by itself would be started again.
     """
-    asyncio.run(_work(stop))
+    asyncio.run(_work(stop, log))
     control.end_now(contract.EXIT_SUCCEEDED, "")
 
 
-async def _work(stop: Stop) -> None:
+async def _work(stop: Stop, log: KeptLog) -> None:
     terminated = stop.event()
-    folder = control.folder(contract.ENV_CONTROL_DIR)
+    runner = control.folder(contract.ENV_RUNNER_DIR)
     # A sidecar that was killed is started again, and may find its work done.
     done = (contract.FINISHED_FILE, contract.COMMITTED_FILE)
-    run = control.read(folder / contract.RUN_FILE)
-    if run is not None and not any((folder / name).exists() for name in done):
+    run = control.read(runner / contract.RUN_FILE)
+    if run is not None and not any((runner / name).exists() for name in done):
+        folders = Folders(
+            control=control.folder(contract.ENV_CONTROL_DIR),
+            files=control.folder(contract.ENV_WORKSPACE_DIR),
+            log=log,
+            staged=control.read(runner / contract.STAGED_FILE) or {},
+        )
         try:
             bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
+            await Sidecar(Attempt(bucket, run["started_at"]), folders, run, terminated).run()
         except errors.NotConfiguredError as error:
-            control.end(contract.EXIT_STAGING, error.message)
-        attempt = Attempt(bucket, run["started_at"])
-        live = Live(attempt, folder, control.folder(contract.ENV_CHECKPOINT_DIR))
-        await Sidecar(attempt, live, run, terminated).run()
+            _give_up(runner, error.message)
+        except Exception as error:  # noqa: BLE001 - execute waits for a word
+            doing = "The outputs could not be put away"
+            _give_up(runner, unforeseen.sentence(doing, contract.STAGE_OUT, error))
     await terminated.wait()
+
+
+def _give_up(runner: Path, message: str) -> None:
+    """Say in all places why there will be no outputs."""
+    control.say(message)
+    committed = {"committed": False, "message": message, "result_of": None}
+    control.write(runner / contract.COMMITTED_FILE, committed)

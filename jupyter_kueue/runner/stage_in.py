@@ -14,7 +14,7 @@ import sys
 from typing import NoReturn
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import control, stage_in_lock
+from jupyter_kueue.runner import control, stage_in_lock, unforeseen
 
 # A process without all that staging needed; what is blocked before it begins, it does not miss.
 WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.argv[1]))"
@@ -24,15 +24,24 @@ def main() -> None:
     """Stage in, wait for the pod's end and exit."""
     signal.signal(signal.SIGTERM, _interrupted)
     os.nice(contract.STAGING_NICENESS)
-    folder = control.folder(contract.ENV_CONTROL_DIR)
+    folder = control.folder(contract.ENV_RUNNER_DIR)
     if stage_in_lock.is_held(folder) is not None:
         # Killed before and started again. Nothing is fetched over what the notebook works on; if
         # the inputs were not all there, it has noticed.
         _wait_for_the_pods_end(contract.EXIT_SUCCEEDED)
     stage_in_lock.take(folder)
-    from jupyter_kueue.runner import staging  # noqa: PLC0415 - slow, and SIGTERM is heeded first
+    _wait_for_the_pods_end(_stage_in())
 
-    _wait_for_the_pods_end(staging.main())
+
+def _stage_in() -> int:
+    try:
+        from jupyter_kueue.runner import staging  # noqa: PLC0415 - slow; SIGTERM is heeded first
+
+        return staging.main()
+    except Exception as error:  # noqa: BLE001 - the pod's end must be told in any case
+        doing = "The inputs could not be fetched"
+        control.say(unforeseen.sentence(doing, contract.STAGE_IN, error))
+        return contract.EXIT_STAGING
 
 
 def _wait_for_the_pods_end(code: int) -> NoReturn:

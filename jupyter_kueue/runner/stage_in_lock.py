@@ -1,6 +1,7 @@
 """Whether ``stage_in`` is still at work: a file lock, which no way of ending leaves behind.
 
-``stage_in`` takes it first of all; ``execute``, in another container of the pod, asks. So a
+``stage_in`` takes it in the runner folder first of all; ``execute``, in another container of the
+pod, asks. So a
 stage-in that is killed is noticed at once. Python 3.9's standard library, as all of ``execute``.
 """
 
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def take(control_folder: Path) -> None:
+def take(folder: Path) -> None:
     """Hold the lock until this program ends or becomes another (the descriptor is closed then)."""
-    path = f"{control_folder}/{contract.STAGE_IN_LOCK_FILE}"
+    path = f"{folder}/{contract.STAGE_IN_LOCK_FILE}"
     descriptor = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT, 0o664)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     # It is locked from its first moment: a file that is not means that stage-in has ended.
     os.rename(f"{path}.new", path)  # noqa: PTH104 - pathlib is slow to import
 
 
-def is_held(control_folder: Path) -> bool | None:
+def is_held(folder: Path) -> bool | None:
     """Tell whether stage-in is at work: None before its begin, False after its end."""
     try:
-        descriptor = os.open(control_folder / contract.STAGE_IN_LOCK_FILE, os.O_RDONLY)
+        descriptor = os.open(folder / contract.STAGE_IN_LOCK_FILE, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

@@ -12,6 +12,7 @@ import time
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import execute_folder
+from jupyter_kueue.runner.kept_log import KeptLog
 from jupyter_kueue.runner.stopping import Stop
 
 POLL_SECONDS = 0.02
@@ -20,19 +21,25 @@ POLL_SECONDS = 0.02
 def main() -> None:
     """Do the sidecar's work and exit once told to stop."""
     stop = Stop()
+    # Before any code of a notebook can run: execute waits for its folder.
+    log = KeptLog(os.environ[contract.ENV_CONTROL_DIR])
     execute_folder.write(f"{os.environ[contract.ENV_RUNNER_DIR]}/{contract.EXECUTE_FOLDER}")
     os.nice(contract.STAGING_NICENESS)
     _wait_for_notebook(stop)
     from jupyter_kueue.runner import sidecar  # noqa: PLC0415 - slow, and not needed before
 
-    sidecar.main(stop)
+    sidecar.main(stop, log)
 
 
 def _wait_for_notebook(stop: Stop) -> None:
     """Leave the processor to what comes first: fetching the inputs and starting the kernel."""
-    folder = os.environ[contract.ENV_CONTROL_DIR]
-    begun = (contract.PROGRESS_FILE, contract.ENDED_FILE, contract.FINISHED_FILE)
-    while stop.at is None and not any(os.path.exists(f"{folder}/{name}") for name in begun):  # noqa: PTH110 - pathlib is slow to import
+    folder, runner = os.environ[contract.ENV_CONTROL_DIR], os.environ[contract.ENV_RUNNER_DIR]
+    begun = (
+        f"{folder}/{contract.PROGRESS_FILE}",
+        f"{folder}/{contract.ENDED_FILE}",
+        f"{runner}/{contract.FINISHED_FILE}",
+    )
+    while stop.at is None and not any(os.path.lexists(path) for path in begun):
         time.sleep(POLL_SECONDS)
 
 

@@ -9,19 +9,21 @@ import asyncio
 import os
 import signal
 import time
-from pathlib import Path, PurePosixPath
 
 from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import control
+from jupyter_kueue.runner import control, unforeseen
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
 from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 DOWNLOADS_AT_ONCE = 16
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 # A refusal or a missing object is rarely mended by waiting: these are tried for no longer.
 HOPELESS_SECONDS = 10.0
+# Servers take smaller ones (max_notebook_bytes).
+MAX_NOTEBOOK_BYTES = 2**30
 
 
 class StageIn:
@@ -31,6 +33,7 @@ class StageIn:
         self.bucket = bucket
         self.attempt = Attempt(bucket, control.now())
         self.prefix = self.attempt.prefix
+        self.runner = control.folder(contract.ENV_RUNNER_DIR)
         self.control = control.folder(contract.ENV_CONTROL_DIR)
         self.workspace = control.folder(contract.ENV_WORKSPACE_DIR)
         self.checkpoints = control.folder(contract.ENV_CHECKPOINT_DIR)
@@ -38,7 +41,7 @@ class StageIn:
 
     async def run(self) -> None:
         """Stage everything in, trying again while that may help."""
-        patience = control.seconds(contract.ENV_STAGE_IN_SECONDS, contract.DEFAULT_STAGE_IN_SECONDS)
+        patience = control.seconds(contract.ENV_STAGING_SECONDS, contract.DEFAULT_STAGING_SECONDS)
         started = time.monotonic()
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -57,7 +60,7 @@ class StageIn:
 
     async def tell(self) -> None:
         """Note in the bucket that the notebook runs now, which no container's state shows."""
-        if not (self.control / contract.RUN_FILE).exists():
+        if not (self.runner / contract.RUN_FILE).exists():
             return None
         # From here on nothing is left undone by whoever ends this.
         signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(contract.EXIT_SUCCEEDED))
@@ -67,7 +70,7 @@ class StageIn:
                 return await self.attempt.record()
             except errors.JupyterKueueError as error:
                 print(f"stage-in: {error.message} Trying again.", flush=True)
-            if (self.control / contract.ENDED_FILE).exists():
+            if os.path.lexists(self.control / contract.ENDED_FILE):  # noqa: ASYNC240 - a look at a local folder
                 return None  # stage-out's word on it says more
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -87,31 +90,32 @@ class StageIn:
             raise checkpoints
         if job is None:
             print("stage-in: the schedule has ended, this run is none of it.", flush=True)
-            control.write(self.control / contract.FINISHED_FILE, {})
+            control.write(self.runner / contract.FINISHED_FILE, {})
             return
         if result is not None:
             print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
-            control.write(self.control / contract.FINISHED_FILE, {})
+            control.write(self.runner / contract.FINISHED_FILE, {})
             return
-        inputs = [
-            self._fetch(contract.INPUT_PREFIX, self.workspace, file["path"], file.get("sha256"))
-            for file in job["input"]
-        ]
-        for folder in job.get("empty_folders", ()):
-            _below(self.workspace, folder).mkdir(parents=True, exist_ok=True)
-        cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
-        kept = [
-            self._fetch(contract.CHECKPOINTS_PREFIX, self.checkpoints, meta.key[cut:], None)
-            for meta in checkpoints
-        ]
-        await asyncio.gather(
-            self.attempt.take_over(),
-            self.attempt.record(is_staged=False),
-            *inputs,
-            *kept,
-        )
-        self._write_run(job)
-        print(f"stage-in: {len(inputs)} files, {len(kept)} checkpoints.", flush=True)
+        with UntrustedFolder(self.workspace) as folder, UntrustedFolder(self.checkpoints) as kept:
+            inputs = [
+                self._fetch(contract.INPUT_PREFIX, folder, file["path"], file.get("sha256"))
+                for file in job["input"]
+            ]
+            for path in job.get("empty_folders", ()):
+                folder.make_folder(path)
+            cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
+            former = [
+                self._fetch(contract.CHECKPOINTS_PREFIX, kept, meta.key[cut:], None)
+                for meta in checkpoints
+            ]
+            await asyncio.gather(
+                self.attempt.take_over(),
+                self.attempt.record(is_staged=False),
+                *inputs,
+                *former,
+            )
+            self._write_run(job, folder)
+        print(f"stage-in: {len(inputs)} files, {len(former)} checkpoints.", flush=True)
 
     async def _find_job(self) -> control.Json | None:
         """Return job.json, making that of a run which a CronJob started while no server was up.
@@ -138,35 +142,37 @@ class StageIn:
         record = await scheduled_runs.take_in(self.bucket, run)
         return record.as_json() if record is not None else None
 
-    async def _fetch(self, prefix: str, folder: Path, path: str, sha256: str | None) -> None:
+    async def _fetch(
+        self, prefix: str, folder: UntrustedFolder, path: str, sha256: str | None
+    ) -> None:
         """Download one file and check its digest, where one is known."""
-        target = _below(folder, path)
         async with self._slots:
-            stored = await self.bucket.download(f"{self.prefix}{prefix}{path}", target)
+            with folder.replaced_file(path) as file:
+                stored = await self.bucket.download_into(f"{self.prefix}{prefix}{path}", file)
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
             raise errors.ConflictError(message)
 
-    def _write_run(self, job: control.Json) -> None:
+    def _write_run(self, job: control.Json, folder: UntrustedFolder) -> None:
         """Inject the parameters and write what the other containers need to know."""
         request = job["request"]
-        notebook = self.workspace / job["notebook"]
         if request.get("parameters"):
             from jupyter_kueue.runner import parameters  # noqa: PLC0415 - only where needed
 
             text = parameters.inject(
-                notebook.read_text(encoding="utf-8"),
+                folder.read_bytes(job["notebook"], max_bytes=MAX_NOTEBOOK_BYTES).decode(),
                 request["parameters"],
                 request.get("kernel_name"),
             )
-            control.write_bytes(notebook, text.encode())
-        for name, folder in (
+            with folder.replaced_file(job["notebook"]) as file:
+                file.write(text.encode())
+        for name, staged in (
             (contract.STAGED_FILE, self.workspace),
             (contract.STAGED_CHECKPOINTS_FILE, self.checkpoints),
         ):
-            control.write(self.control / name, signatures(folder))
+            control.write(self.runner / name, signatures(staged))
         control.write(
-            self.control / contract.RUN_FILE,
+            self.runner / contract.RUN_FILE,
             {
                 "job_id": os.environ[contract.ENV_JOB_ID],
                 "notebook": job["notebook"],
@@ -179,13 +185,6 @@ class StageIn:
         )
 
 
-def _below(folder: Path, path: str) -> Path:
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-        raise errors.InvalidRequestError({"input": f"{path!r} lies outside of the run's folder"})
-    return folder / path
-
-
 def main() -> int:
     """Stage in and return the exit code; why it failed is in the termination message."""
     try:
@@ -194,7 +193,14 @@ def main() -> int:
     except errors.JupyterKueueError as error:
         control.say(f"The inputs could not be fetched: {error.message}")
         return contract.EXIT_STAGING
+    except FailedError as error:
+        control.say(str(error))
+        return contract.EXIT_STAGING
     return contract.EXIT_SUCCEEDED
+
+
+class FailedError(Exception):
+    """Something unforeseen happened; the text is a sentence about it."""
 
 
 async def _stage_in(bucket: Bucket) -> None:
@@ -203,13 +209,19 @@ async def _stage_in(bucket: Bucket) -> None:
         await staging.run()
         await staging.tell()
     except errors.JupyterKueueError as error:
-        try:
-            await staging.attempt.record(
-                reason=contract.STAGING,
-                message=error.message,
-                ended_at=control.now(),
-                is_staged=False,
-            )
-        except errors.JupyterKueueError as second:
-            print(f"stage-in: the attempt could not be recorded: {second.message}", flush=True)
+        await _record_failure(staging, error.message)
         raise
+    except Exception as error:
+        doing = "The inputs could not be fetched"
+        message = unforeseen.sentence(doing, contract.STAGE_IN, error)
+        await _record_failure(staging, message)
+        raise FailedError(message) from error
+
+
+async def _record_failure(staging: StageIn, message: str) -> None:
+    try:
+        await staging.attempt.record(
+            reason=contract.STAGING, message=message, ended_at=control.now(), is_staged=False
+        )
+    except errors.JupyterKueueError as error:
+        print(f"stage-in: the attempt could not be recorded: {error.message}", flush=True)

@@ -6,10 +6,14 @@ regular files only (``storage.untrusted_folder``).
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from jupyter_kueue import contract
+from jupyter_kueue.runner import control
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
@@ -25,13 +29,107 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 UNFIT = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 # S3 takes 1,024 bytes; the job's own prefix needs some.
 LONGEST_PATH_BYTES = 800
+TOO_LONG = "Its name is too long to be stored. Give it a shorter one."
+
+# Of the files that are left out, so many are named, each with so many characters at most.
+MAX_NAMED = 100
+LONGEST_NAME_SHOWN = 300
+
+# A walk ends there, whatever lies in the folder.
+MAX_ENTRIES = 1_000_000
 
 Signature = dict[str, int]
 
 
-def files(folder: UntrustedFolder) -> dict[str, FoundFile]:
-    """Return each file below ``folder``, by its path."""
-    return {found.path: found for found in folder.walk(without=IGNORED_FOLDERS)}
+@dataclass(frozen=True)
+class Limits:
+    """What is taken of a folder: number of files, bytes of one file, bytes of all."""
+
+    files: int
+    file_bytes: int
+    total_bytes: int
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return what the server sent along, by contract's variables."""
+        return cls(
+            control.whole_number(contract.ENV_MAX_OUTPUT_FILES, contract.DEFAULT_MAX_OUTPUT_FILES),
+            control.whole_number(
+                contract.ENV_MAX_OUTPUT_FILE_BYTES, contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+            ),
+            control.whole_number(contract.ENV_MAX_OUTPUT_BYTES, contract.DEFAULT_MAX_OUTPUT_BYTES),
+        )
+
+
+class LeftOut:
+    """Which files were left out and why: the first of them by name, the rest as a number."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+        self._more = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._named)
+
+    def add(self, path: str, why: str) -> None:
+        """Note one file; ``why`` is a sentence."""
+        if len(self._named) >= MAX_NAMED:
+            self._more += 1
+            return
+        name = path.encode("utf-8", "backslashreplace").decode()
+        if len(name) > LONGEST_NAME_SHOWN:
+            name = f"{name[:LONGEST_NAME_SHOWN]}…"
+        self._named[name] = why
+
+    def as_json(self) -> dict[str, str]:
+        """Return path -> why, with a last entry for those that are not named."""
+        more = f"and {self._more} more"
+        return self._named | ({more: "These were left out too."} if self._more else {})
+
+
+def take(
+    folder: UntrustedFolder, before: dict[str, Signature], limits: Limits, left_out: LeftOut
+) -> dict[str, FoundFile]:
+    """Return the files below ``folder`` by their path that differ from ``before``, within limits.
+
+    Those with the signature that ``before`` has are passed over, and so are Python's and Jupyter's
+    own folders. Memory grows with ``limits.files`` at most. Blocking.
+    """
+    found: dict[str, FoundFile] = {}
+    total_bytes = 0
+
+    def passed_over(path: str, why: str) -> None:
+        left_out.add(path, f"It was not looked into: it {why}.")
+
+    for file in folder.walk(
+        without=IGNORED_FOLDERS,
+        max_entries=MAX_ENTRIES,
+        max_path_bytes=LONGEST_PATH_BYTES,
+        passed_over=passed_over,
+    ):
+        if before.get(file.path) == signature(file):
+            continue
+        if len(os.fsencode(file.path)) > LONGEST_PATH_BYTES:
+            left_out.add(file.path, TOO_LONG)
+        elif file.size_bytes > limits.file_bytes:
+            left_out.add(
+                file.path,
+                f"It has {file.size_bytes} bytes, more than the {limits.file_bytes} that one file "
+                "may have (max_output_file_bytes).",
+            )
+        elif len(found) >= limits.files:
+            left_out.add(
+                file.path, f"The run has more than {limits.files} files (max_output_files)."
+            )
+        elif total_bytes + file.size_bytes > limits.total_bytes:
+            left_out.add(
+                file.path,
+                f"The run's files have more than {limits.total_bytes} bytes (max_output_bytes).",
+            )
+        else:
+            total_bytes += file.size_bytes
+            found[file.path] = file
+    return found
 
 
 def signature(file: FoundFile) -> Signature:
@@ -40,30 +138,34 @@ def signature(file: FoundFile) -> Signature:
 
 
 def signatures(folder: Path) -> dict[str, Signature]:
-    """Return the signature of each file below ``folder``."""
+    """Return the signature of each file below ``folder``, which nobody else has written to yet."""
     with UntrustedFolder(folder) as opened:
-        return {path: signature(file) for path, file in files(opened).items()}
+        return {file.path: signature(file) for file in opened.walk(without=IGNORED_FOLDERS)}
 
 
-def changed(folder: UntrustedFolder, before: dict[str, Signature]) -> list[FoundFile]:
-    """Return the files below ``folder`` that are new or differ from ``before``, in order."""
-    found = files(folder)
-    return [found[path] for path in sorted(found) if before.get(path) != signature(found[path])]
+class StoredNames:
+    """The names below output/ that are given away already."""
 
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
 
-def stored_name(path: str, taken: set[str]) -> str | None:
-    """Return the name to store ``path`` under, and take it; None if it is too long for any.
+    def take(self, path: str) -> str | None:
+        """Return the name to store ``path`` under, and take it; None if it is too long for any.
 
-    Mostly ``path`` itself. Characters that no store keeps become underscores, and where the name is
-    taken a number is put before its extension.
-    """
-    fit = UNFIT.sub("_", path)
-    if len(fit.encode()) > LONGEST_PATH_BYTES:
-        return None
-    pure = PurePosixPath(fit)
-    name, number = fit, 1
-    while name in taken:
-        name = pure.with_name(f"{pure.stem}-{number}{pure.suffix}").as_posix()
-        number += 1
-    taken.add(name)
-    return name
+        Mostly ``path`` itself. Characters that no store keeps become underscores, and where the
+        name is taken a number is put before its extension.
+        """
+        fit = UNFIT.sub("_", path)
+        if len(fit.encode()) > LONGEST_PATH_BYTES:
+            return None
+        pure = PurePosixPath(fit)
+        name = fit
+        # Many names may become the same one: each goes on where the last one ended.
+        number = self._next.get(fit, 1)
+        while name in self._taken:
+            name = pure.with_name(f"{pure.stem}-{number}{pure.suffix}").as_posix()
+            number += 1
+        self._next[fit] = number
+        self._taken.add(name)
+        return name

@@ -194,23 +194,28 @@ class Bucket:
 
     async def download(self, key: str, path: Path) -> StoredFile:
         """Write an object to ``path``, which appears only when it is complete."""
-        download = await self.stream(key)
-        digest = hashlib.sha256()
-        size = 0
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
             with temporary.open("wb") as file:
-                async for chunk in download:
-                    size += len(chunk)
-                    if len(chunk) < 2**16:
-                        digest.update(chunk)
-                        file.write(chunk)
-                    else:
-                        await asyncio.to_thread(_write, file, digest, chunk)
+                stored = await self.download_into(key, file)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        return stored
+
+    async def download_into(self, key: str, file: IO[bytes]) -> StoredFile:
+        """Write an object to an open file."""
+        download = await self.stream(key)
+        digest = hashlib.sha256()
+        size = 0
+        async for chunk in download:
+            size += len(chunk)
+            if len(chunk) < 2**16:
+                digest.update(chunk)
+                file.write(chunk)
+            else:
+                await asyncio.to_thread(_write, file, digest, chunk)
         return StoredFile(size, digest.hexdigest())
 
     async def head(self, key: str) -> ObjectMeta | None:
@@ -328,13 +333,18 @@ class Bucket:
         *,
         content_type: str | None = None,
         metadata: dict[str, str] | None = None,
+        last_bytes: int | None = None,
     ) -> StoredFile:
         """Upload an open file in parts, replacing what was there, with user ``metadata``.
 
         What the file holds beyond the size it had when this began is not sent: a log that grows
-        has an end. The digest is of what was sent. Raises OSError if the file cannot be read.
+        has an end. Of a file with more than ``last_bytes``, those are sent. The digest is of what
+        was sent. Raises OSError if the file cannot be read.
         """
         size = os.fstat(file.fileno()).st_size
+        if last_bytes is not None and size > last_bytes:
+            file.seek(size - last_bytes)
+            size = last_bytes
         if size <= PART_BYTES:
             data = await asyncio.to_thread(file.read, size)
             await self.put_bytes(key, data, content_type=content_type, metadata=metadata)

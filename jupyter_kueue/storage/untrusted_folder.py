@@ -1,4 +1,4 @@
-"""A folder that somebody else can write in, and the only way to read what lies there.
+"""A folder that somebody else can write in, and the only way to read and write what lies there.
 
 Whoever writes in a folder can swap a file for a link, a pipe or a device between any check of its
 path and any use of it. So nothing here is checked by path: a file is opened once, component by
@@ -13,27 +13,32 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe opens at once, and fstat(2) shows what it is.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE_MODE = 0o664
 
 
 class RefusedFileError(OSError):
     """What lies at a path is not read: a link, no regular file, or too large.
 
-    ``strerror`` says why, in words that follow the file's name.
+    ``strerror`` says why, in words that follow the file's name. ``is_too_large`` tells a regular
+    file from the rest.
     """
 
-    def __init__(self, why: str, path: str) -> None:
+    def __init__(self, why: str, path: str, *, is_too_large: bool = False) -> None:
         super().__init__(errno.EPERM, why, path)
+        self.is_too_large = is_too_large
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,12 @@ class UntrustedFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Raises OSError: the folder is not there, or cannot be read."""
+        """Raises OSError: the folder is not there, is a link itself, or cannot be read."""
+        try:
+            self._descriptor = os.open(path, _FOLDER_FLAGS)
+        except OSError as error:
+            raise _translated(error, os.fspath(path)) from error
         self._real = os.path.realpath(path)
-        self._descriptor = os.open(self._real, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Self:
         return self
@@ -105,10 +113,47 @@ class UntrustedFolder:
         with self.open_file(path, max_bytes=max_bytes) as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:  # it grew after it was opened
-            raise RefusedFileError(f"has more than {max_bytes} bytes", path)
+            raise RefusedFileError(f"has more than {max_bytes} bytes", path, is_too_large=True)
         return data
 
-    def walk(self, *, without: frozenset[str] = frozenset()) -> Iterator[FoundFile]:
+    @contextlib.contextmanager
+    def replaced_file(self, path: str) -> Iterator[IO[bytes]]:
+        """Give a new file, which takes the place of ``path`` once the block has ended well.
+
+        Folders on the way are made where they are missing, and never entered through a link.
+
+        Raises:
+            RefusedFileError: the path leads through a link or out of the folder.
+            OSError: it cannot be written.
+        """
+        parts = _parts(path)
+        folder = self._open_folder(parts[:-1], path, make=True)
+        temporary = f".{secrets.token_hex(16)}.part"
+        try:
+            descriptor = os.open(temporary, _NEW_FILE_FLAGS, _NEW_FILE_MODE, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    yield file
+                os.rename(temporary, parts[-1], src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+        finally:
+            os.close(folder)
+
+    def make_folder(self, path: str) -> None:
+        """Make the folder ``path``, with those above it; raises as ``replaced_file`` does."""
+        os.close(self._open_folder(_parts(path), path, make=True))
+
+    def walk(
+        self,
+        *,
+        without: frozenset[str] = frozenset(),
+        max_entries: int | None = None,
+        max_path_bytes: int | None = None,
+        passed_over: Callable[[str, str], None] = lambda _path, _why: None,
+    ) -> Iterator[FoundFile]:
         """Yield each regular file below the folder, and each link that leads to one in here.
 
         Links to folders and whatever else lies there are passed over, and so is what vanishes or
@@ -116,44 +161,63 @@ class UntrustedFolder:
 
         Args:
             without: names of folders that are not looked into.
+            max_entries: the walk ends when it has met so many files, folders and other entries. Of
+                folders, a tenth of that may wait to be looked into.
+            max_path_bytes: folders with a longer path are not looked into.
+            passed_over: gets path and reason of each folder that could not or must not be looked
+                into, and of the folder itself (``.``) where ``max_entries`` ended the walk.
         """
-        waiting: list[tuple[str, ...]] = [()]
+        left = max_entries
+        waiting: list[str] = [""]
         while waiting:
             below = waiting.pop()
-            try:
-                folder = self._open_folder(below, "/".join(below))
-            except OSError:
+            if max_path_bytes is not None and len(os.fsencode(below)) > max_path_bytes:
+                passed_over(below, f"has a path of more than {max_path_bytes} bytes")
                 continue
             try:
-                yield from self._walk_one(folder, below, without, waiting)
+                folder = self._open_folder(tuple(below.split("/")) if below else (), below)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                passed_over(below, error.strerror or str(error))
+                continue
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if left is not None:
+                            left -= 1
+                            if left < 0:
+                                passed_over(".", f"holds more than {max_entries} entries")
+                                return
+                        if max_entries is not None and len(waiting) > max_entries // 10:
+                            passed_over(waiting.pop(), "is one of too many folders")
+                        yield from self._walk_one(entry, below, without, waiting)
             finally:
                 os.close(folder)
 
     def _walk_one(
         self,
-        folder: int,
-        below: tuple[str, ...],
+        entry: os.DirEntry[str],
+        below: str,
         without: frozenset[str],
-        waiting: list[tuple[str, ...]],
+        waiting: list[str],
     ) -> Iterator[FoundFile]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in without:
-                            waiting.append((*below, entry.name))
-                        continue
-                    path = "/".join((*below, entry.name))
-                    found = (
-                        self._followed(path)
-                        if entry.is_symlink()
-                        else (path, entry.stat(follow_symlinks=False))
-                    )
-                except OSError:
-                    continue
-                if found is not None and stat.S_ISREG(found[1].st_mode):
-                    real_path, status = found
-                    yield FoundFile(path, real_path, status.st_size, status.st_mtime_ns)
+        path = f"{below}/{entry.name}" if below else entry.name
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in without:
+                    waiting.append(path)
+                return
+            found = (
+                self._followed(path)
+                if entry.is_symlink()
+                else (path, entry.stat(follow_symlinks=False))
+            )
+        except OSError:
+            return
+        if found is not None and stat.S_ISREG(found[1].st_mode):
+            real_path, status = found
+            yield FoundFile(path, real_path, status.st_size, status.st_mtime_ns)
 
     def _followed(self, path: str) -> tuple[str, os.stat_result] | None:
         """Return where a link leads and what is there; None if that is not in this folder.
@@ -165,11 +229,14 @@ class UntrustedFolder:
             return None
         return real[len(self._real) + 1 :], os.lstat(real)
 
-    def _open_folder(self, parts: tuple[str, ...], path: str) -> int:
+    def _open_folder(self, parts: tuple[str, ...], path: str, *, make: bool = False) -> int:
         """Return a descriptor of the folder that ``parts`` lead to, which the caller closes."""
         folder = os.dup(self._descriptor)
         try:
             for part in parts:
+                if make:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=folder)
                 below = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
                 os.close(folder)
                 folder = below
@@ -190,7 +257,8 @@ def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise RefusedFileError("is not a regular file", path)
     if max_bytes is not None and status.st_size > max_bytes:
-        raise RefusedFileError(f"has {status.st_size} bytes; at most {max_bytes} are taken", path)
+        why = f"has {status.st_size} bytes; at most {max_bytes} are taken"
+        raise RefusedFileError(why, path, is_too_large=True)
 
 
 def _translated(error: OSError, path: str) -> OSError:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 PACKAGE_PARENT = str(Path(jupyter_kueue.__file__).parents[1])
 PYTHON = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+EXPORT_VOLUMES = {
+    contract.ENV_EXPORT_REQUEST_DIR: "export-request",
+    contract.ENV_EXPORT_DIR: "export",
+}
 VOLUMES = {
     contract.ENV_CONTROL_DIR: "control",
     contract.ENV_WORKSPACE_DIR: "workspace",
@@ -89,6 +93,7 @@ class Job:
         self.prefix = contract.job_prefix("alice", self.id)
         self.bucket = Bucket.open("s3://outputs", seaweed.options())
         self.name = name
+        self.formats = request.get("output_formats") or [contract.NOTEBOOK_FORMAT]
         self.kernel_name = request.get("kernel_name") or contract.DEFAULT_KERNEL
         self.credentials = credentials
         self.pods: list[Pod] = []
@@ -187,9 +192,23 @@ class Pod:
             (self.folder / name).mkdir()
             self.environment[variable] = str(self.folder / name)
         self.environment |= environment
-        self.staging = self.environment | {
-            contract.ENV_BUCKET_DIR: str(bucket),
-            "PYTHONPATH": PACKAGE_PARENT,
+        exports = {}
+        if self.job.formats != [contract.NOTEBOOK_FORMAT]:
+            for variable, name in EXPORT_VOLUMES.items():
+                (self.folder / name).mkdir()
+                exports[variable] = str(self.folder / name)
+        self.staging = (
+            self.environment
+            | exports
+            | {
+                contract.ENV_BUCKET_DIR: str(bucket),
+                contract.ENV_RUNNER_IMAGE: "example.org/runner:1",
+                "PYTHONPATH": PACKAGE_PARENT,
+            }
+        )
+        self.export_environment = exports | {
+            name: self.staging[name]
+            for name in (contract.ENV_RUNNER_IMAGE, contract.ENV_TERMINATION_LOG, "PATH")
         }
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -206,14 +225,14 @@ class Pod:
         return process
 
     def start_stage_in(self) -> subprocess.Popen[str]:
-        return self._start(["-m", "jupyter_kueue.runner.stage_in"], self.staging)
+        return self._start(["-c", contract.STAGING_PROGRAM, "stage_in"], self.staging)
 
     def stage_in(self) -> int:
         """Run stage-in until its work is done, and return its code as it is at the pod's end."""
         return self.end_stage_in(self.start_stage_in())
 
     def end_stage_in(self, process: subprocess.Popen[str]) -> int:
-        folder = self.folder / "control"
+        folder = self.folder / "runner"
         until(
             lambda: process.poll() is not None or stage_in_lock.is_held(folder) is False,
             "stage-in is done",
@@ -224,11 +243,18 @@ class Pod:
         return process.returncode
 
     def start_sidecar(self) -> None:
-        self.sidecar = self._start(["-m", "jupyter_kueue.runner.stage_out"], self.staging)
+        self.sidecar = self._start(["-c", contract.STAGING_PROGRAM, "stage_out"], self.staging)
+
+    def start_export(self) -> None:
+        """Start the container for exports, if the run's formats ask for it."""
+        if contract.ENV_EXPORT_DIR in self.export_environment:
+            program = ["-I", "-c", contract.STAGING_PROGRAM, "export"]
+            self.export = self._start(program, self.export_environment)
 
     def start(self, *python_options: str) -> None:
-        """Start sidecar and notebook container."""
+        """Start the containers beside stage-in."""
         self.start_sidecar()
+        self.start_export()
         self.start_notebook(*python_options)
 
     def start_notebook(self, *python_options: str) -> None:
@@ -248,8 +274,9 @@ class Pod:
         """Stop the sidecar as a kubelet does, and return what it said."""
         self.sidecar.send_signal(signal.SIGTERM)
         said, _ = self.sidecar.communicate(timeout=30)
-        # The signal may come before its Python listens, where execute had nothing to do.
-        assert self.sidecar.returncode in (0, -signal.SIGTERM), said
+        # The signal may come before its work begins, where execute had nothing to do.
+        ends = (0, contract.EXIT_INTERRUPTED, -signal.SIGTERM)
+        assert self.sidecar.returncode in ends, said
         return said
 
     @property
@@ -262,8 +289,12 @@ class Pod:
         return self.job.read_json(f"{contract.ATTEMPTS_PREFIX}{self.uid}.json")
 
     def control(self, name: str) -> Any:
-        path = self.folder / "control" / name
-        return json.loads(path.read_text()) if path.exists() else None
+        """Return what a file of the control folder holds, or of the runner folder."""
+        for folder in ("control", "runner"):
+            path = self.folder / folder / name
+            if path.exists():
+                return json.loads(path.read_text())
+        return None
 
     def kill(self) -> None:
         for process in self.processes:

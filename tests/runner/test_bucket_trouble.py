@@ -59,7 +59,7 @@ def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> N
 
 
 def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
-    short = {contract.ENV_STAGE_OUT_SECONDS: "1", contract.ENV_STAGE_IN_SECONDS: "0.5"}
+    short = {contract.ENV_STAGING_SECONDS: "1"}
     job = Job(frail, tmp_path, "1/0", environment=short)
     pod = job.pod()
     assert pod.stage_in() == 0
@@ -80,7 +80,7 @@ def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
 
 
 def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
-    short = {contract.ENV_STAGE_OUT_SECONDS: "0.5", contract.ENV_STAGE_IN_SECONDS: "0.5"}
+    short = {contract.ENV_STAGING_SECONDS: "0.5"}
     job = new_job("print(1)", environment=short)
     pod = job.pod()
     assert pod.stage_in() == 0
@@ -95,7 +95,7 @@ def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
 
 def test_it_does_not_know_the_credentials(new_job: Callable[..., Job]) -> None:
     job = new_job("print(1)", credentials=("nobody", "knows"))
-    pod = job.pod(**{contract.ENV_STAGE_IN_SECONDS: "0.5"})
+    pod = job.pod(**{contract.ENV_STAGING_SECONDS: "0.5"})
 
     assert pod.stage_in() == contract.EXIT_STAGING
     assert "does not know the credentials" in pod.termination_message
@@ -181,7 +181,7 @@ def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
 def test_a_changed_input_is_noticed(new_job: Callable[..., Job]) -> None:
     job = new_job("print(1)", files={"data.csv": b"1,2\n"})
     asyncio.run(job.bucket.put_bytes(f"{job.prefix}input/data.csv", b"3,4\n"))
-    pod = job.pod(**{contract.ENV_STAGE_IN_SECONDS: "0.5"})
+    pod = job.pod(**{contract.ENV_STAGING_SECONDS: "0.5"})
 
     assert pod.stage_in() == contract.EXIT_STAGING
     assert "data.csv differs from what was submitted" in pod.termination_message

@@ -146,7 +146,7 @@ def test_sigterm_before_the_first_cell(new_job: Callable[..., Job]) -> None:
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until((pod.folder / "control" / contract.LOG_FILE).exists, "execute has started")
+    until((pod.folder / "control" / contract.NOTEBOOK_FILE).exists, "execute has started")
     pod.notebook.send_signal(signal.SIGTERM)
 
     assert pod.wait() == contract.EXIT_INTERRUPTED

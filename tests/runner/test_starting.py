@@ -46,7 +46,7 @@ def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
     kernel = until(lambda: kernels(pod), "a kernel runs")[0]
     (pod.folder / "bucket" / "endpoint").write_text("http://127.0.0.1:9")  # nobody answers there
     staging = pod.start_stage_in()
-    until((pod.folder / "control" / contract.STAGE_IN_LOCK_FILE).exists, "stage-in is at work")
+    until((pod.folder / "runner" / contract.STAGE_IN_LOCK_FILE).exists, "stage-in is at work")
     staging.kill()
     staging.wait()
 
@@ -59,7 +59,7 @@ def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
 def test_stage_in_that_fails_ends_the_notebook_container(new_job: Callable[..., Job]) -> None:
     pod = new_job("print(1)").pod(**{contract.ENV_OWNER: "nobody"})
     pod.staging[contract.ENV_OWNER] = "nobody"
-    pod.staging[contract.ENV_STAGE_IN_SECONDS] = "0.5"
+    pod.staging[contract.ENV_STAGING_SECONDS] = "0.5"
     pod.start()
     assert pod.stage_in() == contract.EXIT_STAGING
     assert pod.wait() == contract.EXIT_STAGING

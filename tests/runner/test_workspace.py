@@ -14,6 +14,8 @@ from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
+LIMITS = workspace.Limits(files=5, file_bytes=10_000, total_bytes=20_000)
+
 
 def test_new_and_changed_files_are_found(tmp_path: Path) -> None:
     (tmp_path / "same").write_text("1")
@@ -29,14 +31,15 @@ def test_new_and_changed_files_are_found(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
     with UntrustedFolder(tmp_path) as folder:
-        changed = [file.path for file in workspace.changed(folder, before)]
-    assert changed == ["changed", "link-inside", "sub/new"]
+        left_out = workspace.LeftOut()
+        changed = workspace.take(folder, before, LIMITS, left_out)
+    assert sorted(changed) == ["changed", "link-inside", "sub/new"]
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda name: name.strip("/."))))
 def test_stored_names_are_distinct_and_fit_for_any_store(paths: list[str]) -> None:
-    taken: set[str] = set()
-    names = [workspace.stored_name(path, taken) for path in paths]
+    taken = workspace.StoredNames()
+    names = [taken.take(path) for path in paths]
 
     kept = [name for name in names if name is not None]
     assert len(set(kept)) == len(kept)
@@ -44,7 +47,9 @@ def test_stored_names_are_distinct_and_fit_for_any_store(paths: list[str]) -> No
 
 
 def test_a_taken_name_gets_a_number() -> None:
-    taken = {"a/run.log"}
-    assert workspace.stored_name("a/run.log", taken) == "a/run-1.log"
-    assert workspace.stored_name("a/run.log", taken) == "a/run-2.log"
-    assert workspace.stored_name("x" * 900, taken) is None
+    names = workspace.StoredNames()
+    assert names.take("a/run.log") == "a/run.log"
+    assert names.take("a/run.log") == "a/run-1.log"
+    assert names.take("a/run-2.log") == "a/run-2.log"
+    assert names.take("a/run.log") == "a/run-3.log"
+    assert names.take("x" * 900) is None

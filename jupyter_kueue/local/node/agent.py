@@ -47,7 +47,7 @@ async def run_node(config: NodeConfig) -> None:
         NotConfiguredError: the configuration does not work.
         LocalClusterError: another agent runs in the same folder.
     """
-    pods = config.folder / "pods"
+    pods = config.pods
     pods.mkdir(parents=True, exist_ok=True, mode=0o700)
     compile_shim(shim_program(config.folder))
     with _only_agent(config):

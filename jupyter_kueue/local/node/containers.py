@@ -39,6 +39,9 @@ _MESSAGE_BYTES = 4096
 _FALLBACK_BYTES = 2048
 _FALLBACK_LINES = 80
 
+# What the shim will have to say even on a full disk: file -> its longest content.
+_ROOM_BYTES = {"shim": 128, "started": 64, "exit": 8192}
+
 LOST_EXIT_CODE = 137
 LOST_REASON = "ContainerStatusUnknown"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
@@ -194,6 +197,8 @@ class Container:
             [f"{name}={value}" for name, value in launch.environment.items()],
         )
         (attempt / "mounts").write_text(json.dumps(launch.mapping.mounts))
+        for name, room_bytes in _ROOM_BYTES.items():
+            (attempt / f".{name}").write_bytes(b" " * room_bytes)
         limit = self.spec.get("resources", {}).get("limits", {}).get("memory")
         read, write = os.pipe()
         with (attempt / "shim-error").open("wb") as errors_of_shim, os.fdopen(write, "wb") as tell:

@@ -1,4 +1,4 @@
-"""Measures what a pod takes of the node's disk.
+"""Measures what a pod takes of the node's disk, and what is left of it.
 
 ``pod_worker`` asks every few seconds. A pod can make millions of files, folders within folders, and
 links that are swapped while somebody looks: so ``du`` walks them, a process of its own that follows
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _WALK_SECONDS = 60.0
 _KIBIBYTE = 1024
+_LEAST_FREE_BYTES = 32 * 2**20
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,16 @@ class _Places:
 
     volumes: dict[str, str]
     containers: dict[str, str]
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the disk under the node's folder has so little room that no pod may start.
+
+    A kubelet says so from 90 % on, by default. A laptop's disk may be that full for years, so here
+    it is what a few small pods and their logs take.
+    """
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
 
 
 async def measure(folder: Path, pod: Json) -> disk_limits.DiskUsage | None:

@@ -42,6 +42,11 @@ class NodeConfig:
     memory: str
     gpus: int
 
+    @property
+    def pods(self) -> Path:
+        """Where the pods' files lie."""
+        return self.folder / "pods"
+
     def read_images(self) -> dict[str, Path]:
         """Return the declared images as they stand in the file: name -> Python environment."""
         images = _read(self.source).get("images") or {}

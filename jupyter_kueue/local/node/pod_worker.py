@@ -8,6 +8,7 @@ an earlier agent stopped. The worker is the only writer of its pod's status.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ _REFRESH_SECONDS = 300.0
 _DEFAULT_GRACE_SECONDS = 30.0
 # The kubelet looks every ten seconds, at figures that are up to a minute old.
 _MEASURE_SECONDS = 5.0
+_FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 # What an evicted pod's containers get (kubelet: immediateEvictionGracePeriodSeconds).
 _EVICTION_GRACE_SECONDS = 1.0
 
@@ -113,7 +115,12 @@ class PodWorker:
         """Work until the pod is gone and nothing is left of it."""
         writer = asyncio.create_task(self._status.run())
         try:
-            self._load()
+            try:
+                self._load()
+            except OSError as error:
+                if error.errno not in _FULL_DISK_ERRORS:
+                    raise
+                self._evict_from_full_disk(error)
             if disk_limits.has_limits(self.pod):
                 self._spawn(self._watch_disk())
             while not await self._sync_safely():
@@ -155,10 +162,8 @@ class PodWorker:
         return bool(self._memory.get("final"))
 
     def _load(self) -> None:
-        known = self._folder.path.is_dir()
-        self._folder.create()
         self._memory = self._folder.load_memory()
-        if known:
+        if self._folder.path.is_dir():
             for container in self.containers:
                 container.adopt()
                 if container.running:
@@ -172,6 +177,8 @@ class PodWorker:
         self._memory.setdefault("began_at", datetime.now(UTC).isoformat())
         self._memory.setdefault("namespace", self.pod["metadata"]["namespace"])
         self._memory.setdefault("name", self.pod["metadata"]["name"])
+        # Last, so that a full disk is told with what is known by then.
+        self._folder.create()
         self._save()
 
     def _save(self) -> None:
@@ -184,7 +191,11 @@ class PodWorker:
             done = await self._sync()
         except errors.JupyterKueueError as error:
             log.warning("pod=%s %s", self.title, error)
-        except Exception:  # the loop must live: one pod's fault must not end the others
+        except Exception as error:  # the loop must live: one pod's fault must not end the others
+            full_disk = getattr(error, "errno", None) in _FULL_DISK_ERRORS
+            if full_disk and not self._final and not any(c.alive for c in self.containers):
+                self._evict_from_full_disk(error)
+                return False
             log.exception("pod=%s failed in an unexpected way", self.title)
         else:
             self._retries = 0
@@ -265,7 +276,11 @@ class PodWorker:
             self._memory["disrupted"] = disrupted
             log.info("pod=%s failed reason=%s", self.title, reason)
         self._memory["final"] = True
-        self._save()
+        try:
+            self._save()
+        except OSError as error:
+            # The API server will know it, and a later agent from there.
+            log.warning("pod=%s its end could not be written down: %s", self.title, error)
 
     def _end(self, grace_seconds: float) -> None:
         """Start no container any more, and end those that run."""
@@ -315,6 +330,11 @@ class PodWorker:
             message = usage and disk_limits.find_excess(self.pod, usage)
             if message and not self._final:
                 self._evict(message)
+
+    def _evict_from_full_disk(self, error: Exception) -> None:
+        """End the pod, which the node has no room for, as a kubelet does that is low on disk."""
+        log.warning("pod=%s %s", self.title, error)
+        self._evict(disk_limits.NODE_LOW_MESSAGE, disrupted=True)
 
     def _evict(self, message: str, *, disrupted: bool = False) -> None:
         self._event("Warning", disk_limits.EVICTED_REASON, message)
@@ -386,6 +406,8 @@ class PodWorker:
             return True
         refusal = admission.find_refusal(self.pod)
         reason = admission.REASON
+        if refusal is None and disk_usage.is_full(self._services.pods):
+            reason, refusal = disk_limits.EVICTED_REASON, disk_limits.NODE_PRESSURE_MESSAGE
         if refusal is None:
             wanted = gpu_devices.wanted_gpus(self.pod["spec"])
             try:
@@ -425,9 +447,9 @@ class PodWorker:
             self._refresh_at = now + _REFRESH_SECONDS
             try:
                 await volumes.prepare_volumes(self._volume_sources())
-            except volumes.MountError as error:
+            except (volumes.MountError, OSError) as error:
                 # What is there stays there.
-                self._event("Warning", "FailedMount", error.message)
+                self._event("Warning", "FailedMount", str(error))
         self._wake_in(self._refresh_at - now)
 
     async def _start(self, container: Container) -> None:

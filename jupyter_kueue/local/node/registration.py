@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import __version__, errors
 from jupyter_kueue.cluster.connection import STRATEGIC_MERGE_PATCH
+from jupyter_kueue.local.node import disk_usage
 from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Registration:
     def __init__(self, connection: Connection, config: NodeConfig) -> None:
         self._connection = connection
         self._config = config
+        self._full_disk = False
 
     async def keep_registered(self) -> None:
         """Create or adopt the Node and renew its status and Lease until cancelled."""
@@ -49,7 +51,8 @@ class Registration:
         failing = False
         while True:
             try:
-                if renewals % _STATUS_EVERY_RENEWALS == 0:
+                disk_changed = self._full_disk != disk_usage.is_full(self._config.pods)
+                if renewals % _STATUS_EVERY_RENEWALS == 0 or disk_changed:
                     await self.report(ready=True)
                 await self._renew_lease()
             except errors.JupyterKueueError as error:
@@ -69,6 +72,7 @@ class Registration:
     async def report(self, *, ready: bool) -> None:
         """Report the node's whole status once; ``ready=False`` says that it is shutting down."""
         now = _now()
+        self._full_disk = disk_usage.is_full(self._config.pods)
         status = self._status(now, ready=ready)
         path = f"{_NODES}/{self._config.name}"
         try:
@@ -125,7 +129,7 @@ class Registration:
             "cpu": self._config.cpu,
             "memory": self._config.memory,
             "pods": "110",
-            "ephemeral-storage": str(_disk_bytes(self._config.folder)),
+            "ephemeral-storage": str(_disk_bytes(self._config.pods)),
             GPU_RESOURCE: str(self._config.gpus),
         }
         address = self._config.address
@@ -137,22 +141,29 @@ class Registration:
                 {"type": "Hostname", "address": self._config.name},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._config.port}},
-            "conditions": _conditions(now, ready=ready),
+            "conditions": _conditions(now, ready=ready, full_disk=self._full_disk),
             "nodeInfo": _node_info(),
             "images": [{"names": [name]} for name in sorted(self._config.read_images())],
         }
 
 
-def _conditions(now: str, *, ready: bool) -> list[Json]:
+def _conditions(now: str, *, ready: bool, full_disk: bool) -> list[Json]:
     pressures = (
         ("MemoryPressure", "KubeletHasSufficientMemory", "enough memory is available"),
-        ("DiskPressure", "KubeletHasNoDiskPressure", "disk use is not watched"),
         ("PIDPressure", "KubeletHasSufficientPID", "the number of processes is not watched"),
     )
     conditions = [
         {"type": kind, "status": "False", "reason": reason, "message": message}
         for kind, reason, message in pressures
     ]
+    conditions.append(
+        {
+            "type": "DiskPressure",
+            "status": "True" if full_disk else "False",
+            "reason": "KubeletHasDiskPressure" if full_disk else "KubeletHasNoDiskPressure",
+            "message": "kubelet has disk pressure" if full_disk else "kubelet has no disk pressure",
+        }
+    )
     conditions.append(
         {
             "type": "Ready",

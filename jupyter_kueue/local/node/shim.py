@@ -13,6 +13,9 @@ Files in its folder, which is the working directory it is started in:
     log                   lines ``<RFC 3339 time> stdout|stderr F|P <text>`` (CRI's log format,
                           https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/logs)
     exit                  a JSON object, written last: the container has ended
+
+``shim``, ``started`` and ``exit`` may have their room on the disk already, as ``.<name>``: what a
+container does to the disk must not take away the word about its own end.
 """
 
 from __future__ import annotations
@@ -385,9 +388,11 @@ def _read(path: str) -> bytes:
 
 
 def _write(name: str, text: str) -> None:
-    """Replace a file at once."""
-    with open(f".{name}", "w", encoding="utf-8") as file:  # noqa: PTH123 - see _read
-        file.write(text)
+    """Replace a file at once, in the room that was made for it; blanks fill what is left of it."""
+    descriptor = os.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    data = text.encode()
+    os.write(descriptor, data + b" " * (os.fstat(descriptor).st_size - len(data)))
+    os.close(descriptor)
     os.rename(f".{name}", name)  # noqa: PTH104 - see _read
 
 

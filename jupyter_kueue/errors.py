@@ -21,27 +21,47 @@ chained. They become HTTP in ``server``, exit codes in ``runner`` and ``cli``, a
 
 from __future__ import annotations
 
+import itertools
+
+from jupyter_kueue import texts
+
+# Errors quote what was sent, stored or answered, which may be anything of any length.
+MAX_MESSAGE_LENGTH = 4000
+MAX_FIELDS = 50
+_MAX_FIELD_NAME_LENGTH = 200
+_MAX_FIELD_LENGTH = 1000
+
 
 class JupyterKueueError(Exception):
-    """Base of all. ``message`` may be shown to users and never holds a credential."""
+    """Base of all.
+
+    ``message`` may be shown to users: it never holds a credential, has at most MAX_MESSAGE_LENGTH
+    characters, and none that an encoding or a terminal cannot take.
+    """
 
     status = 500
     reason = "internal"
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = texts.shown(message, MAX_MESSAGE_LENGTH)
+        super().__init__(self.message)
 
 
 class InvalidRequestError(JupyterKueueError):
-    """The request cannot be done as asked. ``fields`` maps each bad field to what is wrong."""
+    """The request cannot be done as asked.
+
+    ``fields`` maps each bad field to what is wrong with it; of many, the first MAX_FIELDS.
+    """
 
     status = 422
     reason = "invalid"
 
     def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{field}: {text}" for field, text in fields.items()))
-        self.fields = fields
+        self.fields = {
+            texts.shown(field, _MAX_FIELD_NAME_LENGTH): texts.shown(text, _MAX_FIELD_LENGTH)
+            for field, text in itertools.islice(fields.items(), MAX_FIELDS)
+        }
+        super().__init__("; ".join(f"{field}: {text}" for field, text in self.fields.items()))
 
 
 class NotFoundError(JupyterKueueError):
@@ -73,7 +93,7 @@ class TooLargeError(JupyterKueueError):
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(f"{field}: {message}" if field else message)
-        self.fields = {field: message} if field else {}
+        self.fields = {field: texts.shown(message, _MAX_FIELD_LENGTH)} if field else {}
 
 
 class RangeNotSatisfiableError(JupyterKueueError):

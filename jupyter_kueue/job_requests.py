@@ -9,13 +9,21 @@ import json
 import keyword
 import math
 import re
-import unicodedata
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from jupyter_kueue import errors, names, quantities
-from jupyter_kueue.models import JobRequest, Json, Resources
+from jupyter_kueue import errors, names, quantities, texts
+from jupyter_kueue.models import (
+    MAX_ANNOTATION_LENGTH,
+    MAX_ANNOTATIONS,
+    MAX_NAME_LENGTH,
+    MAX_TAGS,
+    JobRequest,
+    Json,
+    Resources,
+)
+from jupyter_kueue.shapes import MAX_PATH_LENGTH
 
 # Bounds of a request. More than a team's quota is accepted and shown as blocked; more than this is
 # a slip of the finger.
@@ -23,10 +31,6 @@ MAX_GPUS = 1024
 MAX_CPUS = Decimal(1024)
 MAX_MEMORY_BYTES = Decimal(2) ** 50
 MIN_MEMORY_BYTES = Decimal(2) ** 20
-MAX_NAME_LENGTH = 255
-MAX_TAGS = 50
-MAX_ANNOTATIONS = 20
-MAX_ANNOTATION_LENGTH = 1000
 MAX_PARAMETERS_BYTES = 1 << 20
 MAX_PARAMETER_DEPTH = 32  # of lists and objects within each other
 MAX_RETRIES = 100
@@ -180,8 +184,8 @@ def parse_name(value: Any) -> str:
         raise ValueError(
             f"must have 1 to {MAX_NAME_LENGTH} characters (it has {len(text)}, blanks included)"
         )
-    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
-        raise ValueError("must be one line without control characters")
+    if problem := texts.problem(text, MAX_NAME_LENGTH):
+        raise ValueError(problem)
     return text
 
 
@@ -202,6 +206,8 @@ def _annotations(value: Any) -> dict[str, str]:
                 f"holds {len(text)} characters in {_shown(key)}; the limit is "
                 f"{MAX_ANNOTATION_LENGTH}"
             )
+        if problem := texts.problem(text, MAX_ANNOTATION_LENGTH, lines=True):
+            raise ValueError(f"{problem}, in {_shown(key)}")
     return value
 
 
@@ -218,14 +224,10 @@ def parse_dns_label(value: Any) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {_kind(value)}")
-    if _has_surrogate(value):
-        raise ValueError("holds half a character (a lone surrogate); send whole ones")
-    return value
-
-
-def _has_surrogate(text: str) -> bool:
     # JSON may escape half a character; no file, key or label can hold one.
-    return any(unicodedata.category(letter) == "Cs" for letter in text)
+    if problem := texts.problem(value, len(value), lines=True):
+        raise ValueError(problem)
+    return value
 
 
 def _shown(text: Any) -> str:
@@ -250,7 +252,7 @@ def _whole(value: Any, low: int, high: int) -> int:
 
 def _path(value: Any) -> str:
     text = _text(value)
-    if not text or "\0" in text or len(text) > 4096:  # noqa: PLR2004 - PATH_MAX
+    if not text or len(text) > MAX_PATH_LENGTH:
         raise ValueError("must be a path below the server's root, such as reports/weekly.ipynb")
     return text
 
@@ -297,8 +299,8 @@ def _problem_in(value: Any, depth: int = 0) -> str:
     """Say why a parameter's value cannot travel as JSON; empty where it can."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"holds {value}, which JSON cannot carry; send null or a text such as 'inf'"
-    if isinstance(value, str) and _has_surrogate(value):
-        return "holds half a character (a lone surrogate); send whole ones"
+    if isinstance(value, str):
+        return texts.half_character(value) or ""
     if isinstance(value, list | dict):
         if depth == MAX_PARAMETER_DEPTH:
             return f"is nested deeper than {MAX_PARAMETER_DEPTH} levels; put it into a file"

@@ -11,11 +11,21 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from jupyter_kueue import errors, names, shapes
+from jupyter_kueue import errors, names, quantities, shapes, texts
 
 Json = dict[str, Any]
 
 CONCURRENCY_POLICIES = ("Forbid", "Allow", "Replace")
+
+# Bounds of what a request and a record hold; ``job_requests`` refuses more, and so does whoever
+# reads a record.
+MAX_NAME_LENGTH = 255
+MAX_TAGS = 50
+MAX_ANNOTATIONS = 20
+MAX_ANNOTATION_LENGTH = 1000
+MAX_LEFT_BEHIND = 20
+# Of what a list says of a run: the whole error is in the notebook.
+MAX_STATUS_LENGTH = 1000
 
 STATES = ("queued", "starting", "running", "stopping", "stopped", "succeeded", "failed")
 FINISHED_STATES = frozenset({"stopped", "succeeded", "failed"})
@@ -153,7 +163,7 @@ class JobRecord:
             UnreadableError: it is none.
         """
         _check("job", body, JOB_RECORD)
-        return _job_record(body)
+        return read_job_record(body)
 
 
 @dataclass(frozen=True)
@@ -190,7 +200,7 @@ class ScheduleRecord:
             UnreadableError: it is none.
         """
         _check("schedule", body, _SCHEDULE_RECORD)
-        values = _known_fields(cls, body)
+        values = _known_fields(cls, shapes.complete(body, _SCHEDULE_RECORD))
         values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
         return cls(**values)
 
@@ -235,12 +245,13 @@ class ScheduleRevision:
         """
         _check("schedule's revision", body, _SCHEDULE_REVISION)
         values = _known_fields(cls, body)
-        values["record"] = _job_record(body["record"])
+        values["record"] = read_job_record(body["record"])
         return cls(**values)
 
 
-def _job_record(body: Json) -> JobRecord:
-    values = _known_fields(JobRecord, body)
+def read_job_record(body: Json) -> JobRecord:
+    """Read a document that was found to have the shape JOB_RECORD."""
+    values = _known_fields(JobRecord, shapes.complete(body, _RECORD))
     values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
     values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
     values["input"] = tuple(body["input"])
@@ -248,59 +259,117 @@ def _job_record(body: Json) -> JobRecord:
     return JobRecord(**values)
 
 
-_TEXT = (str, None)
+_LINE = shapes.line(MAX_NAME_LENGTH)
+_LINE_IF_ANY = (_LINE, None)
+_NAMES = (shapes.at_most(MAX_TAGS, _LINE), None)
+_NUMBER = (shapes.number, None)
+_RESOURCES = {
+    "cpu": quantities.is_amount,
+    "memory": quantities.is_amount,
+    "gpus": shapes.count,
+}
 JOB_REQUEST = {
-    "input_path": str,
-    "parameters": dict,
-    "output_formats": [str],
+    "input_path": shapes.text(shapes.MAX_PATH_LENGTH),
+    "name": _LINE_IF_ANY,
+    "local_queue": _LINE_IF_ANY,
+    "profile": _LINE_IF_ANY,
+    "resources": (_RESOURCES, None),
+    "environment": _LINE_IF_ANY,
+    "kernel_name": _LINE_IF_ANY,
+    "parameters": shapes.mapping(_LINE, lambda _: True),
+    "output_formats": [_LINE],
     "include_folder": bool,
-    "tags": ([str], None),
-    "annotations": (dict, None),
+    "priority_class": _LINE_IF_ANY,
+    "timeout_seconds": _NUMBER,
+    "cell_timeout_seconds": _NUMBER,
+    "max_retries": _NUMBER,
+    "tags": _NAMES,
+    "annotations": (shapes.mapping(_LINE, shapes.text(MAX_ANNOTATION_LENGTH)), None),
+    "idempotency_key": _LINE_IF_ANY,
 }
+_OWNER = {"name": shapes.text(MAX_NAME_LENGTH), "slug": _LINE}
 _RECORD = {
-    "name": str,
-    "owner": {"name": str, "slug": str},
-    "namespace": str,
+    "name": _LINE,
+    "owner": _OWNER,
+    "namespace": _LINE,
     "request": JOB_REQUEST,
-    "local_queue": str,
-    "resources": {"cpu": str, "memory": str, "gpus": shapes.number},
-    "image": str,
-    "notebook": str,
-    "input": [{"path": str, "size_bytes": shapes.number, "sha256": _TEXT}],
-    "kernel_name": _TEXT,
-    "priority_class": _TEXT,
-    "schedule_id": _TEXT,
-    "schedule_revision": _TEXT,
-    "rerun_of": _TEXT,
-    "empty_folders": ([str], None),
+    "local_queue": _LINE,
+    "resources": _RESOURCES,
+    "image": shapes.line(shapes.MAX_PATH_LENGTH),
+    "notebook": shapes.path,
+    "input": [{"path": shapes.path, "size_bytes": shapes.count, "sha256": _LINE_IF_ANY}],
+    "kernel_name": _LINE_IF_ANY,
+    "priority_class": _LINE_IF_ANY,
+    "schedule_id": _LINE_IF_ANY,
+    "schedule_revision": _LINE_IF_ANY,
+    "rerun_of": _LINE_IF_ANY,
+    "empty_folders": ([shapes.path], None),
 }
-JOB_RECORD = {**_RECORD, "job_id": str, "created_at": shapes.moment}
+JOB_RECORD = {**_RECORD, "job_id": names.is_job_id_value, "created_at": shapes.moment}
+# What ``accepted.json`` and ``meta.json`` hold.
+ACCEPTED = {
+    "kube_job": names.is_dns_subdomain_value,
+    "uid": _LINE_IF_ANY,
+    "concurrency_policy": _LINE_IF_ANY,
+}
+META = {
+    "name": _LINE_IF_ANY,
+    "tags": _NAMES,
+    "local_queue": _LINE_IF_ANY,
+    "priority_class": _LINE_IF_ANY,
+    "updated_at": (shapes.moment, None),
+}
+_TIME = (shapes.moment, None)
+_STATUS_TEXT = (shapes.text(MAX_STATUS_LENGTH), None)
+# A list row as ``service.job_view`` builds it and ``storage.summaries`` keeps it.
+ROW = {
+    "job_id": names.is_job_id_value,
+    "name": _LINE,
+    "owner": shapes.text(MAX_NAME_LENGTH),
+    "state": shapes.one_of(*STATES),
+    "reason": _LINE_IF_ANY,
+    "message": _STATUS_TEXT,
+    "detail": _STATUS_TEXT,
+    "local_queue": _LINE,
+    "priority_class": _LINE_IF_ANY,
+    "created_at": shapes.moment,
+    "admitted_at": _TIME,
+    "started_at": _TIME,
+    "finished_at": _TIME,
+    "updated_at": _TIME,
+    "resources": _RESOURCES,
+    "image": shapes.line(shapes.MAX_PATH_LENGTH),
+    "schedule_id": _LINE_IF_ANY,
+    "rerun_of": _LINE_IF_ANY,
+    "tags": shapes.at_most(MAX_TAGS, _LINE),
+    "request": JOB_REQUEST,
+}
 _BOUNDS = {
     "concurrency_policy": shapes.one_of(*CONCURRENCY_POLICIES),
     "end_date": (shapes.moment, None),
-    "max_runs": (shapes.number, None),
+    "max_runs": _NUMBER,
 }
 _SCHEDULE_RECORD = {
-    "schedule_id": str,
-    "name": str,
-    "owner": {"name": str, "slug": str},
-    "namespace": str,
+    "schedule_id": names.is_job_id_value,
+    "name": _LINE,
+    "owner": _OWNER,
+    "namespace": _LINE,
     "created_at": shapes.moment,
     "updated_at": shapes.moment,
     "request": {
         **JOB_REQUEST,
         **_BOUNDS,
-        "schedule": _TEXT,
-        "timezone": _TEXT,
+        "schedule": _LINE_IF_ANY,
+        "timezone": _LINE_IF_ANY,
         "active": bool,
-        "starting_deadline_seconds": (shapes.number, None),
+        "starting_deadline_seconds": _NUMBER,
     },
-    "revision": str,
-    "input_id": str,
-    "local_queue": str,
+    "revision": _LINE,
+    "input_id": _LINE,
+    "local_queue": _LINE,
 }
 # Its record has no job id and no time of creation yet.
-_SCHEDULE_REVISION = {**_BOUNDS, "record": _RECORD, "input_id": str}
+_SCHEDULE_REVISION = {**_BOUNDS, "record": _RECORD, "input_id": _LINE}
 
 
 def _check(what: str, body: Json, shape: shapes.Shape) -> None:
@@ -373,6 +442,7 @@ class Limits:
 class Status:
     """Where a run stands. ``message`` is for users; ``detail`` is what the cluster said.
 
+    Both quote what notebooks and the cluster said, and have at most MAX_STATUS_LENGTH characters.
     ``admitted_at``, ``started_at`` and ``finished_at`` are RFC 3339 in UTC or None.
     """
 
@@ -383,6 +453,16 @@ class Status:
     admitted_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut the texts, and drop times that are none: the cluster's objects may hold any."""
+        for field_name in ("reason", "message", "detail"):
+            text = getattr(self, field_name)
+            if text is not None:
+                object.__setattr__(self, field_name, texts.shown(text, MAX_STATUS_LENGTH))
+        for field_name in ("admitted_at", "started_at", "finished_at"):
+            if not shapes.moment(getattr(self, field_name)):
+                object.__setattr__(self, field_name, None)
 
 
 def now() -> str:
@@ -396,5 +476,12 @@ def rfc3339(moment: dt.datetime) -> str:
 
 
 def parse_time(text: str) -> dt.datetime:
-    """Read an RFC 3339 time as an aware datetime."""
-    return dt.datetime.fromisoformat(text)
+    """Read an RFC 3339 time as an aware datetime.
+
+    Raises:
+        ValueError: it is none, or out of the bounds of ``shapes.moment``.
+    """
+    moment = dt.datetime.fromisoformat(text)
+    if not shapes.OLDEST_YEAR <= moment.year <= shapes.LATEST_YEAR:
+        raise ValueError(f"{text[:40]!r} is out of bounds")
+    return moment

@@ -80,6 +80,11 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
+def is_job_id_value(value: object) -> bool:
+    """Tell the same of any value of a document."""
+    return isinstance(value, str) and is_job_id(value)
+
+
 def is_dns_label(text: str) -> bool:
     """Tell whether ``text`` can name a LocalQueue or a namespace (RFC 1123 label)."""
     return _DNS_LABEL.fullmatch(text) is not None
@@ -88,6 +93,11 @@ def is_dns_label(text: str) -> bool:
 def is_dns_subdomain(text: str) -> bool:
     """Tell whether ``text`` can name a WorkloadPriorityClass or a Secret (RFC 1123 subdomain)."""
     return _DNS_SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_dns_subdomain_value(value: object) -> bool:
+    """Tell whether any value of a document is a text that can name an object in the cluster."""
+    return isinstance(value, str) and is_dns_subdomain(value)
 
 
 def kube_job_name(job_id: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from jupyter_kueue import texts
+
 _UNITS = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -29,10 +31,19 @@ _UNITS = {
 _QUANTITY = re.compile(
     r"([+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}))(?:[eE]([+-]?[0-9]{1,2}))?([A-Za-z]{0,2})"
 )
+# What a cluster may report: the API's own pattern (config/crd), with an end to it.
+_REPORTED = re.compile(
+    r"([+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100}))(?:[eE]([+-]?[0-9]{1,100}))?([A-Za-z]{0,2})"
+)
+# Larger ones are cut to it in Kubernetes too ("Quantity" in common-definitions).
+MAX_REPORTED = Decimal(2**63 - 1)
+_MAX_EXPONENT = 30
 
 
 def parse(text: str) -> Decimal:
-    """Return the number that a quantity stands for: cores, bytes or pieces.
+    """Return the number that a quantity of a user's or an admin's stands for.
+
+    In cores, bytes or pieces. More than a slip of the finger could mean is refused.
 
     Raises:
         ValueError: ``text`` is no quantity.
@@ -41,6 +52,32 @@ def parse(text: str) -> Decimal:
     if match is None or match[3] not in _UNITS or (match[2] and match[3]):
         raise ValueError(f"{text[:40]!r} is not an amount: write for example 2, 500m or 4Gi")
     return Decimal(match[1]) * Decimal(10) ** int(match[2] or 0) * _UNITS[match[3]]
+
+
+def reported(value: object) -> Decimal:
+    """Return the number that a quantity stands for which the cluster or a record holds.
+
+    Beyond MAX_REPORTED, either way, it is cut to that.
+
+    Raises:
+        ValueError: it is no quantity.
+    """
+    text = "" if isinstance(value, bool) else texts.shown_line(value, 300).strip()
+    match = _REPORTED.fullmatch(text)
+    if match is None or match[3] not in _UNITS or (match[2] and match[3]):
+        raise ValueError(f"{text[:40]!r} is not an amount")
+    exponent = max(-_MAX_EXPONENT, min(_MAX_EXPONENT, int(match[2] or 0)))
+    amount = Decimal(match[1]) * Decimal(10) ** exponent * _UNITS[match[3]]
+    return max(-MAX_REPORTED, min(MAX_REPORTED, amount))
+
+
+def is_amount(value: object) -> bool:
+    """Tell whether a value of a document is a text that ``parse`` can read."""
+    try:
+        parse(value if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True
 
 
 def number(text: str | int) -> float | int:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+# The reason of a run of which bucket or cluster hold something that is none of ours.
+UNREADABLE = "unreadable"
+
 # Kueue makes a Workload within a second or two. Without one for this long something is wrong.
 _WORKLOAD_PATIENCE = dt.timedelta(seconds=30)
 
@@ -44,7 +47,7 @@ def derive(
     if bucket.problem is not None:
         return Status(
             "failed",
-            "unreadable",
+            UNREADABLE,
             f"{bucket.problem} Delete the run: what it may still do in the cluster ends with it.",
             finished_at=bucket.record.created_at,
         )
@@ -466,7 +469,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         own_end = ended and ended.get("exitCode") in _ENDS_OF_ITS_OWN
         if ended and ended.get("reason") == "OOMKilled" and not own_end:
             if status["name"] == contract.NOTEBOOK:
-                amount = quantities.in_words("memory", float(quantities.parse(wanted.memory)))
+                amount = quantities.in_words("memory", float(quantities.reported(wanted.memory)))
                 return (
                     "out-of-memory",
                     f"Used all of its {amount}{where}. Run it again with more memory.",

@@ -28,6 +28,7 @@ _OVER_MAXIMUM = re.compile(
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 _MORE_NEEDED = re.compile(r"insufficient unused quota for (\S+) in flavor \S+, (\S+) more needed")
 _WRONG_NAMESPACE = "workload namespace doesn't match ClusterQueue selector"
+_MAX_SEARCHED = 4000
 
 
 def conditions(workload: Json) -> Mapping[str, Json]:
@@ -56,7 +57,8 @@ def waiting_status(workload: Json, local_queue: str, now: dt.datetime) -> Status
     found = conditions(workload)
     reserved = found.get("QuotaReserved", {})
     detail = reserved.get("message") or None
-    text = detail or ""
+    # What is looked for in it may be found in many places, and looked for from each of them.
+    text = (detail or "")[:_MAX_SEARCHED]
     reason = reserved.get("reason", "")
     backoff = _backoff(workload, now)
     attempt = 1 + sum(
@@ -150,7 +152,7 @@ def _needs(text: str) -> str | None:
 
 def _amount(resource: str, text: str) -> str:
     try:
-        value = float(quantities.parse(text))
+        value = float(quantities.reported(text))
     except ValueError:
         return f"{text} {resource}"
     return quantities.in_words(resource, value)

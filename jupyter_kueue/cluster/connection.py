@@ -200,17 +200,24 @@ class Connection:
         self, path: str, params: Params | None = None, *, timeout_seconds: float | None = None
     ) -> AsyncIterator[bytes]:
         """GET ``path`` and yield the body line by line, as it comes, without the line ends."""
+        pending = b""
+        async for chunk in self.stream_bytes(path, params, timeout_seconds=timeout_seconds):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                yield line
+        if pending:
+            yield pending
+
+    async def stream_bytes(
+        self, path: str, params: Params | None = None, *, timeout_seconds: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """GET ``path`` and yield the body as it comes."""
         async with self._response("GET", path, params, timeout_seconds) as response:
-            pending = b""
             try:
                 async for chunk in response.content.iter_any():
-                    *lines, pending = (pending + chunk).split(b"\n")
-                    for line in lines:
-                        yield line
+                    yield chunk
             except _network_errors() as error:
                 raise self._broken(error) from error
-            if pending:
-                yield pending
 
     async def _call(
         self,

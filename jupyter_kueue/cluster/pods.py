@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def stream_log(
     connection: Connection, namespace: str, name: str, *, follow: bool, tail: int | None
 ) -> AsyncIterator[bytes]:
-    """Yield the notebook container's log, line by line with the line ends.
+    """Yield the notebook container's log as it comes, whatever the length of its lines.
 
     Raises:
         NotFoundError: the pod is gone.
@@ -28,5 +28,5 @@ async def stream_log(
         **({} if tail is None else {"tailLines": tail}),
     }
     path = f"{resources.pods(namespace)}/{name}/log"
-    async for line in connection.stream_lines(path, params):
-        yield line + b"\n"
+    async for chunk in connection.stream_bytes(path, params):
+        yield chunk

@@ -12,7 +12,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,9 @@ _LONGEST_PAUSE_SECONDS = 10.0
 # that is going down.
 _SHORT_WATCH_SECONDS = 1.0
 
+# Stands for an object that is left out.
+_UNREADABLE: Json = {}
+
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +39,8 @@ class Watched:
     Attributes:
         items: the objects by uid, as ``trim`` left them.
         synced: set once the first list is complete; never cleared.
+        unreadable: objects that are there and cannot be understood: name -> why. They are not among
+            ``items``, and harm no other.
         error: why the last request failed, None while it works.
     """
 
@@ -48,13 +53,18 @@ class Watched:
         params: Params | None = None,
         trim: Callable[[Json], Json] = lambda item: item,
     ) -> None:
-        """Prepare; ``run`` does the work. ``on_change(object, gone)`` is called on each change."""
+        """Prepare; ``run`` does the work. ``on_change(object, gone)`` is called on each change.
+
+        Whoever may write in the namespace may write anything under our labels: an object on which
+        ``trim`` or ``on_change`` fails, with whatever error, is noted and left out.
+        """
         self._connection = connection
         self._path = path
         self._params = params or {}
         self._on_change = on_change
         self._trim = trim
         self.items: dict[str, Json] = {}
+        self.unreadable: dict[str, str] = {}
         self.synced = asyncio.Event()
         self.error: errors.JupyterKueueError | None = None
 
@@ -102,26 +112,39 @@ class Watched:
 
     def note(self, item: Json) -> None:
         """Take over an object as a write returned it, before the watch shows it."""
-        self._store(item["metadata"]["uid"], self._trim(item))
+        trimmed = self._trimmed(item)
+        if trimmed is not None:
+            self._store(trimmed["metadata"]["uid"], trimmed)
 
     async def _list(self) -> str:
-        listed = await self._connection.list(self._path, self._params, trim=self._trim)
-        found = {item["metadata"]["uid"]: item for item in listed["items"]}
+        self.unreadable.clear()
+        listed = await self._connection.list(
+            self._path, self._params, trim=lambda item: self._trimmed(item) or _UNREADABLE
+        )
+        readable = (item for item in listed["items"] if item is not _UNREADABLE)
+        found = {item["metadata"]["uid"]: item for item in readable}
         for uid in [uid for uid in self.items if uid not in found]:
-            self._on_change(self.items.pop(uid), True)  # noqa: FBT003 - see on_change
+            self._tell(self.items.pop(uid), gone=True)
         for uid, item in found.items():
             self._store(uid, item)
         self.synced.set()
         return str(listed["metadata"]["resourceVersion"])
 
     def _apply(self, event: Json) -> None:
+        if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+            return
         item = event["object"]
-        uid = item["metadata"].get("uid", "")
-        if event["type"] == "DELETED":
-            self.items.pop(uid, None)
-            self._on_change(self._trim(item), True)  # noqa: FBT003 - see on_change
-        elif event["type"] in ("ADDED", "MODIFIED"):
-            self._store(uid, self._trim(item))
+        self.unreadable.pop(_name_of(item), None)
+        trimmed = self._trimmed(item)
+        if trimmed is None or event["type"] == "DELETED":
+            known = self.items.pop(item["metadata"].get("uid", ""), None)
+            gone = known if trimmed is None else trimmed
+            if gone is not None:
+                self._tell(gone, gone=True)
+            if event["type"] == "DELETED":
+                self.unreadable.pop(_name_of(item), None)
+        else:
+            self._store(trimmed["metadata"]["uid"], trimmed)
 
     def _store(self, uid: str, item: Json) -> None:
         old = self.items.get(uid)
@@ -129,4 +152,33 @@ class Watched:
         if old is not None and old["metadata"]["resourceVersion"] == version:
             return
         self.items[uid] = item
-        self._on_change(item, False)  # noqa: FBT003 - see on_change
+        if not self._tell(item, gone=False):
+            self.items.pop(uid, None)
+
+    def _trimmed(self, item: Json) -> Json | None:
+        try:
+            return self._trim(item)
+        except Exception as error:  # noqa: BLE001 - see __init__
+            self._note(item, error)
+            return None
+
+    def _tell(self, item: Json, *, gone: bool) -> bool:
+        """Hand a change on; tell whether it was understood."""
+        try:
+            self._on_change(item, gone)
+        except Exception as error:  # noqa: BLE001 - see __init__
+            self._note(item, error)
+            return False
+        return True
+
+    def _note(self, item: Json, error: Exception) -> None:
+        name = _name_of(item)
+        if name not in self.unreadable:
+            log.warning("path=%s name=%s is not understood: %r", self._path, name, error)
+        # A list object is small beside so many objects.
+        self.unreadable[name] = str(error) or type(error).__name__
+
+
+def _name_of(item: Json) -> str:
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    return texts.shown_line(metadata.get("name") if isinstance(metadata, dict) else "", 253)

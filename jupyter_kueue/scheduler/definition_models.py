@@ -76,7 +76,7 @@ def describe(row: Json) -> DescribeJobDefinition:
         given["concurrency_policy"] = None
     own = {key: value for key, value in given.items() if value is not None}
     of_runs = fields.pop("runtime_environment_parameters") or {}
-    return DescribeJobDefinition(
+    definition = DescribeJobDefinition(
         job_definition_id=row["schedule_id"],
         name=row["name"],
         tags=row["tags"],
@@ -85,8 +85,22 @@ def describe(row: Json) -> DescribeJobDefinition:
         active=row["active"],
         create_time=job_models.milliseconds(row["created_at"]),
         update_time=job_models.milliseconds(row["updated_at"]),
-        runtime_environment_parameters={**of_runs, **own} or None,
         **fields,
+    )
+    definition.runtime_environment_parameters = job_models.as_upstream({**of_runs, **own})
+    return definition
+
+
+def unreadable(row: Json) -> DescribeJobDefinition:
+    """Return what stands for a schedule that ``describe`` fails on: its id, paused."""
+    return DescribeJobDefinition(
+        job_definition_id=row["schedule_id"],
+        name=row["schedule_id"],
+        active=False,
+        input_filename="notebook.ipynb",
+        runtime_environment_name="",
+        create_time=0,
+        update_time=0,
     )
 
 

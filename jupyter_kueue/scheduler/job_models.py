@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Status
 from jupyter_scheduler.pydantic_v1 import PrivateAttr
 
-from jupyter_kueue import errors, models
+from jupyter_kueue import errors, models, texts
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
@@ -46,6 +47,7 @@ _TEMPLATE = f"{_PREFIX}output-filename-template"
 _INPUT_FILENAME = f"{_PREFIX}input-filename"
 
 _STEM_BYTES = 200
+_NO_NAME = "notebook.ipynb"
 
 # Keys of runtime_environment_parameters and the fields of a request that they stand for.
 _TEXTS = {"queue": "local_queue", "priority": "priority_class"}
@@ -85,9 +87,13 @@ class KueueJob(DescribeJob):
         return f"{stem(self.input_filename)}-{at}.{output_format}"
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _zone(utc_offset: str | None) -> dt.tzinfo | None:
-    return dt.datetime.strptime(utc_offset, "%z").tzinfo if utc_offset else None
+    try:
+        return dt.datetime.strptime(utc_offset, "%z").tzinfo if utc_offset else None
+    except ValueError:
+        # REST takes any annotations, these too.
+        return None
 
 
 def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JOB_KEYS) -> Json:
@@ -173,12 +179,9 @@ def describe(row: Json) -> KueueJob:
             ("end_time", "finished_at"),
         )
     }
+    # Not validated: that takes half of a list's time, and a row has the right types.
     fields = shared_fields(request)
-    asked = fields["runtime_environment_parameters"]
-    # Validated are the parameters alone, of which upstream makes numbers where they look like one:
-    # validating the whole model takes half of a list's time, and a row has the right types.
-    if asked:
-        fields["runtime_environment_parameters"], _ = _PARAMETERS.validate(asked, {}, loc="row")
+    fields["runtime_environment_parameters"] = as_upstream(fields["runtime_environment_parameters"])
     job: KueueJob = KueueJob.construct(
         job_id=row["job_id"],
         job_definition_id=row["schedule_id"],
@@ -195,6 +198,21 @@ def describe(row: Json) -> KueueJob:
     )
     job._utc_offset = annotations.get(UTC_OFFSET)  # noqa: SLF001 - pydantic's private field, ours
     return job
+
+
+def as_upstream(parameters: Json | None) -> Json | None:
+    """Return ``runtime_environment_parameters`` as upstream's models have them.
+
+    They make numbers of texts that look like one. Of a queue called ``nan`` or ``infinity`` they
+    make one that JSON does not have: no browser could read a list with it.
+    """
+    if not parameters:
+        return None
+    validated, _ = _PARAMETERS.validate(parameters, {}, loc="row")
+    return {
+        key: parameters[key] if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in validated.items()
+    }
 
 
 def shared_fields(request: Json) -> Json:
@@ -222,8 +240,18 @@ def expected_formats(row: Json) -> list[str]:
 
 def input_filename(request: Json) -> str:
     """Return the name that the input has in its output folder."""
-    kept: str | None = (request.get("annotations") or {}).get(_INPUT_FILENAME)
-    return kept or str(request["input_path"]).rpartition("/")[2]
+    kept = (request.get("annotations") or {}).get(_INPUT_FILENAME)
+    # REST takes any annotations, and this one becomes part of a path.
+    if isinstance(kept, str) and is_file_name(kept):
+        return kept
+    name = str(request["input_path"]).rpartition("/")[2]
+    return name if is_file_name(name) else _NO_NAME
+
+
+def is_file_name(name: str) -> bool:
+    """Tell whether a text can be a file's name, in a folder and in none of its own."""
+    is_plain = "/" not in name and "\\" not in name and name not in ("", ".", "..")
+    return is_plain and texts.problem(name, models.MAX_NAME_LENGTH) is None
 
 
 def stem(name: str) -> str:
@@ -254,7 +282,7 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
     kept = with_template(kept, model.output_filename_template)
     name = model.input_filename
     if name and name != model.input_uri.rpartition("/")[2]:
-        if "/" in name or "\\" in name or name in (".", ".."):
+        if not is_file_name(name):
             raise errors.InvalidRequestError(
                 {"input_filename": "must be a file's name without a folder"}
             )
@@ -266,3 +294,22 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
 def milliseconds(moment: str | None) -> int | None:
     """Return a time as jupyter-scheduler has it: since 1970, in UTC."""
     return None if moment is None else round(models.parse_time(moment).timestamp() * 1000)
+
+
+def unreadable(row: Json) -> KueueJob:
+    """Return what stands for a run that ``describe`` fails on: its id, as failed."""
+    job: KueueJob = KueueJob.construct(
+        job_id=row["job_id"],
+        name=row["job_id"],
+        status=Status.FAILED,
+        status_message="What is stored of this run cannot be understood; see the server's log.",
+        url=f"/jobs/{row['job_id']}",
+        input_filename=_NO_NAME,
+        runtime_environment_name=DEFAULT_ENVIRONMENT,
+        output_formats=[],
+        tags=[],
+        create_time=0,
+        update_time=0,
+        package_input_folder=False,
+    )
+    return job

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ _SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
     "timezone": lambda row: row["timezone"] or "",
     "active": lambda row: str(row["active"]),
 }
+log = logging.getLogger(__name__)
+
 _SCHEDULES_AT_ONCE = 500
 _ROWS_AT_ONCE = 50
 _DESCRIBED_KEPT = 5000
@@ -174,7 +177,7 @@ class KueueScheduler(BaseScheduler):
         present = await asyncio.to_thread(lambda: [self._local_names(row) for row in shown])
         jobs = []
         for row, local_names in zip(shown, present, strict=True):
-            jobs.append(self._described_before(row, local_names))
+            jobs.append(self._described_or_named(row, local_names))
             if len(jobs) % _ROWS_AT_ONCE == 0:
                 # Upstream's page may be as long as the list, and others wait.
                 await asyncio.sleep(0)
@@ -274,7 +277,7 @@ class KueueScheduler(BaseScheduler):
             order = selecting.Sorted(_SORTABLE_DEFINITIONS).by(rows, query.sort_by)
             shown, token = order.page(query.max_items, query.next_token, "schedule_id")
         return ListJobDefinitionsResponse(
-            job_definitions=[definition_models.describe(row) for row in shown],
+            job_definitions=[_definition_or_named(row) for row in shown],
             total_count=len(rows),
             next_token=token,
         )
@@ -377,6 +380,15 @@ class KueueScheduler(BaseScheduler):
         job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
         return job
 
+    def _described_or_named(self, row: Json, present: frozenset[str]) -> KueueJob:
+        """Return a job for a list; of one in which something is odd, its id."""
+        try:
+            return self._described_before(row, present)
+        except Exception:
+            # One odd run must not take everybody's list away.
+            log.exception("job_id=%s cannot be shown", row["job_id"])
+            return job_models.unreadable(row)
+
     def _described_before(self, row: Json, present: frozenset[str]) -> KueueJob:
         """Return what ``described`` does, not to be changed, and made once for a row in lists.
 
@@ -451,6 +463,15 @@ class KueueScheduler(BaseScheduler):
         return sized
 
 
+def _definition_or_named(row: Json) -> DescribeJobDefinition:
+    try:
+        return definition_models.describe(row)
+    except Exception:
+        # As with jobs.
+        log.exception("schedule_id=%s cannot be shown", row["schedule_id"])
+        return definition_models.unreadable(row)
+
+
 def _filters(query: ListJobsQuery) -> Iterator[Callable[[Json], bool]]:
     """Yield what a row must be, for that alone which is asked: a list is long, and often whole."""
     if query.status:
@@ -491,7 +512,8 @@ def _job_file(label: str, file_format: str, path: str | None) -> JobFile:
 def _names_in(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))  # noqa: PTH208 - for each job of a list, so quick
-    except OSError:  # there is none, or it cannot be read: a list answers, the download says why
+    except (OSError, ValueError):
+        # There is none, or it cannot be read: a list answers, the download says why.
         return frozenset()
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import bisect
 import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.models import SortDirection
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,14 +133,14 @@ def _is_after(place: list[str], last: list[str], downwards: list[bool]) -> bool:
 
 
 def _write_token(spec: tuple[str, ...], place: list[str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([spec, place]).encode()).decode()
+    return base64.urlsafe_b64encode(plain_json.encode([spec, place])).decode()
 
 
 def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
     wrong = {"next_token": "is not one of this list; start without it"}
     try:
-        asked, place = json.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, TypeError, RecursionError) as error:
+        asked, place = plain_json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError) as error:
         raise errors.InvalidRequestError(wrong) from error
     is_place = isinstance(place, list) and all(isinstance(item, str) for item in place)
     if asked != list(spec) or not is_place or len(place) != len(spec) + 2:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from jupyter_kueue import plain_json
 from jupyter_kueue.server.base import KueueHandler
 
 _MEDIA_TYPE = "text/event-stream"
@@ -52,4 +52,5 @@ class ChangesHandler(KueueHandler):
 
 
 def _event(change: dict[str, Any]) -> str:
-    return f"id: {change['cursor']}\nevent: {change['type']}\ndata: {json.dumps(change)}\n\n"
+    data = plain_json.encode(change).decode()
+    return f"id: {change['cursor']}\nevent: {change['type']}\ndata: {data}\n\n"

@@ -47,7 +47,7 @@ class FileHandler(KueueHandler):
         """Send a file, or the one byte range that is asked for."""
         content = await self._open(job_id, path)
         if content is not None:
-            await self.send_stream(lambda: self._send(content))
+            await self.send_chunks(content.chunks)
             self.finish(set_content_type=content.media_type)
 
     @web.authenticated
@@ -57,11 +57,6 @@ class FileHandler(KueueHandler):
         content = await self._open(job_id, path)
         if content is not None:
             self.finish(set_content_type=content.media_type)
-
-    async def _send(self, content: FileContent) -> None:
-        async for chunk in content.chunks:
-            self.write(chunk)
-            await self.flush()
 
     async def _open(self, job_id: str, path: str) -> FileContent | None:
         """Open the file and set the answer's headers; None if 304 was answered."""

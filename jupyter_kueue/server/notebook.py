@@ -37,12 +37,12 @@ class NotebookHandler(KueueHandler):
         etag = quoted_etag(content.etag)
         if etag is not None:
             self.set_header("Etag", etag)
-        if content.body is None or (etag is not None and self.check_etag_header()):
+        if content.chunks is None or (etag is not None and self.check_etag_header()):
             self.set_status(304)
             self.finish()
             return
         self.set_header("Content-Disposition", attachment(f"{job_id}.ipynb"))
-        self.set_header("Content-Length", str(len(content.body)))
+        self.set_header("Content-Length", str(content.size_bytes))
         if self.request.method != "HEAD":
-            self.write(content.body)
+            await self.send_chunks(content.chunks)
         self.finish()

@@ -138,6 +138,17 @@ class Application:
         """Environments and profiles. Raises what is missing."""
         return self._required().environments
 
+    def unreadable(self) -> dict[str, str]:
+        """Return what bucket and cluster hold that cannot be understood: its name -> why."""
+        if self._parts is None:
+            return {}
+        parts = self._parts
+        return {
+            **parts.reconciler.unreadable(),
+            **parts.schedules.unreadable(),
+            **parts.cluster.unreadable(),
+        }
+
     async def jobs(self) -> Jobs:
         """Return the runs once they are loaded.
 

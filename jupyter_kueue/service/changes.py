@@ -7,6 +7,7 @@ a listener who was away for a moment misses nothing, and one who was away for lo
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ Json = dict[str, Any]
 KEPT = 2000
 HEARTBEAT_SECONDS = 15.0
 GATHER_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
 
 
 class Changes:
@@ -49,7 +52,11 @@ class Changes:
         self._kept.append((self._last, numbered))
         self._wake()
         for listener in self._listeners:
-            listener(numbered)
+            try:
+                listener(numbered)
+            except Exception:
+                # Somebody else's handler of a Jupyter event, perhaps: the others listen, too.
+                log.exception("a listener failed on a change of job_id=%s", change["job_id"])
 
     def publish_soon(self, kind: str) -> None:
         """Publish ``{"type": kind}`` shortly, once for all that happen until then.

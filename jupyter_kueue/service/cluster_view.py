@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, names, workload_conditions
+from jupyter_kueue import errors, names, shapes, workload_conditions
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import ClusterFacts
@@ -77,7 +77,7 @@ class ClusterView:
             connection,
             resources.local_queues(namespace),
             on_change=lambda _item, _gone: on_queues(),
-            trim=_trim_rest,
+            trim=_trim_local_queue,
         )
 
     @property
@@ -91,6 +91,19 @@ class ClusterView:
         return self.hangs or next(
             (watched.error for watched in self.all if watched.error is not None), None
         )
+
+    def unreadable(self) -> dict[str, str]:
+        """Return the objects that cannot be understood: ``<kind>/<name>`` -> why."""
+        return {
+            f"{kind}/{name}": why
+            for kind, watched in (
+                ("Job", self.jobs),
+                ("Pod", self.pods),
+                ("Workload", self.workloads),
+                ("LocalQueue", self.local_queues),
+            )
+            for name, why in watched.unreadable.items()
+        }
 
     @property
     def is_synced(self) -> bool:
@@ -230,28 +243,108 @@ def _notebook_has_ended(pod: Json) -> bool:
     )
 
 
+# What is read of each object. Any of it may have been written by hand: the API server checks what
+# it knows of, and neither conditions nor our labels are among that.
+_TEXT = (str, None)
+_TIME = (shapes.moment, None)
+_OBJECT = {
+    "name": str,
+    "uid": str,
+    "resourceVersion": str,
+    "creationTimestamp": shapes.moment,
+    "deletionTimestamp": _TIME,
+    "labels": (shapes.mapping(str, str), None),
+    "ownerReferences": ([{"uid": str}], None),
+}
+_CONDITION = {
+    "type": str,
+    "status": str,
+    "reason": _TEXT,
+    "message": _TEXT,
+    "lastTransitionTime": _TIME,
+}
+_CONDITIONS = ([_CONDITION], None)
+_ENDED = ({"exitCode": (shapes.number, None), "reason": _TEXT, "message": _TEXT}, None)
+_WAITING = ({"reason": _TEXT, "message": _TEXT}, None)
+_STATE = ({"running": (dict, None), "waiting": _WAITING, "terminated": _ENDED}, None)
+_CONTAINERS = ([{"name": str, "image": _TEXT, "state": _STATE, "lastState": _STATE}], None)
+_JOB: shapes.Shape = {
+    "metadata": _OBJECT,
+    "spec": {"suspend": (bool, None)},
+    "status": ({"conditions": _CONDITIONS}, None),
+}
+_POD: shapes.Shape = {
+    "metadata": _OBJECT,
+    "spec": {"nodeName": _TEXT},
+    "status": (
+        {
+            "phase": _TEXT,
+            "reason": _TEXT,
+            "message": _TEXT,
+            "conditions": _CONDITIONS,
+            "initContainerStatuses": _CONTAINERS,
+            "containerStatuses": _CONTAINERS,
+        },
+        None,
+    ),
+}
+_WORKLOAD: shapes.Shape = {
+    "metadata": _OBJECT,
+    "spec": {"queueName": _TEXT, "priority": (shapes.number, None), "active": (bool, None)},
+    "status": (
+        {
+            "conditions": _CONDITIONS,
+            "requeueState": ({"requeueAt": _TIME}, None),
+            "schedulingStats": ({"evictions": ([{"count": (shapes.count, None)}], None)}, None),
+        },
+        None,
+    ),
+}
+_LOCAL_QUEUE: shapes.Shape = {
+    "metadata": _OBJECT,
+    "spec": {"clusterQueue": str, "stopPolicy": _TEXT},
+    "status": ({"conditions": _CONDITIONS}, None),
+}
+
+
+def _checked(item: Json, shape: shapes.Shape) -> Json:
+    """Return an object that has the shape.
+
+    Raises:
+        UnreadableError: it has not; where it differs.
+    """
+    found = shapes.difference(item, shape)
+    if found is not None:
+        raise errors.UnreadableError(f"{found}.")
+    return item
+
+
 def _trim_metadata(item: Json) -> Json:
     return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
 
 
-def _trim_rest(item: Json) -> Json:
+def _trim_local_queue(item: Json) -> Json:
+    _checked(item, _LOCAL_QUEUE)
     return {
         "metadata": _trim_metadata(item),
-        "spec": item.get("spec", {}),
-        "status": item.get("status", {}),
+        "spec": item["spec"],
+        "status": item.get("status") or {},
     }
 
 
 def _trim_job(item: Json) -> Json:
+    _checked(item, _JOB)
     spec = {"suspend": item["spec"].get("suspend", False)}
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
 
 
 def _trim_pod(item: Json) -> Json:
+    _checked(item, _POD)
     spec = {"nodeName": item["spec"].get("nodeName")}
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
 
 
 def _trim_workload(item: Json) -> Json:
+    _checked(item, _WORKLOAD)
     spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status", {})}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}

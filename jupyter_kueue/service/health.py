@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from jupyter_kueue import __version__, errors, names
+from jupyter_kueue import __version__, errors, names, texts
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
@@ -39,6 +41,11 @@ _KUEUE_INSTALLATION = "https://kueue.sigs.k8s.io/docs/installation/"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 # The tag of an image, which a digest may follow: registry.k8s.io/kueue/kueue:v0.19.2@sha256:…
 _IMAGE_VERSION = re.compile(r":(?P<version>(?P<minor>v\d+\.\d+)\.\d[^@:/]*)(?:@|$)")
+# Of the objects that cannot be understood.
+_MAX_NAMED = 20
+_MAX_WHAT_LENGTH = 1000
+
+log = logging.getLogger(__name__)
 
 
 async def report(application: Application | None, problem: errors.JupyterKueueError | None) -> Json:
@@ -90,11 +97,49 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
             _permissions(connection, application.cluster.namespace),
             _local_queues(application),
             _bucket(application, body["bucket"]),
+            _unreadable(application),
         ]
-    for found in await asyncio.gather(*checks):
+    for found in await asyncio.gather(*map(_whatever_happens, checks)):
         body["problems"] += found
     body["ok"] = all(item["severity"] != ERROR for item in body["problems"])
     return body
+
+
+async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json]:
+    """Return what a check found; one that fails unforeseen says so and does not hide the others."""
+    try:
+        return await check
+    except Exception as error:
+        log.exception("a check of health failed")
+        return [
+            _problem(
+                f"A check failed ({type(error).__name__}: {texts.shown_line(error, 200)}).",
+                "See the server's log; if it lasts, report it.",
+                WARNING,
+            )
+        ]
+
+
+async def _unreadable(application: Application) -> list[Json]:
+    """Name what was found in bucket and cluster that is none of ours, or was damaged."""
+    found = application.unreadable()
+    named = [
+        _problem(
+            f"{name} is not understood: {why}",
+            "Remove or correct it. Everything else is shown.",
+            WARNING,
+        )
+        for name, why in itertools.islice(found.items(), _MAX_NAMED)
+    ]
+    if len(found) > _MAX_NAMED:
+        named.append(
+            _problem(
+                f"{len(found) - _MAX_NAMED} more objects are not understood.",
+                "The server's log names them.",
+                WARNING,
+            )
+        )
+    return named
 
 
 async def _settings(application: Application) -> list[Json]:
@@ -378,7 +423,7 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
 
 
 def _problem(what: str, fix: str, severity: str = ERROR) -> Json:
-    return {"what": what, "fix": fix, "severity": severity}
+    return {"what": texts.shown(what, _MAX_WHAT_LENGTH), "fix": fix, "severity": severity}
 
 
 def _shown_settings(settings: Settings) -> Json:

@@ -10,11 +10,10 @@ import base64
 import bisect
 import functools
 import itertools
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, plain_json
 from jupyter_kueue.models import FINISHED_STATES, STATES
 
 if TYPE_CHECKING:
@@ -247,8 +246,8 @@ def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[s
 
 def write_cursor(key: tuple[Any, str], sort: str) -> str:
     """Return the cursor after the row whose sort key is ``key``."""
-    text = json.dumps([sort, *key])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    text = plain_json.encode([sort, *key])
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
@@ -262,8 +261,8 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     wrong = errors.InvalidRequestError({"cursor": "is not one this server gave; start without it"})
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        parts = json.loads(base64.urlsafe_b64decode(padded))
-    except (ValueError, RecursionError) as error:
+        parts = plain_json.loads(base64.urlsafe_b64decode(padded))
+    except ValueError as error:
         raise wrong from error
     match parts:
         case [str(asked_sort), str(value), str(job_id)]:

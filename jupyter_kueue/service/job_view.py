@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract
-from jupyter_kueue.models import json_of
+from jupyter_kueue import contract, texts
+from jupyter_kueue.models import MAX_STATUS_LENGTH, json_of
 
 if TYPE_CHECKING:
     from jupyter_kueue.models import BucketFacts, Status
 
 Json = dict[str, Any]
 
-_ERROR_TEXT_LIMIT = 2000
+# Of a failing cell. All of it is in the notebook.
+MAX_ERROR_NAME_LENGTH = 200
+MAX_ERROR_VALUE_LENGTH = 2000
+MAX_CELL_SOURCE_LENGTH = 10_000
+MAX_TRACEBACK_ENTRIES = 100
+MAX_TRACEBACK_LENGTH = 20_000
 
 
 def build_row(facts: BucketFacts, status: Status) -> Json:
@@ -56,7 +61,7 @@ def build_attempts(facts: BucketFacts) -> list[Json]:
             "started_at": attempt.get("started_at"),
             "ended_at": attempt.get("ended_at"),
             "reason": attempt.get("reason"),
-            "message": attempt.get("message"),
+            "message": _shown(attempt.get("message"), MAX_STATUS_LENGTH),
             "cells_done": attempt.get("cells_done"),
         }
         for number, attempt in enumerate(facts.attempts, 1)
@@ -68,10 +73,32 @@ def build_error(facts: BucketFacts) -> Json | None:
     error = (facts.result or {}).get("error")
     if not error:
         return None
-    known = ("name", "value", "cell_index", "cell_source", "traceback")
-    shown = {key: error.get(key) for key in known}
-    shown["value"] = str(shown["value"] or "")[:_ERROR_TEXT_LIMIT]
-    return shown
+    return {
+        "name": _shown(error.get("name"), MAX_ERROR_NAME_LENGTH),
+        "value": texts.shown(error.get("value") or "", MAX_ERROR_VALUE_LENGTH),
+        "cell_index": error.get("cell_index"),
+        "cell_source": _shown(error.get("cell_source"), MAX_CELL_SOURCE_LENGTH),
+        "traceback": _traceback(error.get("traceback")),
+    }
+
+
+def _traceback(entries: Any) -> list[str] | None:
+    """Return the last entries of a traceback, which say most, within the bounds of its length."""
+    if not isinstance(entries, list):
+        return None
+    shown: list[str] = []
+    left = MAX_TRACEBACK_LENGTH
+    for entry in reversed(entries):
+        if left <= 0 or len(shown) == MAX_TRACEBACK_ENTRIES:
+            shown.append(f"… ({len(entries) - len(shown)} more entries)")
+            break
+        shown.append(texts.shown(entry, left))
+        left -= len(shown[-1])
+    return shown[::-1]
+
+
+def _shown(text: str | None, max_length: int) -> str | None:
+    return None if text is None else texts.shown(text, max_length)
 
 
 def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:

@@ -12,10 +12,11 @@ import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors
+from jupyter_kueue import contract, errors, shapes
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.service import job_view
+from jupyter_kueue.storage import log_tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+MAX_PROGRESS_BYTES = 2**16
+_COUNT = (shapes.count, None)
+_PROGRESS: shapes.Shape = {
+    "cell": _COUNT,
+    "cells_done": _COUNT,
+    "cells": _COUNT,
+    "since": (shapes.moment, None),
+}
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _DOWNLOADS_AT_ONCE = 8
 
@@ -51,10 +60,11 @@ class FileContent:
 
 @dataclass(frozen=True)
 class NotebookContent:
-    """A notebook; ``body`` is None where it is unchanged."""
+    """A notebook; ``chunks`` is None where it is unchanged, else iterate it once."""
 
     etag: str | None
-    body: bytes | None
+    size_bytes: int
+    chunks: Download | None
 
 
 class Outputs:
@@ -78,7 +88,7 @@ class Outputs:
         """Return ``{"cell", "cells_done", "cells", "since"}``, None before the first cell."""
         try:
             live: Any = await self._records.bucket.get_json(
-                self._key(facts, contract.LIVE_PROGRESS_KEY)
+                self._key(facts, contract.LIVE_PROGRESS_KEY), max_bytes=MAX_PROGRESS_BYTES
             )
         except errors.NotFoundError:
             return None
@@ -86,7 +96,7 @@ class Outputs:
             # Written anew with the next cell; the rest of the run can be shown.
             log.warning("job_id=%s %s", facts.record.job_id, error)
             return None
-        if not isinstance(live, dict):
+        if not shapes.fits(live, _PROGRESS):
             return None
         return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
 
@@ -151,8 +161,9 @@ class Outputs:
             if meta is None:
                 continue
             if etag is not None and meta.etag == etag:
-                return NotebookContent(etag, None)
-            return NotebookContent(meta.etag, await bucket.get_bytes(key))
+                return NotebookContent(etag, meta.size, None)
+            download = await bucket.stream(key)
+            return NotebookContent(download.meta.etag, download.meta.size, download)
         raise errors.NotFoundError("This run's notebook is gone from the bucket.")
 
     async def logs(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
@@ -165,14 +176,14 @@ class Outputs:
             if pod is not None:
                 seen.add(pod["metadata"]["uid"])
                 try:
-                    async for line in cluster_pods.stream_log(
+                    async for chunk in cluster_pods.stream_log(
                         self._connection,
                         pod["metadata"]["namespace"],
                         pod["metadata"]["name"],
                         follow=follow,
                         tail=tail,
                     ):
-                        yield line
+                        yield chunk
                     continue
                 except (errors.NotFoundError, errors.InvalidRequestError):
                     # Its pod went away at this moment: the bucket has what it said.
@@ -180,7 +191,8 @@ class Outputs:
             if not seen or pod is not None:
                 stored = await self._stored_log(job_id, tail)
                 if stored is not None and (entry.is_finished or not follow):
-                    yield stored
+                    async for chunk in stored:
+                        yield chunk
                     return
             if entry.is_finished or not follow:
                 return
@@ -204,7 +216,8 @@ class Outputs:
             raise errors.UnavailableError("The server is stopping. Ask again in a moment.")
         return cursor
 
-    async def _stored_log(self, job_id: str, tail: int | None) -> bytes | None:
+    async def _stored_log(self, job_id: str, tail: int | None) -> AsyncIterator[bytes] | None:
+        """Return the log in the bucket as it comes, None where there is none."""
         loaded = await self._records.load(job_id)
         if loaded.facts is None:
             raise errors.NotFoundError(f"The run {job_id} was deleted.")
@@ -217,14 +230,20 @@ class Outputs:
         ]
         for key in [*keys, self._key(facts, contract.LIVE_LOG_KEY)]:
             try:
-                body = await self._records.bucket.get_bytes(key)
+                return await self._open_log(key, tail)
             except errors.NotFoundError:
                 continue
-            if tail is None:
-                return body
-            lines = body.splitlines(keepends=True)
-            return b"".join(lines[-tail:] if tail else [])
         return None
+
+    async def _open_log(self, key: str, tail: int | None) -> AsyncIterator[bytes]:
+        bucket = self._records.bucket
+        if tail is None:
+            return aiter(await bucket.stream(key))
+        start = await log_tail.find_start(bucket, key, tail)
+        try:
+            return _nothing() if start is None else aiter(await bucket.stream(key, start))
+        except errors.RangeNotSatisfiableError:  # a new attempt has begun a new log just now
+            return _nothing()
 
     async def _live_files(self, facts: BucketFacts) -> list[Json]:
         bucket = self._records.bucket
@@ -268,6 +287,12 @@ class Outputs:
 
 def _file(path: str, size_bytes: int, role: str) -> Json:
     return {"path": path, "size_bytes": size_bytes, "sha256": None, "role": role}
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
+        yield chunk
 
 
 def _has_started(pod: Json) -> bool:

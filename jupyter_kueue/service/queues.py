@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, quantities, workload_conditions
+from jupyter_kueue import errors, quantities, texts, workload_conditions
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.service import quota_limits
 from jupyter_kueue.service.cached import Cached
@@ -38,6 +39,8 @@ _COHORTS = "/apis/kueue.x-k8s.io/v1beta2/cohorts"
 _GATED = "AdmissionGated"
 # Evicted for these reasons, a Workload goes to the end of its queue (pkg/workload/workload.go).
 _BACK_IN_LINE = ("PodsReadyTimeout", "AdmissionCheck")
+
+log = logging.getLogger(__name__)
 
 
 class Queues:
@@ -74,7 +77,7 @@ class Queues:
         cluster_queues = await self._cluster_queues.get() if found else None
         cohorts = await self._cohorts.get() if cluster_queues else None
         return [
-            _shown(item, cluster_queues, cohorts)
+            _shown_or_named(item, cluster_queues, cohorts)
             for item in sorted(found, key=lambda item: str(item["metadata"]["name"]))
         ]
 
@@ -203,7 +206,7 @@ def positions(workloads: Iterable[Json], local_queue: str) -> dict[str, int]:
     ]
     pending.sort(
         key=lambda item: (
-            -item["spec"].get("priority", 0),
+            -(item["spec"].get("priority") or 0),
             _queued_since(item),
             item["metadata"]["uid"],
         )
@@ -219,7 +222,7 @@ def _queued_since(workload: Json) -> dt.datetime:
         and workload_conditions.is_true(evicted)
         and evicted.get("reason") in _BACK_IN_LINE
     ):
-        since = evicted["lastTransitionTime"]
+        since = evicted.get("lastTransitionTime") or since
     return dt.datetime.fromisoformat(since)
 
 
@@ -241,6 +244,31 @@ def _why_inactive(local_queue: Json) -> str | None:
             return f"its ClusterQueue {cluster_queue} is stopped or not set up completely."
         case reason:
             return str(active.get("message") or reason)
+
+
+def _shown_or_named(
+    local_queue: Json, cluster_queues: list[Json] | None, cohorts: list[Json] | None
+) -> Json:
+    """Return what ``_shown`` does; of a queue in which something is odd, its name and what."""
+    try:
+        return _shown(local_queue, cluster_queues, cohorts)
+    except Exception as error:
+        # ClusterQueues, cohorts and statuses hold what an admin or a controller wrote: an amount
+        # that is none must cost one queue.
+        name = local_queue["metadata"]["name"]
+        log.exception("local_queue=%s cannot be shown", name)
+        return {
+            "name": name,
+            "cluster_queue": str(local_queue["spec"]["clusterQueue"]),
+            "active": False,
+            "message": (
+                "What the cluster says of it cannot be understood "
+                f"({type(error).__name__}: {texts.shown_line(error, 200)})."
+            ),
+            "pending": 0,
+            "admitted": 0,
+            "resources": {},
+        }
 
 
 def _shown(
@@ -284,7 +312,7 @@ def _totals(status: Json, field: str) -> dict[str, Decimal]:
     totals: dict[str, Decimal] = {}
     for flavor in status.get("flavorsReservation") or []:
         for resource in flavor.get("resources") or []:
-            amount = quantities.parse(str(resource.get(field) or "0"))
+            amount = quantities.reported(resource.get(field) or "0")
             totals[resource["name"]] = totals.get(resource["name"], Decimal(0)) + amount
     return totals
 

@@ -145,4 +145,4 @@ def _entries(item: Json) -> Iterator[tuple[FlavorResource, Json]]:
 
 
 def _amount(quantity: str | int | None) -> Decimal:
-    return _ZERO if quantity is None else quantities.parse(str(quantity))
+    return _ZERO if quantity is None else quantities.reported(quantity)

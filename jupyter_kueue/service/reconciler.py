@@ -17,7 +17,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, models, names, status
+from jupyter_kueue import contract, errors, models, names, status, texts
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Limits, Status, parse_time
 from jupyter_kueue.service import job_view, unrecorded
@@ -143,6 +143,16 @@ class Reconciler:
             raise RuntimeError("attach() comes first")
         return self._cluster
 
+    def unreadable(self) -> dict[str, str]:
+        """Return what cannot be understood: a key of the bucket, or ``run <id>`` -> why."""
+        found = dict(self._records.unreadable)
+        for row in self._index.rows():
+            if row["reason"] == status.UNREADABLE:
+                known = any(row["job_id"] in key for key in self._records.unreadable)
+                if not known:
+                    found[f"run {row['job_id']}"] = str(row["message"])
+        return found
+
     def mark(self, job_id: str, reload: bool = False) -> None:
         """Have a job looked at soon; ``reload`` when the bucket may know something new."""
         if job_id not in self._marked:
@@ -235,9 +245,10 @@ class Reconciler:
                     await self._show_unread(job_id)
                     return
             self._mark_later(job_id, reload=reload)
-        except Exception:
+        except Exception as error:
             # The loop must live, whatever one job holds.
             log.exception("job_id=%s not reconciled", job_id)
+            self._show_odd(job_id, error)
 
     def _next(self) -> tuple[str | None, bool]:
         """Take a marked job that no other worker holds; one that is held comes back after it."""
@@ -259,6 +270,13 @@ class Reconciler:
             except errors.JupyterKueueError as error:
                 self.problem = error
                 log.warning("looking through the bucket failed, tried again: %s", error)
+                pause = min(pause * 2, 10.0)
+            except Exception as error:
+                # The loop must live, whatever the bucket holds.
+                log.exception("looking through the bucket failed, tried again")
+                self.problem = errors.UnavailableError(
+                    f"The runs could not be read ({type(error).__name__}); see the server's log."
+                )
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)
 
@@ -370,9 +388,10 @@ class Reconciler:
                     self.unread.note(job_id, None)
                 except errors.JupyterKueueError as error:
                     self.unread.note(job_id, error)
-                except Exception:
+                except Exception as error:
                     # The others must be loaded, whatever one job holds.
                     log.exception("job_id=%s not loaded", job_id)
+                    self._show_odd(job_id, error)
 
         await asyncio.gather(*(load(job_id) for job_id in job_ids))
         for job_id in set(self.unread) - job_ids:
@@ -460,6 +479,20 @@ class Reconciler:
         pod = status.current_pod(cluster)
         if pod is not None and status.is_staging(pod, facts):
             self._look_for_inputs(job_id, now - parse_time(pod["metadata"]["creationTimestamp"]))
+
+    def _show_odd(self, job_id: str, error: Exception) -> None:
+        """Show a job in which something is as nobody foresaw: it is there, and can be deleted."""
+        entry = self._index.find(job_id)
+        if entry is not None and entry.is_finished and job_id not in self._provisional:
+            return
+        facts = entry.facts if entry is not None else None
+        if facts is None or not facts.is_recorded:
+            facts = BucketFacts(self._records.placeholder(job_id, dt.datetime.now(dt.UTC)))
+        problem = (
+            "What the cluster or the bucket holds of this run cannot be understood "
+            f"({type(error).__name__}: {texts.shown_line(error, 200)}); the server's log says more."
+        )
+        self._show(dataclasses.replace(facts, problem=problem), self.cluster.facts(job_id))
 
     def _look_for_inputs(self, job_id: str, age: dt.timedelta) -> None:
         """Look again soon whether a pod's inputs are there: only the bucket knows.

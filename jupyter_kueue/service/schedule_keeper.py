@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, names, schedule_manifest
+from jupyter_kueue import errors, names, schedule_manifest, texts
 from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import FINISHED_STATES
@@ -41,6 +41,8 @@ Json = dict[str, Any]
 _AT_ONCE = 8
 _RETRY_SECONDS = 2.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
+# How long it holds that a schedule is not due any more.
+_NEVER_TRUSTED = dt.timedelta(days=1)
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +53,24 @@ class ScheduleEntry:
 
     Attributes:
         problem: why its CronJob could not be brought in line, None if it is.
-        next_run_at: when it is due next, as told last; looked up again once that has passed.
+        next_run_at: when it is due next, as told last; None where it is not due any more.
+        looked_at: when that was looked up.
     """
 
     record: ScheduleRecord
     runs_counted: int = 0
     problem: str | None = None
     next_run_at: dt.datetime | None = None
+    looked_at: dt.datetime | None = None
+
+    def is_current(self, now: dt.datetime) -> bool:
+        """Tell whether ``next_run_at`` still holds.
+
+        That an expression is never due is found by going through five years: not at each look.
+        """
+        if self.next_run_at is not None:
+            return self.next_run_at > now
+        return self.looked_at is not None and now - self.looked_at < _NEVER_TRUSTED
 
 
 class ScheduleKeeper:
@@ -153,6 +166,11 @@ class ScheduleKeeper:
             )
         return entry
 
+    def unreadable(self) -> dict[str, str]:
+        """Return what cannot be understood: ``CronJob/<name>`` or a key -> why."""
+        watched = {f"CronJob/{name}": why for name, why in self._watched.unreadable.items()}
+        return {**watched, **self.records.unreadable}
+
     def runs_counted(self, schedule_id: str) -> int:
         """Return how many runs counted against ``max_runs``, as far as was read."""
         entry = self._entries.get(schedule_id)
@@ -168,7 +186,7 @@ class ScheduleKeeper:
         last, unfinished = self._runs()
         wanted = self._entries if schedule_ids is None else schedule_ids
         return [
-            self._row(
+            self._row_or_named(
                 self._entries[key],
                 ScheduleRuns(last.get(key), tuple(unfinished.get(key, ()))),
                 now,
@@ -176,9 +194,22 @@ class ScheduleKeeper:
             for key in wanted
         ]
 
+    def _row_or_named(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> Json:
+        """Return a schedule's row; of one in which something is odd, its name and what."""
+        try:
+            return self._row(entry, runs, now)
+        except Exception as error:
+            record = entry.record
+            log.exception("schedule_id=%s cannot be shown", record.schedule_id)
+            placeholder = self.records.placeholder(record.schedule_id, now)
+            problem = _in_words(error)
+            message = schedule_view.build_message(placeholder, 0, ScheduleRuns(), problem, now)
+            return schedule_view.build_row(placeholder, None, 0, ScheduleRuns(), None, message)
+
     def _row(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> Json:
         record = entry.record
-        if entry.next_run_at is None or entry.next_run_at <= now:
+        if entry.looked_at is None or not entry.is_current(now):
+            entry.looked_at = now
             entry.next_run_at = schedule_view.next_run(record, now)
         message = schedule_view.build_message(record, entry.runs_counted, runs, entry.problem, now)
         return schedule_view.build_row(
@@ -323,6 +354,11 @@ class ScheduleKeeper:
                 self._problem = error
                 log.warning("looking through the schedules failed, tried again: %s", error)
                 pause = min(pause * 2, 10.0)
+            except Exception as error:
+                # The loop must live, whatever bucket and cluster hold.
+                log.exception("looking through the schedules failed, tried again")
+                self._problem = errors.UnavailableError(_in_words(error))
+                pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)
 
     async def _work(self) -> None:
@@ -346,9 +382,10 @@ class ScheduleKeeper:
                     if schedule_id not in self._entries:
                         self._unread.note(schedule_id, error)
                     self._mark_later(schedule_id)
-                except Exception:
+                except Exception as error:
                     # The loop must live, whatever one schedule holds.
                     log.exception("schedule_id=%s not looked at", schedule_id)
+                    self._show_odd(schedule_id, error)
 
         await asyncio.gather(*(look(schedule_id) for schedule_id in schedule_ids))
         self._publish(schedule_ids)
@@ -367,6 +404,18 @@ class ScheduleKeeper:
             record = self.records.placeholder(schedule_id, dt.datetime.now(dt.UTC))
             problem = f"{error.message} It is read again automatically."
             self._entries[schedule_id] = ScheduleEntry(record, problem=problem)
+
+    def _show_odd(self, schedule_id: str, error: Exception) -> None:
+        """Show a schedule in which something is as nobody foresaw: it can be deleted."""
+        if schedule_id in self._deleted:
+            return
+        known = self._entries.get(schedule_id)
+        record = (
+            self.records.placeholder(schedule_id, dt.datetime.now(dt.UTC))
+            if known is None
+            else known.record
+        )
+        self._entries[schedule_id] = ScheduleEntry(record, problem=_in_words(error))
 
     def _mark_later(self, schedule_id: str) -> None:
         asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark, schedule_id)
@@ -474,6 +523,13 @@ class ScheduleKeeper:
         for uid in missing:
             self._reconciler.mark(uid, reload=True)
         return bool(missing)
+
+
+def _in_words(error: Exception) -> str:
+    return (
+        "what the cluster or the bucket holds of it cannot be understood "
+        f"({type(error).__name__}: {texts.shown_line(error, 200)}); the server's log says more."
+    )
 
 
 def _trim(item: Json) -> Json:

@@ -117,6 +117,10 @@ class Schedules:
         """
         await self._keeper.loaded(patience_seconds)
 
+    def unreadable(self) -> dict[str, str]:
+        """Return what cannot be understood: ``CronJob/<name>`` or a key of the bucket -> why."""
+        return self._keeper.unreadable()
+
     async def list(self, query: ScheduleQuery) -> Json:
         """Return ``{"items", "total", "next_cursor"}``, from memory alone."""
         query.check()

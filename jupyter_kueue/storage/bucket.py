@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import uuid
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import obstore
 from obstore.exceptions import NotModifiedError
 from obstore.store import LocalStore
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, plain_json
 from jupyter_kueue.storage import bucket_errors, bucket_settings
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ MAX_PARTS = 9_000
 PARTS_AT_ONCE = 4
 # How often an object that is gone again before it is read is created anew.
 _CREATE_TRIES = 3
+# A document of ours with a folder's files or a large request in it stays well below. Anybody may
+# have written another, and it is read whole.
+MAX_JSON_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -142,20 +144,32 @@ class Bucket:
 
     # --- Reading ---------------------------------------------------------------------------------
 
-    async def get_bytes(self, key: str) -> bytes:
-        """Return an object's content. For small objects: it is held in memory."""
+    async def get_bytes(self, key: str, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+        """Return an object's content. For small objects: it is held in memory.
+
+        Raises:
+            UnreadableError: it has more than ``max_bytes``, none of which were read.
+        """
         with self.translated("read", key):
             result = await obstore.get_async(self.store, key)
-            return bytes(await result.bytes_async())
+            return await self._content(result, max_bytes)
 
-    async def get_json(self, key: str) -> Any:
-        """Return an object parsed as JSON; content that is no JSON is an UnreadableError."""
-        return self._parse(key, await self.get_bytes(key))
+    async def get_json(self, key: str, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
+        """Return an object parsed as JSON (``plain_json``).
+
+        Raises:
+            UnreadableError: it has more than ``max_bytes``, or its content is no such JSON.
+        """
+        return self._parse(key, await self.get_bytes(key, max_bytes=max_bytes))
 
     async def get_json_if_changed(
-        self, key: str, etag: str | None
+        self, key: str, etag: str | None, *, max_bytes: int = MAX_JSON_BYTES
     ) -> tuple[Any, str | None] | None:
-        """Return (parsed content, its ETag), or None while the object still has this ``etag``."""
+        """Return (parsed content, its ETag), or None while the object still has this ``etag``.
+
+        Raises:
+            UnreadableError: as ``get_json``.
+        """
         with self.translated("read", key):
             try:
                 result = await obstore.get_async(
@@ -163,7 +177,7 @@ class Bucket:
                 )
             except NotModifiedError:
                 return None
-            data = bytes(await result.bytes_async())
+            data = await self._content(result, max_bytes)
         return self._parse(key, data), result.meta["e_tag"]
 
     async def stream(self, key: str, start: int | None = None, end: int | None = None) -> Download:
@@ -404,12 +418,26 @@ class Bucket:
             attributes["Content-Type"] = content_type
         return attributes or None
 
+    async def _content(self, result: obstore.GetResult, max_bytes: int) -> bytes:
+        """Return what an open object holds; nothing of it has come yet."""
+        meta = result.meta
+        if meta["size"] > max_bytes:
+            name = bucket_errors.object_name(meta["path"])
+            raise errors.UnreadableError(
+                f"{name} in the bucket {self.name} has {meta['size']} bytes; at most {max_bytes} "
+                "are read: was it written by hand?"
+            )
+        return bytes(await result.bytes_async())
+
     def _parse(self, key: str, data: bytes) -> Any:
         try:
-            return json.loads(data)
+            return plain_json.loads(data)
         except ValueError as error:
             name = bucket_errors.object_name(key)
-            message = f"{name} in the bucket {self.name} is not JSON: was it written by hand?"
+            message = (
+                f"{name} in the bucket {self.name} is not JSON ({str(error)[:100]}): was it "
+                "written by hand?"
+            )
             raise errors.UnreadableError(message) from error
 
 
@@ -431,8 +459,8 @@ class _Parts:
 
 
 def encode_json(value: Any) -> bytes:
-    """Return ``value`` as the JSON this package writes: UTF-8, compact."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return ``value`` as the JSON this package writes (``plain_json``)."""
+    return plain_json.encode(value)
 
 
 def _meta(entry: obstore.ObjectMeta) -> ObjectMeta:

@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, shapes
-from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue import errors, models, shapes
+from jupyter_kueue.models import BucketFacts
 from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ Json = dict[str, Any]
 FEW = 100
 # Jobs in one object: whoever reads or writes one must not hold an event loop up.
 MAX_JOBS = 200
-_SHAPE: shapes.Shape = {"jobs": [{"record": dict, "accepted": dict, "meta": (dict, None)}]}
+_SHAPE: shapes.Shape = {"jobs": list}
+_JOB: shapes.Shape = {
+    "record": models.JOB_RECORD,
+    "accepted": models.ACCEPTED,
+    "meta": (models.META, None),
+}
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +90,10 @@ def _jobs(body: Json) -> list[Json]:
     found = shapes.difference(body, _SHAPE)
     if found is not None:
         raise errors.UnreadableError(f"The stored open jobs cannot be understood: {found}.")
-    jobs: list[Json] = body["jobs"]
+    jobs: list[Json] = [item for item in body["jobs"] if shapes.fits(item, _JOB)]
     return jobs
 
 
 def _facts(item: Json) -> BucketFacts:
-    record = JobRecord.from_json(item["record"])
+    record = models.read_job_record(item["record"])
     return BucketFacts(record, accepted=item["accepted"], meta=item["meta"])

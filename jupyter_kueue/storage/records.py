@@ -24,7 +24,7 @@ from jupyter_kueue.models import (
     Resources,
     rfc3339,
 )
-from jupyter_kueue.storage.bucket import encode_json
+from jupyter_kueue.storage.bucket import MAX_JSON_BYTES, encode_json
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket, ObjectMeta
@@ -45,36 +45,54 @@ FAILED_SUBMIT = "failed-submit"
 # In accepted.json where no Job was accepted: see Records.clear.
 _CLEARED_AT = "cleared_at"
 
+# Marks are small; what has a folder's files in it is not (bucket.MAX_JSON_BYTES).
+MAX_MARK_BYTES = 2**20
+_MAX_UNREADABLE = 1000
+
+_LINE = (shapes.line(models.MAX_NAME_LENGTH), None)
+# Cut when it is shown (models.Status, job_view).
 _TEXT = (str, None)
 _TIME = (shapes.moment, None)
+_COUNT = (shapes.count, None)
+_ROLES = (
+    contract.ROLE_NOTEBOOK,
+    contract.ROLE_EXPORT,
+    contract.ROLE_SIDE_EFFECT,
+    contract.ROLE_LOG,
+)
 _SHAPES: dict[str, shapes.Shape] = {
     contract.JOB_KEY: models.JOB_RECORD,
-    contract.ACCEPTED_KEY: {
-        "kube_job": _TEXT,
-        "uid": _TEXT,
-        "concurrency_policy": _TEXT,
-        _CLEARED_AT: _TIME,
-    },
-    contract.META_KEY: {
-        "name": _TEXT,
-        "tags": ([str], None),
-        "local_queue": _TEXT,
-        "priority_class": _TEXT,
-        "updated_at": _TIME,
-    },
-    contract.STOP_KEY: {"at": _TIME, "by": _TEXT},
+    contract.ACCEPTED_KEY: (models.ACCEPTED, {_CLEARED_AT: shapes.moment}),
+    contract.META_KEY: models.META,
+    contract.STOP_KEY: {"at": _TIME, "by": (shapes.text(models.MAX_NAME_LENGTH), None)},
     contract.RESULT_KEY: {
         "outcome": shapes.one_of(*contract.FINAL_OUTCOMES),
         "message": _TEXT,
-        "error": (dict, None),
+        "error": (
+            {"name": _TEXT, "value": _TEXT, "cell_index": _COUNT, "cell_source": _TEXT},
+            None,
+        ),
         "started_at": _TIME,
         "ended_at": _TIME,
-        "files": ([{"path": str, "size_bytes": shapes.number, "role": str}], None),
-        "format_errors": (dict, None),
+        "cells": _COUNT,
+        "cells_done": _COUNT,
+        "files": (
+            [
+                {
+                    "path": shapes.path,
+                    "size_bytes": shapes.count,
+                    "role": shapes.one_of(*_ROLES),
+                    "sha256": _LINE,
+                    "format": _LINE,
+                }
+            ],
+            None,
+        ),
+        "format_errors": (shapes.mapping(_LINE[0], str), None),
     },
     contract.FINAL_KEY: {
         "state": shapes.one_of(*FINISHED_STATES),
-        "reason": _TEXT,
+        "reason": _LINE,
         "message": _TEXT,
         "detail": _TEXT,
         "admitted_at": _TIME,
@@ -84,8 +102,23 @@ _SHAPES: dict[str, shapes.Shape] = {
 }
 # Nobody else changes the same run more often than that at once.
 _CHANGE_TRIES = 8
-_TOMBSTONE: shapes.Shape = {"at": _TIME, "by": _TEXT, "why": _TEXT}
-_ATTEMPT: shapes.Shape = {"started_at": _TIME, "ended_at": _TIME, "reason": _TEXT, "message": _TEXT}
+_TOMBSTONE: shapes.Shape = {
+    "at": _TIME,
+    "by": (shapes.text(models.MAX_NAME_LENGTH), None),
+    "why": _LINE,
+}
+_ATTEMPT: shapes.Shape = {
+    "pod_uid": _LINE,
+    "is_staged": (bool, None),
+    "started_at": _TIME,
+    "ended_at": _TIME,
+    "reason": _LINE,
+    "message": _TEXT,
+    "cell_index": _COUNT,
+    "cells": _COUNT,
+    "cells_done": _COUNT,
+}
+_LARGE = (contract.JOB_KEY, contract.RESULT_KEY)
 # Without these nothing true can be said of a run; the others have something that stands for them.
 _INDISPENSABLE = (contract.JOB_KEY, contract.RESULT_KEY, contract.FINAL_KEY)
 
@@ -110,11 +143,17 @@ class Loaded:
 
 
 class Records:
-    """The records of one owner's jobs."""
+    """The records of one owner's jobs.
+
+    Attributes:
+        unreadable: what was found that cannot be understood: key -> why. For ``health``; it keeps
+            the last few.
+    """
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self.bucket = bucket
         self.owner_slug = owner_slug
+        self.unreadable: dict[str, str] = {}
 
     def prefix(self, job_id: str) -> str:
         """Return the key prefix of a job.
@@ -172,7 +211,7 @@ class Records:
         elif contract.JOB_KEY in unreadable:
             record = self.placeholder(job_id, found[contract.JOB_KEY].last_modified)
         elif (document := documents[contract.JOB_KEY]) is not None:
-            record = JobRecord.from_json(document)
+            record = models.read_job_record(document)
         else:
             return Loaded(None, deleted, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
@@ -384,6 +423,8 @@ class Records:
         prefix = self.prefix(job_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
         await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
+        for key in [key for key in self.unreadable if key.startswith(prefix)]:
+            del self.unreadable[key]
 
     async def forget(self, job_id: str) -> None:
         """Delete everything of a job, its tombstone too; last, whether it was accepted or cleared.
@@ -408,15 +449,39 @@ class Records:
         Raises:
             UnreadableError: it is none of ours.
         """
+        most = MAX_JSON_BYTES if key.endswith(_LARGE) else MAX_MARK_BYTES
         try:
-            document: Json = await self.bucket.get_json(key)
+            document: Json = await self.bucket.get_json(key, max_bytes=most)
         except errors.NotFoundError:
+            self.unreadable.pop(key, None)
             return None
-        found = shapes.difference(document, shape)
+        except errors.UnreadableError as error:
+            self._note(key, error.message)
+            raise
+        found = shapes.difference(document, shape) or self._difference_from(key, document)
         if found is not None:
-            name = key.rpartition("/")[2]
-            raise errors.UnreadableError(f"{name} in the bucket cannot be understood: {found}.")
+            raise self._noted(key, found)
+        self.unreadable.pop(key, None)
         return document
+
+    def _difference_from(self, key: str, document: Json) -> str | None:
+        """Say how a record is another job's than ``key`` says: its id and owner become keys."""
+        if not key.endswith(f"/{contract.JOB_KEY}"):
+            return None
+        found = contract.job_prefix(document["owner"]["slug"], document["job_id"])
+        return None if key == f"{found}{contract.JOB_KEY}" else f"it is that of {found}"
+
+    def _noted(self, key: str, why: str) -> errors.UnreadableError:
+        name = key.rpartition("/")[2]
+        message = f"{name} in the bucket cannot be understood: {why}."
+        self._note(key, message)
+        return errors.UnreadableError(message)
+
+    def _note(self, key: str, message: str) -> None:
+        self.unreadable.pop(key, None)
+        if len(self.unreadable) >= _MAX_UNREADABLE:
+            del self.unreadable[next(iter(self.unreadable))]
+        self.unreadable[key] = message
 
 
 def tombstone(why: str, by: str | None) -> Json:

@@ -56,11 +56,16 @@ class LoadedSchedule:
 
 
 class ScheduleRecords:
-    """The schedules of one owner."""
+    """The schedules of one owner.
+
+    Attributes:
+        unreadable: definitions that cannot be understood: key -> why.
+    """
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self.bucket = bucket
         self.owner_slug = owner_slug
+        self.unreadable: dict[str, str] = {}
 
     def prefix(self, schedule_id: str) -> str:
         """Return the key prefix of a schedule.
@@ -89,15 +94,17 @@ class ScheduleRecords:
         keys = {item.key.removeprefix(prefix) for item in objects}
         record: ScheduleRecord | None = None
         problem: str | None = None
+        definition = f"{prefix}{contract.DEFINITION_KEY}"
+        self.unreadable.pop(definition, None)
         if contract.DEFINITION_KEY in keys:
             try:
-                body = await self.bucket.get_json(f"{prefix}{contract.DEFINITION_KEY}")
-                record = ScheduleRecord.from_json(body)
+                record = self._read(definition, await self.bucket.get_json(definition))
             except errors.NotFoundError:  # deleted between the listing and now
                 record = None
             except errors.UnreadableError as error:
                 problem = f"{error.message} Delete the schedule and create it again."
                 record = self.placeholder(schedule_id, max(i.last_modified for i in objects))
+                self.unreadable[definition] = error.message
         written = (
             item.last_modified
             for item in objects
@@ -115,6 +122,14 @@ class ScheduleRecords:
             has_unused=problem is None and (revisions > 1 or len(inputs) > 1),
             problem=problem,
         )
+
+    def _read(self, key: str, body: Json) -> ScheduleRecord:
+        """Return a definition; its id and owner become keys, so they must be those of ``key``."""
+        record = ScheduleRecord.from_json(body)
+        found = contract.schedule_prefix(record.owner.slug, record.schedule_id)
+        if key != f"{found}{contract.DEFINITION_KEY}":
+            raise errors.UnreadableError(f"{key} cannot be understood: it is that of {found}.")
+        return record
 
     def placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:
         """Return what stands for a definition that cannot be understood, so it can be deleted."""

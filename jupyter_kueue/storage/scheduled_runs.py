@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 # In the tombstone of a schedule: its runs that nobody has taken in yet are deleted with it.
 WITH_RUNS = "with_runs"
+_MAX_MARK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,11 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
 
 async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
     try:
-        found = await bucket.get_json(f"{schedule_prefix}{contract.DELETED_KEY}")
-    except errors.NotFoundError:
+        found = await bucket.get_json(
+            f"{schedule_prefix}{contract.DELETED_KEY}", max_bytes=_MAX_MARK_BYTES
+        )
+    except (errors.NotFoundError, errors.UnreadableError):
+        # Whatever is in a tombstone, its runs go only where it says so.
         return False
     return isinstance(found, dict) and found.get(WITH_RUNS) is True
 
@@ -135,7 +139,7 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
 async def _holder(bucket: Bucket, key: str) -> str | None:
     """Return the job id that holds a slot; None where that cannot be understood: it counts."""
     try:
-        slot = await bucket.get_json(key)
+        slot = await bucket.get_json(key, max_bytes=_MAX_MARK_BYTES)
     except errors.UnreadableError:
         return None
     return slot.get("job_id") if isinstance(slot, dict) else None

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, texts
 from jupyter_kueue.few_at_once import few_at_once
+from jupyter_kueue.models import MAX_NAME_LENGTH
 from jupyter_kueue.storage import ignore_rules, notebook_facts
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
@@ -225,6 +226,15 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
         )
     if facts["problem"]:
         _refuse(FIELD_NOTEBOOK, notebook.path, facts["problem"])
+    # They go where a user's own words go, and by the same rules.
+    for field, text in (("name", facts["kernel_name"]), ("language", facts["language"])):
+        if text is not None and (problem := texts.problem(text, MAX_NAME_LENGTH)):
+            _refuse(
+                FIELD_NOTEBOOK,
+                notebook.path,
+                f"names a kernel that there cannot be: kernelspec.{field} {problem}. Choose a "
+                "kernel in JupyterLab and save it again",
+            )
     return facts
 
 

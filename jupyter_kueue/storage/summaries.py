@@ -14,9 +14,9 @@ import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, shapes
+from jupyter_kueue import errors, models, shapes
 from jupyter_kueue.few_at_once import few_at_once
-from jupyter_kueue.models import FINISHED_STATES, JOB_REQUEST
+from jupyter_kueue.models import FINISHED_STATES
 from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
@@ -33,19 +33,9 @@ MAX_SMALL_SEGMENTS = 16
 _FEW_ROWS = MAX_ROWS // 2
 # What has come is parsed in one go, while others wait for their turn.
 _READS_AT_ONCE = 4
-_SEGMENT: shapes.Shape = {
-    "rows": [
-        {
-            "job_id": str,
-            "state": shapes.one_of(*FINISHED_STATES),
-            "name": str,
-            "created_at": str,
-            "tags": list,
-            "updated_at": (str, None),
-            "request": JOB_REQUEST,
-        }
-    ]
-}
+# A million parameters in each of its rows would not be too many.
+_MAX_SEGMENT_BYTES = 128 * 2**20
+_SEGMENT: shapes.Shape = {"rows": list}
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +111,7 @@ class Summaries:
 
     async def _read(self, key: str) -> list[Json]:
         try:
-            segment = await self._bucket.get_json(key)
+            segment = await self._bucket.get_json(key, max_bytes=_MAX_SEGMENT_BYTES)
         except errors.NotFoundError:  # merged by another server just now
             return []
         except errors.UnavailableError as error:
@@ -138,9 +128,9 @@ class Summaries:
         if found is not None:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)
             return []
-        rows: list[Json] = segment["rows"]
-        for row in rows:
-            row.setdefault("updated_at", None)  # stored by an earlier version
+        rows = [shapes.complete(row, models.ROW) for row in segment["rows"] if _is_row(row)]
+        if odd := len(segment["rows"]) - len(rows):
+            log.warning("%d rows of %s are read from their runs' own records", odd, key)
         # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
         # go through all rows each time and hold the event loop up for as long.
         gc.freeze()
@@ -150,3 +140,7 @@ class Summaries:
 def _version(row: Json) -> str:
     """Return what tells an older row of a finished job from a newer one, as text to compare."""
     return row.get("updated_at") or ""
+
+
+def _is_row(row: Any) -> bool:
+    return shapes.fits(row, models.ROW) and row["state"] in models.FINISHED_STATES

@@ -91,7 +91,7 @@ PATHS = [
     ("list.ipynb", "notebook"),
     ("empty.ipynb", "JSON"),
     ("broken.ipynb", "JSON"),
-    ("a\0.ipynb", "path"),
+    ("a\0.ipynb", "NUL"),
     ("x" * 5000 + ".ipynb", "path"),
     (7, "must be"),
     (None, "is required"),

@@ -8,6 +8,7 @@ from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Statu
 from jupyter_kueue.service import job_view
 
 INPUT = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa"}
+TIMES = ("2026-01-02T03:05:00Z", "2026-01-02T03:05:01Z", "2026-01-02T03:06:00Z")
 
 
 def facts_of(**facts: Any) -> BucketFacts:
@@ -30,7 +31,7 @@ def facts_of(**facts: Any) -> BucketFacts:
 
 
 def test_the_whole_row() -> None:
-    status = Status("queued", "waiting", "Waits.", "said", "t1", "t2", "t3")
+    status = Status("queued", "waiting", "Waits.", "said", *TIMES)
     assert job_view.build_row(facts_of(), status) == {
         "job_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         "name": "Weekly",
@@ -44,9 +45,9 @@ def test_the_whole_row() -> None:
         "position": None,
         "wait": None,
         "created_at": "2026-01-02T03:04:05.678Z",
-        "admitted_at": "t1",
-        "started_at": "t2",
-        "finished_at": "t3",
+        "admitted_at": TIMES[0],
+        "started_at": TIMES[1],
+        "finished_at": TIMES[2],
         "updated_at": None,
         "resources": {"cpu": "2", "memory": "4Gi", "gpus": 1},
         "image": "example.org/notebook:1",
@@ -90,7 +91,20 @@ def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
         "traceback": ["line"],
     }
     shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
-    assert shown == {**error, "value": "v" * 2000}
+    assert shown is not None
+    assert {**shown, "value": None} == {**error, "value": None}
+    assert shown["value"].endswith("v… (5000 characters in all)")
+    assert len(shown["value"]) == job_view.MAX_ERROR_VALUE_LENGTH
+
+
+def test_of_a_traceback_its_end_is_shown() -> None:
+    entries = [f"{number}: {'x' * 5000}" for number in range(1000)]
+    error = {"name": "E", "value": "", "cell_index": 0, "traceback": entries}
+    shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
+    assert shown is not None
+    assert shown["traceback"][-1] == entries[-1]
+    assert shown["traceback"][0] == "… (996 more entries)"
+    assert len("".join(shown["traceback"])) < job_view.MAX_TRACEBACK_LENGTH + 100
     assert job_view.build_error(facts_of(result={"outcome": "succeeded", "error": None})) is None
     assert job_view.build_error(facts_of()) is None
 

@@ -18,15 +18,25 @@ Json = dict[str, Any]
 CHANGED_AT = "2026-02-03T04:05:06.000Z"
 
 
+def id_of(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
 def row_of(number: int, **row: Any) -> Json:
     return {
-        "job_id": f"job {number}",
+        "job_id": id_of(number),
         "state": "succeeded",
         "name": f"report {number}",
         "created_at": "2026-01-02T03:04:05.000Z",
+        "owner": "tess",
+        "local_queue": "team-a",
+        "resources": {"cpu": "1", "memory": "2Gi", "gpus": 0},
+        "image": "registry.example/notebook:1",
         "tags": [],
         "updated_at": None,
         "request": JobRequest("report.ipynb").as_json(),
+        **dict.fromkeys(("reason", "message", "detail", "priority_class")),
+        **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id", "rerun_of")),
         **row,
     }
 
@@ -84,7 +94,7 @@ async def test_a_changed_row_counts_whatever_is_merged_later(bucket: Bucket) -> 
     for number in range(2 * MAX_SMALL_SEGMENTS):
         await summaries.store(rows)
         names = {job_id: row["name"] for job_id, row in (await loaded(bucket)).items()}
-        assert names["job 0"] == names[f"job {MAX_ROWS}"] == "another name"
+        assert names[id_of(0)] == names[id_of(MAX_ROWS)] == "another name"
         rows.append(row_of(MAX_ROWS + 1 + number))
 
 
@@ -126,7 +136,7 @@ async def test_an_older_servers_row_never_replaces_a_newer_one(bucket: Bucket) -
     # The older one has not heard of the change, and stores all it has anew, together.
     for count in range(MAX_SMALL_SEGMENTS, len(rows) + 1):
         await older.store(rows[:count])
-    assert (await loaded(bucket))["job 0"] == changed
+    assert (await loaded(bucket))[id_of(0)] == changed
     assert len(await loaded(bucket)) == len(rows)
 
 
@@ -134,7 +144,7 @@ async def test_rows_of_an_earlier_version_are_read(bucket: Bucket) -> None:
     old = row_of(1)
     del old["updated_at"]
     await bucket.put_json("tess/index/00000000000000000001-old.json", {"version": 1, "rows": [old]})
-    assert await loaded(bucket) == {"job 1": row_of(1)}
+    assert await loaded(bucket) == {id_of(1): row_of(1)}
 
 
 @pytest.mark.parametrize(
@@ -143,4 +153,22 @@ async def test_rows_of_an_earlier_version_are_read(bucket: Bucket) -> None:
 async def test_a_damaged_object_costs_its_own_rows_alone(bucket: Bucket, data: bytes) -> None:
     await Summaries(bucket, "tess").store([row_of(1)])
     await bucket.put_bytes("tess/index/00000000000000000000-damaged.json", data)
-    assert await loaded(bucket) == {"job 1": row_of(1)}
+    assert await loaded(bucket) == {id_of(1): row_of(1)}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"tags": tags} for tags in ([5], "x", ["a\nb"], ["x"] * 51)),
+        *({"created_at": time} for time in (None, "noon", "9999-12-31T23:59:59-12:00")),
+        *({"finished_at": time} for time in (5, "", "0001-01-01T00:00:00+14:00")),
+        *({"resources": {"cpu": cpu, "memory": "1", "gpus": 0}} for cpu in ("NaN", None, [])),
+        *({"schedule_id": value} for value in ([], {}, 5)),
+        *({"request": value} for value in (None, {}, {**JobRequest("a").as_json(), "tags": "x"})),
+        *({"state": "running"}, {"name": "x" * 256}, {"message": "x" * 1001}, {"owner": None}),
+    ],
+)
+async def test_an_odd_row_costs_itself_alone(bucket: Bucket, odd: Json) -> None:
+    segment = {"version": 1, "rows": [row_of(1, **odd), 7, None, row_of(2)]}
+    await bucket.put_json("tess/index/00000000000000000000-odd.json", segment)
+    assert await loaded(bucket) == {id_of(2): row_of(2)}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from jupyter_kueue import errors
+from jupyter_kueue.cluster.availability import STARTING_UP, Availability, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,6 +33,9 @@ APPLY_PATCH = "application/apply-patch+yaml"
 _SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _SHOWN_BYTES = 256  # of an answer that is no Kubernetes object
 _GOODBYE_SECONDS = 0.1
+# What an API server says that has not read a kind's objects yet (apiserver's storage cacher).
+_TOO_MANY = 429
+_INITIALIZING = "storage is (re)initializing"
 _LIST_SECONDS = 120
 _ITEMS = '"items":['  # as API servers write it; metadata, which may come before, has no such field
 _DECODER = json.JSONDecoder()
@@ -45,12 +49,14 @@ class Connection:
         namespace: the namespace that the kubeconfig's context or the pod's service account names,
             else ``default``.
         host: the API server's address, for messages.
+        availability: whether it answers as it should.
     """
 
     def __init__(self, api_client: Any, namespace: str) -> None:
         self._api_client = api_client
         self.namespace = namespace
         self.host: str = api_client.configuration.host
+        self.availability = Availability()
 
     @classmethod
     async def from_kubeconfig(
@@ -267,6 +273,20 @@ class Connection:
             "the kubeconfig, and whether a proxy stands in between."
         )
 
+    def _refused(
+        self, kind: tuple[str, str], code: int, status: Json, path: str
+    ) -> errors.JupyterKueueError:
+        """Return the error for an answer that is one; a refusal that may pass is an outage."""
+        if code == _TOO_MANY and _INITIALIZING in str(status.get("message")):
+            self.availability.note_start()
+            return errors.ClusterUnavailableError(
+                "The cluster is starting up. Try again in a moment."
+            )
+        error = _error_of(code, status, path)
+        if isinstance(error, errors.ForbiddenError) and self.availability.may_pass(kind):
+            return errors.ClusterUnavailableError(STARTING_UP)
+        return error
+
     def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
         return errors.ClusterUnavailableError(
             f"The connection to the Kubernetes API at {self.host} broke: "
@@ -300,10 +320,12 @@ class Connection:
             )
         except _network_errors() as error:
             why = str(error) or type(error).__name__
+            self.availability.note_silence()
             raise errors.ClusterUnavailableError(
                 f"The Kubernetes API at {self.host} does not answer ({why}). It is tried again by "
                 "itself; if this lasts, check that the cluster is up."
             ) from error
+        self.availability.note_answer()
         response = answer.response
         try:
             if response.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
@@ -311,7 +333,8 @@ class Connection:
                     status = await _status_object(response)
                 except _network_errors() as error:
                     raise self._broken(error) from error
-                raise _error_of(response.status, status, path)
+                raise self._refused(kind_of(method, path), response.status, status, path)
+            self.availability.note_allowed(kind_of(method, path))
             yield response
         finally:
             _let_go(response)

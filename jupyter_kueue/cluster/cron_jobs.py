@@ -39,6 +39,14 @@ async def apply(connection: Connection, cron_job: Json, *, dry_run: bool = False
     )
 
 
+async def suspend(connection: Connection, namespace: str, name: str) -> None:
+    """Have a CronJob make no more Jobs; one that is gone makes none."""
+    with contextlib.suppress(errors.NotFoundError):
+        await connection.patch(
+            f"{resources.cron_jobs(namespace)}/{name}", {"spec": {"suspend": True}}
+        )
+
+
 async def delete(connection: Connection, namespace: str, name: str) -> None:
     """Delete a CronJob and leave its Jobs alone; one that is gone is no error."""
     body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Orphan"}

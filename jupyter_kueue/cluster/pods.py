@@ -1,10 +1,11 @@
-"""Read the logs of a run's pods."""
+"""Read the logs of a run's pods, and end pods."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, errors
 from jupyter_kueue.cluster import resources
 
 if TYPE_CHECKING:
@@ -30,3 +31,14 @@ async def stream_log(
     path = f"{resources.pods(namespace)}/{name}/log"
     async for chunk in connection.stream_bytes(path, params):
         yield chunk
+
+
+async def delete(connection: Connection, namespace: str, name: str, uid: str) -> None:
+    """Have a pod end within its own grace period; one that is gone or another by now is no error.
+
+    Raises:
+        ForbiddenError: the user may not delete pods.
+    """
+    body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+    with contextlib.suppress(errors.NotFoundError, errors.ConflictError):
+        await connection.delete(f"{resources.pods(namespace)}/{name}", body)

@@ -23,6 +23,8 @@ Json = dict[str, Any]
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+# It has just come back, and refuses what it will allow in a moment.
+_LONGEST_PAUSE_WHILE_RECOVERING_SECONDS = 1.0
 # A watch that lasted for less and brought nothing was turned away: by a proxy, or an API server
 # that is going down.
 _SHORT_WATCH_SECONDS = 1.0
@@ -98,8 +100,14 @@ class Watched:
                 version = ""
             if clock() - watching_since >= _SHORT_WATCH_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            availability = self._connection.availability
+            if await availability.pause(pause * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter
+                pause = _FIRST_PAUSE_SECONDS
+                continue
+            longest = _LONGEST_PAUSE_SECONDS
+            if availability.is_recovering:
+                longest = _LONGEST_PAUSE_WHILE_RECOVERING_SECONDS
+            pause = min(pause * 2, longest)
 
     def _in_words(self, error: errors.JupyterKueueError) -> errors.JupyterKueueError:
         if not isinstance(error, errors.NotFoundError):

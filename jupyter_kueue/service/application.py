@@ -34,6 +34,7 @@ _LONGEST_PAUSE_SECONDS = 15.0
 # How long a request waits for a server that is just starting.
 _PATIENCE_SECONDS = 10.0
 _PULSE_SECONDS = 3.0
+_PULSE_AWAY_SECONDS = 1.0
 _PULSE_TIMEOUT_SECONDS = 3.0
 _SERVER_RETRIES = 1
 _SERVER_RETRY_SECONDS = 3
@@ -254,14 +255,21 @@ class Application:
             await connection.close()
 
     async def _feel_pulse(self, connection: Connection, cluster: ClusterView) -> None:
-        """Notice an API server that hangs: a watch on it stays silent, as one without news does."""
+        """Notice an API server that hangs: a watch on it stays silent, as one without news does.
+
+        One that is back wakes all who pause between two tries.
+        """
         while True:
-            await asyncio.sleep(_PULSE_SECONDS)
+            is_away = cluster.error is not None
+            await asyncio.sleep(_PULSE_AWAY_SECONDS if is_away else _PULSE_SECONDS)
             try:
                 await connection.get("/version", timeout_seconds=_PULSE_TIMEOUT_SECONDS)
-                cluster.hangs = None
             except errors.JupyterKueueError as error:
                 cluster.hangs = error
+            else:
+                if cluster.hangs is not None:
+                    cluster.hangs = None
+                    connection.availability.tell_back()
 
 
 def _anew(error: errors.JupyterKueueError | None) -> errors.JupyterKueueError | None:

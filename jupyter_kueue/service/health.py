@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_kueue import __version__, errors, names, texts
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.cluster.availability import STARTING_UP
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
@@ -286,6 +287,8 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
                 )
             ]
         return []
+    if missing and connection.availability.is_settling:
+        return [_problem(STARTING_UP, "Nothing to do: it is asked again automatically.")]
     found = []
     for permission, verbs in missing:
         role = permission.role

@@ -16,7 +16,7 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
-from jupyter_kueue.service import job_view
+from jupyter_kueue.service import ending, job_view
 from jupyter_kueue.service.cluster_view import job_id_of
 from jupyter_kueue.service.index import Entry, JobQuery
 from jupyter_kueue.storage import records
@@ -407,18 +407,47 @@ class Jobs:
         return task.result()
 
     async def _delete(self, job_id: str, kube_job: str) -> None:
-        await self._records.write_tombstone(job_id, records.DELETED, self._owner_name)
+        try:
+            await self._records.write_tombstone(job_id, records.DELETED, self._owner_name)
+        except errors.BucketUnavailableError as error:
+            await self._delete_without_tombstone(job_id, kube_job, error)
+            return
         self._reconciler.drop(job_id)
         await self._delete_kube_job(job_id, kube_job)
 
+    async def _delete_without_tombstone(
+        self, job_id: str, kube_job: str, error: errors.BucketUnavailableError
+    ) -> None:
+        """Delete a job in a bucket that takes nothing, because it is full: to make room in it.
+
+        The Job goes first, so that nothing that is left can bring the run back, and its record
+        before all else: what a crash leaves then is nobody's, and is cleaned up as leftovers.
+
+        Raises:
+            UnavailableError: the cluster or the bucket does not answer at all; the run stays.
+        """
+        seen = self._cluster.facts(job_id).pods
+        await self._unless_it_hangs(
+            ending.end(self._connection, self._cluster.namespace, kube_job, seen)
+        )
+        try:
+            await self._records.purge(job_id)
+        except errors.BucketUnavailableError:
+            raise error from None
+        self._reconciler.drop(job_id)
+        log.info("job_id=%s deleted without a tombstone: %s", job_id, error)
+        # There may be room now, or later. It tells other servers, and spends the idempotency_key.
+        await self._reconciler.owe_tombstone(job_id, self._owner_name)
+
     async def _delete_kube_job(self, job_id: str, name: str) -> None:
-        """Delete the Job of a job that is marked as stopped or deleted in the bucket.
+        """Delete Job and pods of a job that is marked as stopped or deleted in the bucket.
 
         The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
         """
         try:
+            seen = self._cluster.facts(job_id).pods
             await self._unless_it_hangs(
-                cluster_jobs.delete(self._connection, self._cluster.namespace, name)
+                ending.end(self._connection, self._cluster.namespace, name, seen)
             )
         except errors.UnavailableError as error:
             log.warning("job_id=%s deletion of its Job is tried again: %s", job_id, error)

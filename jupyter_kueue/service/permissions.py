@@ -84,6 +84,13 @@ PERMISSIONS = (
         "it is said less well why a run does not start",
         is_needed=False,
     ),
+    Permission(
+        "",
+        "pods",
+        ("delete",),
+        "a run that is stopped after an outage of the cluster may go on for half a minute",
+        is_needed=False,
+    ),
     Permission("", "pods/log", ("get",), "logs are not shown while a run goes on", is_needed=False),
     Permission(
         "",

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, models, names, status, texts
 from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Limits, Status, parse_time
-from jupyter_kueue.service import job_view, unrecorded
+from jupyter_kueue.service import ending, job_view, unrecorded
 from jupyter_kueue.service.index import Entry
 from jupyter_kueue.service.start_events import StartEvents
 from jupyter_kueue.storage import scheduled_runs
+from jupyter_kueue.storage.records import DELETED
 from jupyter_kueue.storage.scheduled_runs import ScheduledRun
 from jupyter_kueue.storage.unread import Unread
 
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 WORKERS = 8
+# How often, and of how many runs, the bucket is asked while the cluster is away.
+AWAY_LOOK_SECONDS = 15.0
+_MOST_LOOKED_AT = 500
 _RETRY_SECONDS = 2.0
 # Thousands are read beside users' requests, not before them.
 _PACE_SECONDS = 0.02
@@ -121,6 +126,8 @@ class Reconciler:
         self._staging: set[str] = set()
         # Shown without a record that could be read: looked at anew each time, and never stored.
         self._provisional: set[str] = set()
+        # Deleted without a tombstone, and by whom: the bucket was full.
+        self._owed: dict[str, str] = {}
         # Finished, and changed by another server; and which marks of changes are dealt with.
         self._changed: set[str] = set()
         self._changes_seen: dict[str, tuple[str | None, dt.datetime]] = {}
@@ -206,12 +213,46 @@ class Reconciler:
         self._forget(job_id)
         self.mark(job_id)
 
+    async def owe_tombstone(self, job_id: str, by: str) -> None:
+        """Write the tombstone of a job that ``by`` deleted, as soon as there is room for it."""
+        self._owed[job_id] = by
+        await self._write_owed()
+
+    async def _write_owed(self) -> None:
+        for job_id, by in list(self._owed.items()):
+            with contextlib.suppress(errors.BucketUnavailableError):
+                await self._records.write_tombstone(job_id, DELETED, by)
+                del self._owed[job_id]
+
     async def run(self) -> None:
         """Load what there is, then keep it true until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work())
             group.create_task(self._resync_for_ever())
+            group.create_task(self._look_for_results_for_ever())
+
+    async def _look_for_results_for_ever(self) -> None:
+        """While the cluster is away, ask the bucket whether runs have come to their end."""
+        await self.is_complete.wait()
+        while True:
+            await asyncio.sleep(AWAY_LOOK_SECONDS)
+            if self.cluster.error is None:
+                continue
+            running = [
+                facts.record.job_id
+                for facts in self._index.open_facts()
+                if (entry := self._index.find(facts.record.job_id)) is not None
+                and entry.row["state"] in _KEEPS_TIMES
+            ]
+            try:
+                await few_at_once(WORKERS, running[:_MOST_LOOKED_AT], self._look_for_result)
+            except errors.JupyterKueueError as error:
+                log.warning("looking for results failed, tried again: %s", error)
+
+    async def _look_for_result(self, job_id: str) -> None:
+        if await self._records.has_result(job_id):
+            self.mark(job_id, reload=True)
 
     async def _work(self) -> None:
         # The cluster's first lists mark all that they show, which the first look reads at once.
@@ -238,7 +279,8 @@ class Reconciler:
             self.unread.note(job_id, None)
         except errors.JupyterKueueError as error:
             log.warning("job_id=%s not reconciled, tried again: %s", job_id, error)
-            if job_id not in self._index or job_id in self._provisional:
+            is_shown = job_id in self._index and job_id not in self._provisional
+            if not is_shown and job_id not in self._deleting:
                 self.unread.note(job_id, error)
                 if self.unread.is_given_up(job_id):
                     # Looked at again with the next resync.
@@ -323,6 +365,7 @@ class Reconciler:
             # As with the finished ones' rows (storage.summaries).
             gc.freeze()
             self.is_complete.set()
+        await self._write_owed()
         await self._look_at_changes(changed)
         for job_id in self._index.open_ids() | self._deleting | self._provisional:
             self.mark(job_id)
@@ -387,7 +430,10 @@ class Reconciler:
                     await self._reconcile(job_id, reload=True)
                     self.unread.note(job_id, None)
                 except errors.JupyterKueueError as error:
-                    self.unread.note(job_id, error)
+                    if job_id in self._deleting:
+                        self._mark_later(job_id, reload=False)
+                    else:
+                        self.unread.note(job_id, error)
                 except Exception as error:
                     # The others must be loaded, whatever one job holds.
                     log.exception("job_id=%s not loaded", job_id)
@@ -686,17 +732,15 @@ class Reconciler:
         return row
 
     async def _enforce(self, facts: BucketFacts, derived: Status, cluster: ClusterFacts) -> None:
-        """Delete the Job of a run that was stopped, or that goes on although it has ended."""
+        """End what goes on in the cluster of a run that was stopped or has ended."""
         job = cluster.kube_job
-        if job is None or "deletionTimestamp" in job["metadata"]:
-            return
         must_end = facts.stop is not None
-        if derived.state in FINISHED_STATES:
+        if derived.state in FINISHED_STATES and job is not None:
             # A result of a Job that runs is about to be counted; one that was suspended after its
             # result (preempted in its last second) would run again.
             must_end = not _is_ended(job) and (facts.result is None or job["spec"]["suspend"])
         if must_end:
-            await self._delete_job(facts.record.namespace, job)
+            await self._end(facts.record.namespace, cluster)
 
     async def _remove_finished(self, job_id: str, entry: Entry, cluster: ClusterFacts) -> None:
         """Delete the Job of a finished run once it was there to be seen for long enough."""
@@ -713,9 +757,8 @@ class Reconciler:
     async def _clean_up(self, job_id: str) -> None:
         """Remove what is left of a deleted job, in the cluster and then in the bucket."""
         cluster = self.cluster.facts(job_id)
+        await self._end(self.cluster.namespace, cluster)
         if cluster.kube_job is not None:
-            if "deletionTimestamp" not in cluster.kube_job["metadata"]:
-                await self._delete_job(self.cluster.namespace, cluster.kube_job)
             return
         if not cluster.known or status.remaining_pods(cluster, dt.datetime.now(dt.UTC)):
             return
@@ -731,6 +774,12 @@ class Reconciler:
                 await self._records.forget(job_id)
         self._deleting.discard(job_id)
         self._purged.add(job_id)
+
+    async def _end(self, namespace: str, cluster: ClusterFacts) -> None:
+        job = cluster.kube_job
+        is_there = job is not None and "deletionTimestamp" not in job["metadata"]
+        name = str(job["metadata"]["name"]) if job is not None and is_there else None
+        await ending.end(self._connection, namespace, name, cluster.pods)
 
     async def _delete_job(self, namespace: str, job: Json) -> None:
         await cluster_jobs.delete(self._connection, namespace, job["metadata"]["name"])

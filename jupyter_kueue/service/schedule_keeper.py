@@ -426,7 +426,7 @@ class ScheduleKeeper:
             self._forget(schedule_id)
             await self._clean_up(schedule_id, loaded)
             return
-        if schedule_id in self._deleted:
+        if schedule_id in self._deleted and loaded.record is not None:
             # Deleted while it was being read: it must not come back, and is marked already.
             return
         record = loaded.record
@@ -435,6 +435,8 @@ class ScheduleKeeper:
         if record is None:
             if schedule_id in self._entries:
                 self._forget(schedule_id)
+            elif self.cron_job(schedule_id) is not None and schedule_id in self._deleted:
+                await self.delete_cron_job(schedule_id)
             elif self.cron_job(schedule_id) is not None:
                 # Perhaps of another bucket: nothing of ours says that it may go.
                 log.warning("schedule_id=%s has a CronJob and no definition", schedule_id)
@@ -509,6 +511,11 @@ class ScheduleKeeper:
             await self.records.purge(schedule_id)
         elif loaded.age is not None and loaded.age > _TOMBSTONE_LIFE:
             await self.records.forget(schedule_id)
+
+    async def suspend_cron_job(self, schedule_id: str) -> None:
+        """Have a schedule's CronJob fire no more, whatever becomes of its definition."""
+        name = names.cron_job_name(schedule_id)
+        await cron_jobs.suspend(self._connection, self._cluster.namespace, name)
 
     async def delete_cron_job(self, schedule_id: str) -> None:
         """Delete a schedule's CronJob; its Jobs stay."""

@@ -271,15 +271,42 @@ class Schedules:
         """
         self._keeper.get(schedule_id)
         self._check_cluster()
-        await self._records.write_tombstone(
-            schedule_id, DELETED, self._owner.name, with_runs=with_runs
-        )
+        try:
+            await self._records.write_tombstone(
+                schedule_id, DELETED, self._owner.name, with_runs=with_runs
+            )
+        except errors.BucketUnavailableError as error:
+            await self._delete_without_tombstone(schedule_id, error)
+            return
         self._keeper.drop(schedule_id)
         try:
             await self._keeper.delete_cron_job(schedule_id)
         except errors.UnavailableError as error:
             # The tombstone is the promise: the keeper goes on trying.
             log.warning("schedule_id=%s deletion is tried again: %s", schedule_id, error)
+
+    async def _delete_without_tombstone(
+        self, schedule_id: str, error: errors.BucketUnavailableError
+    ) -> None:
+        """Delete a schedule in a bucket that takes nothing, because it is full: to make room.
+
+        The CronJob is suspended first: while there is a definition, any server would make a
+        deleted one again, and once there is none, nobody would know of one that fires.
+
+        Raises:
+            UnavailableError: the cluster or the bucket does not answer at all; it stays.
+        """
+        await self._keeper.suspend_cron_job(schedule_id)
+        try:
+            await self._records.purge(schedule_id)
+        except errors.BucketUnavailableError:
+            raise error from None
+        self._keeper.drop(schedule_id)
+        try:
+            await self._keeper.delete_cron_job(schedule_id)
+        except errors.UnavailableError as problem:
+            log.warning("schedule_id=%s deletion is tried again: %s", schedule_id, problem)
+        log.info("schedule_id=%s deleted without a tombstone: %s", schedule_id, error)
 
     async def run_now(self, schedule_id: str, parameters: Json | None = None) -> Json:
         """Queue a run of it now, with other parameters if given; return the job.

@@ -385,6 +385,10 @@ class Records:
         """Tell whether job.json is there."""
         return await self.bucket.head(f"{self.prefix(job_id)}{contract.JOB_KEY}") is not None
 
+    async def has_result(self, job_id: str) -> bool:
+        """Tell whether result.json is there."""
+        return await self.bucket.head(f"{self.prefix(job_id)}{contract.RESULT_KEY}") is not None
+
     async def list_keys(self, job_id: str) -> frozenset[str]:
         """Return what there is of a job, by its key below the job's prefix."""
         prefix = self.prefix(job_id)
@@ -419,10 +423,16 @@ class Records:
         return [item.key.rpartition("/")[2] for item in listed]
 
     async def purge(self, job_id: str) -> None:
-        """Delete everything of a job but its tombstone."""
+        """Delete everything of a job but its tombstone; the record first.
+
+        Without a record the rest is taken for leftovers, if this ends half way and there is no
+        tombstone.
+        """
         prefix = self.prefix(job_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
-        await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
+        record, tombstone = f"{prefix}{contract.JOB_KEY}", f"{prefix}{contract.DELETED_KEY}"
+        await self.bucket.delete([record])
+        await self.bucket.delete([key for key in keys if key not in (record, tombstone)])
         for key in [key for key in self.unreadable if key.startswith(prefix)]:
             del self.unreadable[key]
 

@@ -202,10 +202,13 @@ class ScheduleRecords:
         await self.bucket.delete(unused)
 
     async def purge(self, schedule_id: str) -> None:
-        """Delete everything of a schedule but its tombstone."""
+        """Delete everything of a schedule but its tombstone; the definition first."""
         prefix = self.prefix(schedule_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
-        await self.bucket.delete([key for key in keys if key != f"{prefix}{contract.DELETED_KEY}"])
+        definition = f"{prefix}{contract.DEFINITION_KEY}"
+        kept = (definition, f"{prefix}{contract.DELETED_KEY}")
+        await self.bucket.delete([definition])
+        await self.bucket.delete([key for key in keys if key not in kept])
 
     async def forget(self, schedule_id: str) -> None:
         """Delete everything of a schedule, its tombstone too."""

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import subprocess
 
 import pytest
 
 from jupyter_kueue import errors
+from jupyter_kueue.cluster import availability, watching
+from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.service import reconciler
 from jupyter_kueue.service.index import JobQuery
+from tests.server import proxy as proxies
 
 pytestmark = pytest.mark.integration
 
+SLEEP = "import time\ntime.sleep(600)"
 AT_ONCE_SECONDS = 8  # far below the 30 s time-out of a request that waits
+
+
+@pytest.fixture
+def small_folder(tmp_path):
+    """A file system of its own with room for one run."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -55,3 +79,185 @@ async def test_bucket_that_hangs(session, write_notebook, ways):
     assert [item["job_id"] for item in listed["items"]] == [running["job_id"]]
     again = await session.submit(path)
     assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+
+
+def roles_not_read(_verb: str, path: str):
+    """Answer as an API server does that has not read its roles yet; anybody may ask its version."""
+    if path.startswith("/version"):
+        return None
+    status = {"kind": "Status", "reason": "Forbidden", "code": 403, "message": "jobs is forbidden"}
+    return 403, json.dumps(status).encode()
+
+
+def storage_not_read(_verb: str, path: str):
+    """Answer as an API server does that has not read its objects yet."""
+    if path.startswith("/version"):
+        return None
+    message = "storage is (re)initializing"
+    status = {"kind": "Status", "reason": "TooManyRequests", "code": 429, "message": message}
+    return 429, json.dumps(status).encode()
+
+
+@pytest.mark.parametrize("refusal", [roles_not_read, storage_not_read])
+async def test_an_api_server_that_is_just_starting_is_away(
+    session, write_notebook, ways, eventually, refusal
+):
+    path = write_notebook("a.ipynb", "1")
+    job = await session.submit(path)
+    await session.until_finished(job["job_id"])
+    ways.cluster.down()
+    await eventually(lambda: session.application.cluster.error is not None)
+    ways.cluster.refuse = refusal
+    ways.cluster.up()
+
+    async def is_told() -> bool:
+        found = []
+        for work in (session.submit(path), session.jobs.rerun(job["job_id"], {})):
+            with pytest.raises(errors.ClusterUnavailableError) as raised:
+                await work
+            found.append(raised.value.message)
+        return all("The cluster is starting up" in message for message in found)
+
+    await eventually(is_told)
+    ways.cluster.refuse = lambda _verb, _path: None
+    await eventually(lambda: session.application.cluster.error is None)
+    assert (await session.submit(path))["state"] == "queued"
+
+
+async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
+    session, write_notebook, ways, eventually, monkeypatch
+):
+    monkeypatch.setattr(availability, "SETTLING_SECONDS", 2.0)
+    path = write_notebook("a.ipynb", "1")
+    await session.submit(path)
+    ways.cluster.refuse = lambda verb, path: (
+        roles_not_read(verb, path) if verb == "POST" and path.endswith("/jobs") else None
+    )
+    with pytest.raises(errors.ClusterUnavailableError, match="permissions are still being checked"):
+        await session.submit(path)
+
+    async def is_refused() -> bool:
+        try:
+            await session.submit(path)
+        except errors.ForbiddenError:
+            return True
+        except errors.ClusterUnavailableError:
+            return False
+        return False
+
+    await eventually(is_refused)
+
+
+async def test_all_is_well_as_soon_as_the_api_server_is_back(
+    session, write_notebook, ways, eventually, monkeypatch
+):
+    # Whoever pauses between two tries does so for ever, unless it is woken.
+    path = write_notebook("a.ipynb", "1")
+    monkeypatch.setattr(watching, "_FIRST_PAUSE_SECONDS", 3600.0)
+    ways.cluster.down()
+    await eventually(lambda: session.application.cluster.hangs is not None)
+    ways.cluster.up()
+    await eventually(lambda: session.application.cluster.error is None)
+    assert (await session.submit(path))["state"] == "queued"
+
+
+async def test_a_run_that_ends_while_the_api_server_is_away_is_seen_to_end(
+    open_session, write_notebook, ways, eventually, monkeypatch
+):
+    monkeypatch.setattr(reconciler, "AWAY_LOOK_SECONDS", 0.5)
+    path = write_notebook("slow.ipynb", "import time\ntime.sleep(3)\nprint(1)")
+    async with open_session(**ways.settings) as session:
+        job = await session.submit(path)
+        await session.until_state(job["job_id"], "running")
+        ways.cluster.down()
+        await eventually(lambda: session.application.cluster.error is not None)
+        done = await session.until_finished(job["job_id"])
+        assert session.application.cluster.error is not None
+        assert done["state"] == "succeeded"
+        assert done["files"][0]["role"] == "notebook"
+        ways.cluster.up()
+        await eventually(lambda: session.application.cluster.error is None)
+        assert (await session.jobs.get(job["job_id"]))["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("verb", ["stop", "delete"])
+async def test_a_stopped_run_ends_without_the_garbage_collector(
+    session, write_notebook, ways, eventually, local_cluster, namespace, verb
+):
+    path = write_notebook(
+        "slow.ipynb", "print('before', flush=True)", "import time\ntime.sleep(600)"
+    )
+    job_id = (await session.submit(path))["job_id"]
+    await session.until(job_id, lambda job: (job["progress"] or {}).get("cells_done") == 1)
+    ways.cluster.change = proxies.without_garbage_collection
+
+    await getattr(session.jobs, verb)(job_id)
+
+    await eventually(lambda: not local_cluster.get("jobs,pods", "-n", namespace.name)["items"])
+    if verb == "stop":
+        done = await session.until_state(job_id, "stopped")
+        assert done["files"][0]["role"] == "notebook"
+
+
+async def test_a_run_can_be_deleted_from_a_full_bucket(
+    open_session, write_notebook, ways, eventually, local_cluster, namespace
+):
+    quick, slow = write_notebook("a.ipynb", "1"), write_notebook("slow.ipynb", SLEEP)
+    often = {"resync_seconds": 1}
+    async with (
+        open_session(**ways.settings, **often) as session,
+        open_session(**often) as other,
+    ):
+        ended = (await session.submit(quick))["job_id"]
+        running = (await session.submit(slow))["job_id"]
+        await session.until_finished(ended)
+        await session.until_state(running, "running")
+        schedules = await session.application.schedules()
+        body = {"input_path": quick, "local_queue": "team-a", "schedule": "0 0 1 1 *"}
+        schedule = await schedules.create(parse_schedule_request(body))
+
+        async def both_are_seen():
+            return (await other.jobs.list(JobQuery()))["total"] == 2
+
+        await eventually(both_are_seen)
+        ways.bucket.refuse = proxies.full
+        with pytest.raises(errors.BucketUnavailableError, match="delete runs"):
+            await session.submit(quick)
+        for job_id in (ended, running):
+            await session.jobs.delete(job_id)
+        await schedules.delete(schedule["schedule_id"])
+        assert (await session.jobs.list(JobQuery()))["total"] == 0
+
+        async def nothing_is_left() -> bool:
+            kept = [
+                item.key
+                for folder in ("jobs", "schedules")
+                for item in await other.application.bucket.list(f"tess/{folder}/")
+            ]
+            objects = local_cluster.get("jobs,pods,cronjobs", "-n", namespace.name)["items"]
+            return not kept and not objects
+
+        await eventually(nothing_is_left)
+        # Room again: what the bucket could not be told is made up for.
+        ways.bucket.refuse = lambda _verb, _path: None
+
+        async def other_shows_none() -> bool:
+            return not (await other.jobs.list(JobQuery()))["total"]
+
+        await eventually(other_shows_none)
+    async with open_session() as after:
+        assert (await after.jobs.list(JobQuery()))["total"] == 0
+
+
+async def test_a_folder_without_room_can_be_cleared(open_session, write_notebook, small_folder):
+    path = write_notebook("a.ipynb", "1")
+    waits = {"cpu": "1", "memory": "1Gi", "gpus": 100}
+    async with open_session(bucket=f"file://{small_folder}") as session:
+        job_id = (await session.submit(path, resources=waits))["job_id"]
+        with contextlib.suppress(OSError), (small_folder / "rest").open("wb", 0) as rest:
+            while rest.write(bytes(4096)):
+                pass
+        with pytest.raises(errors.BucketUnavailableError, match="is full"):
+            await session.submit(path, resources=waits)
+        await session.jobs.delete(job_id)
+        assert (await session.jobs.list(JobQuery()))["total"] == 0

@@ -1,0 +1,83 @@
+"""Whether an API server answers as it should: what it refuses for a moment only, and who waits.
+
+``cluster.connection`` notes what it sees, ``cluster.watching`` waits here between two tries, and
+``service.application`` says when the API server is back. An API server that has just started
+refuses what it allows a moment later: it answers before it has read its roles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+# A refusal after an outage, or of what was allowed before, counts as one only if it lasts so long.
+SETTLING_SECONDS = 60.0
+STARTING_UP = "The cluster is starting up: permissions are still being checked. Try again soon."
+
+
+class Availability:
+    """What one connection has seen. Kinds of requests are (verb, collection) as ``kind_of`` gives.
+
+    All of it is memory: a new connection takes a refusal for one at once.
+    """
+
+    def __init__(self) -> None:
+        self._failed_at: float | None = None
+        self._is_silent = False
+        self._allowed: set[tuple[str, str]] = set()
+        self._refused_since: dict[tuple[str, str], float] = {}
+        self._back = asyncio.Event()
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the API server did not answer a moment ago, so that refusals may pass."""
+        return self._failed_at is not None and time.monotonic() - self._failed_at < SETTLING_SECONDS
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether it answers again, if only with refusals: what is asked soon may be granted."""
+        return self.is_settling and not self._is_silent
+
+    def note_silence(self) -> None:
+        """Note that the API server did not answer."""
+        self._failed_at = time.monotonic()
+        self._is_silent = True
+
+    def note_answer(self) -> None:
+        """Note that it answered, whatever that was."""
+        self._is_silent = False
+
+    def note_start(self) -> None:
+        """Note that it said that it is just starting."""
+        self._failed_at = time.monotonic()
+
+    def note_allowed(self, kind: tuple[str, str]) -> None:
+        """Note that a request of this kind was let in."""
+        self._allowed.add(kind)
+        self._refused_since.pop(kind, None)
+
+    def may_pass(self, kind: tuple[str, str]) -> bool:
+        """Tell whether a refusal that was just met may be gone in a moment."""
+        since = self._refused_since.setdefault(kind, time.monotonic())
+        is_new = time.monotonic() - since < SETTLING_SECONDS
+        return self.is_settling or (kind in self._allowed and is_new)
+
+    def tell_back(self) -> None:
+        """Wake all who pause: the API server answers again."""
+        self._back.set()
+        self._back = asyncio.Event()
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait ``seconds``, or until the API server is back; tell whether it was that."""
+        try:
+            await asyncio.wait_for(self._back.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def kind_of(verb: str, path: str) -> tuple[str, str]:
+    """Return what the API server's roles tell requests apart by: the verb and the collection."""
+    parts = path.split("/")
+    at = parts.index("namespaces") + 3 if "namespaces" in parts else 5
+    return verb, "/".join(parts[:at])

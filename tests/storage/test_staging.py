@@ -57,6 +57,15 @@ def test_a_notebook_alone(root: Path):
     assert (found.kernel_name, found.language) == ("ir", "r")
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\0b", "a\nb", "\u2028", "x" * 256])
+@pytest.mark.parametrize("field", ["name", "language"])
+def test_a_kernel_that_there_cannot_be(root: Path, field: str, text: str):
+    write_notebook(root / "odd.ipynb", metadata={"kernelspec": {"name": "python3", field: text}})
+    said = refusal(root, "odd.ipynb")
+    assert list(said) == ["input_path"]
+    assert f"kernelspec.{field} " in said["input_path"]
+
+
 def test_a_notebook_that_names_no_kernel_is_python(root: Path):
     write_notebook(root / "plain.ipynb", metadata={})
     found = find_input(root, "plain.ipynb", include_folder=False, limits=LIMITS)

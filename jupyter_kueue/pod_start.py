@@ -42,7 +42,7 @@ _NO_PROGRAM = re.compile(
 )
 _NO_PACKAGE = re.compile(r"No module named '?(?P<module>[\w.]+)|cannot import name")
 _NOT_BEGUN = ("StartError", "ContainerCannotRun")
-_STAGING = (contract.STAGE_IN, contract.STAGE_OUT)
+_STAGING = (contract.STAGE_IN, contract.STAGE_OUT, contract.EXPORT)
 
 _CREATING = re.compile(
     r'^Error creating: (?:pods? "[^"]*" is (?:forbidden|invalid): )?', re.IGNORECASE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import early_kernel
+from jupyter_kueue.runner import early_kernel, home
 from jupyter_kueue.runner.stopping import Stop
 
 # Ours, and no business of a notebook. What tells it about its run stays.
@@ -33,6 +33,7 @@ HIDDEN_VARIABLES = frozenset(
 def main() -> None:
     """Run the notebook that stage-in fetches, and exit."""
     stop = Stop()
+    home.ensure()
     environment = _kernel_environment()
     kernel = _early_kernel(environment)
     from jupyter_kueue.runner import running  # noqa: PLC0415 - slow; the kernel comes up meanwhile

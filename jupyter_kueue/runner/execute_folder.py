@@ -17,6 +17,7 @@ MODULES = (
     "runner/__init__.py",
     "runner/control.py",
     "runner/early_kernel.py",
+    "runner/home.py",
     "runner/saving.py",
     "runner/slow_imports.py",
     "runner/stage_in_lock.py",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import control
+from jupyter_kueue.runner import control, home
 
 if TYPE_CHECKING:
     import subprocess
@@ -48,6 +48,7 @@ PASSED_ON = (
 def main() -> None:
     """Serve one request, wait for the pod's end and exit."""
     signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(contract.EXIT_SUCCEEDED))
+    home.ensure()
     os.nice(contract.STAGING_NICENESS)
     requests = control.folder(contract.ENV_EXPORT_REQUEST_DIR)
     made = control.folder(contract.ENV_EXPORT_DIR)

@@ -19,7 +19,6 @@ from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from jupyter_kueue.runner.kept_log import KeptLog
     from jupyter_kueue.runner.stopping import Stop
@@ -191,9 +190,10 @@ class Sidecar:
 
 
 def main(stop: Stop, log: KeptLog) -> None:
-    """Work until ``stop`` says so.
+    """Work until ``stop`` says so, and exit.
 
-    After its work the sidecar only waits: one that ends by itself would be started again.
+    After its work the sidecar only waits: one that ends by itself would be started again. What
+    keeps it from its work is raised.
     """
     asyncio.run(_work(stop, log))
     control.end_now(contract.EXIT_SUCCEEDED, "")
@@ -212,19 +212,6 @@ async def _work(stop: Stop, log: KeptLog) -> None:
             log=log,
             staged=control.read(runner / contract.STAGED_FILE) or {},
         )
-        try:
-            bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
-            await Sidecar(Attempt(bucket, run["started_at"]), folders, run, terminated).run()
-        except errors.NotConfiguredError as error:
-            _give_up(runner, error.message)
-        except Exception as error:  # noqa: BLE001 - execute waits for a word
-            doing = "The outputs could not be put away"
-            _give_up(runner, unforeseen.sentence(doing, contract.STAGE_OUT, error))
+        bucket = Bucket.open(control.folder(contract.ENV_BUCKET_DIR))
+        await Sidecar(Attempt(bucket, run["started_at"]), folders, run, terminated).run()
     await terminated.wait()
-
-
-def _give_up(runner: Path, message: str) -> None:
-    """Say in all places why there will be no outputs."""
-    control.say(message)
-    committed = {"committed": False, "message": message, "result_of": None}
-    control.write(runner / contract.COMMITTED_FILE, committed)

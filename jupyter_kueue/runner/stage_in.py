@@ -14,7 +14,7 @@ import sys
 from typing import NoReturn
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import control, stage_in_lock, unforeseen
+from jupyter_kueue.runner import control, home, stage_in_lock, unforeseen
 
 # A process without all that staging needed; what is blocked before it begins, it does not miss.
 WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.argv[1]))"
@@ -23,6 +23,7 @@ WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.a
 def main() -> None:
     """Stage in, wait for the pod's end and exit."""
     signal.signal(signal.SIGTERM, _interrupted)
+    home.ensure()
     os.nice(contract.STAGING_NICENESS)
     folder = control.folder(contract.ENV_RUNNER_DIR)
     if stage_in_lock.is_held(folder) is not None:

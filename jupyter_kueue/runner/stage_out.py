@@ -8,10 +8,11 @@ itself is ``sidecar``'s.
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import execute_folder
+from jupyter_kueue.runner import execute_folder, home
 from jupyter_kueue.runner.kept_log import KeptLog
 from jupyter_kueue.runner.stopping import Stop
 
@@ -24,11 +25,32 @@ def main() -> None:
     # Before any code of a notebook can run: execute waits for its folder.
     log = KeptLog(os.environ[contract.ENV_CONTROL_DIR])
     execute_folder.write(f"{os.environ[contract.ENV_RUNNER_DIR]}/{contract.EXECUTE_FOLDER}")
+    home.ensure()
     os.nice(contract.STAGING_NICENESS)
     _wait_for_notebook(stop)
-    from jupyter_kueue.runner import sidecar  # noqa: PLC0415 - slow, and not needed before
+    try:
+        from jupyter_kueue.runner import sidecar  # noqa: PLC0415 - slow, and not needed before
 
-    sidecar.main(stop, log)
+        sidecar.main(stop, log)
+    except Exception as error:  # noqa: BLE001 - execute waits for a word
+        stop.forget_loop()
+        _give_up(error)
+        while stop.at is None:
+            time.sleep(POLL_SECONDS)
+        sys.exit(contract.EXIT_STAGING)
+
+
+def _give_up(error: Exception) -> None:
+    """Say in all places why there will be no outputs."""
+    from jupyter_kueue.runner import control, unforeseen  # noqa: PLC0415 - as above
+
+    doing = "The outputs could not be put away"
+    message = unforeseen.sentence(doing, contract.STAGE_OUT, error)
+    control.say(message)
+    committed = {"committed": False, "message": message, "result_of": None}
+    runner = control.folder(contract.ENV_RUNNER_DIR)
+    if not (runner / contract.COMMITTED_FILE).exists():
+        control.write(runner / contract.COMMITTED_FILE, committed)
 
 
 def _wait_for_notebook(stop: Stop) -> None:

@@ -24,7 +24,7 @@ def sentence(doing: str, container: str, error: BaseException) -> str:
     traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, ImportError):
         return (
-            f"{doing}: the runner image lacks {error.name or error}. Ask an admin to set "
+            f"{doing}: the runner image lacks a module ({error}). Ask an admin to set "
             "runner_image to an image with jupyter-kueue and all that it needs."
         )
     if isinstance(error, MemoryError):
@@ -35,6 +35,9 @@ def sentence(doing: str, container: str, error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fspath(error.filename)!r} " if error.filename is not None else ""
         return f"{doing}: {where}{error.strerror}. The log of the container {container} says more."
+    message = getattr(error, "message", None)
+    if isinstance(message, str):  # of this package's own errors: a sentence already
+        return f"{doing}: {message}"
     text = " ".join(str(error).split())[:MAX_ERROR_LENGTH]
     return (
         f"{doing}, for a reason that was not foreseen ({type(error).__name__}: {text}). Check that "

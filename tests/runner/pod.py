@@ -139,7 +139,7 @@ class Job:
 
     def read(self, key: str) -> bytes | None:
         try:
-            return asyncio.run(self.bucket.get_bytes(self.prefix + key))
+            return asyncio.run(self.bucket.get_bytes(self.prefix + key, max_bytes=2**30))
         except errors.NotFoundError:
             return None
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from jupyter_kueue.local.access import namespace_access
+from jupyter_kueue.local.access import namespace_access, users_namespace
 from jupyter_kueue.local.object_store import (
     bucket_credentials,
     bucket_secret,
@@ -251,7 +251,7 @@ def _make_namespace(
     user_kubeconfig = tmp_path / name / "kubeconfig"
     user_kubeconfig.write_text(yaml.safe_dump(kubeconfig))
     objects: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        users_namespace(name),
         bucket_secret(name, credentials),
         *namespace_access(name, "user"),
         *team_objects(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jupyter_kueue import names
-from jupyter_kueue.local import quotas
+from jupyter_kueue.local import access, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,10 @@ SHARED = {
     "cluster/quota-reader.yaml",
     "cluster/kueue-version-reader.yaml",
     "namespace/namespace-user.yaml",
+    "policy/queue-required.yaml",
 }
+# What is no user's: how the local node and its control plane talk to each other.
+LOCAL_ALONE = {"node.yaml", "health-reader.yaml"}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -33,11 +36,17 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def test_every_role_of_users_is_the_one_that_is_tried_on_the_local_cluster():
-    own = {path.name for path in OF_THE_LOCAL_CLUSTER.glob("*.yaml")} - {"node.yaml"}
+    own = {path.name for path in OF_THE_LOCAL_CLUSTER.glob("*.yaml")} - LOCAL_ALONE
     assert {Path(path).name for path in SHARED} == own
     for path in SHARED:
         same = OF_THE_LOCAL_CLUSTER / Path(path).name
         assert (FOR_ADMINS / path).read_bytes() == same.read_bytes(), path
+
+
+def test_users_namespaces_are_those_of_the_local_cluster():
+    (namespace,) = read(FOR_ADMINS / "namespace" / "namespace.yaml")
+    name = namespace["metadata"]["name"]
+    assert namespace == access.users_namespace(name)
 
 
 def test_every_file_is_applied_and_every_role_is_bound():

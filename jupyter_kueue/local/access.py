@@ -16,20 +16,31 @@ from jupyter_kueue.local.state_folder import NAMESPACES
 _MANIFESTS = Path(__file__).parent / "manifests"
 _RBAC = "rbac.authorization.k8s.io"
 
+# Kueue holds back Jobs without a queue in namespaces with this label.
+QUEUE_REQUIRED = {"jupyter-kueue/queue-required": "true"}
+# The right to create Jobs is the right to run pods: without the first as root, with hostPath.
+_USERS_NAMESPACE = {"pod-security.kubernetes.io/enforce": "restricted", **QUEUE_REQUIRED}
+
 
 def access_objects() -> list[dict[str, Any]]:
     """Return the namespaces and everybody's roles and bindings."""
     objects: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        for namespace in NAMESPACES.values()
+        users_namespace(namespace) for namespace in NAMESPACES.values()
     ]
     objects += _read("health-reader.yaml") + _read("node.yaml") + _read("quota-reader.yaml")
     objects.append(_binding("ClusterRole", "jupyter-kueue-quota-reader", list(NAMESPACES)))
+    objects += _read("queue-required.yaml")
     version_reader = _read("kueue-version-reader.yaml")[0]
     objects += [version_reader, _role_binding(version_reader, list(NAMESPACES))]
     for user, namespace in NAMESPACES.items():
         objects += namespace_access(namespace, user)
     return objects
+
+
+def users_namespace(name: str) -> dict[str, Any]:
+    """Return a namespace whose users may run ordinary pods alone, and Jobs through Kueue alone."""
+    metadata = {"name": name, "labels": dict(_USERS_NAMESPACE)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def namespace_access(namespace: str, user: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from jupyter_kueue import __version__
+from jupyter_kueue.local.access import QUEUE_REQUIRED
 from jupyter_kueue.local.certificates import NODE_NAME, Certificates
 from jupyter_kueue.local.kubeconfigs import write_kubeconfigs, write_webhook_client
 from jupyter_kueue.local.object_store import object_store_command, write_object_store_files
@@ -324,6 +325,8 @@ def _kueue(plan: _Plan) -> Part:
         "health": {"healthProbeBindAddress": "0"},
         "visibilityServer": {"bindAddress": _LOOPBACK, "bindPort": ports["kueue-visibility"]},
         "integrations": {"frameworks": ["batch/job"]},
+        "manageJobsWithoutQueueName": True,
+        "managedJobsNamespaceSelector": {"matchLabels": QUEUE_REQUIRED},
         "featureGates": {"UnadmittedWorkloadsObservability": True},
     }
     written = folder / "kueue.yaml"

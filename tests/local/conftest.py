@@ -44,7 +44,18 @@ class HarmedCluster:
         return done
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
+        done = self._kubectl(arguments, stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def try_kubectl(self, *arguments: str, stdin: str | None = None) -> bool:
+        """Return whether it worked."""
+        return self._kubectl(arguments, stdin).returncode == 0
+
+    def _kubectl(
+        self, arguments: tuple[str, ...], stdin: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(self.folder / "bin" / "kubectl"), *arguments],
             env={**os.environ, "KUBECONFIG": str(self.folder / "admin.kubeconfig")},
             input=stdin,
@@ -53,8 +64,6 @@ class HarmedCluster:
             check=False,
             timeout=60,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def keep_something(self) -> None:
         """Put an object into the cluster and one into the bucket, to be there after all harm."""

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pytest
+import yaml
 
 from jupyter_kueue.local import processes
 from jupyter_kueue.local.lifecycle import PART_NAMES
 from jupyter_kueue.local.state_folder import StateFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import LocalCluster
     from tests.local.conftest import HarmedCluster
 
@@ -300,16 +304,56 @@ def test_other_certificate_settings_in_the_environment_do_no_harm(
     nothing_is_lost(harmed_cluster)
 
 
-def test_private_files_are_private(harmed_cluster: HarmedCluster) -> None:
-    assert harmed_cluster.folder.stat().st_mode & 0o777 == 0o700
-    secrets = [
-        *harmed_cluster.folder.glob("*.kubeconfig"),
-        *harmed_cluster.folder.glob("certificates/*.key"),
-        *harmed_cluster.folder.glob("bucket/*/secret_access_key"),
-        harmed_cluster.folder / "settings.json",
+def test_all_files_are_private_whatever_the_umask(harmed_cluster: HarmedCluster) -> None:
+    harmed_cluster.run("reset", "--yes")
+    before = os.umask(0)
+    try:
+        harmed_cluster.run("up")
+        harmed_cluster.keep_something()
+    finally:
+        os.umask(before)
+    # kubectl and SeaweedFS set the modes of a few files themselves, behind closed doors.
+    closed = [harmed_cluster.folder / name for name in ("kubectl-cache", "object-store/data")]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in closed} == {0o700}
+    files = [
+        path
+        for path in (harmed_cluster.folder, *harmed_cluster.folder.rglob("*"))
+        if not any(path.is_relative_to(folder) for folder in closed)
     ]
-    assert len(secrets) > 10
-    assert {file.stat().st_mode & 0o777 for file in secrets} == {0o600}
+    assert len(files) > 50
+    open_to_others = [
+        (oct(path.lstat().st_mode), str(path))
+        for path in files
+        if not path.is_symlink() and path.lstat().st_mode & 0o077
+    ]
+    assert not open_to_others
+
+
+def test_kueue_holds_back_a_job_without_a_queue_even_without_the_policy(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    policies = "validatingadmissionpolicybinding/jupyter-kueue-queue-required"
+    kept = harmed_cluster.kubectl("get", policies, "-o", "yaml")
+    harmed_cluster.kubectl("delete", policies)
+    container = {"name": "main", "image": "jupyter-kueue/local:latest", "command": ["true"]}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "loose"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+    }
+    try:
+        _await(lambda: harmed_cluster.try_kubectl("create", "-f", "-", stdin=json.dumps(job)))
+        unsuspend = '{"spec": {"suspend": false}}'
+        harmed_cluster.kubectl("patch", "job", "loose", "--type=merge", "-p", unsuspend)
+        suspended = ("get", "job", "loose", "-o", "jsonpath={.spec.suspend}")
+        _await(lambda: harmed_cluster.kubectl(*suspended) == "true")
+        assert not harmed_cluster.kubectl("get", "pods", "-l", "job-name=loose", "-o", "name")
+    finally:
+        harmed_cluster.kubectl("delete", "job", "loose", "--ignore-not-found")
+        written = yaml.safe_load(kept)
+        written["metadata"] = {"name": written["metadata"]["name"]}
+        harmed_cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(written))
 
 
 def test_reset_asks_and_then_forgets(harmed_cluster: HarmedCluster) -> None:
@@ -345,6 +389,13 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, cli) -> 
     assert "etcd ended at once" in failed.stderr
     assert str(folder / "logs" / "etcd.log") in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def _await(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _await_end(cluster: HarmedCluster, part: str) -> None:

@@ -17,7 +17,6 @@ from jupyter_kueue.local.state_folder import StateFolder
 
 if TYPE_CHECKING:
     from conftest import LocalCluster
-    from tests.local.conftest import HarmedCluster
 
 pytestmark = pytest.mark.integration
 
@@ -122,28 +121,3 @@ def test_no_secret_stands_in_a_command_line(local_cluster: LocalCluster) -> None
     for pid in pids(local_cluster):
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         assert not [name for name, secret in secrets.items() if secret in line], line
-
-
-def test_all_files_are_private_whatever_the_umask(harmed_cluster: HarmedCluster) -> None:
-    harmed_cluster.run("reset", "--yes")
-    before = os.umask(0)
-    try:
-        harmed_cluster.run("up")
-        harmed_cluster.keep_something()
-    finally:
-        os.umask(before)
-    # kubectl and SeaweedFS set the modes of a few files themselves, behind closed doors.
-    closed = [harmed_cluster.folder / name for name in ("kubectl-cache", "object-store/data")]
-    assert {stat.S_IMODE(folder.stat().st_mode) for folder in closed} == {0o700}
-    files = [
-        path
-        for path in (harmed_cluster.folder, *harmed_cluster.folder.rglob("*"))
-        if not any(path.is_relative_to(folder) for folder in closed)
-    ]
-    assert len(files) > 50
-    open_to_others = [
-        (oct(path.lstat().st_mode), str(path))
-        for path in files
-        if not path.is_symlink() and path.lstat().st_mode & 0o077
-    ]
-    assert not open_to_others

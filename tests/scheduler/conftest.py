@@ -13,6 +13,7 @@ from jupyter_kueue.scheduler import KueueEnvironmentManager, KueueScheduler
 from jupyter_kueue.service.hosted import Service
 from tests.service.conftest import (  # noqa: F401 - fixtures
     eventually_fixture,
+    open_application,
     open_session,
     root,
     session,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SETTLED_SECONDS = 2.0
 # A notebook with more is put away at the end alone; of a longer log, the end is shown meanwhile.
 MAX_NOTEBOOK_BYTES = 256 * 2**20
-MAX_LOG_BYTES = 64 * 2**20
+MAX_LOG_BYTES = 128 * 2**20
 
 
 class Live:

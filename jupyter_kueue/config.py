@@ -80,6 +80,7 @@ class Settings:
     run_as_group: int = 100
     pod_template: Mapping[str, Any] = field(default_factory=dict)
     max_notebook_bytes: int = 100 * 2**20
+    max_notebook_output_bytes: int = 100 * 2**20
     max_folder_files: int = 2000
     max_folder_bytes: int = 2**30
     max_output_files: int = contract.DEFAULT_MAX_OUTPUT_FILES
@@ -201,6 +202,12 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     max_notebook_bytes = Integer(
         100 * 2**20, min=1, help="Largest notebook that may be submitted, in bytes."
+    ).tag(config=True)
+    max_notebook_output_bytes = Integer(
+        100 * 2**20,
+        min=1,
+        help="""Most bytes that a run's notebook keeps of its cells' outputs, all together, and its
+        log of what was printed. The rest is left out, and a line there says so.""",
     ).tag(config=True)
     max_folder_files = Integer(
         2000, min=1, help="Most files that `include_folder` may take along."

@@ -139,6 +139,21 @@ EXPORTS_AT_ONCE = 2
 # Of both, ``runner.reports`` passes on the fields that it knows.
 # ERROR: {"name", "value", "cell_index", "cell_source", "traceback": [lines]}
 
+# --- Bounds of what execute keeps and says --------------------------------------------------------
+
+# Of all outputs of a notebook together, and of what run.log holds of them, in bytes.
+ENV_MAX_NOTEBOOK_OUTPUT_BYTES = "JUPYTER_KUEUE_MAX_NOTEBOOK_OUTPUT_BYTES"
+DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES = 100 * 2**20
+
+# Of ENDED and ERROR, in characters and lines. A longer text is cut, with a word that says so.
+MAX_MESSAGE_LENGTH = 1_000
+MAX_ERROR_NAME_LENGTH = 255
+MAX_ERROR_VALUE_LENGTH = 10_000
+MAX_CELL_SOURCE_LENGTH = 10_000
+MAX_TRACEBACK_LINES = 200
+MAX_TRACEBACK_LINE_LENGTH = 10_000
+MAX_TRACEBACK_LENGTH = 40_000
+
 # --- How an attempt ends ------------------------------------------------------------------------
 
 SUCCEEDED = "succeeded"

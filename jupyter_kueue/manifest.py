@@ -42,6 +42,7 @@ class PodPolicy:
         runner_image: the image of the staging containers.
         bucket_secret: the Secret with the bucket's credential files, in the job's namespace.
         grace_period_seconds: between SIGTERM and SIGKILL.
+        max_notebook_output_bytes: what a notebook keeps of its outputs, and its log.
         staging_cpu, staging_memory: what the staging containers ask for, as quantities.
         staging_memory_limit: what each of them may use, the one for exports too.
         staging_seconds: how long a pod waits for a bucket that is away, at its begin and its end.
@@ -56,6 +57,7 @@ class PodPolicy:
     runner_image: str
     bucket_secret: str = names.BUCKET_SECRET
     grace_period_seconds: int = 30
+    max_notebook_output_bytes: int = contract.DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES
     staging_cpu: str = "50m"
     staging_memory: str = "128Mi"
     staging_memory_limit: str = "2Gi"
@@ -329,6 +331,10 @@ def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
             {
                 "name": contract.ENV_MEMORY_LIMIT,
                 "value": str(int(quantities.parse(wanted.memory))),
+            },
+            {
+                "name": contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES,
+                "value": str(policy.max_notebook_output_bytes),
             },
         ],
         "resources": {"requests": {"cpu": wanted.cpu, **limits}, "limits": limits},

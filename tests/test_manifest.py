@@ -195,6 +195,10 @@ EXPECTED = {
                             {"name": "JUPYTER_KUEUE_NOTEBOOK", "value": "a.ipynb"},
                             {"name": "JUPYTER_KUEUE_KERNEL_NAME", "value": "python3"},
                             {"name": "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES", "value": str(4 * 2**30)},
+                            {
+                                "name": "JUPYTER_KUEUE_MAX_NOTEBOOK_OUTPUT_BYTES",
+                                "value": str(100 * 2**20),
+                            },
                         ],
                         "resources": {
                             "requests": {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"},

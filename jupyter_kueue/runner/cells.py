@@ -7,6 +7,7 @@ raises nothing for what can happen to a notebook: each end is an ``Ending``.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -17,18 +18,40 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 
 from jupyter_kueue import contract
+from jupyter_kueue.runner import bounds
+from jupyter_kueue.runner.keeper_link import LIMIT, STOP
 from jupyter_kueue.runner.kernel_client import Client
+from jupyter_kueue.runner.last_word import is_full
+from jupyter_kueue.runner.limit_keeper import (
+    INTERRUPT_SECONDS_AT_LIMIT,
+    INTERRUPT_SECONDS_AT_STOP,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from jupyter_kueue.runner.keeper_link import KeeperLink
     from jupyter_kueue.runner.launching import Launched
     from jupyter_kueue.runner.saving import Log, Saver
 
-# How long a cell may take to react to an interrupt before its kernel is killed.
-INTERRUPT_SECONDS_AT_LIMIT = 5.0
-INTERRUPT_SECONDS_AT_STOP = 3.0
+# How often a kernel is started that dies before its first answer.
+STARTS = 4
+# How long it may take to its first answer. One that found a port taken may neither answer nor end.
+FIRST_ANSWER_SECONDS = 30
+ANSWER_SECONDS = 60
+# How long after a kernel was killed the client may take to notice, and to read what it printed.
+NOTICE_SECONDS = 3.0
+DRAIN_SECONDS = 2.0
+
+# Of an exception, in a message, so that there is room for where it was raised.
+SHOWN_NAME_LENGTH = 100
+SHOWN_VALUE_LENGTH = 600
+
+# What a full disk or a used-up quota is called (errno ENOSPC, EDQUOT), in any language's errors.
+_DISK_FULL = re.compile(r"\[Errno (?:28|122)\]|No space left on device|Disk quota exceeded")
+# Longer values are searched in their first characters.
+_SEARCHED_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,7 @@ class Plan:
     notebook: Any
     folder: Path
     kernel_name: str
+    max_output_bytes: int
     timeout_seconds: float | None = None
     cell_timeout_seconds: float | None = None
     code_cells: list[int] = field(init=False)
@@ -65,179 +89,238 @@ class Plan:
 
 
 class Cells:
-    """One run of a notebook. ``stopped`` is set from outside when the pod is to end."""
+    """One run of a notebook.
+
+    Args:
+        plan: what runs.
+        launched: its kernel's process.
+        saver, log: told of what happens.
+        keeper: who says when no further cell may run.
+        ended: makes ENDED of an ending.
+    """
 
     def __init__(
-        self, plan: Plan, launched: Launched, saver: Saver, log: Log, stopped: asyncio.Event
+        self,
+        plan: Plan,
+        launched: Launched,
+        saver: Saver,
+        log: Log,
+        keeper: KeeperLink,
+        ended: Callable[[Ending], dict[str, Any]],
     ) -> None:
         self.plan = plan
         self._launched = launched
         self._saver = saver
         self._log = log
-        self._stopped = stopped
+        self._keeper = keeper
+        self._ended = ended
         self._deadline: float | None = None
         self._where = "before the first cell"
-        self._client = Client(
+        self._client = self._new_client()
+
+    def _new_client(self) -> Client:
+        plan, saver = self.plan, self._saver
+        return Client(
             plan.notebook,
-            printed=log.write,
+            max_output_bytes=plan.max_output_bytes,
+            printed=self._log.write,
+            said=self._log.say,
+            extended=saver.extended,
             changed=saver.changed,
             kernel_name=plan.kernel_name,
-            timeout=None,  # limits are kept here, where SIGTERM is seen too
+            timeout=None,  # the keeper has the limits
             resources={"metadata": {"path": str(plan.folder)}},
         )
-        if self._client.has_trait("coalesce_streams"):  # nbclient 0.9 has none
-            self._client.coalesce_streams = True
 
     async def run(self) -> Ending:
         """Run all cells and return how it ended; the kernel is gone by then."""
-        stop = asyncio.ensure_future(self._stopped.wait())
         graceful = False
         try:
-            await self._start_kernel(stop)
+            await self._start_kernel()
             if self.plan.timeout_seconds:
                 self._deadline = time.monotonic() + self.plan.timeout_seconds
             for number, cell_index in enumerate(self.plan.code_cells):
-                await self._run_cell(number, cell_index, stop)
+                await self._run_cell(number, cell_index)
             self._client.set_widgets_metadata()
             graceful = True
         except StoppedError as stopped:
-            graceful = stopped.ending.outcome == contract.NOTEBOOK_FAILED
+            graceful = stopped.ending.outcome in (contract.NOTEBOOK_FAILED, contract.DISK_FULL)
             return stopped.ending
         finally:
-            stop.cancel()
+            self._keeper.tell_kernel_ended()
             await self._end_kernel(graceful=graceful)
         return Ending(contract.SUCCEEDED)
 
-    async def _start_kernel(self, stop: asyncio.Future[Any]) -> None:
-        client = self._client
-        client.reset_execution_trackers()
-        client.km = self._launched.manager
-        try:
-            if self._launched.error is not None:
-                raise self._launched.error
-            await self._unless_stopped(client.async_start_new_kernel_client(), stop, None)
-        except NoSuchKernel as error:
-            raise StoppedError(
-                Ending(contract.NO_KERNEL, missing_kernel(self.plan.kernel_name))
-            ) from error
-        except (DeadKernelError, RuntimeError, OSError) as error:
-            raise StoppedError(await self._not_started(error)) from error
+    async def _start_kernel(self) -> None:
+        """Connect to the kernel, which is started again where it dies before its first answer.
 
-    async def _not_started(self, error: Exception) -> Ending:
-        """Return the ending for a kernel that never answered."""
-        code = await self._exit_code()
+        A port that was free when it was chosen may be taken when the kernel comes to use it.
+        """
+        for number in range(1, STARTS + 1):
+            self._client.reset_execution_trackers()
+            self._client.startup_timeout = FIRST_ANSWER_SECONDS if number == 1 else ANSWER_SECONDS
+            self._client.km = self._launched.manager
+            try:
+                if self._launched.error is not None:
+                    raise self._launched.error
+                group, by_signal = self._launched.signalled()
+                self._keeper.tell_kernel(group, by_signal=by_signal)
+                await self._unless_stopped(self._client.async_start_new_kernel_client())
+            except NoSuchKernel as error:
+                message = missing_kernel(self.plan.kernel_name)
+                raise StoppedError(Ending(contract.NO_KERNEL, message)) from error
+            except (DeadKernelError, RuntimeError, OSError) as error:
+                await self._not_started(error, is_last=number == STARTS)
+            else:
+                return
+
+    async def _not_started(self, error: Exception, *, is_last: bool) -> None:
+        """Start a kernel that never answered again.
+
+        Raises:
+            StoppedError: that would not help, or did not.
+        """
         name = self.plan.kernel_name
-        if code is not None and code < 0:
-            return Ending(
-                contract.KERNEL_DIED,
-                f"The kernel {name!r} was killed by {_signal_name(code)} while it started.",
+        missing = await self._launched.missing(error)
+        if missing is not None:
+            message = (
+                f"The kernel {name!r} is installed but cannot start: {missing}. Mend the "
+                "environment's kernel (for Python: pip install ipykernel)."
             )
-        why = f"it ended with exit code {code}" if code is not None else str(error)
-        return Ending(
-            contract.NO_KERNEL,
-            f"The kernel {name!r} is installed but does not start: {why}. The run's log has its "
-            "words. Mend the environment's kernel (for Python: pip install ipykernel).",
-        )
+            raise StoppedError(Ending(contract.NO_KERNEL, message)) from error
+        code = await self._exit_code()
+        if code is None:
+            how = f"it did not come up ({error})"
+        elif code < 0:
+            how = f"it was killed by {_signal_name(code)}"
+        else:
+            how = f"it ended with exit code {code}"
+        if is_last:
+            message = (
+                f"The kernel {name!r} did not start, {STARTS} times: {how}. See the run's log."
+            )
+            raise StoppedError(Ending(contract.KERNEL_DIED, message)) from error
+        self._log.say(f"The kernel did not start: {how}. It is started again.")
+        self._keeper.tell_kernel_ended()
+        if self._client.kc is not None:
+            self._client.kc.stop_channels()
+        await self._launched.abandon()
+        self._launched = await self._launched.again()
 
-    async def _run_cell(self, number: int, cell_index: int, stop: asyncio.Future[Any]) -> None:
+    async def _unless_stopped(self, what: Coroutine[Any, Any, Any]) -> None:
+        """Await ``what``, unless the pod is to stop."""
+        task = asyncio.ensure_future(what)
+        await asyncio.wait({task, self._keeper.over}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
+        if self._keeper.over.done():
+            if not task.cancelled():
+                task.exception()
+            raise StoppedError(self._stopped())
+        task.result()
+
+    async def _run_cell(self, number: int, cell_index: int) -> None:
         cell = self.plan.notebook.cells[cell_index]
         self._where = f"in code cell {number + 1} of {len(self.plan.code_cells)}"
         self._log.say(f"cell {number + 1}/{len(self.plan.code_cells)}")
         self._saver.cell_started(number, cell_index)
         started = time.monotonic()
-        limit, ending = self._limit(started, cell, cell_index)
+        limit_at, at_limit = self._limit(started, cell, cell_index)
+        if not await self._keeper.start_cell(limit_at, self._ended(at_limit)):
+            raise StoppedError(self._stopped())
         running = self._client.async_execute_cell(
             cell, cell_index, execution_count=self._client.code_cells_executed + 1
         )
         try:
-            await self._unless_stopped(running, stop, limit, ending)
+            await self._unless_over(running, at_limit)
         except CellExecutionError as error:
             raise StoppedError(_failed(error, self._where, cell, cell_index)) from error
         except DeadKernelError as error:
             raise StoppedError(await self._kernel_died(cell, cell_index)) from error
-        self._saver.cell_ended()
+        self._saver.cell_ended(cell_index)
         took = time.monotonic() - started
         self._log.say(f"cell {number + 1}/{len(self.plan.code_cells)} took {took:.2f} s")
 
-    def _limit(
-        self, started: float, cell: Any, cell_index: int
-    ) -> tuple[float | None, Ending | None]:
-        """Return the seconds this cell may take, and how it ends if it takes longer."""
+    def _limit(self, started: float, cell: Any, cell_index: int) -> tuple[float | None, Ending]:
+        """Return when this cell's time is over, if ever, and how the run ends then."""
         limits = []
         whole, single = self.plan.timeout_seconds, self.plan.cell_timeout_seconds
         if self._deadline is not None:
             text = f"The run reached its time limit of {whole:g} s {self._where}."
-            limits.append((self._deadline - started, text))
+            limits.append((self._deadline, text))
         if single:
             text = f"A cell may take {single:g} s; that was over {self._where}."
-            limits.append((single, text))
-        if not limits:
-            return None, None
-        seconds, text = min(limits)
+            limits.append((started + single, text))
+        at, text = min(limits, default=(None, ""))
         message = f"{text} Outputs up to there are kept. Raise the limit, or make it faster."
         error = _error("TimeLimit", text, cell, cell_index, [])
-        return max(seconds, 0.0), Ending(contract.TIME_LIMIT, message, error)
+        return at, Ending(contract.TIME_LIMIT, message, error)
 
-    async def _unless_stopped(
-        self,
-        what: Awaitable[Any],
-        stop: asyncio.Future[Any],
-        seconds: float | None,
-        ending: Ending | None = None,
-    ) -> None:
-        """Await ``what``, unless the pod is to stop or ``seconds`` have passed.
+    async def _unless_over(self, what: Coroutine[Any, Any, Any], at_limit: Ending) -> None:
+        """Await ``what``, the run of a cell, unless its time is over or the pod is to stop.
 
-        Then the kernel is interrupted, so that the cell's traceback says where it was, and
-        StoppedError is raised with ``ending`` or that of a stop.
+        The keeper has interrupted the kernel then, so that the cell's traceback says where it was,
+        and kills it in the end. What was printed until then is taken in, and StoppedError raised
+        with ``at_limit`` or the ending of a stop.
         """
+        over = self._keeper.over
         task = asyncio.ensure_future(what)
-        waiting: set[asyncio.Future[Any]] = {task, stop}
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task.done() and not self._stopped.is_set():
-            return task.result()  # type: ignore[no-any-return]
-        patience = INTERRUPT_SECONDS_AT_LIMIT
-        if self._stopped.is_set() or ending is None:
-            ending = Ending(
-                contract.INTERRUPTED,
-                f"The pod was told to stop {self._where}. What was done so far is kept.",
-            )
-            patience = INTERRUPT_SECONDS_AT_STOP
+        await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and await self._keeper.end_cell():
+            if isinstance(task.exception(), DeadKernelError):
+                await self._client.drain(DRAIN_SECONDS)
+            task.result()
+            return
+        # The keeper speaks of it before it refuses to go on.
+        why = await over
+        ending = at_limit if why == LIMIT else self._stopped()
         self._log.say(ending.message)
         if not task.done():
-            await self._interrupt(task, patience)
+            await self._let_end(task, why)
         if not task.cancelled():
             task.exception()  # fetched, so that asyncio does not complain; the ending says it all
         raise StoppedError(ending)
 
-    async def _interrupt(self, task: asyncio.Future[Any], patience: float) -> None:
-        manager = self._client.km
-        if manager is not None and manager.has_kernel:
-            await ensure_async(manager.interrupt_kernel())
-            await asyncio.wait({task}, timeout=patience)
+    async def _let_end(self, task: asyncio.Future[Any], why: str) -> None:
+        """Wait for a cell to react to the interrupt, or for its kernel to be killed."""
+        if not self._keeper.by_signal:
+            await ensure_async(self._client.km.interrupt_kernel())
+        patience = INTERRUPT_SECONDS_AT_STOP if why == STOP else INTERRUPT_SECONDS_AT_LIMIT
+        await asyncio.wait({task}, timeout=patience + NOTICE_SECONDS)
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=1)
+        await self._client.drain(DRAIN_SECONDS)
+
+    def _stopped(self) -> Ending:
+        return Ending(
+            contract.INTERRUPTED,
+            f"The pod was told to stop {self._where}. What was done so far is kept.",
+        )
 
     async def _kernel_died(self, cell: Any, cell_index: int) -> Ending:
         # Whoever stops the pod may reach the kernel first: SIGTERM for us comes within moments.
-        await asyncio.wait({asyncio.ensure_future(self._stopped.wait())}, timeout=0.1)
-        if self._stopped.is_set():
-            return Ending(
-                contract.INTERRUPTED,
-                f"The pod was told to stop {self._where}. What was done so far is kept.",
-            )
+        await asyncio.wait({self._keeper.over}, timeout=0.1)
+        if self._keeper.over.done():
+            return self._stopped()
         code = await self._exit_code()
+        outcome = contract.KERNEL_DIED
         if code is None:
             how = "ended"
         elif code < 0:
             how = f"was killed by {_signal_name(code)}"
             if code == -signal.SIGKILL:
                 how += " (mostly: out of memory; ask for more, or use less)"
+            elif code == -signal.SIGBUS and is_full(self.plan.folder):
+                # Memory that a file stands for, and no room to write it.
+                outcome = contract.DISK_FULL
+                how += ": the disk is full"
         else:
             how = f"ended with exit code {code}"
         message = f"The kernel {how} {self._where}. Outputs up to there are kept."
         error = _error("DeadKernelError", message, cell, cell_index, [])
-        return Ending(contract.KERNEL_DIED, message, error)
+        return Ending(outcome, message, error)
 
     async def _exit_code(self) -> int | None:
         """Return the kernel's exit code, negative for a signal; None if unknown."""
@@ -301,8 +384,12 @@ def _failed(raised: Any, where: str, cell: Any, cell_index: int) -> Ending:
     """Return the ending for a cell that raised; its error output holds the traceback."""
     shown = next((out for out in reversed(cell.outputs) if out.output_type == "error"), None)
     traceback = list(shown.traceback) if shown is not None else str(raised).splitlines()
-    message = f"{raised.ename}: {raised.evalue} ({where})"
+    shown_value = bounds.text(raised.evalue, SHOWN_VALUE_LENGTH)
+    message = f"{bounds.text(raised.ename, SHOWN_NAME_LENGTH)}: {shown_value} ({where})"
     error = _error(raised.ename, raised.evalue, cell, cell_index, traceback)
+    if _DISK_FULL.search(str(raised.evalue)[:_SEARCHED_CHARACTERS]):
+        message = f"The disk was full {where}. Write less, or ask for a bigger disk. ({message})"
+        return Ending(contract.DISK_FULL, message, error)
     return Ending(contract.NOTEBOOK_FAILED, message, error)
 
 

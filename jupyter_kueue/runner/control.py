@@ -80,6 +80,11 @@ def write(path: Path, value: Json) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file in one step, whatever stands in its place."""
+    write_parts(path, [data])
+
+
+def write_parts(path: Path, parts: list[bytes]) -> None:
+    """Replace a file in one step by ``parts``, one after the other."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except FileNotFoundError:  # a notebook removed the folder, where it can
@@ -87,7 +92,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
         # The containers of a pod may run as different users of one group.
         os.chmod(name, 0o664)  # noqa: PTH101 - shared within the pod on purpose
         try:

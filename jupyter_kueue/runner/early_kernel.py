@@ -27,15 +27,16 @@ LOOPBACK = "127.0.0.1"
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with three differences. It does not import debugpy, to which
+# ``python -m ipykernel_launcher`` with four differences. It does not import debugpy, to which
 # nothing could connect here: that costs a quarter of a second at start and end, and a notebook may
 # still import it. It keeps the garbage collector away from what ipykernel itself is made of, which
 # stays until the end: going through it takes the kernel most of its exit. And it ends the thread
 # that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel hangs there, that
 # thread waiting for one that is gone, until it is killed, and with it whatever a notebook left in
-# an open file.
+# an open file. And where it cannot start, for a port that is taken, it ends at once, where ipykernel
+# waits for threads of its own for ever.
 PROGRAM = """
-import gc, runpy, sys, threading
+import gc, os, runpy, sys, threading, traceback
 gc.disable()
 sys.modules["debugpy"] = None
 try:
@@ -46,7 +47,11 @@ del sys.modules["debugpy"]
 import ipykernel.kernelapp
 gc.freeze()
 gc.enable()
-runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+try:
+    runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+except Exception:
+    traceback.print_exc()
+    os._exit(1)
 for thread in threading.enumerate():
     if thread.name == "Control":
         thread.join(1)

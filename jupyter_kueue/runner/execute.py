@@ -3,15 +3,18 @@
 Started in the notebook container from a folder that ``stage_out`` left (see ``execute_folder``),
 while the inputs are still being fetched. It talks to the other containers through the control
 folder only, has no credential, and needs Python 3.9, nbclient and a kernel. Whatever happens, it
-leaves ended.json and an exit code of ``contract``. The work itself is ``running``'s.
+leaves ended.json and an exit code of ``contract``. The work itself is ``running``'s, in a process
+of its own, so that this one can keep the limits whatever that is busy with (``limit_keeper``).
 """
 
 from __future__ import annotations
 
 import os
+import socket
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import early_kernel, home
+from jupyter_kueue.runner.limit_keeper import LimitKeeper
 from jupyter_kueue.runner.stopping import Stop
 
 # Ours, and no business of a notebook. What tells it about its run stays.
@@ -21,6 +24,7 @@ HIDDEN_VARIABLES = frozenset(
         contract.ENV_COMMIT_SECONDS,
         contract.ENV_CONTROL_DIR,
         contract.ENV_KERNEL_NAME,
+        contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES,
         contract.ENV_NOTEBOOK,
         contract.ENV_POD_UID,
         contract.ENV_RUNNER_DIR,
@@ -34,11 +38,22 @@ def main() -> None:
     """Run the notebook that stage-in fetches, and exit."""
     stop = Stop()
     home.ensure()
+    keeper_end, client_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client = os.fork()
+    if client:
+        client_end.close()
+        LimitKeeper(stop, client, keeper_end).keep()
+    keeper_end.close()
+    _run(stop, client_end)
+
+
+def _run(stop: Stop, link: socket.socket) -> None:
+    """Run the notebook, as the process whose limits are kept by the one at the link's other end."""
     environment = _kernel_environment()
     kernel = _early_kernel(environment)
     from jupyter_kueue.runner import running  # noqa: PLC0415 - slow; the kernel comes up meanwhile
 
-    running.main(stop, environment, kernel)
+    running.main(stop, link, environment, kernel)
 
 
 def _early_kernel(environment: dict[str, str]) -> early_kernel.EarlyKernel | None:

@@ -1,17 +1,26 @@
-"""nbclient's client with three wishes: outputs as they come, streams in few pieces, no idle waits.
+"""nbclient's client with wishes: outputs as they come, bounded, in few pieces, and no idle waits.
 
-Used by ``cells`` alone. It needs nbclient, so it is imported only when a notebook runs.
+Used by ``cells`` alone. It needs nbclient, so it is imported only when a notebook runs. Outputs are
+kept as nbclient keeps them by default, in kind, order and content; only pieces of one stream that
+follow each other are joined. Each message costs what it holds, never what came before it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbclient.util import ensure_async
+from nbformat.v4 import output_from_msg
+
+from jupyter_kueue.runner import bounds
+from jupyter_kueue.runner.output_budget import OUTPUT_BYTES, OutputBudget, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,21 +39,69 @@ ECHO_SECONDS = 0.02
 # are not joined, because joining copies them.
 JOINED_CHARACTERS = 65_536
 
+# Messages that wait already are taken one after the other for so long before others have a turn.
+TURN_SECONDS = 0.01
+
+# What a message may hold beyond the bound of all outputs to be read, and kept in part. It takes
+# several times its size in memory.
+READ_BEYOND_BYTES = 64 * 2**20
+
+TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
+
+OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
+
+
+class NoAnswerError(RuntimeError):
+    """The kernel runs and does not answer."""
+
+
+@dataclass
+class _Display:
+    """What all outputs of one display id show, and in which cells they are."""
+
+    shown: Any
+    size: int
+    outputs: dict[int, int] = field(default_factory=dict)  # number of them by the cell's index
+
 
 class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
-    """A NotebookClient that tells what is printed and when the notebook changed."""
+    """A NotebookClient that tells what is printed and when the notebook changed.
+
+    Args:
+        notebook: its cells get the outputs.
+        max_output_bytes: of all outputs together. What is beyond is left out, with a word about it.
+        printed: is given what a log shows of an output.
+        said: is given what is to be said about the run.
+        extended: is given the index of a cell that has more outputs, or whose last one has grown.
+        changed: is given the index of a cell that has changed otherwise.
+        traits: NotebookClient's.
+    """
 
     def __init__(
         self,
         notebook: Any,
         *,
+        max_output_bytes: int,
         printed: Callable[[str], None],
-        changed: Callable[[], None],
+        said: Callable[[str], None],
+        extended: Callable[[int], None],
+        changed: Callable[[int], None],
         **traits: Any,
     ) -> None:
         super().__init__(notebook, **traits)
+        self.clear_before_next_output = False
+        self._budget = OutputBudget(max_output_bytes)
         self._printed = printed
+        self._said = said
+        self._extended = extended
         self._changed = changed
+        self._displays: dict[str, _Display] = {}
+        self._displays_of_cell: dict[int, set[str]] = {}
+        self._widget_sizes: dict[str, dict[str, int]] = {}
+        self._full_cells: set[int] = set()
+        self._left_out: set[tuple[int, str]] = set()
+        self._said_of_cells: set[tuple[int, str]] = set()
+        self._awaited: tuple[str, Any, int] | None = None
 
     async def async_start_new_kernel_client(self, **_options: Any) -> Any:
         """Connect to the kernel and return once it answers on both channels.
@@ -54,7 +111,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
 
         Raises:
             DeadKernelError: if the kernel ends before it answers.
-            RuntimeError: if it has not answered after nbclient's startup_timeout.
+            NoAnswerError: if it has not answered after nbclient's startup_timeout.
         """
         self.kc = self.km.client()
         # It has a context of its own, which the manager's settings do not reach.
@@ -90,31 +147,237 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 raise DeadKernelError(message)
             if time.monotonic() > deadline:
                 message = f"it did not answer within {self.startup_timeout:g} s"
-                raise RuntimeError(message)
+                raise NoAnswerError(message)
+
+    async def drain(self, seconds: float) -> None:
+        """Take what a kernel that has ended still had to say in the cell that ran."""
+        if self._awaited is None:
+            return
+        parent_id, cell, cell_index = self._awaited
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not await self.kc.iopub_channel.socket.poll(50):
+                return
+            message = await self._next_message()
+            try:
+                self._take(message, parent_id, cell, cell_index)
+            except CellExecutionComplete:
+                return
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: Any, cell_index: int) -> None:
+        """Take messages until the cell has ended.
+
+        nbclient's own looks at its socket twice for each message: a kernel that sends many small
+        ones then drops some.
+        """
+        self._awaited = (parent_msg_id, cell, cell_index)
+        turn_ends = time.monotonic() + TURN_SECONDS
+        while True:
+            message = await self._next_message()
+            try:
+                self._take(message, parent_msg_id, cell, cell_index)
+            except CellExecutionComplete:
+                self._awaited = None
+                return
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + TURN_SECONDS
+
+    async def _next_message(self) -> Any:
+        """Return the kernel's next message; its content is None where that is not to be read."""
+        channel = self.kc.iopub_channel
+        frames = await channel.socket.recv_multipart()
+        _, parts = channel.session.feed_identities(frames)
+        why = ""
+        if len(parts[4]) <= self._budget.limit_bytes + READ_BEYOND_BYTES:
+            try:
+                return channel.session.deserialize(parts)
+            except RecursionError:
+                why = TOO_DEEP
+        header = json.loads(parts[1])
+        return {
+            "header": header,
+            "msg_type": header["msg_type"],
+            "parent_header": json.loads(parts[2]),
+            "content": None,
+            "why": why,
+        }
+
+    def _take(self, message: Any, parent_id: str, cell: Any, cell_index: int) -> None:
+        if message["parent_header"].get("msg_id") != parent_id:
+            return
+        if message["content"] is None:
+            self._leave_out(cell.outputs, cell_index, message["why"])
+            return
+        outputs = len(cell.outputs)
+        try:
+            self.process_message(message, cell, cell_index)
+        except RecursionError:  # lists in lists in lists
+            del cell.outputs[outputs:]
+            self._changed(cell_index)
+            self._leave_out(cell.outputs, cell_index, TOO_DEEP)
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         """Handle a message of the kernel as nbclient does, and note the change."""
-        if msg["msg_type"] != "status":
-            self._changed()
+        if msg["msg_type"] not in ("status", "execute_input"):
+            self._extended(cell_index)
         return super().process_message(msg, cell, cell_index)
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         """Add an output to a cell; a stream's text goes on where the last piece ended."""
-        content = msg["content"]
-        self._printed(_as_text(msg["msg_type"], content))
-        last = outs[-1] if outs else None
-        if (
-            last is not None
-            and msg["msg_type"] == "stream"
-            and last.get("output_type") == "stream"
-            and last.get("name") == content["name"]
+        kind, content = msg["msg_type"], msg["content"]
+        if kind not in OUTPUT_KINDS:
+            return super().output(outs, msg, None, cell_index)
+        self._printed(_as_text(kind, content))
+        hooks = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        if hooks:
+            if self._budget.take(_owner(hooks), _size_of_output(content)):
+                return super().output(outs, msg, display_id, cell_index)
+            self._leave_out(outs, cell_index)
+            return None
+        if self.clear_before_next_output:  # as nbclient does it, and before anything is counted
+            outs[:] = []
+            self.clear_display_id_mapping(cell_index)
+            self.clear_before_next_output = False
+        if kind == "error":
+            # Why the cell failed is kept in any case, as far as people read it.
+            if not self._budget.take(cell_index, _size_of_output(content)):
+                content.update(bounds.error_output(content))
+            return super().output(outs, msg, None, cell_index)
+        if cell_index in self._full_cells:
+            return None
+        if kind == "stream":
+            return self._add_stream(outs, content, cell_index)
+        size = _size_of_output(content)
+        if not self._budget.take(cell_index, size):
+            self._leave_out(outs, cell_index)
+            return None
+        out = super().output(outs, msg, None, cell_index)
+        if display_id and out is not None:
+            self._note_display(display_id, out, size, cell_index)
+        return out
+
+    def _add_stream(self, outs: Any, content: Any, cell_index: int) -> Any:
+        """Add a piece of a stream, or what there is room for of it."""
+        name, text = content["name"], content["text"]
+        last = outs[-1] if outs else {}
+        is_joined = (
+            last.get("output_type") == "stream"
+            and last.get("name") == name
             and len(last["text"]) < JOINED_CHARACTERS
-            and not self.clear_before_next_output
-            and not self.output_hook_stack[msg["parent_header"].get("msg_id")]
-        ):
-            last["text"] += content["text"]
-            return last
-        return super().output(outs, msg, display_id, cell_index)
+        )
+        kept = self._budget.take_text(cell_index, 0 if is_joined else OUTPUT_BYTES, text)
+        if is_joined:
+            last["text"] += kept
+        elif kept or not text:
+            last = _stream(name, kept)
+            outs.append(last)
+        if len(kept) < len(text):
+            self._leave_out(outs, cell_index)
+        return last
+
+    def clear_output(self, outs: Any, msg: Any, cell_index: int) -> None:
+        """Clear a cell's outputs, or a widget's, as nbclient does."""
+        hooks = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        if hooks:
+            self._budget.clear(_owner(hooks))
+        super().clear_output(outs, msg, cell_index)
+
+    def _leave_out(self, outs: Any, cell_index: int, why: str = "") -> None:
+        """Say once in the cell, and in the log, that outputs are left out, or another ``why``."""
+        limit = bounds.in_megabytes(self._budget.limit_bytes)
+        text = why or (
+            f"The outputs of this notebook have reached {limit}. What this cell puts out from here "
+            "is not kept. Print less, or write it to a file."
+        )
+        if not why:
+            self._full_cells.add(cell_index)
+        if (cell_index, text) in self._left_out:
+            return
+        if (cell_index, text) not in self._said_of_cells:
+            self._said_of_cells.add((cell_index, text))
+            self._said(text)
+        self._left_out.add((cell_index, text))
+        outs.append(_stream("stderr", f"\n--- {text}\n"))
+        self._extended(cell_index)
+
+    def _note_display(self, display_id: str, out: Any, size: int, cell_index: int) -> None:
+        display = self._displays.get(display_id)
+        if display is None:
+            shown = {"data": out["data"], "metadata": out["metadata"]}
+            display = self._displays[display_id] = _Display(shown, size)
+        # All outputs of an id share what they show, so that one change reaches any number of them.
+        out.update(display.shown)
+        display.outputs[cell_index] = display.outputs.get(cell_index, 0) + 1
+        self._displays_of_cell.setdefault(cell_index, set()).add(display_id)
+
+    def _update_display_id(self, display_id: str, msg: Any) -> None:
+        """Change all outputs of a display id, as nbclient does one by one."""
+        display = self._displays.get(display_id)
+        if display is None:
+            return
+        if msg["header"]["msg_type"] == "update_display_data":
+            msg["header"]["msg_type"] = "display_data"
+        size = _size_of_output(msg["content"])
+        more = size - display.size
+        if not self._budget.fits(more * sum(display.outputs.values())):
+            newest = max(display.outputs)
+            self._leave_out(self.nb["cells"][newest]["outputs"], newest)
+            return
+        for cell_index, count in display.outputs.items():
+            self._budget.take(cell_index, more * count)
+        display.size = size
+        new = output_from_msg(msg)
+        for part in ("data", "metadata"):
+            display.shown[part].clear()
+            display.shown[part].update(new[part])
+        for cell_index in display.outputs:
+            self._changed(cell_index)
+
+    def clear_display_id_mapping(self, cell_index: int) -> None:
+        """Note that a cell's outputs were cleared."""
+        self._forget(cell_index)
+
+    def _forget(self, cell_index: int) -> None:
+        for display_id in self._displays_of_cell.pop(cell_index, ()):
+            outputs = self._displays[display_id].outputs
+            del outputs[cell_index]
+            if not outputs:
+                del self._displays[display_id]
+        self._budget.clear(cell_index)
+        self._full_cells.discard(cell_index)
+        self._left_out = {said for said in self._left_out if said[0] != cell_index}
+        self._changed(cell_index)
+
+    def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
+        """Keep a widget's state, as far as there is room for it."""
+        content = msg["content"]
+        state = content["data"].get("state")
+        if self.store_widget_state and isinstance(state, dict):
+            widget = content["comm_id"]
+            sizes = self._widget_sizes.setdefault(widget, {})
+            new = {key: size_of(value) for key, value in state.items()}
+            buffers = sum(memoryview(part).nbytes for part in msg.get("buffers") or ()) * 4 // 3
+            more = buffers + sum(size - sizes.get(key, 0) for key, size in new.items())
+            if not self._budget.take(f"widget {widget}", more):
+                self._leave_out(outs, cell_index)
+                return
+            sizes.update(new)
+        super().handle_comm_msg(outs, msg, cell_index)
+
+
+def _stream(name: str, text: str) -> Any:
+    header = {"msg_type": "stream"}
+    return output_from_msg({"header": header, "content": {"name": name, "text": text}})
+
+
+def _owner(hooks: Any) -> str:
+    """Return for whom outputs are counted that a widget takes in."""
+    return f"outputs of {hooks[-1].comm_id}"
+
+
+def _size_of_output(content: Any) -> int:
+    return OUTPUT_BYTES + size_of(content)
 
 
 def _as_text(kind: str, content: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +29,87 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.early_kernel import EarlyKernel
 
 
+# Run by a kernel's Python: exit code 3 if a module is missing, whose name it prints.
+MISSING_MODULE = 3
+PROBE = f"""
+import importlib, sys
+try:
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+except ModuleNotFoundError as error:
+    print(error.name or error)
+    sys.exit({MISSING_MODULE})
+"""
+PROBE_SECONDS = 60.0
+
+
 @dataclass
 class Launched:
-    """A kernel's process, or why there is none."""
+    """A kernel's process, or why there is none, and what it was started from."""
 
     manager: Any
+    kernel_name: str
+    folder: Path
+    environment: dict[str, str]
     error: Exception | None = None
 
     async def abandon(self) -> None:
         """End a kernel that has run nothing."""
         if self.manager.has_kernel:
             await self.manager.shutdown_kernel(now=True)
+
+    async def again(self) -> Launched:
+        """Start it once more, with a connection of its own."""
+        return await launch(self.kernel_name, self.folder, self.environment, None)
+
+    def signalled(self) -> tuple[int | None, bool]:
+        """Return the kernel's process group, and whether SIGINT to that interrupts it."""
+        provisioner = getattr(self.manager, "provisioner", None)
+        spec = getattr(provisioner, "kernel_spec", None)
+        group = getattr(provisioner, "pgid", None)
+        by_signal = group is not None and getattr(spec, "interrupt_mode", None) != "message"
+        return group, by_signal
+
+    async def missing(self, error: Exception) -> str | None:
+        """Say what the environment lacks that this kernel needs, None where nothing is proven.
+
+        Args:
+            error: what came of its start.
+        """
+        if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
+            return f"its program cannot be run ({error})"
+        command = list(getattr(self.manager.kernel_spec, "argv", ()))
+        if "-m" not in command[1:-1]:
+            return None
+        at = command.index("-m")
+        module = command[at + 1]
+        # Its launcher imports the kernel only when it is run.
+        modules = ["ipykernel.kernelapp"] if module == "ipykernel_launcher" else [module]
+        python = sys.executable if command[0].startswith("python") else command[0]
+        try:
+            probe = await asyncio.create_subprocess_exec(
+                python,
+                *command[1:at],
+                "-c",
+                PROBE,
+                *modules,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError:
+            return None
+        try:
+            said, _ = await asyncio.wait_for(probe.communicate(), PROBE_SECONDS)
+        except TimeoutError:
+            probe.kill()
+            await probe.wait()
+            return None
+        if probe.returncode != MISSING_MODULE:
+            return None
+        return f"its Python has no module {said.decode(errors='replace').strip()[:200]}"
 
 
 async def launch(
@@ -49,16 +120,18 @@ async def launch(
     That is ``early`` if jupyter_client would have started the same, else a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
+    launched = Launched(manager, kernel_name, folder, environment)
     try:
         if early is not None:
             if _is_same(early, kernel_name, folder):
-                return Launched(_adopt(early, manager))
+                _adopt(early, manager)
+                return launched
             await asyncio.to_thread(early.end)
         arguments = [NO_HISTORY] if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=arguments, cwd=str(folder), env=environment)
     except (NoSuchKernel, RuntimeError, OSError) as error:
-        return Launched(manager, error)
-    return Launched(manager)
+        launched.error = error
+    return launched
 
 
 def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
@@ -76,7 +149,7 @@ def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
     ) == os.path.realpath(early.folder)
 
 
-def _adopt(early: EarlyKernel, manager: Any) -> Any:
+def _adopt(early: EarlyKernel, manager: Any) -> None:
     """Make ``manager`` what it would be had it started the kernel itself."""
     manager.load_connection_file(early.connection_file)
     provisioner = LocalProvisioner(
@@ -88,4 +161,3 @@ def _adopt(early: EarlyKernel, manager: Any) -> Any:
     provisioner.pid = provisioner.pgid = early.process.pid
     provisioner.connection_info = manager.get_connection_info()
     manager.provisioner = provisioner
-    return manager

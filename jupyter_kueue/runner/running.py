@@ -1,25 +1,35 @@
 """The work of ``execute``: wait for the inputs, run the notebook, say how it ended.
 
-Called by ``execute``, and running in the user's image as that does.
+Called by ``execute``, and running in the user's image as that does, in the process that talks to
+the kernel. ``limit_keeper``, in the other one, ends here too where this one did not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 import json
+import os
 import resource
+import select
 import shutil
+import sys
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner import control, slow_imports, stage_in_lock
+from jupyter_kueue.runner import bounds, control, slow_imports, stage_in_lock
+from jupyter_kueue.runner.keeper_link import KeeperLink
+from jupyter_kueue.runner.last_word import CUT, WHOLE, LastWord
+from jupyter_kueue.runner.notebook_text import cut_text
 from jupyter_kueue.runner.saving import Log, Saver
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
+    from typing import NoReturn
 
     from jupyter_kueue.runner.cells import Ending
     from jupyter_kueue.runner.early_kernel import EarlyKernel
@@ -30,32 +40,74 @@ STAGED_POLL_SECONDS = 0.01
 # Left of the grace period when execute stops waiting, so that its exit code is its own.
 GRACE_MARGIN_SECONDS = 2.0
 
+# How long a word at the end waits for somebody to read this container's log.
+LOG_SECONDS = 0.5
+STDERR = 2
+NBFORMAT = 4
+
 # What reading a file raises that is no notebook; nbformat's own are ValueErrors too.
 UNREADABLE = (ValueError, AttributeError, KeyError, TypeError)
 
 
-def main(stop: Stop, environment: dict[str, str], kernel: EarlyKernel | None) -> None:
+def main(
+    stop: Stop, link: socket.socket, environment: dict[str, str], kernel: EarlyKernel | None
+) -> None:
     """Run the notebook that run.json names and exit.
 
     Args:
-        stop: SIGTERM.
+        stop: SIGTERM, which the keeper passes on.
+        link: leads to the keeper of the limits.
         environment: the kernel's.
         kernel: one that was started already, perhaps not the right one.
     """
     folder = control.folder(contract.ENV_CONTROL_DIR)
     runner = control.folder(contract.ENV_RUNNER_DIR)
+    keeper = KeeperLink(link)
     _import_ahead()
     run = _staged(runner, stop)
     if run is None:
         if kernel is not None:
             kernel.end()
-        control.end_now(*_without_inputs(runner, stop))
-    log = Log(folder / contract.LOG_FILE)
-    ended = _attempt(folder, run, Kernel(environment, kernel), stop, log)
+        end_now(*_without_inputs(runner, stop))
+    last_word = LastWord(folder)
+    max_bytes = control.whole_number(
+        contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES, contract.DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES
+    )
+    log = Log(folder / contract.LOG_FILE, max_bytes)
+    attempt = _Attempt(folder, run, keeper, log, last_word, max_bytes)
+    ended = attempt.run(Kernel(environment, kernel))
     log.close()
-    control.write(folder / contract.ENDED_FILE, ended)
-    code, message = _after_commit(runner, ended, stop)
+    put_away(ended, stop, last_word)
+
+
+def put_away(ended: control.Json, stop: Stop, last_word: LastWord | None = None) -> NoReturn:
+    """Say how the run ended, wait until its outputs are put away, and exit."""
+    folder = control.folder(contract.ENV_CONTROL_DIR)
+    data = json.dumps(ended, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    try:
+        if last_word is None:
+            control.write_bytes(folder / contract.ENDED_FILE, data)
+        else:
+            last_word.write_ended(data)
+    except OSError as error:  # the disk was full already when room was to be reserved
+        end_now(contract.EXIT_STAGING, f"The run's end could not be written: {error}.")
+    end_now(*_after_commit(control.folder(contract.ENV_RUNNER_DIR), ended, stop))
+
+
+def end_now(code: int, message: str) -> NoReturn:
+    """Leave a termination message and exit, whether or not somebody reads this container's log."""
+    sys.stdout = sys.stderr = _Unread()
     control.end_now(code, message)
+
+
+class _Unread(io.TextIOBase):
+    """Writes to the container's log what fits into its pipe at once, and forgets the rest."""
+
+    def write(self, text: str) -> int:
+        _, ready, _ = select.select([], [STDERR], [], LOG_SECONDS)
+        if ready:  # then that much can be written without waiting (pipe(7))
+            os.write(STDERR, text.encode("utf-8", "backslashreplace")[: select.PIPE_BUF])
+        return len(text)
 
 
 class Kernel(NamedTuple):
@@ -102,50 +154,96 @@ def _without_inputs(runner: Path, stop: Stop) -> tuple[int, str]:
     )
 
 
-def _attempt(folder: Path, run: control.Json, kernel: Kernel, stop: Stop, log: Log) -> control.Json:
-    """Run the notebook and return ENDED, whatever happened."""
-    started_at = control.now()
-    saver: Saver | None = None
-    try:
-        saver, ending = _run_notebook(folder, run, kernel, stop, log)
-        outcome, message, error = ending.outcome, ending.message, ending.error
-    except ImportError as missing:
-        outcome, error = contract.NO_KERNEL, None
-        message = (
-            f"The environment cannot run notebooks: {missing}. Install nbclient and a kernel there "
-            "(pip install nbclient ipykernel), or choose another environment."
-        )
-    except Exception as unforeseen:  # noqa: BLE001 - the pod's end must be told in any case
-        outcome, error = contract.KERNEL_DIED, None
-        message = f"The notebook could not be run: {type(unforeseen).__name__}: {unforeseen}"
-        log.write(traceback.format_exc())
-    finally:
-        if kernel.early is not None:  # where it was adopted, it has ended already
-            kernel.early.end()
-    if message and outcome != contract.INTERRUPTED:
-        log.say(message)
-    return {
-        "pod_uid": control.pod_uid(),
-        "outcome": outcome,
-        "error": error,
-        "message": message,
-        "started_at": started_at,
-        "ended_at": control.now(),
-        "cells": saver.cells if saver else None,
-        "cells_done": saver.done if saver else 0,
-        # Kilobytes on Linux, of the largest process below this one (getrusage(2)).
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 or None,
-    }
+class _Attempt:
+    """One run of the notebook: what it needs, and how it ended."""
 
+    def __init__(
+        self,
+        folder: Path,
+        run: control.Json,
+        keeper: KeeperLink,
+        log: Log,
+        last_word: LastWord,
+        max_output_bytes: int,
+    ) -> None:
+        self._folder = folder
+        self._run = run
+        self._keeper = keeper
+        self._log = log
+        self._last_word = last_word
+        self._max_output_bytes = max_output_bytes
+        self._started_at = control.now()
+        self._saver: Saver | None = None
+        self._notebook: Any = None
 
-def _run_notebook(
-    folder: Path, run: control.Json, kernel: Kernel, stop: Stop, log: Log
-) -> tuple[Saver | None, Ending]:
-    path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]
-    kernel_name = run.get("kernel_name") or _named_kernel(path) or contract.DEFAULT_KERNEL
+    def run(self, kernel: Kernel) -> control.Json:
+        """Run the notebook and return ENDED, whatever happened."""
+        error = None
+        try:
+            ending = asyncio.run(self._run_heeding_keeper(kernel))
+            outcome, message, error = ending.outcome, ending.message, ending.error
+        except ImportError as missing:
+            outcome = contract.NO_KERNEL
+            message = (
+                f"The environment cannot run notebooks: {missing}. Install nbclient and a kernel "
+                "there (pip install nbclient ipykernel), or choose another environment."
+            )
+        except Exception as unforeseen:  # noqa: BLE001 - the pod's end must be told in any case
+            outcome = contract.KERNEL_DIED
+            message = f"The notebook could not be run: {type(unforeseen).__name__}: {unforeseen}"
+            self._log.write(traceback.format_exc())
+        finally:
+            if kernel.early is not None:  # where it was adopted, it has ended already
+                kernel.early.end()
+        if self._saver is not None:
+            outcome, message = self._save_last(self._saver, outcome, message)
+        ended = self._ended(outcome, message, error)
+        if message and outcome != contract.INTERRUPTED:
+            self._log.say(ended["message"])
+        return ended
 
-    async def run_all() -> tuple[Saver | None, Ending]:
-        stopped = stop.event()
+    def _ended(self, outcome: str, message: str, error: control.Json | None) -> control.Json:
+        saver = self._saver
+        return {
+            "pod_uid": control.pod_uid(),
+            "outcome": outcome,
+            "error": None if error is None else bounds.error(error),
+            "message": bounds.text(message, contract.MAX_MESSAGE_LENGTH),
+            "started_at": self._started_at,
+            "ended_at": control.now(),
+            "cells": saver.cells if saver else None,
+            "cells_done": saver.done if saver else 0,
+            # Kilobytes on Linux, of the largest process below this one (getrusage(2)).
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+            or None,
+        }
+
+    def _save_last(self, saver: Saver, outcome: str, message: str) -> tuple[str, str]:
+        """Save the notebook as it ended; return outcome and message of a disk with no room too."""
+        saver.finish()
+        kept = self._last_word.write_notebook(saver.text.encode(), self._cut_text())
+        if kept == WHOLE:
+            return outcome, message
+        lost = "its large outputs" if kept == CUT else "its last outputs"
+        word = f"The disk was full at the end, and the notebook is kept without {lost}."
+        if outcome in contract.FINAL_OUTCOMES:
+            outcome = contract.DISK_FULL
+        return outcome, f"{message} {word}".strip()
+
+    def _cut_text(self) -> list[bytes]:
+        return cut_text(self._notebook)
+
+    async def _run_heeding_keeper(self, kernel: Kernel) -> Ending:
+        self._keeper.use_loop()
+        try:
+            return await self._run_notebook(kernel)
+        finally:
+            self._keeper.forget_loop()
+
+    async def _run_notebook(self, kernel: Kernel) -> Ending:
+        run, folder = self._run, self._folder
+        path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]
+        kernel_name = run.get("kernel_name") or _named_kernel(path) or contract.DEFAULT_KERNEL
         with slow_imports.left_out(), slow_imports.jsonschema_left_out():
             launching = importlib.import_module("jupyter_kueue.runner.launching")
             launched = await launching.launch(
@@ -154,40 +252,39 @@ def _run_notebook(
             try:
                 # Imported and read while the kernel comes up.
                 cells = importlib.import_module("jupyter_kueue.runner.cells")
-                notebook = _read_notebook(path)
+                self._notebook = _read_notebook(path)
             except UNREADABLE as error:
                 await launched.abandon()
                 shutil.copyfile(path, folder / contract.NOTEBOOK_FILE)
-                return None, cells.unreadable(run["notebook"], error)
+                unreadable: Ending = cells.unreadable(run["notebook"], error)
+                return unreadable
             except ImportError:
                 await launched.abandon()
                 raise
         plan = cells.Plan(
-            notebook,
+            self._notebook,
             path.parent,
             kernel_name,
+            self._max_output_bytes,
             run.get("timeout_seconds"),
             run.get("cell_timeout_seconds"),
         )
-        saver = Saver(folder, notebook, len(plan.code_cells))
-        saver.save()
-        saver.write_progress()
-        saving = asyncio.ensure_future(saver.keep_saving())
+        self._saver = Saver(folder, self._notebook, len(plan.code_cells))
+        self._saver.save()
+        self._saver.write_progress()
+        saving = asyncio.ensure_future(self._saver.keep_saving())
         try:
-            ending: Ending = await cells.Cells(plan, launched, saver, log, stopped).run()
+            ending: Ending = await cells.Cells(
+                plan,
+                launched,
+                self._saver,
+                self._log,
+                self._keeper,
+                lambda ending: self._ended(ending.outcome, ending.message, ending.error),
+            ).run()
         finally:
             saving.cancel()
-            saver.save()
-        saver.write_progress()
-        return saver, ending
-
-    async def run_heeding_stop() -> tuple[Saver | None, Ending]:
-        try:
-            return await run_all()
-        finally:
-            stop.forget_loop()
-
-    return asyncio.run(run_heeding_stop())
+        return ending
 
 
 def _named_kernel(path: Path) -> str | None:
@@ -206,13 +303,34 @@ def _read_notebook(path: Path) -> Any:
     """
     import nbformat  # noqa: PLC0415 - a missing nbformat must be told as such
 
-    notebook = nbformat.convert(nbformat.reader.reads(path.read_text(encoding="utf-8")), 4)
+    text = path.read_text(encoding="utf-8")
+    content = json.loads(text)
+    if isinstance(content, dict) and content.get("nbformat") == NBFORMAT:
+        _complete(content)
+        notebook = nbformat.v4.to_notebook(content)
+    else:
+        notebook = nbformat.convert(nbformat.reader.reads(text), NBFORMAT)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
             cell.execution_count = None
             cell.metadata.pop("execution", None)
     return notebook
+
+
+def _complete(content: control.Json) -> None:
+    """Give a notebook what its readers count on and other programs leave out."""
+    content["metadata"] = _object(content.get("metadata"))
+    for cell in content["cells"]:
+        metadata = cell["metadata"] = _object(cell.get("metadata"))
+        if "tags" in metadata:
+            tags = metadata["tags"]
+            metadata["tags"] = [tags] if isinstance(tags, str) else list(tags or ())
+        cell.setdefault("source", "")
+
+
+def _object(value: Any) -> control.Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, str]:

@@ -395,6 +395,7 @@ class Submission:
             runner_image=settings.runner_image or record.image,
             bucket_secret=settings.bucket_secret,
             grace_period_seconds=settings.grace_period_seconds,
+            max_notebook_output_bytes=settings.max_notebook_output_bytes,
             staging_cpu=settings.staging_cpu,
             staging_memory=settings.staging_memory,
             staging_memory_limit=settings.staging_memory_limit,

@@ -245,3 +245,31 @@ def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) ->
     pod.start_sidecar()  # and once more, with its work done
     pod.stop_sidecar()
     assert job.result["pod_uid"] == pod.uid
+
+
+def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
+    name = "N" * 1000
+    job = new_job(
+        f"class {name}(ValueError): pass\n" + "# filler\n" * 5_000 + "def f(n):\n"
+        f"    if n == 0: raise {name}('x' * 3_000_000)\n    f(n - 1)\nf(600)"
+    )
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
+    result = job.result
+    assert len(result["message"]) < 1_100
+    assert "in code cell 1 of 1" in result["message"]
+    assert "in code cell 1 of 1" in pod.termination_message
+    error = result["error"]
+    assert error["name"].startswith("NNN")
+    assert error["name"].endswith("… (745 more characters; the notebook has all)")
+    assert error["value"].endswith("… (2,990,000 more characters; the notebook has all)")
+    assert error["cell_source"].startswith(f"class {name}")
+    assert "characters in between; the notebook has all" in error["cell_source"]
+    assert error["cell_source"].endswith("f(600)")
+    assert len(error["traceback"]) <= 202
+    assert sum(map(len, error["traceback"])) < 41_000
+    assert len(json.dumps(pod.control(contract.ENDED_FILE))) < 100_000
+    whole = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"][-1]
+    assert len(whole["evalue"]) == 3_000_000

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 async def test_a_kernel_that_is_not_there_yet_is_looked_for_again_soon(tmp_path: Path) -> None:
     client = kernel_client.Client(
-        nbformat.v4.new_notebook(), printed=lambda _text: None, changed=lambda: None
+        nbformat.v4.new_notebook(),
+        max_output_bytes=2**20,
+        printed=lambda _text: None,
+        said=lambda _text: None,
+        extended=lambda _cell: None,
+        changed=lambda _cell: None,
     )
     client.km = AsyncKernelManager(kernel_name="python3")
     await client.km.start_kernel(cwd=str(tmp_path))

@@ -23,8 +23,12 @@ pytestmark = pytest.mark.integration
 
 
 def kernels(pod: Pod) -> list[psutil.Process]:
-    """Return the processes below the notebook container's."""
-    return psutil.Process(pod.notebook.pid).children()
+    """Return the processes below the one that the notebook container's runs the notebook in."""
+    return [
+        kernel
+        for client in psutil.Process(pod.notebook.pid).children()
+        for kernel in client.children()
+    ]
 
 
 def test_the_kernel_comes_up_before_the_inputs(new_job: Callable[..., Job]) -> None:

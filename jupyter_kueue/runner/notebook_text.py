@@ -1,0 +1,160 @@
+"""A notebook as the text of its file, made again and again while its outputs grow.
+
+Used by ``saving``. The text is nbformat's, byte for byte, but what was encoded once is kept: each
+save costs what is new since the last one, not what there is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# As nbformat's rwbase has it: what a file holds as lists of lines.
+_SPLIT_MIME_TYPES = ("application/javascript", "image/svg+xml")
+_NOT_STORED = ("orig_nbformat", "orig_nbformat_minor", "signature")
+
+# Of a notebook for which a full disk has little room: an output, and all of them together.
+MAX_CUT_OUTPUT_BYTES = 100_000
+MAX_CUT_BYTES = 2 * 2**20
+
+# Where a notebook's cells, and a cell's outputs, stand in their text.
+_NO_CELLS = '\n "cells": []'
+_NO_OUTPUTS = '\n "outputs": []'
+# In front of each line of a cell, and of an output, in the notebook's text.
+_CELL_INDENT = "\n  "
+_OUTPUT_INDENT = "\n    "
+
+
+class NotebookText:
+    """The text of ``notebook``, a node of nbformat 4.
+
+    Whoever changes a cell says so with ``touch``, or with ``extend`` if outputs were added at its
+    end, the last of which may still grow.
+    """
+
+    def __init__(self, notebook: Any) -> None:
+        self._notebook = notebook
+        self._cells: dict[int, list[bytes]] = {}
+        self._growing: dict[int, _GrowingCell] = {}
+
+    def touch(self, cell_index: int) -> None:
+        """Note that a cell was changed in any way."""
+        self._cells.pop(cell_index, None)
+        self._growing.pop(cell_index, None)
+
+    def extend(self, cell_index: int) -> None:
+        """Note that a cell has more outputs, or that its last one has grown."""
+        self._cells.pop(cell_index, None)
+
+    def encode(self) -> list[bytes]:
+        """Return the text in UTF-8 as parts that follow each other."""
+        cells = self._notebook.get("cells", [])
+        metadata = {k: v for k, v in self._notebook["metadata"].items() if k not in _NOT_STORED}
+        frame = _dumps({**self._notebook, "metadata": metadata, "cells": []})
+        before, after = frame.split(_NO_CELLS, 1)
+        if not cells:
+            return [_encoded(f"{frame}\n")]
+        parts = [_encoded(f'{before}\n "cells": [')]
+        for index in range(len(cells)):
+            parts.append(_encoded(("," if index else "") + _CELL_INDENT))
+            parts += self._cell(index, cells[index])
+        parts.append(_encoded(f"\n ]{after}\n"))
+        return parts
+
+    def _cell(self, index: int, cell: Any) -> list[bytes]:
+        parts = self._cells.get(index)
+        if parts is None:
+            growing = self._growing.setdefault(index, _GrowingCell())
+            parts = self._cells[index] = growing.encode(cell)
+        return parts
+
+
+class _GrowingCell:
+    """The text of a cell's outputs, but for the last one, which may still grow."""
+
+    def __init__(self) -> None:
+        self._done: list[bytes] = []
+        self._count = 0
+
+    def encode(self, cell: Any) -> list[bytes]:
+        frame = _dumps(_stored_cell(cell)).replace("\n", _CELL_INDENT)
+        outputs = cell.get("outputs") if cell.get("cell_type") == "code" else None
+        if not outputs:
+            return [_encoded(frame)]
+        mark = _NO_OUTPUTS.replace("\n", _CELL_INDENT)
+        before, after = frame.split(mark, 1)
+        new = [self._output(at, outputs[at]) for at in range(self._count, len(outputs) - 1)]
+        if new:
+            self._done.append(b"".join(new))
+            self._count = len(outputs) - 1
+        return [
+            _encoded(f"{before}{mark[:-1]}"),
+            *self._done,
+            self._output(self._count, outputs[-1]),
+            _encoded(f"{_CELL_INDENT} ]{after}"),
+        ]
+
+    def _output(self, at: int, output: Any) -> bytes:
+        text = _dumps(_stored_output(output)).replace("\n", _OUTPUT_INDENT)
+        return _encoded(("," if at else "") + _OUTPUT_INDENT + text)
+
+
+def cut_text(notebook: Any) -> list[bytes]:
+    """Return a notebook's text with a word in place of each large output."""
+    room = MAX_CUT_BYTES
+    cells = []
+    for cell in notebook["cells"]:
+        outputs = []
+        for output in cell.get("outputs") or ():
+            size = len(_dumps(output))
+            if size <= min(MAX_CUT_OUTPUT_BYTES, room):
+                outputs.append(output)
+                room -= size
+            elif room > 0:
+                text = f"--- An output of {size:,} bytes is left out here: the disk was full.\n"
+                outputs.append({"output_type": "stream", "name": "stderr", "text": text})
+                room -= len(text)
+        cells.append({**cell, "outputs": outputs} if "outputs" in cell else cell)
+    return NotebookText({**notebook, "cells": cells}).encode()
+
+
+def _stored_cell(cell: Any) -> dict[str, Any]:
+    """Return a cell as files hold it, without its outputs."""
+    stored = dict(cell)
+    if isinstance(stored.get("source"), str):
+        stored["source"] = stored["source"].splitlines(keepends=True)
+    if "attachments" in stored:
+        bundles = stored["attachments"].items()
+        stored["attachments"] = {name: _stored_bundle(bundle) for name, bundle in bundles}
+    stored["metadata"] = {k: v for k, v in stored["metadata"].items() if k != "trusted"}
+    if stored.get("cell_type") == "code":
+        stored["outputs"] = []
+    return stored
+
+
+def _stored_output(output: Any) -> dict[str, Any]:
+    stored = dict(output)
+    kind = stored.get("output_type")
+    if kind in ("execute_result", "display_data"):
+        stored["data"] = _stored_bundle(stored.get("data", {}))
+    elif kind == "stream" and isinstance(stored.get("text"), str):
+        stored["text"] = stored["text"].splitlines(keepends=True)
+    return stored
+
+
+def _stored_bundle(bundle: Any) -> dict[str, Any]:
+    return {
+        kind: value.splitlines(keepends=True)
+        if isinstance(value, str) and (kind.startswith("text/") or kind in _SPLIT_MIME_TYPES)
+        else value
+        for kind, value in bundle.items()
+    }
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, separators=(",", ": "))
+
+
+def _encoded(text: str) -> bytes:
+    # Half a character, which a kernel may print, becomes an escape that JSON knows.
+    return text.encode("utf-8", "backslashreplace")

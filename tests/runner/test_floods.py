@@ -1,0 +1,242 @@
+"""Whatever a notebook prints: limits and stops are heeded, and what was printed is kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+from jupyter_kueue import contract
+from tests.runner.pod import notebook, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.runner.pod import Job, Pod
+
+# Each keeps on until it is interrupted; with a mark that must be in the outputs.
+FLOODS = {
+    "long line": "print('0' * 1_000_000); print('mark', flush=True)\nwhile True: time.sleep(0.01)",
+    "longer line": "print('0 ' * 15_000_000 + 'mark')\nwhile True: time.sleep(0.01)",
+    "carriage returns": "while True: print('\\r', 7 * '\\b', 'mark', end='')",
+    "many pieces": "while True: print('mark', flush=True)",
+    "two streams": "while True:\n"
+    "    print('mark', flush=True); print('\\x1b[31m.\\x1b[0m', file=sys.stderr, flush=True)",
+    "displays": "from IPython.display import display\n"
+    "print('mark', flush=True)\nwhile True: display('x', display_id='one')",
+}
+
+
+def outputs(data: bytes, cell: int) -> Any:
+    return json.loads(data)["cells"][cell]["outputs"]
+
+
+def text_of(found: Any) -> str:
+    return "".join("".join(out.get("text", "")) for out in found)
+
+
+def client_of(pod: Pod) -> psutil.Process:
+    """Return the process that talks to the kernel."""
+    return psutil.Process(pod.notebook.pid).children()[0]
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_at_its_limit(new_job: Callable[..., Job], flood: str) -> None:
+    job = new_job("import sys, time", FLOODS[flood], "print('never')", timeout_seconds=2)
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_TIME_LIMIT, pod.log[-2000:]
+    assert "in code cell 2 of 3" in pod.termination_message
+    assert job.result["error"]["cell_index"] == 1
+    data = job.output("train.ipynb")
+    assert "mark" in text_of(outputs(data, 1))
+    assert outputs(data, 1)[-1]["ename"] == "KeyboardInterrupt"
+    assert b"mark" in job.output("run.log")
+
+
+def test_the_kernel_is_interrupted_whatever_execute_is_busy_with(
+    new_job: Callable[..., Job],
+) -> None:
+    """A process that is stopped stands for one that reads what takes very long to read."""
+    job = new_job(
+        "import time\nprint('so far', flush=True); open('running', 'w').close()\n"
+        "try:\n    while True: time.sleep(0.01)\nfinally: open('interrupted', 'w').close()",
+        timeout_seconds=3,
+    )
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "workspace" / "running").exists, "the cell runs")
+    client = client_of(pod)
+    client.suspend()
+    until((pod.folder / "workspace" / "interrupted").exists, "the cell is interrupted")
+    client.resume()
+
+    assert pod.wait() == contract.EXIT_TIME_LIMIT
+    pod.stop_sidecar()
+    assert "in code cell 1 of 1" in pod.termination_message
+    assert text_of(outputs(job.output("train.ipynb"), 0)) == "so far\n"
+
+
+def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
+    new_job: Callable[..., Job],
+) -> None:
+    job = new_job(
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "open('running', 'w').close(); time.sleep(600)"
+    )
+    pod = job.pod(**{contract.ENV_GRACE_PERIOD: "4"})
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "workspace" / "running").exists, "the cell runs")
+    client = client_of(pod)
+    kernel = client.children()[0]
+    client.suspend()
+    pod.notebook.send_signal(signal.SIGTERM)
+
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert "told to stop" in pod.termination_message
+    until(lambda: not kernel.is_running() or kernel.status() == "zombie", "the kernel is gone")
+    pod.stop_sidecar()
+
+
+def test_a_client_that_is_killed(new_job: Callable[..., Job]) -> None:
+    job = new_job("import time; open('running', 'w').close(); time.sleep(600)")
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "workspace" / "running").exists, "the cell runs")
+    client_of(pod).kill()
+
+    assert pod.wait() == 128 + signal.SIGKILL
+    assert "SIGKILL" in pod.termination_message
+    pod.stop_sidecar()
+
+
+def test_nobody_reads_the_containers_log(new_job: Callable[..., Job]) -> None:
+    job = new_job("for _ in range(200): print('x' * 9_999)", "raise ValueError('the end')")
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+
+    assert pod.notebook.wait(60) == contract.EXIT_NOTEBOOK_FAILED
+    pod.stop_sidecar()
+    assert "the end" in pod.termination_message
+    assert len(job.output("run.log")) > 2_000_000
+    assert len(text_of(outputs(job.output("train.ipynb"), 0))) == 2_000_000
+
+
+def test_outputs_beyond_their_bound_are_left_out_with_a_word(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "for n in range(300): print('a' * 9_999)",
+        "from IPython.display import clear_output, display\ndisplay('later')\nprint('b' * 20_000)",
+        "raise ValueError('why ' + 'x' * 100_000)",
+    )
+
+    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
+
+    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
+    data = job.output("train.ipynb")
+    assert len(data) < 1_100_000
+    for cell in (0, 1):
+        said = [text_of([out]) for out in outputs(data, cell) if out.get("name") == "stderr"]
+        assert len(said) == 1, outputs(data, 1)
+        assert "have reached 0.9537 MiB" in said[0]
+    failed = outputs(data, 2)[-1]
+    assert failed["evalue"].startswith("why xxx")
+    assert "more characters" in failed["evalue"]
+    log = job.output("run.log").decode()
+    assert log.count("have reached 0.9537 MiB") == 2
+    assert log.count("The log has reached 0.9537 MiB") == 1
+    assert len(log) < 1_100_000
+
+
+def test_what_is_drawn_over_counts_once(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "from IPython.display import clear_output, display, update_display\n"
+        "for n in range(20):\n"
+        "    clear_output(wait=True); print(n, 'x' * 100_000)",
+        "display('x', display_id='d')\n"
+        "for n in range(20): update_display('y' * 100_000 + str(n), display_id='d')",
+    )
+
+    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "500000"})
+
+    assert pod.exit_code == 0, pod.log[-2000:]
+    data = job.output("train.ipynb")
+    assert text_of(outputs(data, 0)) == f"19 {'x' * 100_000}\n"
+    assert "".join(outputs(data, 1)[0]["data"]["text/plain"]).endswith("y19'")
+
+
+ODD = """
+import sys
+from IPython.display import clear_output, display, HTML, Markdown, update_display
+print('before'); display(Markdown('**plot 1**')); print('after')
+for n in range(3):
+    print('o', n, flush=True); print('e', n, file=sys.stderr, flush=True)
+print('a\\rb\\x08c', end=''); print('\\x1b[31mred\\x1b[0m \\u2028 \\x00'); 'result'
+"""
+DISPLAYS = """
+display('one', display_id='d'); display('two', display_id='d'); print('x')
+update_display(HTML('<b>three</b>'), display_id='d'); clear_output(wait=True)
+"""
+AGAIN = """
+update_display('four', display_id='d'); h = display('five', display_id=True)
+h.update('six'); clear_output(); display('seven', display_id='d'); print('y' * 200_000)
+"""
+
+
+def test_outputs_are_those_of_bare_nbclient(new_job: Callable[..., Job], tmp_path: Path) -> None:
+    cells = (ODD, DISPLAYS, AGAIN)
+    bare = nbformat.reads(notebook(*cells).decode(), as_version=4)
+    NotebookClient(bare, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    job = new_job(*cells)
+
+    assert job.run().exit_code == 0
+    ours = nbformat.reads(job.output("train.ipynb").decode(), as_version=4)
+    for mine, theirs in zip(ours.cells, bare.cells, strict=True):
+        assert _joined(mine.outputs) == _joined(theirs.outputs)
+
+
+def _joined(found: Any) -> list[Any]:
+    """Return outputs with the pieces of a stream that follow each other as one."""
+    joined: list[Any] = []
+    for out in found:
+        last = joined[-1] if joined else {}
+        if out.output_type == "stream" == last.get("output_type") and out.name == last["name"]:
+            last["text"] += out.text
+        else:
+            joined.append(dict(out))
+    return joined
+
+
+def test_data_nested_too_deep_costs_its_output_alone(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "from IPython.display import publish_display_data\nimport sys\n"
+        "sys.setrecursionlimit(100_000)\ndeep = []\n"
+        "for _ in range(700): deep = [deep]\n"
+        "publish_display_data({'application/json': deep}); print('after')"
+    )
+
+    pod = job.run()
+
+    assert pod.exit_code == 0, pod.log
+    found = text_of(outputs(job.output("train.ipynb"), 0))
+    assert "nested too deep" in found
+    assert found.endswith("after\n")
+
+
+def test_a_cell_of_many_megabytes(new_job: Callable[..., Job]) -> None:
+    job = new_job(f"x = '{'s' * 3_000_000}'\nraise ValueError(len(x))")
+
+    assert job.run().exit_code == contract.EXIT_NOTEBOOK_FAILED
+    error = job.result["error"]
+    assert len(error["cell_source"]) < 11_000
+    assert "raise ValueError" in error["cell_source"]

@@ -9,6 +9,7 @@ of its own, so that this one can keep the limits whatever that is busy with (``l
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -16,6 +17,10 @@ from jupyter_kueue import contract
 from jupyter_kueue.runner import early_kernel, home
 from jupyter_kueue.runner.limit_keeper import LimitKeeper
 from jupyter_kueue.runner.stopping import Stop
+
+TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Ours, and no business of a notebook. What tells it about its run stays.
 HIDDEN_VARIABLES = frozenset(
@@ -49,11 +54,23 @@ def main() -> None:
 
 def _run(stop: Stop, link: socket.socket) -> None:
     """Run the notebook, as the process whose limits are kept by the one at the link's other end."""
-    environment = _kernel_environment()
-    kernel = _early_kernel(environment)
+    try:
+        environment = _kernel_environment()
+        kernel = _early_kernel(environment)
+    except OSError as error:
+        _end_without_kernel(error)
     from jupyter_kueue.runner import running  # noqa: PLC0415 - slow; the kernel comes up meanwhile
 
     running.main(stop, link, environment, kernel)
+
+
+def _end_without_kernel(error: OSError) -> NoReturn:
+    """End for want of a place for the kernel's files; the next attempt may find one."""
+    from jupyter_kueue.runner import running  # noqa: PLC0415 - slow
+
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    why = "the node's disk is full" if is_full else "the container's folders cannot be written to"
+    running.end_now(contract.EXIT_STAGING, f"The kernel could not be started: {why} ({error}).")
 
 
 def _early_kernel(environment: dict[str, str]) -> early_kernel.EarlyKernel | None:

@@ -462,9 +462,12 @@ class Reconciler:
         if cluster.kube_job is not None:
             with contextlib.suppress(errors.JupyterKueueError):
                 facts = await self._look_at_unrecorded(job_id, cluster.kube_job)
+        now = dt.datetime.now(dt.UTC)
         if facts is None:
-            record = self._records.placeholder(job_id, dt.datetime.now(dt.UTC))
-            facts = BucketFacts(record, is_recorded=False)
+            facts = BucketFacts(self._records.placeholder(job_id, now), is_recorded=False)
+        # How it ended only the bucket knows; and it may have been stopped.
+        is_guess = status.derive(facts, cluster, now).state in FINISHED_STATES
+        if cluster.kube_job is None or is_guess:
             derived = Status(
                 "queued",
                 "unknown",

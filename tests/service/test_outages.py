@@ -158,7 +158,8 @@ async def test_all_is_well_as_soon_as_the_api_server_is_back(
     await eventually(lambda: session.application.cluster.hangs is not None)
     ways.cluster.up()
     await eventually(lambda: session.application.cluster.error is None)
-    assert (await session.submit(path))["state"] == "queued"
+    job = await session.submit(path)
+    assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
 
 
 async def test_a_run_that_ends_while_the_api_server_is_away_is_seen_to_end(

@@ -55,7 +55,12 @@ class KueueExtension(ExtensionApp):
             return
         _set_up_logging(settings.log_format, self.log.level)
         server: Any = self.serverapp
-        application = Application(settings, Path(server.root_dir))
+        application = Application(
+            settings,
+            Path(server.root_dir),
+            # Files that the contents API does not show are none of a run's.
+            allow_hidden=bool(getattr(server.contents_manager, "allow_hidden", False)),
+        )
         self._service.application = application
         self._service.stock_backend = StockBackend(application, partial(_stock_database, server))
         job_state.emit_changes(application.changes, server.event_logger)

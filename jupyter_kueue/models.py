@@ -116,7 +116,7 @@ class Owner:
     @classmethod
     def of(cls, name: str) -> Owner:
         """Return the owner of that user name."""
-        return cls(name, names.owner_slug(name))
+        return cls(texts.shown_line(name, MAX_NAME_LENGTH), names.owner_slug(name))
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ class JobRecord:
         kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
         input: ``[{"path", "size_bytes", "sha256"}]``, what was staged.
         empty_folders: folders that go along with nothing in them, which a bucket cannot hold.
+        left_behind: hidden files and folders of the notebook's folder that did not go along: the
+            first MAX_LEFT_BEHIND, and how many there were. None where there were none.
         schedule_revision: the revision of the schedule that a CronJob's run was made from.
     """
 
@@ -150,6 +152,7 @@ class JobRecord:
     schedule_revision: str | None = None
     rerun_of: str | None = None
     empty_folders: tuple[str, ...] = ()
+    left_behind: Json | None = None
 
     def as_json(self) -> Json:
         """Return what is stored as job.json."""
@@ -175,6 +178,7 @@ class ScheduleRecord:
         revision: which revision its next runs are made from.
         input_id: where the inputs of that revision lie.
         local_queue: what the default became.
+        left_behind: as in JobRecord.
     """
 
     schedule_id: str
@@ -187,6 +191,7 @@ class ScheduleRecord:
     revision: str
     input_id: str
     local_queue: str
+    left_behind: Json | None = None
 
     def as_json(self) -> Json:
         """Return what is stored as definition.json."""
@@ -288,6 +293,10 @@ JOB_REQUEST = {
     "idempotency_key": _LINE_IF_ANY,
 }
 _OWNER = {"name": shapes.text(MAX_NAME_LENGTH), "slug": _LINE}
+_LEFT_BEHIND = {
+    "count": shapes.count,
+    "paths": shapes.at_most(MAX_LEFT_BEHIND, shapes.text(shapes.MAX_PATH_LENGTH)),
+}
 _RECORD = {
     "name": _LINE,
     "owner": _OWNER,
@@ -304,6 +313,7 @@ _RECORD = {
     "schedule_revision": _LINE_IF_ANY,
     "rerun_of": _LINE_IF_ANY,
     "empty_folders": ([shapes.path], None),
+    "left_behind": (_LEFT_BEHIND, None),
 }
 JOB_RECORD = {**_RECORD, "job_id": names.is_job_id_value, "created_at": shapes.moment}
 # What ``accepted.json`` and ``meta.json`` hold.
@@ -341,6 +351,7 @@ ROW = {
     "image": shapes.line(shapes.MAX_PATH_LENGTH),
     "schedule_id": _LINE_IF_ANY,
     "rerun_of": _LINE_IF_ANY,
+    "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
     "tags": shapes.at_most(MAX_TAGS, _LINE),
     "request": JOB_REQUEST,
 }
@@ -367,6 +378,7 @@ _SCHEDULE_RECORD = {
     "revision": _LINE,
     "input_id": _LINE,
     "local_queue": _LINE,
+    "left_behind": (_LEFT_BEHIND, None),
 }
 # Its record has no job id and no time of creation yet.
 _SCHEDULE_REVISION = {**_BOUNDS, "record": _RECORD, "input_id": _LINE}

@@ -72,12 +72,14 @@ class Application:
         problem: why it is not connected, None when it is.
     """
 
-    def __init__(self, settings: Settings, root_dir: Path) -> None:
+    def __init__(self, settings: Settings, root_dir: Path, *, allow_hidden: bool = False) -> None:
+        """``allow_hidden`` says that users see files whose name begins with a dot as any others."""
         self.settings = settings
         self.owner = Owner.of(settings.owner)
         self.changes = Changes()
         self.problem: errors.JupyterKueueError | None = None
         self._root_dir = root_dir
+        self._allow_hidden = allow_hidden
         self._parts: _Parts | None = None
         self._is_loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -228,6 +230,7 @@ class Application:
                 self.settings,
                 self.owner,
                 self._root_dir,
+                self._allow_hidden,
                 connection,
                 namespace,
                 bucket,

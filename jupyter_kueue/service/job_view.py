@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, texts
 from jupyter_kueue.models import MAX_STATUS_LENGTH, json_of
+from jupyter_kueue.service import left_behind
 
 if TYPE_CHECKING:
     from jupyter_kueue.models import BucketFacts, Status
@@ -48,6 +49,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "image": record.image,
         "schedule_id": record.schedule_id,
         "rerun_of": record.rerun_of,
+        "left_behind": left_behind.shown(record.left_behind),
         "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
         "request": record.request,
     }

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from jupyter_kueue import cron_expressions
 from jupyter_kueue.models import parse_time, rfc3339
 from jupyter_kueue.schedule_manifest import DEFAULT_TIMEZONE
+from jupyter_kueue.service import left_behind
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -100,6 +101,7 @@ def build_row(
         "next_run_at": rfc3339(next_run_at) if next_run_at is not None and active else None,
         "last_run": _last(runs.last),
         "message": message,
+        "left_behind": left_behind.shown(record.left_behind),
         "request": {**request, "active": active},
     }
 

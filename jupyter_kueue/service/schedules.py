@@ -533,6 +533,7 @@ def _with_revision(schedule: ScheduleRecord, revision: ScheduleRevision) -> Sche
         revision=revision.revision,
         input_id=revision.input_id,
         local_queue=revision.record.local_queue,
+        left_behind=revision.record.left_behind,
     )
 
 

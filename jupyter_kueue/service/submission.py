@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, job_requests, manifest, models, names
+from jupyter_kueue import contract, errors, job_requests, manifest, models, names, texts
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
@@ -84,6 +84,7 @@ class Submission:
         settings: Settings,
         owner: Owner,
         root_dir: Path,
+        allow_hidden: bool,
         connection: Connection,
         cluster: ClusterView,
         records: Records,
@@ -93,6 +94,7 @@ class Submission:
         self._settings = settings
         self._owner = owner
         self._root_dir = root_dir
+        self._allow_hidden = allow_hidden
         self._connection = connection
         self._cluster = cluster
         self._records = records
@@ -174,6 +176,7 @@ class Submission:
             kernel_name=request.kernel_name or record.kernel_name,
             input=record.input,
             empty_folders=record.empty_folders,
+            left_behind=record.left_behind,
             schedule_id=record.schedule_id,
             **resolved,
         )
@@ -234,6 +237,8 @@ class Submission:
                 place.path,
                 request.include_folder,
                 limits,
+                # A source of the caller's is no place that a user named, and holds what was chosen.
+                allow_hidden=self._allow_hidden or source is not None,
             )
             job_requests.check_parameter_names(request.parameters, found.language)
         except errors.InvalidRequestError as error:
@@ -243,7 +248,7 @@ class Submission:
         staged = found
         record = JobRecord(
             job_id=job_id,
-            name=request.name or staged.notebook.rpartition("/")[2].removesuffix(".ipynb"),
+            name=request.name or _name_of(staged.notebook),
             owner=self._owner,
             namespace=self._cluster.namespace,
             created_at=models.now(),
@@ -252,6 +257,7 @@ class Submission:
             kernel_name=request.kernel_name or staged.kernel_name,
             input=(),
             empty_folders=staged.empty_folders,
+            left_behind=_left_behind(staged),
             **resolved,
         )
 
@@ -407,6 +413,18 @@ class Submission:
             run_as_group=settings.run_as_group,
             template=dict(settings.pod_template),
         )
+
+
+def _name_of(notebook: str) -> str:
+    """Return a run's name where the user gave none: the notebook's, without its ending."""
+    name = notebook.rpartition("/")[2].removesuffix(".ipynb")
+    return texts.shown_line(name, models.MAX_NAME_LENGTH)
+
+
+def _left_behind(found: Input) -> Json | None:
+    if not found.left_behind_count:
+        return None
+    return {"count": found.left_behind_count, "paths": list(found.left_behind)}
 
 
 @functools.cache

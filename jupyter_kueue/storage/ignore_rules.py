@@ -1,116 +1,129 @@
 """Which files of a notebook's folder stay behind: ``.jupyterkueueignore``, in gitignore's syntax.
 
 ``storage.staging`` asks while it walks the folder. Each folder may hold a file of its own, whose
-rules count for what is below it and win over those from above, as in git. It reads these files and
-nothing else.
+rules count for what is below it and win over those from above, as in git. It parses these files
+and reads nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Self
-
-from pathspec.patterns.gitignore import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+from typing import TYPE_CHECKING, NoReturn
 
 from jupyter_kueue import errors
+from jupyter_kueue.storage.ignore_patterns import IgnorePattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
 FILE_NAME = ".jupyterkueueignore"
+MAX_BYTES = 2**20
 # What tools make, and no run's input. An ignore file can take them back: ``!.git/``.
 _BUILT_IN = (".ipynb_checkpoints/", "__pycache__/", ".git/")
-_MAX_BYTES = 2**20
+# What the contents API does not show: keys, tokens, settings. An ignore file can take it back.
+_HIDDEN = ".*"
+# Rules in all files of a folder together.
+MAX_RULES = 10_000
+# What comparing may cost for one folder, some seconds' work, where one look costs _LOOK and so many
+# letters compared cost 1. Two hundred rules and ten thousand files need half of it.
+MAX_WORK = 2**27
+_LOOK = 16
+_LETTERS = 16
+_TOO_MUCH = (
+    f"the rules in {FILE_NAME} and the files of the folder are too many together; name whole "
+    "folders, or use fewer rules"
+)
 
 
 @dataclass(frozen=True)
 class Rule:
     """One line of an ignore file, about paths below ``folder``.
 
-    pathspec lets a pattern match all that is below what it names, which makes ``!src`` take back
-    every file below src. In git a pattern is about an entry itself, and so it is here.
+    Attributes:
+        depth: how many parts the path of ``folder`` has.
+        is_for_hidden: it is the one by which hidden files stay behind.
     """
 
-    folder: str
-    text: str
-    pattern: GitIgnoreSpecPattern
+    depth: int
+    pattern: IgnorePattern
+    is_for_hidden: bool = False
 
-    @classmethod
-    def read(cls, folder: str, lines: Iterable[str]) -> tuple[Self, ...]:
-        """Return the rules of a file's lines, in their order; comments and empty lines are none.
-
-        Raises:
-            GitIgnorePatternError, ValueError: a line is no pattern.
-        """
-        patterns = [(line, GitIgnoreSpecPattern(line)) for line in lines if line.strip()]
-        return tuple(
-            cls(folder, line.rstrip().removeprefix("!"), pattern)
-            for line, pattern in patterns
-            if pattern.include is not None
-        )
-
-    def is_about(self, path: str, *, is_folder: bool) -> bool:
+    def is_about(self, path: Sequence[str], *, is_folder: bool) -> bool:
         """Tell whether the rule names this path, which lies below its folder."""
-        inside = path.removeprefix(self.folder)
-        parent, _, name = inside.rpartition("/")
-        if self.text.endswith("/**"):
-            return self._matches(inside)
-        entry = f"{name}/" if is_folder else name
-        if "/" not in self.text.rstrip("/"):
-            return self._matches(entry)
-        is_below_it = bool(parent) and self._matches(f"{parent}/")
-        return not is_below_it and self._matches(f"{inside}/" if is_folder else inside)
+        return self.pattern.matches(path[self.depth :], is_folder=is_folder)
 
-    def _matches(self, text: str) -> bool:
-        return self.pattern.match_file(text) is not None
+
+@dataclass
+class _Work:
+    """What one walk may cost, and has cost."""
+
+    rules: int = 0
+    done: int = 0
 
 
 @dataclass(frozen=True)
 class IgnoreRules:
     """The rules that hold in one folder, the strongest last."""
 
-    rules: tuple[Rule, ...] = Rule.read("", _BUILT_IN)
+    rules: tuple[Rule, ...]
+    _work: _Work = dataclasses.field(default_factory=_Work)
 
-    def below(self, folder: str, file: Path) -> IgnoreRules:
-        """Return the rules for ``folder``, whose ignore file is ``file``.
+    @classmethod
+    def built_in(cls, *, allow_hidden: bool) -> IgnoreRules:
+        """Return the rules that hold where no file says otherwise; make them anew for each walk."""
+        hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], is_for_hidden=True)
+        return cls((*hidden, *_read_rules(0, _BUILT_IN)))
+
+    def below(self, folder: str, data: bytes) -> IgnoreRules:
+        """Return the rules for ``folder``, whose ignore file holds ``data``.
 
         Args:
             folder: its path from the notebook's folder with a slash at its end; empty for that
                 folder itself.
-            file: where to read.
+            data: at most MAX_BYTES and one more.
 
         Raises:
-            InvalidRequestError: on ``include_folder``; the file cannot be read or understood.
+            InvalidRequestError: on ``include_folder``; the file cannot be understood.
         """
-        return IgnoreRules((*self.rules, *_read(folder, file)))
+        if len(data) > MAX_BYTES:
+            _refuse(folder, f"has more than {MAX_BYTES} bytes; shorten it")
+        try:
+            lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+        except UnicodeDecodeError:
+            _refuse(folder, "is no UTF-8 text; save it as such")
+        self._work.rules += sum(1 for line in lines if line.strip() and not line.startswith("#"))
+        if self._work.rules > MAX_RULES:
+            _refuse(folder, f"brings the rules to more than {MAX_RULES}; shorten it")
+        try:
+            rules = _read_rules(folder.count("/"), lines)
+        except ValueError as error:
+            _refuse(folder, f"{error}; its syntax is that of .gitignore")
+        return dataclasses.replace(self, rules=(*self.rules, *rules))
 
-    def leave_out(self, path: str, *, is_folder: bool) -> bool:
-        """Tell whether ``path``, from the notebook's folder, stays behind.
+    def find(self, path: str, *, is_folder: bool) -> Rule | None:
+        """Return the rule by which ``path``, from the notebook's folder, stays behind, if any.
 
         What is below a folder that stays behind is not asked for, as in git.
+
+        Raises:
+            InvalidRequestError: on ``include_folder``; rules and files are too many together.
         """
-        found = (rule for rule in reversed(self.rules) if rule.is_about(path, is_folder=is_folder))
-        strongest = next(found, None)
-        return strongest is not None and bool(strongest.pattern.include)
+        parts = path.split("/")
+        for rule in reversed(self.rules):
+            self._work.done += _LOOK + len(path) * rule.pattern.length // _LETTERS
+            if self._work.done > MAX_WORK:
+                raise errors.InvalidRequestError({"include_folder": _TOO_MUCH})
+            if rule.is_about(parts, is_folder=is_folder):
+                return None if rule.pattern.takes_back else rule
+        return None
 
 
-def _read(folder: str, file: Path) -> tuple[Rule, ...]:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(_MAX_BYTES + 1)
-        lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-        rules = Rule.read(folder, lines)
-    except OSError as error:
-        _refuse(folder, f"cannot be read ({error.strerror})")
-    except UnicodeDecodeError:
-        _refuse(folder, "is no UTF-8 text; save it as such")
-    except (GitIgnorePatternError, ValueError) as error:
-        _refuse(folder, f"cannot be understood ({error}); its syntax is that of .gitignore")
-    if len(data) > _MAX_BYTES:
-        _refuse(folder, f"has more than {_MAX_BYTES} bytes; shorten it")
-    return rules
+def _read_rules(
+    depth: int, lines: Iterable[str], *, is_for_hidden: bool = False
+) -> tuple[Rule, ...]:
+    patterns = (IgnorePattern.read(line) for line in lines if line.strip())
+    return tuple(Rule(depth, pattern, is_for_hidden) for pattern in patterns if pattern is not None)
 
 
 def _refuse(folder: str, why: str) -> NoReturn:

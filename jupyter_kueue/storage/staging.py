@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from jupyter_kueue import errors, texts
 from jupyter_kueue.few_at_once import few_at_once
-from jupyter_kueue.models import MAX_NAME_LENGTH
+from jupyter_kueue.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
 from jupyter_kueue.storage import ignore_rules, notebook_facts
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
-from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
+from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,6 +74,9 @@ class Input:
         empty_folders: folders that nothing lies in, below ``input/``.
         kernel_name: the kernel that the notebook names, None if it names none.
         language: that kernel's language in lower case, ``python`` if the notebook does not say.
+        left_behind: hidden files and folders of the folder that do not go along, by their path
+            below it, folders with a slash at the end: the first MAX_LEFT_BEHIND.
+        left_behind_count: how many there are.
     """
 
     notebook: str
@@ -81,35 +84,60 @@ class Input:
     empty_folders: tuple[str, ...]
     kernel_name: str | None
     language: str
+    left_behind: tuple[str, ...] = ()
+    left_behind_count: int = 0
 
 
-def find_input(root: Path, input_path: str, include_folder: bool, limits: InputLimits) -> Input:
+def find_input(
+    root: Path,
+    input_path: str,
+    include_folder: bool,
+    limits: InputLimits,
+    *,
+    allow_hidden: bool = False,
+) -> Input:
     """Find the notebook ``input_path`` below ``root`` and, if asked, the files of its folder.
 
     Blocking: call it in a thread. Links are followed as long as they stay below ``root``. Of the
     folder, Python environments and what ``ignore_rules`` says are left out; the notebook never is.
+
+    Args:
+        root: the server's root, or a folder of the caller's.
+        input_path: the notebook below it, as a user wrote it.
+        include_folder: take its folder along.
+        limits: how much there may be.
+        allow_hidden: files and folders whose name begins with a dot are as any others, as with
+            ContentsManager.allow_hidden; else they are not there for a user.
 
     Raises:
         InvalidRequestError: on ``input_path`` or ``include_folder``, saying what is wrong.
         TooLargeError: over one of ``limits``, which the message names.
     """
     real_root = root.resolve()
+    if not allow_hidden and any(part.startswith(".") for part in _parts(input_path)):
+        # Whether it is there or not: the contents API says as much.
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            "does not exist below the server's root folder, or is hidden: a name in it begins with "
+            "a dot. Move the notebook, or have ContentsManager.allow_hidden set",
+        )
     notebook = _find_notebook(real_root, input_path, limits)
     facts = _notebook_facts(notebook)
     files = [notebook]
-    empty_folders: list[str] = []
+    walk = _FolderWalk(real_root, notebook, limits)
     if include_folder:
         folder = real_root.joinpath(*_parts(input_path)[:-1]).resolve()
-        walk = _FolderWalk(real_root, notebook, limits)
-        walk.visit(folder, "", (), IgnoreRules())
+        walk.visit(folder, "", (), IgnoreRules.built_in(allow_hidden=allow_hidden))
         files += sorted(walk.files, key=lambda file: file.path)
-        empty_folders = walk.empty_folders
     return Input(
         notebook.path,
         tuple(files),
-        tuple(empty_folders),
+        tuple(walk.empty_folders),
         facts["kernel_name"],
         facts["language"],
+        tuple(walk.left_behind[:MAX_LEFT_BEHIND]),
+        len(walk.left_behind),
     )
 
 
@@ -244,11 +272,13 @@ class _FolderWalk:
     Attributes:
         files: what goes along, without the notebook.
         empty_folders: folders that go along with nothing in them: notebooks write into them.
+        left_behind: hidden files and folders, these with a slash at the end.
     """
 
     def __init__(self, root: Path, notebook: InputFile, limits: InputLimits) -> None:
         self.files: list[InputFile] = []
         self.empty_folders: list[str] = []
+        self.left_behind: list[str] = []
         self._root = root
         self._notebook = notebook
         self._limits = limits
@@ -269,23 +299,33 @@ class _FolderWalk:
             return
         before = len(self.files) + len(self.empty_folders)
         if ignore_rules.FILE_NAME in found:
-            rules = rules.below(below, self._ignore_file(folder, below))
+            rules = rules.below(below, self._read_ignore_file(folder, below))
         for entry in entries:
             path = below + entry.name
             if path == self._notebook.path:
                 continue
-            if not rules.leave_out(path, is_folder=_is_folder(entry)):
+            is_folder = _is_folder(entry)
+            rule = rules.find(path, is_folder=is_folder)
+            if rule is None:
                 self._take(entry, below, (folder, *above), rules)
+            elif rule.is_for_hidden and entry.name != ignore_rules.FILE_NAME:
+                self.left_behind.append(f"{path}/" if is_folder else path)
         if below and before == len(self.files) + len(self.empty_folders):
             self.empty_folders.append(below.rstrip("/"))
 
-    def _ignore_file(self, folder: Path, below: str) -> Path:
+    def _read_ignore_file(self, folder: Path, below: str) -> bytes:
         path = below + ignore_rules.FILE_NAME
-        file = _real_target(self._root, folder / ignore_rules.FILE_NAME, path)
-        # Reading a pipe would wait for ever.
-        if not stat.S_ISREG(_status(file, FIELD_FOLDER, path).st_mode):
-            _refuse(FIELD_FOLDER, path, "is not a regular file; write the rules into one")
-        return file
+        real = _real_target(self._root, folder / ignore_rules.FILE_NAME, path)
+        try:
+            with (
+                UntrustedFolder(self._root) as root,
+                root.open_file(real.relative_to(self._root).as_posix()) as file,
+            ):
+                return file.read(ignore_rules.MAX_BYTES + 1)
+        except RefusedFileError as error:
+            _refuse(FIELD_FOLDER, path, f"{error.strerror}; write the rules into a regular file")
+        except OSError as error:
+            _refuse(FIELD_FOLDER, path, f"cannot be read ({error.strerror})")
 
     def _take(
         self, entry: os.DirEntry[str], below: str, above: tuple[Path, ...], rules: IgnoreRules

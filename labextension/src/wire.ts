@@ -16,6 +16,13 @@ export interface IPosition {
   readonly approximate: boolean;
 }
 
+/** Hidden files of a notebook's folder that did not go along; `message` is a sentence about them. */
+export interface ILeftBehind {
+  readonly count: number;
+  readonly paths: readonly string[];
+  readonly message: string;
+}
+
 export interface IJobRow {
   readonly job_id: string;
   readonly name: string;
@@ -29,6 +36,7 @@ export interface IJobRow {
   readonly admitted_at: string | null;
   readonly started_at: string | null;
   readonly finished_at: string | null;
+  readonly left_behind: ILeftBehind | null;
 }
 
 /** Everything of a run: its row and its files, the executed notebook first. */

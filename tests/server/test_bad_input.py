@@ -244,3 +244,40 @@ def test_odd_names_are_fine_and_inert(server: Server, local_cluster: Any):
     [kube_job] = local_cluster.get("jobs", "-l", f"{names.LABEL_JOB_ID}={job_id}")["items"]
     assert "alert(1)" not in json.dumps(kube_job["spec"]["template"]["spec"])
     assert server.request("DELETE", f"jobs/{job_id}").status == 204
+
+
+def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
+    work = server.root / "hidden-things"
+    path = write_notebook(server, "hidden-things/a.ipynb", "1")
+    (work / ".env").write_text("TOKEN=secret")
+    (work / ".ssh").mkdir()
+    (work / ".ssh" / "id_ed25519").write_text("secret")
+    run = submit(server, path, include_folder=True).json
+    assert run["left_behind"]["paths"] == [".env", ".ssh/"]
+    assert run["left_behind"]["count"] == 2
+    assert "stayed behind: .env, .ssh/" in run["left_behind"]["message"]
+    files = server.request("GET", f"jobs/{run['job_id']}/files").json["items"]
+    inputs = [item["path"] for item in files if item["role"] == "input"]
+    assert inputs == ["input/a.ipynb"]
+    again = server.request("POST", f"jobs/{run['job_id']}/rerun").json
+    assert again["left_behind"] == run["left_behind"]
+
+    body = {"input_path": path, "include_folder": True, "local_queue": "team-a"}
+    schedule = server.request("POST", "schedules", body).json
+    assert schedule["left_behind"] == run["left_behind"]
+    shown = server.request("GET", f"schedules/{schedule['schedule_id']}").json
+    assert shown["left_behind"] == run["left_behind"]
+
+    (work / ".jupyterkueueignore").write_text("!.env\n")
+    run = submit(server, path, include_folder=True).json
+    assert run["left_behind"]["paths"] == [".ssh/"]
+
+    hidden = write_notebook(server, "hidden-things/.ssh/b.ipynb", "1")
+    answer = submit(server, hidden)
+    assert answer.status == 422
+    assert "is hidden" in answer.json["fields"]["input_path"]
+    assert server.request("GET", f"/api/contents/{hidden}").status == 404
+
+    for job in server.request("GET", "jobs").json["items"]:
+        assert server.request("DELETE", f"jobs/{job['job_id']}").status == 204
+    assert server.request("DELETE", f"schedules/{schedule['schedule_id']}").status == 204

@@ -53,6 +53,7 @@ def test_the_whole_row() -> None:
         "image": "example.org/notebook:1",
         "schedule_id": "nightly",
         "rerun_of": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
+        "left_behind": None,
         "tags": ["first"],
         "request": {"input_path": "a.ipynb", "tags": ["first"]},
     }

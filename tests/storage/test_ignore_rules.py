@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jupyter_kueue import errors
+from jupyter_kueue.storage import ignore_rules
 from jupyter_kueue.storage.ignore_rules import FILE_NAME
 from jupyter_kueue.storage.staging import InputLimits, find_input
 
@@ -85,6 +86,20 @@ def test_what_tools_make_stays_behind_unless_it_is_taken_back(root: Path):
     assert taken(root) == sorted([*TREE, "main.ipynb"])
     (root / FILE_NAME).write_text("!__pycache__/\n")
     assert taken(root) == sorted([*TREE, "main.ipynb", "src/__pycache__/made"])
+
+
+def test_rules_that_would_take_long_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch):
+    (root / ("a" * 72)).touch()
+    (root / FILE_NAME).write_text("*a*a*a*a*a*a*ab\n")
+    assert "a" * 72 in taken(root)
+
+    (root / FILE_NAME).write_text("x\n" * 10_001)
+    with pytest.raises(errors.InvalidRequestError, match="more than 10000"):
+        taken(root)
+    monkeypatch.setattr(ignore_rules, "MAX_WORK", 10_000)
+    (root / FILE_NAME).write_text("*a*b*c\n" * 100)
+    with pytest.raises(errors.InvalidRequestError, match="are too many together"):
+        taken(root)
 
 
 def test_the_notebook_goes_along_whatever_the_rules_say(root: Path):

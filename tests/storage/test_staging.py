@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_kueue import errors
+from jupyter_kueue.models import MAX_LEFT_BEHIND
 from jupyter_kueue.storage import notebook_facts, staging
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.staging import InputLimits, find_input, upload
@@ -178,12 +179,67 @@ def test_the_folder_goes_along(root: Path):
     found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
     assert [file.path for file in found.files] == [
         "train.ipynb",
-        ".hidden",
         "Grüße 😀.txt",
         "data.csv",
         "linked/table.csv",
         "src/model.py",
     ]
+    assert (found.left_behind, found.left_behind_count) == ((".env/", ".hidden"), 2)
+
+
+HIDDEN = (".env", ".ssh/id_ed25519", ".aws/credentials", "src/.netrc", "src/.config/gh/hosts.yml")
+
+
+@pytest.fixture
+def with_hidden(root: Path) -> Path:
+    for path in (*HIDDEN, "src/model.py"):
+        (root / "work" / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / "work" / path).write_text("secret")
+    return root
+
+
+def test_hidden_files_stay_behind_and_are_named(with_hidden: Path):
+    found = find_input(with_hidden, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    assert [file.path for file in found.files] == ["train.ipynb", "src/model.py"]
+    assert found.left_behind == (".aws/", ".env", ".ssh/", "src/.config/", "src/.netrc")
+    assert found.left_behind_count == 5
+
+
+def test_a_rule_can_ask_for_a_hidden_file(with_hidden: Path):
+    (with_hidden / "work" / ".jupyterkueueignore").write_text("!.env\n!src/.config/\nmodel.py\n")
+    found = find_input(with_hidden, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    taken = ["train.ipynb", ".env", "src/.config/gh/hosts.yml"]
+    assert [file.path for file in found.files] == taken
+    assert found.left_behind == (".aws/", ".ssh/", "src/.netrc")
+
+
+def test_where_the_contents_manager_shows_hidden_files_they_go_along(with_hidden: Path):
+    found = find_input(
+        with_hidden, "work/train.ipynb", include_folder=True, limits=LIMITS, allow_hidden=True
+    )
+    assert {file.path for file in found.files} == {"train.ipynb", "src/model.py", *HIDDEN}
+    assert found.left_behind_count == 0
+
+
+def test_of_many_hidden_files_some_are_named(root: Path):
+    for number in range(30):
+        (root / "work" / f".{number}").touch()
+    found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
+    assert (len(found.left_behind), found.left_behind_count) == (MAX_LEFT_BEHIND, 30)
+
+
+@pytest.mark.parametrize(
+    "path", [".hidden.ipynb", ".secret/a.ipynb", "work/.secret/a.ipynb", ".not/there.ipynb"]
+)
+def test_a_hidden_notebook_is_not_there(root: Path, path: str):
+    if "not" not in path:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        write_notebook(root / path)
+    said = refusal(root, path)
+    assert list(said) == ["input_path"]
+    assert "does not exist below the server's root folder, or is hidden" in said["input_path"]
+    if "not" not in path:
+        find_input(root, path, include_folder=False, limits=LIMITS, allow_hidden=True)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +309,7 @@ def test_over_a_limit_it_is_told_what_is_large_and_what_helps(
     assert "file .jupyterkueueignore beside the notebook" in text
     (root / "work" / ".jupyterkueueignore").write_text("many/\n")
     found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
-    assert [file.path for file in found.files] == ["train.ipynb", ".jupyterkueueignore", "a.txt"]
+    assert [file.path for file in found.files] == ["train.ipynb", "a.txt"]
 
 
 def test_folders_with_nothing_in_them_are_known(root: Path):

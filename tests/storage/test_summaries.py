@@ -36,7 +36,8 @@ def row_of(number: int, **row: Any) -> Json:
         "updated_at": None,
         "request": JobRequest("report.ipynb").as_json(),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),
-        **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id", "rerun_of")),
+        **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id")),
+        **dict.fromkeys(("rerun_of", "left_behind")),
         **row,
     }
 

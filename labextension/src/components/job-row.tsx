@@ -26,6 +26,7 @@ interface IJobRowProps {
 export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX.Element {
   const { job, isSelected, actions, trans } = props;
   const isFinished = FINISHED_STATES.includes(job.state);
+  const leftBehind = job.left_behind?.message ?? null;
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.target !== event.currentTarget) {
@@ -84,9 +85,11 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
       </div>
       <div
         className="jp-Kueue-why"
-        title={[job.message, job.detail].filter(text => text !== null).join('\n')}
+        title={[job.message, job.detail, leftBehind].filter(text => text !== null).join('\n')}
       >
-        {job.message ?? stateName(job.state, trans)}
+        {[job.message ?? stateName(job.state, trans), leftBehind]
+          .filter(text => text !== null)
+          .join(' ')}
       </div>
     </li>
   );

@@ -31,6 +31,7 @@ export function JobStatus({ job, onStop, trans }: IJobStatusProps): React.JSX.El
         )}
       </div>
       {job.message !== null && <div className="jp-Kueue-fix">{job.message}</div>}
+      {job.left_behind !== null && <div className="jp-Kueue-fix">{job.left_behind.message}</div>}
       {isUnfinished && (
         <button
           type="button"

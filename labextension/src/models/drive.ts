@@ -1,6 +1,10 @@
 /**
  * The files of runs as a read-only drive of JupyterLab, `kueue:<job_id>/<path>`, so that every
  * viewer that Lab has opens them and nothing is copied into the user's folders.
+ *
+ * Whoever wrote a notebook may have written that it is trusted, and Lab would run the scripts in its
+ * outputs with the user's session. Trust is what a user gives to a signed file in a folder of theirs,
+ * so none of these has it: as Jupyter's contents manager does, the drive clears the marks.
  */
 import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
@@ -41,13 +45,18 @@ export class KueueDrive implements Contents.IDrive {
     if (job.files.every(file => file.path !== path)) {
       return folderModel(job, path);
     }
-    const model = fileModel(job, path);
+    const isNotebook = options.type === 'notebook' || isNotebookPath(path);
+    const model: Contents.IModel = {
+      ...fileModel(job, path),
+      type: isNotebook ? 'notebook' : 'file'
+    };
     if (options.content === false) {
       return model;
     }
     const blob = await api.readFile(this.serverSettings, jobId, path);
-    if (model.type === 'notebook') {
-      return { ...model, format: 'json', content: JSON.parse(await blob.text()) as unknown };
+    if (isNotebook) {
+      const content = withoutTrust(JSON.parse(await blob.text()));
+      return { ...model, format: 'json', content };
     }
     return options.format === 'base64'
       ? { ...model, format: 'base64', content: await base64(blob) }
@@ -76,6 +85,39 @@ export class KueueDrive implements Contents.IDrive {
   private _isDisposed = false;
 }
 
+function isNotebookPath(path: string): boolean {
+  return PathExt.extname(path).toLowerCase() === '.ipynb';
+}
+
+/**
+ * Return a notebook in which no cell says that it is trusted, of whatever format it is: in format 3
+ * the cells lie in worksheets. Nothing else of it is changed.
+ */
+function withoutTrust(notebook: unknown): unknown {
+  if (!isObject(notebook)) {
+    return notebook;
+  }
+  const cleaned: Record<string, unknown> = { ...notebook };
+  if (Array.isArray(notebook.cells)) {
+    cleaned.cells = notebook.cells.map(cellWithoutTrust);
+  }
+  if (Array.isArray(notebook.worksheets)) {
+    cleaned.worksheets = notebook.worksheets.map(withoutTrust);
+  }
+  return cleaned;
+}
+
+function cellWithoutTrust(cell: unknown): unknown {
+  if (!isObject(cell) || !isObject(cell.metadata)) {
+    return cell;
+  }
+  return { ...cell, metadata: { ...cell.metadata, trusted: false } };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function refuse(): Promise<never> {
   return Promise.reject(
     new Error("A run's files never change. Save a copy in your own folder and work on that.")
@@ -89,7 +131,7 @@ function parsed(localPath: string): { jobId: string; path: string } {
 
 /** Return a file or folder without its content. */
 function fileModel(job: IJob, path: string, isFolder = false): Contents.IModel {
-  const type = isFolder ? 'directory' : PathExt.extname(path) === '.ipynb' ? 'notebook' : 'file';
+  const type = isFolder ? 'directory' : isNotebookPath(path) ? 'notebook' : 'file';
   return {
     name: PathExt.basename(path),
     path: PathExt.join(job.job_id, path),

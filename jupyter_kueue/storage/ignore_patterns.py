@@ -1,0 +1,252 @@
+"""One line of an ignore file, in gitignore's syntax, matched in time linear in path and pattern.
+
+The lines come from folders that anybody may have written, a cloned repository for one, and are
+matched in the server's process. Translated to one regular expression, ``*a*a*a*b`` takes time
+exponential in its stars. Here each part of a path is matched alone, and each ``*`` takes the first
+place where what follows fits and never tries another (an atomic group): a later one could not fit
+where the first does not. The same holds for ``**`` and whole parts.
+Source: gitignore(5), and git's dir.c and wildmatch.c.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_LENGTH = 1000
+
+_CLASSES = {
+    "alnum": "a-zA-Z0-9",
+    "alpha": "a-zA-Z",
+    "blank": r" \t",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r" \t-\r",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a path, between slashes, must be; ``regex`` if it is not the text itself."""
+
+    text: str
+    regex: re.Pattern[str] | None = None
+
+    def matches(self, name: str) -> bool:
+        """Tell whether it is."""
+        return self.text == name if self.regex is None else self.regex.match(name) is not None
+
+
+# Any number of parts, none too.
+_ANY_PARTS = None
+
+
+@dataclass(frozen=True)
+class IgnorePattern:
+    """What a line names.
+
+    Attributes:
+        takes_back: it begins with ``!``.
+        is_folder: it ends in a slash, and names folders alone.
+        parts: what the whole path must be; None stands for ``**``.
+        is_name: it has no other slash: its one part names entries in whatever folder.
+        length: of the line.
+    """
+
+    takes_back: bool
+    is_folder: bool
+    is_name: bool
+    parts: tuple[Part | None, ...]
+    length: int
+
+    @classmethod
+    def read(cls, line: str) -> Self | None:
+        """Read a line without its end; None for an empty one, a comment, and what names nothing.
+
+        Raises:
+            ValueError: it is no pattern, in words that follow the file's name.
+        """
+        text = _without_trailing_blanks(line)
+        if not text or text.startswith("#"):
+            return None
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"has a line of more than {MAX_LENGTH} characters")
+        takes_back = text.startswith("!")
+        text = text.removeprefix("!")
+        if not text:
+            raise ValueError("has a line with ! alone")
+        is_folder = text.endswith("/")
+        text = text.removesuffix("/")
+        is_name = "/" not in text
+        try:
+            tokens = list(_tokens(text.removeprefix("/")))
+        except _NothingError:
+            return None
+        parts = [_part(part) for part in _split(tokens)]
+        if not is_name and parts[-1] is _ANY_PARTS:
+            # Whatever is below a folder, and not the folder itself.
+            parts.append(_part([_STAR]))
+        if is_name:
+            parts = [_part([_STAR]) if part is _ANY_PARTS else part for part in parts]
+        return cls(takes_back, is_folder, is_name, tuple(parts), len(text))
+
+    def matches(self, path: Sequence[str], *, is_folder: bool) -> bool:
+        """Tell whether it names an entry, given the parts of its path below the file's folder."""
+        if self.is_folder and not is_folder:
+            return False
+        if self.is_name:
+            part = self.parts[0]
+            return part is not None and part.matches(path[-1])
+        return _match(self.parts, path)
+
+
+def _match(parts: Sequence[Part | None], path: Sequence[str]) -> bool:
+    """Match part by part, going back to the last ``**`` alone."""
+    at = here = 0
+    last_any, resume = -1, 0
+    while here < len(path):
+        part = parts[at] if at < len(parts) else _END
+        if part is _ANY_PARTS:
+            last_any, resume = at, here
+            at += 1
+        elif part is not _END and isinstance(part, Part) and part.matches(path[here]):
+            at += 1
+            here += 1
+        elif last_any >= 0:
+            resume += 1
+            at, here = last_any + 1, resume
+        else:
+            return False
+    return all(part is _ANY_PARTS for part in parts[at:])
+
+
+_END = object()
+
+
+class _NothingError(Exception):
+    """A pattern that names nothing: git passes over it."""
+
+
+@dataclass(frozen=True)
+class _Token:
+    regex: str
+    text: str | None = None
+
+
+_STAR = _Token("*")
+_SLASH = _Token("/")
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Yield what a pattern is made of, from left to right."""
+    at = 0
+    while at < len(text):
+        letter = text[at]
+        at += 1
+        if letter == "*":
+            yield _STAR
+        elif letter == "/":
+            yield _SLASH
+        elif letter == "?":
+            yield _Token(".")
+        elif letter == "[":
+            regex, at = _class(text, at)
+            yield _Token(regex)
+        else:
+            if letter == "\\":
+                if at == len(text):
+                    raise _NothingError
+                letter = text[at]
+                at += 1
+            yield _SLASH if letter == "/" else _Token(re.escape(letter), letter)
+
+
+def _class(text: str, at: int) -> tuple[str, int]:
+    """Return the regular expression of ``[…]``, whose inside begins at ``at``, and its end."""
+    is_negated = text[at : at + 1] in tuple("!^")
+    at += is_negated
+    ranges: list[str] = []
+    is_first = True
+    while is_first or text[at : at + 1] != "]":
+        is_first = False
+        if at >= len(text):
+            raise _NothingError
+        if text.startswith("[:", at):
+            end = text.find(":]", at + 2)
+            if end >= 0:
+                name = text[at + 2 : end]
+                if name not in _CLASSES:
+                    raise _NothingError
+                ranges.append(_CLASSES[name])
+                at = end + 2
+                continue
+        low, at = _letter(text, at)
+        ranges.append(_escaped(low))  # also where the range that it begins holds nothing
+        if text[at : at + 1] == "-" and text[at + 1 : at + 2] not in ("]", ""):
+            high, at = _letter(text, at + 1)
+            if low <= high:
+                ranges.append(f"{_escaped(low)}-{_escaped(high)}")
+    return f"[{'^' if is_negated else ''}{''.join(ranges)}]", at + 1
+
+
+def _letter(text: str, at: int) -> tuple[str, int]:
+    if text[at : at + 1] == "\\":
+        at += 1
+    if at >= len(text):
+        raise _NothingError
+    return text[at], at + 1
+
+
+def _escaped(letter: str) -> str:
+    return f"\\U{ord(letter):08x}"
+
+
+def _split(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
+    part: list[_Token] = []
+    for token in tokens:
+        if token is _SLASH:
+            yield part
+            part = []
+        else:
+            part.append(token)
+    yield part
+
+
+def _part(tokens: Sequence[_Token]) -> Part | None:
+    if len(tokens) > 1 and all(token is _STAR for token in tokens):
+        return _ANY_PARTS
+    letters = [token.text for token in tokens if token.text is not None]
+    if len(letters) == len(tokens):
+        return Part("".join(letters))
+    pieces = [""]
+    for token in tokens:
+        if token is _STAR:
+            pieces.append("")
+        else:
+            pieces[-1] += token.regex
+    first, *others = pieces
+    regex = first
+    if others:
+        *middle, last = others
+        regex += "".join(f"(?>.*?{piece})" for piece in middle if piece) + f".*{last}"
+    return Part("", re.compile(rf"{regex}\Z", re.DOTALL))
+
+
+def _without_trailing_blanks(line: str) -> str:
+    """Return a line without the blanks at its end, but for those behind a backslash."""
+    text = line.rstrip(" ")
+    if len(text) < len(line):
+        slashes = len(text) - len(text.rstrip("\\"))
+        if slashes % 2:
+            text += " "
+    return text

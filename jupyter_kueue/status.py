@@ -258,6 +258,8 @@ def _outcome_message(bucket: BucketFacts, result: Json) -> str:
         limit = bucket.record.request.get("timeout_seconds")
         text = result.get("message")
         return text or f"Stopped at its limit of {limit} s. Run it again with a higher limit."
+    if result["outcome"] == contract.DISK_FULL and result.get("message"):
+        return str(result["message"])
     value = str(error.get("value", "")).strip()
     first_line = value.splitlines()[0] if value else ""
     cell = error.get("cell_index")

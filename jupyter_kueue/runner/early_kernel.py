@@ -33,8 +33,8 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # stays until the end: going through it takes the kernel most of its exit. And it ends the thread
 # that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel hangs there, that
 # thread waiting for one that is gone, until it is killed, and with it whatever a notebook left in
-# an open file. Where it cannot start, for a port that is taken, it ends at once; ipykernel would
-# wait for its own threads for ever.
+# an open file. And where it cannot start, for a port that is taken, it ends at once; ipykernel
+# would wait for its own threads for ever.
 PROGRAM = """
 import gc, os, runpy, sys, threading, traceback
 gc.disable()

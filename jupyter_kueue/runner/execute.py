@@ -42,7 +42,6 @@ HIDDEN_VARIABLES = frozenset(
 def main() -> None:
     """Run the notebook that stage-in fetches, and exit."""
     stop = Stop()
-    home.ensure()
     keeper_end, client_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     client = os.fork()
     if client:
@@ -54,6 +53,7 @@ def main() -> None:
 
 def _run(stop: Stop, link: socket.socket) -> None:
     """Run the notebook, as the process whose limits are kept by the one at the link's other end."""
+    home.ensure()
     try:
         environment = _kernel_environment()
         kernel = _early_kernel(environment)

@@ -21,7 +21,7 @@ from jupyter_kueue.local import processes
 from jupyter_kueue.local.building import ensure_built
 from jupyter_kueue.local.certificates import Certificates, ensure_certificates
 from jupyter_kueue.local.object_store import remove_sockets, write_bucket_folders
-from jupyter_kueue.local.ports import is_free, listens
+from jupyter_kueue.local.ports import await_free, listens
 from jupyter_kueue.local.readiness import Readiness
 from jupyter_kueue.local.starting import Start
 from jupyter_kueue.local.state_folder import LOCAL_IMAGE
@@ -52,6 +52,7 @@ _STOP_ORDER = (
 )
 _STOP_SECONDS = {"node": 4.0, "object-store": 3.0}
 _DEFAULT_STOP_SECONDS = 1.5
+_ENDING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -231,23 +232,19 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def _owner_of(port: str) -> str:
-    """Return the part that a port belongs to, for example ``kueue`` for ``kueue-webhook``."""
-    return max((name for name in PART_NAMES if port.startswith(name)), key=len)
-
-
 def _replace_taken_ports(folder: StateFolder, settings: Settings, say: Say) -> None:
     """Choose all ports, and others where somebody else listens on a part's remembered one."""
-    running = {
-        name
-        for name in PART_NAMES
-        if (process := processes.load(folder.records / name)) and process.alive
-    }
-    before = dict(settings.ports)
-    for name, port in before.items():
-        if _owner_of(name) not in running and not is_free(port):
-            say(f"port {port} is taken by another program: {name} gets another one")
-            settings.forget_port(name)
+    for part in PART_NAMES:
+        process = processes.load(folder.records / part)
+        if process and process.alive:
+            continue
+        ports = settings.ports_of(part)
+        # What was killed just now may still hold them: others would have to learn new ones.
+        taken = await_free(ports.values(), _ENDING_SECONDS if process and process.ending else 0)
+        for name, port in ports.items():
+            if port in taken:
+                say(f"port {port} is taken by another program: {name} gets another one")
+                settings.forget_port(name)
     settings.complete()
 
 

@@ -52,6 +52,7 @@ class Part:
         name: as ``status`` shows it.
         command: program and arguments.
         port: the one that ``status`` shows, and that must be the process's own.
+        ports: all on which it listens.
         after: parts that must be ready before this one is started.
         ready: whether it does its work.
         fingerprint: changes when the command, a file or a version changes.
@@ -63,6 +64,7 @@ class Part:
     name: str
     command: list[str]
     port: int
+    ports: tuple[int, ...]
     after: tuple[str, ...]
     ready: Callable[[], bool]
     fingerprint: str
@@ -120,6 +122,7 @@ class _Plan:
             name=name,
             command=[program, *arguments],
             port=self.settings.ports.get(name) or self.settings.ports[f"{name}-webhook"],
+            ports=tuple(self.settings.ports_of(name).values()),
             after=after,
             ready=ready,
             fingerprint=self.fingerprint([program, *arguments], files),
@@ -349,6 +352,7 @@ def _object_store(plan: _Plan) -> Part:
         name="object-store",
         command=command,
         port=plan.settings.ports["object-store"],
+        ports=tuple(plan.settings.ports_of("object-store").values()),
         after=(),
         ready=plan.ready.object_store,
         fingerprint=plan.fingerprint(command, files),
@@ -380,6 +384,7 @@ def _node(plan: _Plan) -> Part:
         name="node",
         command=command,
         port=plan.settings.ports["node"],
+        ports=(plan.settings.ports["node"],),
         after=("kube-apiserver",),
         ready=plan.ready.node,
         fingerprint=plan.fingerprint(command, (written, plan.folder.kubeconfig("node"), *sources)),

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Below the range that Linux gives to outgoing connections (from 32768), so that a port stays free
 # while its cluster is down.
 _RANGE = range(20000, 32000)
+_POLL_SECONDS = 0.02
 
 
 def is_free(port: int) -> bool:
@@ -25,6 +31,21 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def await_free(ports: Iterable[int], seconds: float) -> list[int]:
+    """Wait until nobody listens on any of the ports; return those that are still taken by then.
+
+    A process that was killed may hold its ports for a moment after it counts as ended: as long as
+    one of its threads is on its way out, which takes longest where it was suspended.
+    """
+    deadline = time.monotonic() + seconds
+    taken = list(ports)
+    while taken := [port for port in taken if not is_free(port)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    return taken
 
 
 def choose_port(taken: set[int], offset: int = 0) -> int:

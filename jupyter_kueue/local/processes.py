@@ -48,6 +48,13 @@ class Process:
         """Whether it is stopped by a signal (SIGSTOP, or Ctrl-Z), and so does nothing."""
         return self.alive and _stat(self.pid)[:1] == [b"T"]
 
+    @property
+    def ending(self) -> bool:
+        """Whether it counts as ended and something of it is still there, perhaps only its name."""
+        fields = _stat(self.pid)
+        same = bool(fields) and int(fields[19]) == self.start_ticks
+        return self.boot_id == _boot_id() and same and not self.alive
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
         if self.alive:

@@ -21,7 +21,7 @@ from jupyter_kueue.local.kubectl import apply_objects
 from jupyter_kueue.local.kueue_installation import installation_objects, read_definitions
 from jupyter_kueue.local.object_store import bucket_credentials, bucket_secret
 from jupyter_kueue.local.parts import describe_parts, machine_capacity
-from jupyter_kueue.local.ports import listens
+from jupyter_kueue.local.ports import await_free, listens
 from jupyter_kueue.local.quotas import quota_objects
 from jupyter_kueue.local.readiness import Readiness
 from jupyter_kueue.local.state_folder import NAMESPACES
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _START_SECONDS = 120.0
 # A part that runs and does not answer for this long is replaced.
 _STUCK_SECONDS = 20.0
+# A killed process has given up its ports by then.
+_PORTS_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
 
@@ -152,9 +154,18 @@ class Start:
             else:
                 what = "had other settings, started again"
             # A node agent that is killed finds its pods again; one that is told to end, ends them.
-            process.stop(0 if part.name == "node" else part.grace_seconds)
+            # What is suspended hears nothing.
+            at_once = part.name == "node" or process.suspended
+            process.stop(0 if at_once else part.grace_seconds)
         elif process:
             what = "had ended, started again"
+        held = await_free(part.ports, _PORTS_SECONDS)
+        if held:
+            raise LocalClusterError(
+                f"{part.name} cannot be started: another process still listens on its port "
+                f"{held[0]} of 127.0.0.1. See which (`ss -ltnp`), then run `jupyter kueue local "
+                "up` again: where that is another program's, it chooses another port."
+            )
         process = processes.start(
             part.command,
             folder=self._folder.part(part.name),

@@ -74,6 +74,14 @@ class Settings:
     # Group of manifests -> digest of what was applied last.
     applied: dict[str, str] = field(default_factory=dict)
 
+    def ports_of(self, part: str) -> dict[str, int]:
+        """Return the ports of a part, for example ``kueue-webhook`` of ``kueue``."""
+        return {
+            name: port
+            for name, port in self.ports.items()
+            if name == part or name.startswith(f"{part}-")
+        }
+
     def forget_port(self, name: str) -> None:
         """Have another port chosen for this use."""
         self.ports.pop(_ADMIN if name == _ADMIN_GRPC else name, None)

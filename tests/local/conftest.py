@@ -13,6 +13,8 @@ import obstore
 import pytest
 from obstore.store import S3Store, from_url
 
+from jupyter_kueue.local import processes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -76,6 +78,11 @@ class HarmedCluster:
 
     def pids(self) -> dict[str, int | None]:
         return {part["name"]: part["pid"] for part in self.status()["parts"]}
+
+    def recorded(self, part: str) -> processes.Process:
+        found = processes.load(self.folder / "parts" / part)
+        assert found is not None
+        return found
 
     def bucket(self, namespace: str = "default") -> S3Store:
         return open_bucket(self.folder / "bucket" / namespace)

@@ -89,12 +89,33 @@ def test_up_repairs_one_killed_part_and_leaves_the_others(
     nothing_is_lost(harmed_cluster)
 
 
-def test_up_repairs_a_part_that_hangs(harmed_cluster: HarmedCluster) -> None:
-    before = harmed_cluster.pids()
-    os.kill(before["kube-scheduler"] or 0, signal.SIGSTOP)
-    harmed_cluster.run("up")
-    assert harmed_cluster.pids()["kube-scheduler"] != before["kube-scheduler"]
+def test_up_repairs_whatever_is_frozen(harmed_cluster: HarmedCluster) -> None:
+    ports = StateFolder(harmed_cluster.folder).load_settings().ports
+    for part in PART_NAMES:
+        frozen = harmed_cluster.recorded(part)
+        os.kill(frozen.pid, signal.SIGSTOP)
+        harmed_cluster.run("up")
+        assert harmed_cluster.recorded(part).pid != frozen.pid
+        assert not frozen.alive
     nothing_is_lost(harmed_cluster)
+    # Whoever was connected goes on where it was.
+    assert StateFolder(harmed_cluster.folder).load_settings().ports == ports
+
+
+def test_up_repairs_everything_frozen_at_once_and_killed_just_now(
+    harmed_cluster: HarmedCluster,
+) -> None:
+    ports = StateFolder(harmed_cluster.folder).load_settings().ports
+    before = {part: harmed_cluster.recorded(part).pid for part in PART_NAMES}
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(before["kube-apiserver"], signal.SIGKILL)
+    os.kill(before["object-store"], signal.SIGKILL)
+    harmed_cluster.run("up")
+    after = {part: harmed_cluster.recorded(part).pid for part in PART_NAMES}
+    assert not set(before.values()) & set(after.values())
+    nothing_is_lost(harmed_cluster)
+    assert StateFolder(harmed_cluster.folder).load_settings().ports == ports
 
 
 def test_a_part_that_was_never_written_down_is_not_started_twice(

@@ -13,10 +13,10 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Dict, Enum, Integer, TraitError, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from jupyter_kueue import contract, errors, names
+from jupyter_kueue import contract, errors, names, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,27 @@ BUILT_IN_PROFILES: dict[str, Json] = {
         "gpus": 1,
     },
 }
+
+
+class Size(Unicode):  # type: ignore[type-arg]
+    """A Kubernetes quantity of bytes, such as ``4Gi``; None or an empty text for none."""
+
+    info_text = "an amount of bytes such as 500Mi or 4Gi"
+
+    def __init__(self, default_value: str | None = None, **kwargs: Any) -> None:
+        super().__init__(default_value, allow_none=True, **kwargs)
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Return the text if it is a positive amount."""
+        text = super().validate(obj, value)
+        if text:
+            try:
+                is_positive = quantities.parse(text) > 0
+            except ValueError:
+                is_positive = False
+            if not is_positive:
+                self.error(obj, value)
+        return text
 
 
 @dataclass(frozen=True)
@@ -87,8 +108,15 @@ class Settings:
     max_output_file_bytes: int = contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
     max_output_bytes: int = contract.DEFAULT_MAX_OUTPUT_BYTES
     max_timeout_seconds: int | None = None
+    cpu_limit: float | None = None
+    ephemeral_storage_request: str | None = None
+    ephemeral_storage_limit: str | None = None
+    control_size_limit: str | None = "4Gi"
+    workspace_size_limit: str | None = None
+    checkpoints_size_limit: str | None = None
+    scratch_size_limit: str | None = None
     start_timeout_seconds: int = 600
-    max_evictions: int = 3
+    max_evictions: int = contract.DEFAULT_MAX_EVICTIONS
     finished_job_seconds: int = 3600
     leftover_seconds: int = 900
     resync_seconds: int = 60
@@ -236,6 +264,35 @@ class JupyterKueue(Configurable):
         min=1,
         help="Longest time a run may take, in seconds: Kueue ends it then. If unset: no limit.",
     ).tag(config=True)
+    cpu_limit = Float(
+        None,
+        allow_none=True,
+        min=1.0,
+        help="""CPU limit of each container, as a multiple of what it requests: 1 for the same. For
+        namespaces whose ResourceQuota demands one. If unset: none.""",
+    ).tag(config=True)
+    ephemeral_storage_request = Size(
+        help="""Disk of its node that a run requests, such as 10Gi. It counts against the quota, and
+        a queue that has no quota for ephemeral-storage never admits the run. If unset: none.""",
+    ).tag(config=True)
+    ephemeral_storage_limit = Size(
+        help="""Disk of its node that a run may use, all its volumes together. Without a request it
+        is the request too. If unset: no limit.""",
+    ).tag(config=True)
+    control_size_limit = Size(
+        "4Gi",
+        help="""Size of the volumes through which the containers of a run talk; one holds the
+        notebook with its outputs so far and its log. Empty: no limit.""",
+    ).tag(config=True)
+    workspace_size_limit = Size(
+        help="Size of the volume that holds a run's notebook and files. If unset: no limit.",
+    ).tag(config=True)
+    checkpoints_size_limit = Size(
+        help="Size of the volume behind `CHECKPOINT_DIR`. If unset: no limit.",
+    ).tag(config=True)
+    scratch_size_limit = Size(
+        help="Size of the volume behind `SCRATCH_DIR`. If unset: no limit.",
+    ).tag(config=True)
     start_timeout_seconds = Integer(
         600,
         min=1,
@@ -244,7 +301,7 @@ class JupyterKueue(Configurable):
         from the first failure; time in which an image is being fetched does not.""",
     ).tag(config=True)
     max_evictions = Integer(
-        3,
+        contract.DEFAULT_MAX_EVICTIONS,
         min=0,
         help="""How often nodes may evict a run for lack of memory or disk before it fails.
         Preemptions and drained nodes do not count, and a run that filled its own share of the disk

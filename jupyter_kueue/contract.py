@@ -42,6 +42,11 @@ ENV_KERNEL_NAME = "JUPYTER_KUEUE_KERNEL_NAME"  # the same
 ENV_CHECKPOINT_DIR = "CHECKPOINT_DIR"  # survives attempts
 ENV_SCRATCH_DIR = "SCRATCH_DIR"  # fast, gone with the pod
 ENV_MEMORY_LIMIT = "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES"
+# What the pod may write, in bytes: {volume: its sizeLimit}, and the containers' limits of
+# ephemeral-storage: the notebook's, and with _<number> behind it the others'.
+ENV_VOLUME_LIMITS = "JUPYTER_KUEUE_VOLUME_LIMITS"
+ENV_DISK_LIMIT = "JUPYTER_KUEUE_DISK_LIMIT"
+ENV_MAX_EVICTIONS = "JUPYTER_KUEUE_MAX_EVICTIONS"  # see runner.former_attempts
 ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # what is left after SIGTERM
 ENV_TERMINATION_LOG = "JUPYTER_KUEUE_TERMINATION_LOG"  # the container's terminationMessagePath
 
@@ -60,6 +65,7 @@ ENV_MAX_OUTPUT_FILES = "JUPYTER_KUEUE_MAX_OUTPUT_FILES"
 ENV_MAX_OUTPUT_FILE_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_FILE_BYTES"
 ENV_MAX_OUTPUT_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_BYTES"
 
+DEFAULT_MAX_EVICTIONS = 3
 DEFAULT_MAX_OUTPUT_FILES = 10_000
 DEFAULT_MAX_OUTPUT_FILE_BYTES = 50 * 2**30
 DEFAULT_MAX_OUTPUT_BYTES = 200 * 2**30
@@ -175,7 +181,7 @@ OUTCOMES = (
     DISK_FULL,
 )
 
-# What no ``execute`` can say of itself: a record of an attempt does, see ``runner.evictions``.
+# What no ``execute`` can say of itself, and an attempt's record says.
 EVICTED = "evicted"  # by its node
 
 # Outcomes that a result.json is written for: the notebook came to its end.
@@ -190,6 +196,8 @@ EXIT_KERNEL_DIED = 44
 EXIT_NO_KERNEL = 45
 EXIT_STAGING = 46
 EXIT_DISK_FULL = 47
+# The same, of a pod that was told to stop: it is counted, and in no rule (see FAIL_JOB_EXIT_CODES).
+EXIT_DISK_FULL_AT_STOP = 48
 
 EXIT_CODES = {
     SUCCEEDED: EXIT_SUCCEEDED,
@@ -201,7 +209,10 @@ EXIT_CODES = {
     STAGING: EXIT_STAGING,
     DISK_FULL: EXIT_DISK_FULL,
 }
-OUTCOME_OF_EXIT_CODE = {code: outcome for outcome, code in EXIT_CODES.items()}
+OUTCOME_OF_EXIT_CODE = {
+    **{code: outcome for outcome, code in EXIT_CODES.items()},
+    EXIT_DISK_FULL_AT_STOP: DISK_FULL,
+}
 
 # Failures that another attempt cannot mend: podFailurePolicy FailJob. Those of FINAL_OUTCOMES are
 # used only once result.json is up, and none after SIGTERM, because the Job controller scans all
@@ -311,7 +322,8 @@ ROLE_SIDE_EFFECT = "side-effect"
 ROLE_INPUT = "input"
 ROLE_LOG = "log"
 # ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason":
-# one of OUTCOMES or None while it runs, "message", "cells_done", "cells", "peak_memory_bytes"}
+# one of OUTCOMES or EVICTED, None while it runs, "message", "cells_done", "cells",
+# "peak_memory_bytes"}
 
 
 def job_prefix(owner: str, job_id: str) -> str:

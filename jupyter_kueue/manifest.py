@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import contract, names, quantities
+from jupyter_kueue import contract, names, pod_limits, quantities
+from jupyter_kueue.pod_limits import PodLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,8 @@ class PodPolicy:
         staging_seconds: how long a pod waits for a bucket that is away, at its begin and its end.
         max_output_files, max_output_file_bytes, max_output_bytes: what is kept of what a notebook
             writes, and of its checkpoints: files, bytes of one, bytes of all.
+        max_evictions: how often nodes may evict a run.
+        limits: what the containers may use of CPU and disk.
         run_as_user, run_as_group: one numeric identity for all containers, so that images that
             name their user or run as root can share the volumes.
         template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...);
@@ -65,6 +68,8 @@ class PodPolicy:
     max_output_files: int = contract.DEFAULT_MAX_OUTPUT_FILES
     max_output_file_bytes: int = contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
     max_output_bytes: int = contract.DEFAULT_MAX_OUTPUT_BYTES
+    max_evictions: int = contract.DEFAULT_MAX_EVICTIONS
+    limits: PodLimits = PodLimits()  # noqa: RUF009 - frozen itself
     run_as_user: int = 1000
     run_as_group: int = 100
     template: Json = field(default_factory=dict)
@@ -176,7 +181,7 @@ def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
         ],
     }
-    return _merged(spec, policy.template)
+    return _merged(pod_limits.applied(spec, policy.limits), policy.template)
 
 
 _NOTHING = {"cpu": "0", "memory": "0"}
@@ -248,7 +253,11 @@ def _exports(record: JobRecord) -> bool:
 
 def _stage_in(record: JobRecord, policy: PodPolicy) -> Json:
     container = _staging_container(contract.STAGE_IN, "stage_in", policy)
-    container["env"] = [*_environment(record, policy), *_staging_environment(policy)]
+    container["env"] = [
+        *_environment(record, policy),
+        *_staging_environment(policy),
+        _value(contract.ENV_MAX_EVICTIONS, str(policy.max_evictions)),
+    ]
     container["volumeMounts"] = [*_mounts(contract.STAGE_IN), _BUCKET_MOUNT]
     return container
 

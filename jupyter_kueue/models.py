@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from jupyter_kueue import errors, names, quantities, shapes, texts
+from jupyter_kueue import contract, errors, names, quantities, shapes, texts
 
 Json = dict[str, Any]
 
@@ -446,7 +446,7 @@ class Limits:
         start_timeout: how long an admitted run may fail to start.
     """
 
-    max_evictions: int = 3
+    max_evictions: int = contract.DEFAULT_MAX_EVICTIONS
     start_timeout: dt.timedelta = dt.timedelta(minutes=10)
 
 

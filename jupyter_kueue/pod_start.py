@@ -28,6 +28,7 @@ _HOPELESS_AFTER = dt.timedelta(seconds=60)
 _AT_ONCE = dt.timedelta(0)
 
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_NOT_YET = ("ContainerCreating", "PodInitializing")
 _CANNOT_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _CANNOT_SET_UP = (
     "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox",
@@ -228,6 +229,9 @@ def _of_container(
 ) -> Obstacle | None:
     reason = pod_containers.waiting_reason(status)
     detail = (status.get("state", {}).get("waiting") or {}).get("message")
+    if reason in _NOT_YET and (failed := _failed_pull(events, status["name"])):
+        # The kubelet tells of it seconds before the pod's status does.
+        reason, detail = _CANNOT_PULL[0], str(failed.get("message") or "")
     is_staging = status["name"] in _STAGING
     image = str(status.get("image") or environment)
     called = f"the runner image {image}" if is_staging else f"the environment {image}"
@@ -339,16 +343,7 @@ def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None
     for status in pod_containers.statuses(pod):
         if not pod_containers.waiting_reason(status):
             continue
-        told = [
-            event
-            for event in events
-            if event["reason"] in ("Pulling", "Pulled", "Failed")
-            and _is_about(event, status["name"])
-        ]
-        # What was told in the same second ended it: fetching begins before it ends.
-        latest = max(
-            told, key=lambda event: (_last(event), event["reason"] != "Pulling"), default=None
-        )
+        latest = _latest_of_pull(events, status["name"])
         if latest is not None and latest["reason"] == "Pulling":
             image = str(status.get("image") or environment)
             what = "runner image" if status["name"] in _STAGING else "environment"
@@ -371,6 +366,31 @@ def stand_ins(pod: Json) -> tuple[Json, ...]:
         }
         for status in pod_containers.statuses(pod)
     )
+
+
+def _latest_of_pull(events: list[Json], container: str) -> Json | None:
+    told = [
+        event
+        for event in events
+        if event["reason"] in ("Pulling", "Pulled", "Failed") and _is_about(event, container)
+    ]
+    # What was told in the same second ended it: fetching begins before it ends.
+    return max(told, key=lambda event: (_last(event), event["reason"] != "Pulling"), default=None)
+
+
+def _failed_pull(events: list[Json], container: str) -> Json | None:
+    """Return the event that says why fetching a container's image failed, None if it did not."""
+    latest = _latest_of_pull(events, container)
+    if latest is None or latest["reason"] != "Failed":
+        return None
+    why = [
+        event
+        for event in events
+        if event["reason"] == "Failed"
+        and _is_about(event, container)
+        and str(event.get("message")).startswith("Failed to pull image")
+    ]
+    return max(why, key=_last, default=None)
 
 
 def _failing_since(container: str, events: Iterable[Json]) -> dt.datetime | None:

@@ -37,12 +37,8 @@ _LOST_POD_PATIENCE = dt.timedelta(seconds=60)
 # The Job controller makes a pod within a second. Without one for this long, something is said.
 POD_PATIENCE = dt.timedelta(seconds=2)
 
-_NO_LIMITS_GIVEN = Limits()
 
-
-def derive(
-    bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits: Limits = _NO_LIMITS_GIVEN
-) -> Status:
+def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits: Limits) -> Status:
     """Return the status of one run. First match wins, in the order of the table."""
     if bucket.problem is not None:
         return Status(

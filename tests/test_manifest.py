@@ -92,6 +92,15 @@ def mount(name: str, *, read_only: bool = False) -> dict[str, Any]:
     }
 
 
+def disk_limit(container: str, number: int | None = None) -> dict[str, Any]:
+    """Return what tells the notebook how much a container may write, by whoever limits it."""
+    field = {"containerName": container, "resource": "limits.ephemeral-storage", "divisor": "1"}
+    return {
+        "name": f"JUPYTER_KUEUE_DISK_LIMIT{f'_{number}' if number else ''}",
+        "valueFrom": {"resourceFieldRef": field},
+    }
+
+
 def staging_container(name: str, module: str) -> dict[str, Any]:
     return {
         "name": name,
@@ -162,7 +171,11 @@ EXPECTED = {
                 "initContainers": [
                     {
                         **staging_container("stage-in", "stage_in"),
-                        "env": [*ENV, *STAGING_ENV],
+                        "env": [
+                            *ENV,
+                            *STAGING_ENV,
+                            {"name": "JUPYTER_KUEUE_MAX_EVICTIONS", "value": "3"},
+                        ],
                         "resources": {"requests": NOTHING, "limits": {"memory": "2Gi"}},
                         "volumeMounts": [
                             mount("control", read_only=True),
@@ -199,6 +212,10 @@ EXPECTED = {
                                 "name": "JUPYTER_KUEUE_MAX_NOTEBOOK_OUTPUT_BYTES",
                                 "value": str(100 * 2**20),
                             },
+                            {"name": "JUPYTER_KUEUE_VOLUME_LIMITS", "value": "{}"},
+                            disk_limit("stage-in", 1),
+                            disk_limit("stage-out", 2),
+                            disk_limit("notebook"),
                         ],
                         "resources": {
                             "requests": {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"},
@@ -269,8 +286,10 @@ def test_exports_have_a_container_without_bucket_credentials_or_the_notebooks_vo
     own = [mount("export-request"), mount("export", read_only=True)]
     assert stage_out["env"] == [*ENV, *STAGING_ENV, *EXPORT_ENV, *LIMITS_ENV]
     assert stage_out["volumeMounts"] == [*plain["volumeMounts"][:-1], *own, BUCKET_MOUNT]
-    for name in ("stage-in", "notebook"):
-        assert container(job, name) == container(EXPECTED, name)
+    assert container(job, "stage-in") == container(EXPECTED, "stage-in")
+    notebook = container(EXPECTED, "notebook")
+    others = [disk_limit("stage-out", 2), disk_limit("export", 3), disk_limit("notebook")]
+    assert container(job, "notebook") == {**notebook, "env": [*notebook["env"][:-2], *others]}
     volumes = pod_spec(job)["volumes"]
     assert [one for one in volumes if one not in pod_spec(EXPECTED)["volumes"]] == [
         {"name": "export-request", "emptyDir": {}},

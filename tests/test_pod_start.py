@@ -198,6 +198,19 @@ def test_a_failing_pull_is_counted_from_its_first_failure() -> None:
     )
 
 
+def test_a_failed_pull_is_told_before_the_pods_status_knows() -> None:
+    staging = bound(pod(waiting, stage_in=running, stage_out=running))
+    events = (
+        event("Pulling", "", NOTEBOOK, first=4, last=20, kind="Normal"),
+        event("Failed", 'Failed to pull image "x": not found', NOTEBOOK, first=5, last=21),
+        event("Failed", "Error: ErrImagePull", NOTEBOOK, first=5, last=21),
+    )
+    found = seen(staging, events=events, now=after(seconds=30))
+    assert (found.reason, found.detail) == ("image-pull", 'Failed to pull image "x": not found')
+    again = (*events, event("Pulling", "", NOTEBOOK, first=4, last=40, kind="Normal"))
+    assert seen(staging, events=again, now=after(seconds=45)).reason == "pulling"
+
+
 @pytest.mark.parametrize("events", [None, ()])
 def test_a_pull_of_which_no_failure_is_known_yet_has_all_its_time(events: Any) -> None:
     cannot = bound(pod(waits_for("ErrImagePull", "not found"), stage_in=running))

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from jupyter_kueue import contract, models, status
-from jupyter_kueue.models import BucketFacts, ClusterFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.models import (
+    BucketFacts,
+    ClusterFacts,
+    JobRecord,
+    Limits,
+    Owner,
+    Resources,
+    Status,
+)
 
 Json = dict[str, Any]
 
@@ -17,6 +25,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 10, 0, tzinfo=dt.UTC)
 CREATED = "2026-01-02T03:00:00Z"
 ADMITTED = "2026-01-02T03:01:00Z"
 STARTED = "2026-01-02T03:02:00Z"
+LIMITS = Limits()
 ENDED = "2026-01-02T03:09:00Z"
 GRACE_ENDS = "2026-01-02T03:10:20Z"
 
@@ -140,8 +149,14 @@ def failed_job(reason: str = "BackoffLimitExceeded", message: str = "said so") -
     return kube_job(condition("Failed", at=ENDED, reason=reason, message=message))
 
 
-def derive(facts: BucketFacts, *pods: Json, now: dt.datetime = NOW, **cluster: Any) -> Status:
-    return status.derive(facts, ClusterFacts(pods=tuple(pods), **cluster), now)
+def derive(
+    facts: BucketFacts,
+    *pods: Json,
+    now: dt.datetime = NOW,
+    limits: Limits = LIMITS,
+    **cluster: Any,
+) -> Status:
+    return status.derive(facts, ClusterFacts(pods=tuple(pods), **cluster), now, limits)
 
 
 def result_of(outcome: str, **more: Any) -> Json:
@@ -474,7 +489,7 @@ def test_a_result_wins_over_everything(
     facts = bucket(
         request={"input_path": "a.ipynb", "timeout_seconds": 60}, result=result, **others
     )
-    found = status.derive(facts, ClusterFacts(**cluster), NOW)
+    found = status.derive(facts, ClusterFacts(**cluster), NOW, LIMITS)
     assert found == Status(state, reason, message, started_at=STARTED, finished_at=ENDED)
 
 
@@ -494,7 +509,7 @@ def test_a_closing_word_stands_whatever_the_cluster_says(cluster: Json) -> None:
         "detail": "d",
         "finished_at": ENDED,
     }
-    found = status.derive(bucket(final=final), ClusterFacts(**cluster), NOW)
+    found = status.derive(bucket(final=final), ClusterFacts(**cluster), NOW, LIMITS)
     assert found == Status("failed", "requeue-limit", "m", "d", finished_at=ENDED)
 
 
@@ -505,8 +520,8 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
     facts = bucket(stop={"at": ENDED, "by": "ada"})
     cluster = ClusterFacts(pods=(pod(running, phase="Running", deleting=True),))
 
-    soon = status.derive(facts, cluster, NOW + dt.timedelta(seconds=70))
-    later = status.derive(facts, cluster, NOW + dt.timedelta(seconds=90))
+    soon = status.derive(facts, cluster, NOW + dt.timedelta(seconds=70), LIMITS)
+    later = status.derive(facts, cluster, NOW + dt.timedelta(seconds=90), LIMITS)
 
     assert (soon.state, later.state) == ("stopping", "stopped")
 
@@ -523,7 +538,7 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
     ],
 )
 def test_a_stop_is_stopping_until_the_objects_are_gone(facts: Json, cluster: Json) -> None:
-    found = status.derive(bucket(**facts), ClusterFacts(**cluster), NOW)
+    found = status.derive(bucket(**facts), ClusterFacts(**cluster), NOW, LIMITS)
     assert (found.state, found.reason) == ("stopping", "stopping")
 
 
@@ -761,7 +776,7 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
         ({"metadata": {"name": "p", "uid": "p", "creationTimestamp": CREATED}},),
     ]
     for facts, job, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
-        found = status.derive(facts, ClusterFacts(job, work, pods), NOW)
+        found = status.derive(facts, ClusterFacts(job, work, pods), NOW, LIMITS)
         assert found.state in models.STATES
         if found.state == "succeeded":
             assert facts.result is not None

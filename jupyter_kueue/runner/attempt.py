@@ -6,6 +6,7 @@ the newest ``stage_in`` writes its pod's uid into current.json, and older pods t
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from jupyter_kueue.runner import control
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
+
+
+_SAYS_NOTHING = (errors.NotFoundError, errors.UnreadableError)
 
 
 class SupersededError(errors.ConflictError):
@@ -85,6 +89,20 @@ class Attempt:
         }
         key = f"{self.prefix}{contract.ATTEMPTS_PREFIX}{self.uid}.json"
         await self.bucket.put_json(key, record)
+
+    async def former_records(self, most: int) -> list[dict[str, Any]]:
+        """Return the records of the newest attempts before this one, at most ``most``."""
+        listed = await self.bucket.list(self.prefix + contract.ATTEMPTS_PREFIX)
+        newest = sorted(listed, key=lambda meta: meta.last_modified)[-most:]
+        found = await asyncio.gather(
+            *(self.bucket.get_json(meta.key) for meta in newest), return_exceptions=True
+        )
+        for one in found:
+            # One that is damaged or goes away says nothing, and holds nothing up.
+            if isinstance(one, BaseException) and not isinstance(one, _SAYS_NOTHING):
+                raise one
+        records = [one for one in found if isinstance(one, dict)]
+        return [record for record in records if record.get("pod_uid") != self.uid]
 
     async def uids(self) -> list[str]:
         """Return the pod uids of all attempts on record, oldest record first."""

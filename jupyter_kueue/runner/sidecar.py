@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import control, reports, unforeseen
+from jupyter_kueue.runner import control, node_pressure, reports, unforeseen
 from jupyter_kueue.runner.attempt import Attempt, SupersededError
 from jupyter_kueue.runner.live import Live
 from jupyter_kueue.runner.outputs import Folders, Outputs
@@ -48,6 +48,7 @@ class Sidecar:
         self._run = run
         self._terminated = terminated
         self._runner = control.folder(contract.ENV_RUNNER_DIR)
+        self._room = node_pressure.measure(self._runner)
         self._said: set[str] = set()
         self._end = reports.End(folders.control)
         self._live = Live(
@@ -124,10 +125,21 @@ class Sidecar:
 
     async def _flush(self, reason: str | None, message: str, seen: control.Json) -> None:
         """Upload what a next attempt, or somebody who looks at this one, needs."""
+        if self._terminated.is_set() and (short := self._node_is_short_of()):
+            # A kubelet that evicts leaves two seconds: first what the next attempt counts.
+            reason, message = contract.EVICTED, f"Its node ran out of {short}. {message}".strip()
+            await self._record(reason, message, seen)
         await asyncio.gather(self._live.upload(), self._live.upload_checkpoints(all_of_them=True))
+        await self._record(reason, message, seen)
+
+    async def _record(self, reason: str | None, message: str, seen: control.Json) -> None:
         await self._attempt.record(
             reason=reason, message=message, ended_at=control.now(), seen=seen
         )
+
+    def _node_is_short_of(self) -> str:
+        now = node_pressure.measure(self._runner)
+        return " and ".join(sorted(node_pressure.arisen(self._room, now)))
 
     async def _flush_stopped(self) -> None:
         """Save what there is of an ``execute`` that was killed; why, the pod's status knows."""
@@ -166,9 +178,8 @@ class Sidecar:
     async def _given_up(self, message: str, ended: control.Json) -> control.Json:
         """Note in the attempt's record that its outputs are not put away; return COMMITTED."""
         try:
-            await self._attempt.record(
-                reason=contract.STAGING, message=message, ended_at=control.now(), seen=ended
-            )
+            if ended["outcome"] != contract.DISK_FULL:  # its record says what matters more
+                await self._record(contract.STAGING, message, ended)
         except Exception as error:  # noqa: BLE001 - execute says the same, and the pod's status
             self._say(f"The attempt's record could not be written: {error}")
         return {"committed": False, "message": message, "result_of": None}
@@ -178,12 +189,13 @@ class Sidecar:
         if outcome not in contract.FINAL_OUTCOMES:
             await self._flush(outcome, message, ended)
             return None
+        if outcome == contract.DISK_FULL:
+            # It may be evicted any moment, and the next attempt must know.
+            await self._record(outcome, message, ended)
         result_of = await outputs.commit()
         # The result is up: a record that cannot follow it must not undo that.
         try:
-            await self._attempt.record(
-                reason=outcome, message=message, ended_at=control.now(), seen=ended
-            )
+            await self._record(outcome, message, ended)
         except errors.JupyterKueueError as error:
             self._say(f"The attempt's record could not be written: {error.message}")
         return result_of

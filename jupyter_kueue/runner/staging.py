@@ -11,7 +11,7 @@ import signal
 import time
 
 from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import control, unforeseen
+from jupyter_kueue.runner import control, former_attempts, unforeseen
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
 from jupyter_kueue.storage.bucket import Bucket
@@ -79,15 +79,18 @@ class StageIn:
         reading = asyncio.gather(
             self.bucket.head(self.prefix + contract.RESULT_KEY),
             self.bucket.list(self.prefix + contract.CHECKPOINTS_PREFIX),
+            self._find_verdict(),
             return_exceptions=True,
         )
         # Its failure is the one to tell: the answer to a HEAD does not say why it refuses.
         job = await self._find_job()
-        result, checkpoints = await reading
+        result, checkpoints, verdict = await reading
         if isinstance(result, BaseException):
             raise result
         if isinstance(checkpoints, BaseException):
             raise checkpoints
+        if isinstance(verdict, BaseException):
+            raise verdict
         if job is None:
             print("stage-in: the schedule has ended, this run is none of it.", flush=True)
             control.write(self.runner / contract.FINISHED_FILE, {})
@@ -95,6 +98,9 @@ class StageIn:
         if result is not None:
             print("stage-in: a former attempt finished this run; nothing to do.", flush=True)
             control.write(self.runner / contract.FINISHED_FILE, {})
+            return
+        if verdict is not None:
+            await self._end(verdict)
             return
         with UntrustedFolder(self.workspace) as folder, UntrustedFolder(self.checkpoints) as kept:
             inputs = [
@@ -116,6 +122,31 @@ class StageIn:
             )
             self._write_run(job, folder)
         print(f"stage-in: {len(inputs)} files, {len(former)} checkpoints.", flush=True)
+
+    async def _find_verdict(self) -> former_attempts.Verdict | None:
+        """Return why the notebook must not run again, None if it may."""
+        records = await self.attempt.former_records(former_attempts.MOST_READ)
+        if not records:
+            return None
+        job = await self.bucket.get_json(self.prefix + contract.JOB_KEY)
+        most = control.seconds(contract.ENV_MAX_EVICTIONS, contract.DEFAULT_MAX_EVICTIONS)
+        retries = job["request"].get("max_retries") or 0
+        return former_attempts.verdict(records, self.attempt.uid, int(most), retries)
+
+    async def _end(self, verdict: former_attempts.Verdict) -> None:
+        """Leave the last word of a run that can't go on, and have this pod end well.
+
+        So the Job is complete, whichever exit codes it counts, and the word says how the run ended.
+        """
+        print(f"stage-in: {verdict.message} Nothing to do.", flush=True)
+        await self.attempt.take_over()
+        await self.attempt.record(
+            reason=verdict.reason,
+            message=verdict.message,
+            ended_at=control.now(),
+            is_staged=False,
+        )
+        control.write(self.runner / contract.FINISHED_FILE, {})
 
     async def _find_job(self) -> control.Json | None:
         """Return job.json, making that of a run which a CronJob started while no server was up.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue import contract, errors, status
 from jupyter_kueue.few_at_once import few_at_once
-from jupyter_kueue.models import ClusterFacts
+from jupyter_kueue.models import ClusterFacts, Limits
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
@@ -311,7 +311,7 @@ class _Jobs:
         self._report.jobs_without_files += files.notebook is None and not files.documents
         if facts is None:
             return False, None
-        ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC))
+        ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
         return True, job_view.build_row(facts, ended)
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, models, names, status
-from jupyter_kueue.models import BucketFacts, ClusterFacts, JobRecord, JobRequest, Resources, Status
+from jupyter_kueue.models import (
+    BucketFacts,
+    ClusterFacts,
+    JobRecord,
+    JobRequest,
+    Limits,
+    Resources,
+    Status,
+)
 from jupyter_kueue.scheduler import job_models, literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
@@ -197,7 +205,7 @@ def build_facts(
     if not has_result(job, uploaded.formats):
         return BucketFacts(record, final=dataclasses.asdict(_end(job)))
     facts = BucketFacts(record, result=_result(job, record.job_id, uploaded))
-    ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC))
+    ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
     return dataclasses.replace(facts, final=dataclasses.asdict(ended))
 
 

@@ -24,6 +24,7 @@ from jupyter_kueue import contract, errors, job_requests, manifest, models, name
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
+from jupyter_kueue.pod_limits import PodLimits
 from jupyter_kueue.service.cached import Cached
 from jupyter_kueue.storage import input_copies, records, staging
 
@@ -409,6 +410,21 @@ class Submission:
             max_output_files=settings.max_output_files,
             max_output_file_bytes=settings.max_output_file_bytes,
             max_output_bytes=settings.max_output_bytes,
+            max_evictions=settings.max_evictions,
+            limits=PodLimits(
+                cpu_limit=settings.cpu_limit,
+                ephemeral_storage_request=settings.ephemeral_storage_request,
+                ephemeral_storage_limit=settings.ephemeral_storage_limit,
+                volume_sizes=(
+                    ("control", settings.control_size_limit),
+                    ("runner", settings.control_size_limit),
+                    ("export-request", settings.control_size_limit),
+                    ("export", settings.control_size_limit),
+                    ("workspace", settings.workspace_size_limit),
+                    ("checkpoints", settings.checkpoints_size_limit),
+                    ("scratch", settings.scratch_size_limit),
+                ),
+            ),
             run_as_user=settings.run_as_user,
             run_as_group=settings.run_as_group,
             template=dict(settings.pod_template),

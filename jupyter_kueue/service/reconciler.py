@@ -466,7 +466,7 @@ class Reconciler:
         if facts is None:
             facts = BucketFacts(self._records.placeholder(job_id, now), is_recorded=False)
         # How it ended only the bucket knows; and it may have been stopped.
-        is_guess = status.derive(facts, cluster, now).state in FINISHED_STATES
+        is_guess = status.derive(facts, cluster, now, self._timing.limits).state in FINISHED_STATES
         if cluster.kube_job is None or is_guess:
             derived = Status(
                 "queued",

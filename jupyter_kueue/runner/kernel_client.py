@@ -42,6 +42,13 @@ JOINED_CHARACTERS = 65_536
 # Messages that wait already are taken one after the other for so long before others have a turn.
 TURN_SECONDS = 0.01
 
+# nbclient gives up a cell's outputs so many seconds after the kernel said that the cell is done, and
+# says nothing: on a busy machine the last ones are then missing. Here that takes as long as there
+# are any; only where nothing comes for QUIET_SECONDS, the mark of their end was lost on the way.
+IOPUB_SECONDS = 10**9
+QUIET_SECONDS = 15.0
+NO_END = "The kernel did not say where this cell's outputs end: the last ones may be missing."
+
 # What a message may hold beyond the bound of all outputs to be read, and kept in part. It takes
 # several times its size in memory.
 READ_BEYOND_BYTES = 64 * 2**20
@@ -53,6 +60,10 @@ OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
 class NoAnswerError(RuntimeError):
     """The kernel runs and does not answer."""
+
+
+class QuietError(Exception):
+    """A cell is done, and the end of its outputs does not come."""
 
 
 @dataclass
@@ -88,7 +99,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         changed: Callable[[int], None],
         **traits: Any,
     ) -> None:
-        super().__init__(notebook, **traits)
+        super().__init__(notebook, iopub_timeout=IOPUB_SECONDS, **traits)
         self.clear_before_next_output = False
         self._budget = OutputBudget(max_output_bytes)
         self._printed = printed
@@ -173,9 +184,12 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self._awaited = (parent_msg_id, cell, cell_index)
         turn_ends = time.monotonic() + TURN_SECONDS
         while True:
-            message = await self._next_message()
             try:
+                message = await self._next_message(cell)
                 self._take(message, parent_msg_id, cell, cell_index)
+            except QuietError:
+                self._leave_out(cell.outputs, cell_index, NO_END)
+                return
             except CellExecutionComplete:
                 self._awaited = None
                 return
@@ -183,10 +197,24 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 await asyncio.sleep(0)
                 turn_ends = time.monotonic() + TURN_SECONDS
 
-    async def _next_message(self) -> Any:
-        """Return the kernel's next message; its content is None where that is not to be read."""
+    async def _next_message(self, cell: Any = None) -> Any:
+        """Return the kernel's next message; its content is None where that is not to be read.
+
+        Raises:
+            QuietError: there is none for a long time after the kernel said that ``cell`` is done.
+        """
         channel = self.kc.iopub_channel
-        frames = await channel.socket.recv_multipart()
+        received = channel.socket.recv_multipart()
+        is_quiet = False
+        try:
+            while not received.done() and not is_quiet:
+                await asyncio.wait({received}, timeout=QUIET_SECONDS)
+                is_quiet = not received.done() and cell is not None and _is_replied(cell)
+        finally:
+            received.cancel()  # else it would take the next message along
+        if is_quiet:
+            raise QuietError
+        frames = received.result()
         _, parts = channel.session.feed_identities(frames)
         why = ""
         if len(parts[4]) <= self._budget.limit_bytes + READ_BEYOND_BYTES:
@@ -364,6 +392,11 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 return
             sizes.update(new)
         super().handle_comm_msg(outs, msg, cell_index)
+
+
+def _is_replied(cell: Any) -> bool:
+    """Tell whether the kernel said that the cell is done, as nbclient notes it (record_timing)."""
+    return "shell.execute_reply" in cell.metadata.get("execution", {})
 
 
 def _stream(name: str, text: str) -> Any:

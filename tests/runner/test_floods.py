@@ -240,3 +240,20 @@ def test_a_cell_of_many_megabytes(new_job: Callable[..., Job]) -> None:
     error = job.result["error"]
     assert len(error["cell_source"]) < 11_000
     assert "raise ValueError" in error["cell_source"]
+
+
+def test_outputs_whose_end_does_not_come_are_waited_for_and_that_is_said(
+    new_job: Callable[..., Job],
+) -> None:
+    silent = "get_ipython().kernel._publish_status = lambda *_, **__: None"
+    job = new_job(f"{silent}\nprint('first')", "print('second')")
+
+    pod = job.run()
+
+    assert pod.exit_code == 0, pod.log
+    for cell, text in zip(
+        json.loads(job.output("train.ipynb"))["cells"], ("first", "second"), strict=True
+    ):
+        said = "".join("".join(out["text"]) for out in cell["outputs"])
+        assert said.startswith(f"{text}\n")
+        assert "the last ones may be missing" in said

@@ -233,22 +233,22 @@ try:
     import importlib
     main = importlib.import_module("jupyter_kueue.runner." + module).main
 except Exception as error:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the pod ends once it is said
     import traceback
     traceback.print_exc()
     message = (
         "The runner image %s cannot run jupyter-kueue (%s: %s). Ask an admin to set runner_image "
         "to an image that has this server's version of jupyter-kueue installed."
     ) % (os.environ.get("{ENV_RUNNER_IMAGE}"), type(error).__name__, error)
-    for path in (
-        os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{UNFIT_FILE}"),
-        os.environ["{ENV_TERMINATION_LOG}"],
-    ):
+    paths = [os.environ["{ENV_TERMINATION_LOG}"]]
+    if "{ENV_RUNNER_DIR}" in os.environ:
+        paths.append(os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{UNFIT_FILE}"))
+    for path in paths:
         try:
             with open(path, "w") as file:
                 file.write(message)
         except OSError as unwritten:
             print(unwritten, file=sys.stderr)
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.sigwait([signal.SIGTERM])
     sys.exit({EXIT_STAGING})
 main()

@@ -29,7 +29,18 @@ def start_bare(pod: Pod, module: str) -> subprocess.Popen[str]:
     return pod._start([*WITHOUT_PACKAGES, "-c", contract.STAGING_PROGRAM, module], pod.staging)
 
 
-@pytest.mark.parametrize("which", [("stage_in", "stage_out"), ("stage_out",)])
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """Return what a container's log says up to the line with ``word``."""
+    said = ""
+    assert process.stdout is not None
+    while word not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
+@pytest.mark.parametrize("which", [("stage_in", "stage_out"), ("stage_out",), ("stage_in",)])
 def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: list[str]) -> None:
     pod = new_job("1").pod()
     staging = [start_bare(pod, module) for module in which]
@@ -41,11 +52,11 @@ def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: 
         assert "No module named 'jupyter_kueue'" in said
         assert "set runner_image" in said
     for process in staging:
+        said = read_until(process, "ModuleNotFoundError")
+        assert "Traceback" in said  # in the log
         assert process.poll() is None  # one that ended would be started again
         process.terminate()
-        said, _ = process.communicate(timeout=10)
-        assert process.returncode == contract.EXIT_STAGING
-        assert "Traceback" in said  # in the log
+        assert process.wait(10) == contract.EXIT_STAGING
     assert "Traceback" not in pod.termination_message
 
 

@@ -45,7 +45,8 @@ async def test_stop(open_session, write_notebook, local_cluster, namespace, even
             lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
         )
         if state == "running":
-            notebook = json.loads((await session.jobs.notebook(job["job_id"])).body)
+            content = await session.jobs.notebook(job["job_id"])
+            notebook = json.loads(b"".join([chunk async for chunk in content.chunks]))
             assert "before" in json.dumps(notebook["cells"][0]["outputs"])
             assert done["files"][0]["role"] == "notebook"
         again = await session.jobs.stop(job["job_id"])

@@ -6,14 +6,20 @@ Pure: it checks what needs no file, cluster or bucket; ``service.submission`` ch
 from __future__ import annotations
 
 import json
-import keyword
 import math
 import re
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from jupyter_kueue import errors, names, quantities, texts
+from jupyter_kueue import (
+    errors,
+    names,
+    parameter_languages,
+    parameter_literals,
+    quantities,
+    texts,
+)
 from jupyter_kueue.models import (
     MAX_ANNOTATION_LENGTH,
     MAX_ANNOTATIONS,
@@ -36,68 +42,6 @@ MAX_PARAMETER_DEPTH = 32  # of lists and objects within each other
 MAX_RETRIES = 100
 MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 OUTPUT_FORMAT_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-# Names a kernel's language keeps to itself; Python's for any kernel that is not listed.
-_KEYWORDS = {
-    "r": frozenset(
-        [
-            "if",
-            "else",
-            "repeat",
-            "while",
-            "function",
-            "for",
-            "next",
-            "break",
-            "in",
-            "TRUE",
-            "FALSE",
-            "NULL",
-            "Inf",
-            "NaN",
-            "NA",
-            "NA_integer_",
-            "NA_real_",
-            "NA_complex_",
-            "NA_character_",
-        ]
-    ),
-    "julia": frozenset(
-        [
-            "begin",
-            "while",
-            "if",
-            "for",
-            "try",
-            "return",
-            "break",
-            "continue",
-            "function",
-            "macro",
-            "quote",
-            "let",
-            "local",
-            "global",
-            "const",
-            "do",
-            "struct",
-            "module",
-            "baremodule",
-            "using",
-            "import",
-            "export",
-            "end",
-            "else",
-            "catch",
-            "finally",
-            "true",
-            "false",
-        ]
-    ),
-}
-
-# No keyword to the tokenizer, but an assignment to it is a syntax error all the same.
-_PYTHON_KEYWORDS = frozenset([*keyword.kwlist, "__debug__"])
 
 
 def parse_job_request(body: Any) -> JobRequest:
@@ -130,21 +74,29 @@ def parse_job_request(body: Any) -> JobRequest:
     return JobRequest(**values)
 
 
-def check_parameter_names(parameters: Json, language: str) -> None:
-    """Refuse parameter names that the kernel's ``language`` cannot assign to.
+def check_parameters(
+    parameters: Json, kernel_name: str | None, notebooks_kernel: str | None, stated: str
+) -> None:
+    """Refuse parameters that cannot be written for the kernel they are for.
+
+    Their pod writes them by the same rules. It takes as long as they are many: call it in a thread.
+
+    Args:
+        parameters: those of the request.
+        kernel_name: the kernel that the request names.
+        notebooks_kernel: the one that the notebook names.
+        stated: the language that the notebook states, empty if none.
 
     Raises:
-        InvalidRequestError: naming each bad parameter as ``parameters.<name>``.
+        InvalidRequestError: naming ``parameters``, or each bad one as ``parameters.<name>``.
     """
-    reserved = _KEYWORDS.get(language.lower(), _PYTHON_KEYWORDS)
-    wrong = {}
-    for name in parameters:
-        if name in reserved:
-            wrong[f"parameters.{name}"] = f"is a reserved word of {language}; rename the parameter"
-        elif language.lower() == "r" and name.startswith("_"):
-            wrong[f"parameters.{name}"] = "begins with _, which R refuses; rename the parameter"
-    if wrong:
-        raise errors.InvalidRequestError(wrong)
+    if not parameters:
+        return
+    language = parameter_languages.find_language(kernel_name, notebooks_kernel, stated)
+    if language is None:
+        said = parameter_languages.unknown_language(kernel_name or notebooks_kernel, stated)
+        raise errors.InvalidRequestError({"parameters": said})
+    parameter_literals.write_cell(parameters, language)
 
 
 def parse_resources(value: Any) -> Resources:

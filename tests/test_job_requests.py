@@ -273,7 +273,7 @@ def test_a_parameter_name_that_code_cannot_assign_to_is_refused(name: str) -> No
 @pytest.mark.parametrize("name", ["alpha", "_x", "x1", "größe", "名前"])
 def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
     assert parse(parameters={name: 1}).parameters == {name: 1}
-    job_requests.check_parameter_names({name: 1}, "python")
+    job_requests.check_parameters({name: 1}, None, "python3", "python")
 
 
 @pytest.mark.parametrize(
@@ -282,12 +282,12 @@ def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
         *(("python", word) for word in ("class", "None", "lambda", "await", "__debug__")),
         *(("R", word) for word in ("TRUE", "function", "NA_integer_", "repeat", "_x")),
         *(("julia", word) for word in ("end", "struct", "baremodule", "true")),
-        ("scala", "class"),  # an unlisted language: at least Python's
+        ("scala", "class"),
     ],
 )
 def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        job_requests.check_parameter_names({"alpha": 1, name: 2}, language)
+        job_requests.check_parameters({"alpha": 1, name: 2}, None, "a-kernel", language)
     assert list(caught.value.fields) == [f"parameters.{name}"]
     assert "rename the parameter" in caught.value.fields[f"parameters.{name}"]
 
@@ -297,7 +297,22 @@ def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name:
     [("R", "class"), ("R", "lambda"), ("julia", "class"), ("python", "end"), ("python", "TRUE")],
 )
 def test_a_reserved_word_of_another_language_is_fine(language: str, name: str) -> None:
-    job_requests.check_parameter_names({name: 1}, language)
+    job_requests.check_parameters({name: 1}, None, "a-kernel", language)
+
+
+@pytest.mark.parametrize("language", ["ruby", "sage", ""])
+def test_parameters_for_a_language_that_none_can_be_written_in_are_refused(language: str) -> None:
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        job_requests.check_parameters({"alpha": 1}, None, "a-kernel", language)
+    assert list(caught.value.fields) == ["parameters"]
+    assert "Run the notebook without parameters" in caught.value.fields["parameters"]
+    job_requests.check_parameters({}, None, "a-kernel", language)
+
+
+def test_the_kernel_that_runs_decides_on_the_language() -> None:
+    job_requests.check_parameters({"TRUE": 1}, None, "python3", "python")
+    with pytest.raises(errors.InvalidRequestError):
+        job_requests.check_parameters({"TRUE": 1}, "ir", "python3", "python")
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])

@@ -1,7 +1,7 @@
 """Write a run's parameters into its notebook as a cell, as papermill does.
 
-Called by ``stage_in``, and only for runs with parameters: papermill takes half a second to import.
-Values become literals of the kernel's language by papermill's translators, never code.
+Called by ``stage_in``, and only for runs with parameters. Values become literals of the kernel's
+language (``parameter_literals``), never code.
 """
 
 from __future__ import annotations
@@ -10,21 +10,11 @@ import json
 import uuid
 from typing import Any
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, parameter_languages, parameter_literals
 from jupyter_kueue.runner import slow_imports
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
-
-# What a kernel's name says of its language, where the notebook does not name one.
-LANGUAGE_OF_KERNEL = {
-    "python": "python",
-    "ir": "R",
-    "julia": "julia",
-    "bash": "bash",
-    "scala": "scala",
-    "matlab": "matlab",
-}
 
 
 def inject(text: str, parameters: dict[str, Any], kernel_name: str | None) -> str:
@@ -34,7 +24,7 @@ def inject(text: str, parameters: dict[str, Any], kernel_name: str | None) -> st
     injected by an earlier run is replaced.
 
     Raises:
-        InvalidRequestError: the text is no notebook, or papermill has no translator for the
+        InvalidRequestError: the text is no notebook, or the parameters cannot be written for the
             kernel's language.
     """
     try:
@@ -42,10 +32,11 @@ def inject(text: str, parameters: dict[str, Any], kernel_name: str | None) -> st
         if notebook["nbformat"] != 4:  # noqa: PLR2004 - the format of notebooks since 2015
             notebook = _upgraded(text)
         cells: list[dict[str, Any]] = notebook["cells"]
-        metadata = notebook.setdefault("metadata", {})
-    except (ValueError, KeyError, TypeError) as error:
+        metadata = notebook["metadata"] = _object(notebook.get("metadata"))
+        minor = notebook.get("nbformat_minor")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise errors.InvalidRequestError({"input_path": f"not a notebook ({error})"}) from error
-    source = _source(parameters, *_kernel(metadata, kernel_name))
+    source = _source(parameters, metadata, kernel_name)
     cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
@@ -53,7 +44,7 @@ def inject(text: str, parameters: dict[str, Any], kernel_name: str | None) -> st
         "outputs": [],
         "source": source,
     }
-    if notebook.get("nbformat_minor", 0) >= 5:  # noqa: PLR2004 - cells have ids since 4.5
+    if isinstance(minor, int) and minor >= 5:  # noqa: PLR2004 - cells have ids since 4.5
         cell["id"] = uuid.uuid4().hex[:8]
     former = _tagged(cells, INJECTED_TAG)
     defaults = _tagged(cells, PARAMETERS_TAG)
@@ -61,41 +52,36 @@ def inject(text: str, parameters: dict[str, Any], kernel_name: str | None) -> st
         cells[former] = cell
     else:
         cells.insert(0 if defaults is None else defaults + 1, cell)
-    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+    written = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+    # Half a character, which JSON may hold and no file can, stays an escape.
+    return written.encode("utf-8", "backslashreplace").decode()
 
 
 def _tagged(cells: list[dict[str, Any]], tag: str) -> int | None:
     """Return the index of the first cell with ``tag``."""
     for at, cell in enumerate(cells):
-        if tag in (cell.get("metadata") or {}).get("tags", []):
+        metadata = cell.get("metadata") if isinstance(cell, dict) else None
+        tags = metadata.get("tags") if isinstance(metadata, dict) else None
+        # Other programs write null, or one tag as a text.
+        if tag == tags or (isinstance(tags, list) and tag in tags):
             return at
     return None
 
 
-def _kernel(metadata: dict[str, Any], kernel_name: str | None) -> tuple[str, str]:
-    """Return name and language of the kernel that the notebook will run in."""
-    spec = metadata.get("kernelspec") or {}
-    name = kernel_name or spec.get("name") or "python3"
-    language = spec.get("language") or (metadata.get("language_info") or {}).get("name")
-    if language is None or (kernel_name is not None and kernel_name != spec.get("name")):
-        known = (word for start, word in LANGUAGE_OF_KERNEL.items() if name.startswith(start))
-        language = next(known, language or "")
-    return name, language
+def _source(parameters: dict[str, Any], metadata: dict[str, Any], kernel_name: str | None) -> str:
+    spec = _object(metadata.get("kernelspec"))
+    stated = spec.get("language") or _object(metadata.get("language_info")).get("name")
+    stated = stated if isinstance(stated, str) else ""
+    named = spec.get("name") if isinstance(spec.get("name"), str) else None
+    language = parameter_languages.find_language(kernel_name, named, stated)
+    if language is None:
+        said = parameter_languages.unknown_language(kernel_name or named, stated)
+        raise errors.InvalidRequestError({"parameters": said})
+    return parameter_literals.write_cell(parameters, language)
 
 
-def _source(parameters: dict[str, Any], kernel_name: str, language: str) -> str:
-    with slow_imports.left_out():
-        from papermill.exceptions import PapermillException  # noqa: PLC0415 - slow, rarely needed
-        from papermill.translators import translate_parameters  # noqa: PLC0415 - slow
-    try:
-        source: str = translate_parameters(kernel_name, language, parameters, "Parameters")
-    except (PapermillException, NotImplementedError) as error:
-        message = (
-            f"papermill cannot write parameters for the kernel {kernel_name!r} (language "
-            f"{language or 'unknown'!r}). Run the notebook without parameters."
-        )
-        raise errors.InvalidRequestError({"parameters": message}) from error
-    return source
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _upgraded(text: str) -> Any:

@@ -325,7 +325,8 @@ def _complete(content: control.Json) -> None:
         metadata = cell["metadata"] = _object(cell.get("metadata"))
         if "tags" in metadata:
             tags = metadata["tags"]
-            metadata["tags"] = [tags] if isinstance(tags, str) else list(tags or ())
+            tags = tags if isinstance(tags, list) else [tags]
+            metadata["tags"] = [tag for tag in tags if isinstance(tag, str)]
         cell.setdefault("source", "")
 
 

@@ -241,7 +241,13 @@ class Submission:
                 # A source of the caller's is no place that a user named, and holds what was chosen.
                 allow_hidden=self._allow_hidden or source is not None,
             )
-            job_requests.check_parameter_names(request.parameters, found.language)
+            await asyncio.to_thread(
+                job_requests.check_parameters,
+                request.parameters,
+                request.kernel_name,
+                found.kernel_name,
+                found.language,
+            )
         except errors.InvalidRequestError as error:
             wrong.update(error.fields)
         if wrong or found is None:

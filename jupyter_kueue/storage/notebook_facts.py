@@ -18,9 +18,10 @@ def read(file: IO[bytes]) -> dict[str, Any]:
     """Return ``{"kernel_name", "language", "problem"}`` of an open file.
 
     ``problem`` says why it is no notebook that can run, and what to do; None if it is one.
-    ``kernel_name`` is None where the notebook names none; ``language`` is then ``python``.
+    ``kernel_name`` is None where the notebook names none; ``language`` is in lower case,
+    and empty where it says none.
     """
-    facts: dict[str, Any] = {"kernel_name": None, "language": "python", "problem": None}
+    facts: dict[str, Any] = {"kernel_name": None, "language": "", "problem": None}
     try:
         notebook = json.load(file)
     except (ValueError, RecursionError) as error:
@@ -35,7 +36,7 @@ def read(file: IO[bytes]) -> dict[str, Any]:
         kernel = _object(metadata.get("kernelspec"))
         language = kernel.get("language") or _object(metadata.get("language_info")).get("name")
         facts["kernel_name"] = kernel.get("name") if isinstance(kernel.get("name"), str) else None
-        facts["language"] = language.lower() if isinstance(language, str) else "python"
+        facts["language"] = language.lower() if isinstance(language, str) else ""
     return facts
 
 

@@ -73,7 +73,7 @@ class Input:
         files: all files, the notebook first.
         empty_folders: folders that nothing lies in, below ``input/``.
         kernel_name: the kernel that the notebook names, None if it names none.
-        language: that kernel's language in lower case, ``python`` if the notebook does not say.
+        language: that kernel's language in lower case, empty if the notebook does not say.
         left_behind: hidden files and folders of the folder that do not go along, by their path
             below it, folders with a slash at the end: the first MAX_LEFT_BEHIND.
         left_behind_count: how many there are.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import textwrap
 import threading
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ SECRET = b"the bucket's credential"
 
 # What the notebook finds in its parent's environment: the control folder C, and the runner's R.
 FOLDERS = """
-import os, shutil, socket, sys
+import errno, os, shutil, socket, sys
 parent = open(f'/proc/{os.getppid()}/environ').read().split(chr(0))
 environment = dict(item.split('=', 1) for item in parent if '=' in item)
 C = environment['JUPYTER_KUEUE_CONTROL_DIR']
@@ -94,15 +95,28 @@ PLANTED: dict[str, str] = {
 }
 
 
+# What execute writes meanwhile may take a place again before something is planted there.
+PLANT = """
+names = ('ended.json', 'progress.json', 'notebook.ipynb', 'listening')
+while True:
+    try:
+        for path in (C + '/' + name for name in names):
+            if os.path.isdir(path) and not os.path.islink(path): shutil.rmtree(path)
+            elif os.path.lexists(path): os.unlink(path)
+{plant}
+        break
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.EADDRINUSE, errno.ENOTEMPTY): raise
+"""
+
+
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
 def test_what_a_notebook_puts_in_the_place_of_reports_holds_nothing_up(
     new_job: Callable[..., Job], secret: Path, plant: str
 ) -> None:
     job = new_job(
         FOLDERS,
-        "names = ('ended.json', 'progress.json', 'notebook.ipynb', 'listening')\n"
-        "for name in names:\n    if os.path.lexists(C + '/' + name): os.unlink(C + '/' + name)\n"
-        + plant.format(secret=str(secret)),
+        PLANT.format(plant=textwrap.indent(plant.format(secret=str(secret)), " " * 8)),
         "print('went on')",
     )
     pod = run(job, secret)

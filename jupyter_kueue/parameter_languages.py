@@ -1,0 +1,164 @@
+"""Which language a run's parameters are written in, and which names can be assigned to there.
+
+Pure. Used before a run is accepted (``job_requests``) and again in its pod (``runner.parameters``),
+so that both say the same. ``parameter_literals`` writes the values.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+PYTHON = "Python"
+R = "R"
+JULIA = "Julia"
+BASH = "bash"
+SCALA = "Scala"
+MATLAB = "MATLAB"
+CSHARP = "C#"
+FSHARP = "F#"
+POWERSHELL = "PowerShell"
+
+# What a kernel's name begins with, where nothing but digits and marks follows.
+_BY_KERNEL_NAME = {
+    "python": PYTHON,
+    "xpython": PYTHON,
+    "pysparkkernel": PYTHON,
+    "ir": R,
+    "xr": R,
+    "sparkrkernel": R,
+    "julia": JULIA,
+    "bash": BASH,
+    "scala": SCALA,
+    "sparkkernel": SCALA,
+    "matlab": MATLAB,
+    ".net-csharp": CSHARP,
+    ".net-fsharp": FSHARP,
+    ".net-powershell": POWERSHELL,
+}
+_KERNEL_NAME = re.compile(
+    rf"(?P<start>{'|'.join(map(re.escape, _BY_KERNEL_NAME))})(?![a-z])", re.IGNORECASE
+)
+_BY_LANGUAGE = {
+    "python": PYTHON,
+    "ipython": PYTHON,
+    "r": R,
+    "julia": JULIA,
+    "bash": BASH,
+    "scala": SCALA,
+    "matlab": MATLAB,
+    "c#": CSHARP,
+    "csharp": CSHARP,
+    "f#": FSHARP,
+    "fsharp": FSHARP,
+    "powershell": POWERSHELL,
+    "pwsh": POWERSHELL,
+}
+LANGUAGES = tuple(dict.fromkeys(_BY_LANGUAGE.values()))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Names that a language keeps to itself, or that its shell or session does not let go.
+_RESERVED = {
+    # __debug__ is no keyword to the tokenizer, but an assignment to it is a syntax error.
+    PYTHON: frozenset([*keyword.kwlist, "__debug__"]),
+    R: _words(
+        "if else repeat while function for next break in TRUE FALSE NULL Inf NaN NA NA_integer_ "
+        "NA_real_ NA_complex_ NA_character_"
+    ),
+    JULIA: _words(
+        "begin while if for try return break continue function macro quote let local global const "
+        "do struct module baremodule using import export end else elseif catch finally true "
+        "false public"
+    ),
+    BASH: _words(
+        "BASHOPTS BASH_VERSINFO EUID PPID SHELLOPTS UID _ BASH_ARGC BASH_ARGV BASH_LINENO "
+        "BASH_SOURCE DIRSTACK FUNCNAME GROUPS RANDOM SRANDOM LINENO SECONDS EPOCHSECONDS "
+        "EPOCHREALTIME BASHPID BASH_SUBSHELL BASH_COMMAND HISTCMD PATH IFS PS1 PS2 "
+        "PROMPT_COMMAND BASH_ENV LD_PRELOAD LD_LIBRARY_PATH"
+    ),
+    SCALA: _words(
+        "abstract case catch class def do else enum export extends false final finally for "
+        "forSome given if implicit import lazy macro match new null object override package "
+        "private protected return sealed super then this throw trait true try type val var while "
+        "with yield _"
+    ),
+    MATLAB: _words(
+        "break case catch classdef continue else elseif end for function global if otherwise "
+        "parfor persistent return spmd switch try while ans char containers newline string "
+        "true false"
+    ),
+    CSHARP: _words(
+        "abstract as base bool break byte case catch char checked class const continue decimal "
+        "default delegate do double else enum event explicit extern false finally fixed float for "
+        "foreach goto if implicit in int interface internal is lock long namespace new null object "
+        "operator out override params private protected public readonly ref return sbyte sealed "
+        "short sizeof stackalloc static string struct switch this throw true try typeof uint ulong "
+        "unchecked unsafe ushort using virtual void volatile while"
+    ),
+    FSHARP: _words(
+        "abstract and as asr assert base begin bigint box break checked class component const "
+        "constraint continue default delegate do done downcast downto elif else end event "
+        "exception extern external false finally fixed for fun function global if in include "
+        "inherit inline interface internal land lazy let lor lsl lsr lxor match member mixin mod "
+        "module mutable namespace new not null of open or override parallel private process "
+        "protected public pure rec return sealed select sig static struct tailcall then to trait "
+        "true try type upcast use val virtual void when while with yield _ Map"
+    ),
+    # In lower case: PowerShell's names are of any.
+    POWERSHELL: _words(
+        "_ args consolefilename error event eventargs eventsubscriber executioncontext false "
+        "foreach home host input iscoreclr islinux ismacos iswindows lastexitcode matches "
+        "myinvocation nestedpromptlevel null pid profile psboundparameters pscmdlet "
+        "pscommandpath psculture psdebugcontext psedition pshome psitem psscriptroot "
+        "pssenderinfo psuiculture psversiontable pwd sender shellid stacktrace switch this "
+        "true"
+    ),
+}
+# Those whose names are letters, digits and _ of ASCII alone.
+_ASCII_NAMES = frozenset({BASH, MATLAB})
+# MATLAB's namelengthmax.
+_MATLAB_NAME_LENGTH = 63
+
+
+def find_language(kernel_name: str | None, notebooks_kernel: str | None, stated: str) -> str | None:
+    """Return the language of the kernel that a notebook will run in; None if it is not one of ours.
+
+    Args:
+        kernel_name: the kernel that the run asks for, None for the notebook's own.
+        notebooks_kernel: the one that the notebook names, None if it names none.
+        stated: what the notebook says of its language, empty if nothing.
+    """
+    name = kernel_name or notebooks_kernel
+    known = _KERNEL_NAME.match(name or "")
+    if known:
+        return _BY_KERNEL_NAME[known["start"].lower()]
+    if name is None and not stated:
+        return PYTHON
+    return _BY_LANGUAGE.get(stated.lower())
+
+
+def unknown_language(kernel_name: str | None, stated: str) -> str:
+    """Return what to say where ``find_language`` found none."""
+    return (
+        f"cannot be written for the kernel {kernel_name or ''!r} (language {stated or 'unknown'!r})"
+        f", but for {', '.join(LANGUAGES)}. Run the notebook without parameters, or read them from "
+        "a file"
+    )
+
+
+def problem_of_name(name: str, language: str) -> str:
+    """Say why nothing can be assigned to ``name``, an identifier, in that language; empty if so."""
+    shown = name.lower() if language == POWERSHELL else name
+    if shown in _RESERVED[language]:
+        return f"is a reserved word of {language}; rename the parameter"
+    if language in (R, MATLAB) and name.startswith("_"):
+        return f"begins with _, which {language} refuses; rename the parameter"
+    if language in _ASCII_NAMES and not name.isascii():
+        return f"has letters that {language} takes in no name; rename the parameter"
+    if language == MATLAB and len(name) > _MATLAB_NAME_LENGTH:
+        return f"is longer than MATLAB's {_MATLAB_NAME_LENGTH} characters; rename the parameter"
+    return ""

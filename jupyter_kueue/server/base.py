@@ -11,6 +11,7 @@ import contextlib
 import http
 from typing import TYPE_CHECKING, Any
 
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MAX_BODY_BYTES = 4 * 2**20
+# A body that is too large is read on up to here, and dropped: whoever still sends hears no answer.
+_HEARD_OUT_BYTES = 64 * 2**20
 
 # Jupyter's own query parameters, which any request may carry.
 _JUPYTER_PARAMETERS = frozenset({"token", "_xsrf", "no_track_activity"})
@@ -42,12 +45,15 @@ _REASONS = {
 _RETRY_SECONDS = 5
 
 
+# Else tornado reads up to half a gigabyte before anybody looks, and parses forms of that size.
+@web.stream_request_body
 class KueueHandler(APIHandler):
     """Base of all handlers. Each verb carries ``@web.authenticated`` and ``@authorized``."""
 
     auth_resource = "jupyter_kueue"
 
     _stream: asyncio.Future[None] | None = None
+    _body_bytes = 0
 
     @property
     def service(self) -> Service:
@@ -70,6 +76,26 @@ class KueueHandler(APIHandler):
 
     # --- Reading a request -----------------------------------------------------------------------
 
+    def initialize(self) -> None:
+        """Begin with no body."""
+        self._body = bytearray()
+
+    async def prepare(self) -> None:  # type: ignore[override]  # Jupyter's own way to call it
+        """Refuse what cannot be read, before it is sent."""
+        await super().prepare()
+        length = self.request.headers.get("Content-Length", "")
+        if length.isascii() and length.isdigit() and int(length[:18]) > _HEARD_OUT_BYTES:
+            raise _too_large(f"has {length[:18]} bytes")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a part of the body, as long as it is not too large."""
+        self._body_bytes += len(chunk)
+        if self._body_bytes <= MAX_BODY_BYTES:
+            self._body += chunk
+        elif self._body_bytes > _HEARD_OUT_BYTES and not self._finished:
+            error = _too_large("is longer than what is read of it")
+            self.send_error(error.status, exc_info=(type(error), error, None))
+
     def job_id(self, text: str) -> str:
         """Return the job id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
         job_id = names.plain_id(text)
@@ -86,26 +112,27 @@ class KueueHandler(APIHandler):
 
     def json_body(self, *, required: bool = True) -> Any:
         """Return the body as strict JSON; ``{}`` for an empty one that is not required."""
-        body = self.request.body
-        if not body and not required:
+        if self._body_bytes > MAX_BODY_BYTES:
+            raise _too_large(f"has {self._body_bytes} bytes")
+        if not self._body and not required:
             return {}
-        if len(body) > MAX_BODY_BYTES:
-            raise errors.TooLargeError(
-                f"The body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}. Put data into a "
-                "file beside the notebook."
-            )
         try:
-            return plain_json.loads(body)
+            return plain_json.loads(bytes(self._body))
         except ValueError as error:
             # As an argument: what is wrong may hold a % sign.
             raise web.HTTPError(400, "The body is no JSON: %s.", str(error)[:200]) from error
 
-    def check_query(self, *known: str) -> None:
-        """Refuse query parameters other than ``known``, so that a slip is not taken for a filter.
+    def check_query(self, *known: str, repeatable: tuple[str, ...] = ()) -> None:
+        """Refuse query parameters other than these, so that a slip is not taken for a filter.
+
+        Args:
+            known: those that may be given once.
+            repeatable: those that may be given several times.
 
         Raises:
-            InvalidRequestError: naming each unknown parameter.
+            InvalidRequestError: naming each unknown parameter, and each given too often.
         """
+        known += repeatable
         wrong = {}
         for name, values in self.request.query_arguments.items():
             # JupyterLab appends the time, as a name without value, to get past caches.
@@ -113,6 +140,8 @@ class KueueHandler(APIHandler):
             if name not in known and name not in _JUPYTER_PARAMETERS and not is_time:
                 takes = f"known are {', '.join(known)}" if known else "this route takes none"
                 wrong[name[:100]] = f"is not a query parameter; {takes}"
+            elif len(values) > 1 and name in known and name not in repeatable:
+                wrong[name] = f"is given {len(values)} times; give it once"
         if wrong:
             raise errors.InvalidRequestError(wrong)
 
@@ -190,6 +219,22 @@ class KueueHandler(APIHandler):
         if self._stream is not None:
             self._stream.cancel()
 
+    @allow_unauthenticated
+    def options(self, *args: Any, **kwargs: Any) -> None:
+        """Say which verbs the route has, as a browser asks before a request of another origin."""
+        super().options(*args, **kwargs)
+        self.set_header("Allow", self._verbs())
+        self.set_status(http.HTTPStatus.NO_CONTENT)
+
+    def _verbs(self) -> str:
+        """Return the verbs that this route has, as they stand in a header."""
+        missing = web.RequestHandler._unimplemented_method  # noqa: SLF001 - tornado's mark of it
+        return ", ".join(
+            verb
+            for verb in self.SUPPORTED_METHODS
+            if getattr(type(self), verb.lower(), missing) is not missing
+        )
+
     # --- Errors ----------------------------------------------------------------------------------
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
@@ -216,6 +261,8 @@ class KueueHandler(APIHandler):
                 "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
                 "lasts, report it."
             )
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", self._verbs())
         if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.set_header("Retry-After", str(_RETRY_SECONDS))
         self.finish(plain_json.encode({"message": message, "reason": reason, "fields": fields}))
@@ -228,6 +275,26 @@ class KueueHandler(APIHandler):
             self.log.info("%s -> %s: %s", where, value.reason, value.message)
         else:
             super().log_exception(typ, value, tb)
+
+
+class UnknownRouteHandler(KueueHandler):
+    """Whatever else lies below our prefix: nothing, said as all errors are."""
+
+    async def prepare(self) -> None:  # type: ignore[override]  # Jupyter's own way to call it
+        """Answer 404, whatever the verb is."""
+        await super().prepare()
+        if self.current_user is None:
+            raise web.HTTPError(403)
+        raise errors.NotFoundError(
+            f"There is no route {self.request.path[:200]}; GET openapi.json lists them."
+        )
+
+
+def _too_large(how: str) -> errors.TooLargeError:
+    return errors.TooLargeError(
+        f"The body {how}; the limit is {MAX_BODY_BYTES} bytes. Put data into a file beside the "
+        "notebook."
+    )
 
 
 def _error_in(kwargs: Json) -> BaseException | None:

@@ -25,7 +25,10 @@ class JobsHandler(KueueHandler):
         """List runs, newest first unless asked otherwise."""
         from jupyter_kueue.service.index import JobQuery  # noqa: PLC0415 - not at Jupyter's start
 
-        self.check_query("state", "local_queue", "schedule_id", "text", "sort", "limit", "cursor")
+        self.check_query(
+            *("text", "sort", "limit", "cursor"),
+            repeatable=("state", "local_queue", "schedule_id"),
+        )
         limit = self.query_number("limit", 0, MAX_LIMIT)
         query = JobQuery(
             states=self.query_texts("state"),
@@ -51,7 +54,7 @@ class JobsHandler(KueueHandler):
     @authorized
     async def delete(self) -> None:
         """Delete each run named by ``job_id``; the answer says which could not be."""
-        self.check_query("job_id")
+        self.check_query(repeatable=("job_id",))
         job_ids = dict.fromkeys(self.query_texts("job_id"))
         if not 1 <= len(job_ids) <= MAX_LIMIT:
             raise errors.InvalidRequestError(

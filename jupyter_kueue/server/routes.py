@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.server.base import UnknownRouteHandler
 from jupyter_kueue.server.changes import ChangesHandler
 from jupyter_kueue.server.files import FileHandler, FilesHandler
 from jupyter_kueue.server.health import HealthHandler
@@ -46,8 +47,8 @@ ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
 
 
 def handlers() -> list[tuple[str, type[KueueHandler]]]:
-    """Return the routes as tornado's patterns, below the server's base URL."""
-    return [
+    """Return the routes as tornado's patterns, below the server's base URL; the rest come last."""
+    known: list[tuple[str, type[KueueHandler]]] = [
         (
             f"/{PREFIX}/"
             + re.sub(r"\{\w+_id\}", "([^/]+)", path.replace(".", r"\.").replace("{path}", "(.+)")),
@@ -55,3 +56,4 @@ def handlers() -> list[tuple[str, type[KueueHandler]]]:
         )
         for path, handler in ROUTES
     ]
+    return [*known, (f"/{PREFIX}(?:/.*)?", UnknownRouteHandler)]

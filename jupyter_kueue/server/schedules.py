@@ -25,7 +25,9 @@ class SchedulesHandler(KueueHandler):
         """List schedules, newest first unless asked otherwise."""
         from jupyter_kueue.service.schedules import ScheduleQuery  # noqa: PLC0415 - not at start
 
-        self.check_query("active", "local_queue", "text", "sort", "limit", "cursor")
+        self.check_query(
+            *("active", "text", "sort", "limit", "cursor"), repeatable=("local_queue",)
+        )
         limit = self.query_number("limit", 0, MAX_LIMIT)
         query = ScheduleQuery(
             active=None if self.query_text("active") is None else self.query_flag("active"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import http.cookies
 import json
 import re
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ from jupyter_kueue.server import routes
 from .conftest import REFUSED, TOKEN, running_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .conftest import Server
@@ -185,6 +189,87 @@ def test_requests_that_cannot_be(
     assert answer.status == status
     assert set(answer.json) == {"message", "reason", "fields"}
     assert says in json.dumps(answer.json)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "allowed"),
+    [
+        ("PUT", "jobs", {"GET", "POST", "DELETE", "OPTIONS"}),
+        ("GET", f"jobs/{JOB_ID}/stop", {"POST", "OPTIONS"}),
+        ("TRACE", "health", {"GET", "OPTIONS"}),
+        ("QUERY", "changes", {"GET", "OPTIONS"}),
+        ("DELETE", f"jobs/{JOB_ID}/files/a/b", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_verb_that_a_route_lacks(unconnected: Server, verb: str, path: str, allowed: set[str]):
+    answer = unconnected.request(verb, path)
+    assert (answer.status, answer.json["reason"]) == (405, "method-not-allowed")
+    assert {*answer.headers["Allow"].split(", ")} == allowed
+    # As a browser asks: it sends no credentials with it.
+    asked = unconnected.request("OPTIONS", path, authenticated=False)
+    assert (asked.status, asked.body) == (204, b"")
+    assert {*asked.headers["Allow"].split(", ")} == allowed
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/jupyter-kueue", "", "job", "jobs/", f"jobs/{JOB_ID}/", f"jobs/{JOB_ID}/files/"),
+        *(f"jobs/{JOB_ID}/no-such", "openapi.yaml", "jobs%2F", "a/b/c?x=1", "schedules//run"),
+    ],
+)
+def test_a_route_that_there_is_not(unconnected: Server, verb: str, path: str):
+    answer = unconnected.request(verb, path, {} if verb in ("POST", "PATCH", "PUT") else None)
+    assert (answer.status, answer.json["reason"]) == (404, "not-found")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert set(answer.json) == {"message", "reason", "fields"}
+    assert unconnected.request(verb, path, authenticated=False).status == 403
+
+
+def test_a_query_parameter_is_given_once(unconnected: Server):
+    answer = unconnected.request("GET", "jobs?limit=1&limit=2&state=queued&state=running")
+    assert answer.status == 422
+    assert answer.json["fields"] == {"limit": "is given 2 times; give it once"}
+
+
+@pytest.mark.parametrize("length", [2**30, 10**30])
+def test_a_body_that_is_far_too_large_is_refused_before_it_is_sent(
+    unconnected: Server, length: int
+):
+    with socket.create_connection(("127.0.0.1", unconnected.port), timeout=20) as connection:
+        connection.sendall(
+            b"POST /jupyter-kueue/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Authorization: token %b\r\nContent-Length: %d\r\n\r\n" % (TOKEN.encode(), length)
+        )
+        said = connection.recv(2**16)
+    # Tornado itself refuses what is above its own limit, in its own words.
+    assert said.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
+
+
+def test_a_body_without_an_end_is_given_up(unconnected: Server):
+    connection = http.client.HTTPConnection("127.0.0.1", unconnected.port, timeout=60)
+    sent = 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 200 * 2**20:
+            sent += 2**20
+            yield b" " * 2**20
+
+    with contextlib.closing(connection), contextlib.suppress(ConnectionError):
+        connection.request(
+            *("POST", "/jupyter-kueue/jobs", parts(), unconnected.headers), encode_chunked=True
+        )
+        connection.getresponse()
+    assert sent < 150 * 2**20
+    assert unconnected.request("GET", "health").status == 200
+
+
+def test_a_form_is_not_parsed(unconnected: Server):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = unconnected.request("POST", "jobs", b"a=1&" * 2**20, form)
+    assert (answer.status, answer.json["reason"]) == (400, "bad-request")
 
 
 def test_jupyters_own_query_parameters_are_let_through(unconnected: Server):

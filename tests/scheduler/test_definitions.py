@@ -182,7 +182,11 @@ async def test_a_job_of_somebody_else_that_names_the_definition_stays(
 ):
     definition_id = await define()
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "any"}]}
-    labels = {names.LABEL_SCHEDULE_ID: definition_id, names.LABEL_OWNER: "somebody-else"}
+    labels = {
+        names.LABEL_SCHEDULE_ID: definition_id,
+        names.LABEL_OWNER: "somebody-else",
+        names.KUEUE_QUEUE_NAME: "team-a",
+    }
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -129,7 +129,13 @@ def by_hand(namespace: str) -> list[Any]:
                 names.LABEL_SCHEDULE_ID: id_of(10),
             },
         },
-        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": {"spec": pod}}}},
+        "spec": {
+            "schedule": "0 0 1 1 *",
+            "jobTemplate": {
+                "metadata": {"labels": {names.KUEUE_QUEUE_NAME: "team-a"}},
+                "spec": {"template": {"spec": pod}},
+            },
+        },
     }
     local_queue = {
         "apiVersion": "kueue.x-k8s.io/v1beta2",

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, quantities
 
 Json = dict[str, Any]
 
@@ -58,11 +58,13 @@ def of(pod: Json) -> Eviction | None:
         return None
     text = str(status.get("message") or "")
     if match := _VOLUME.search(text):
-        return _own(f"its volume {match['name']} may hold {match['limit']}")
+        return _own(f"its volume {match['name']} may hold {_size(match['limit'])}")
     if match := _POD.search(text):
-        return _own(f"it may use {match['limit'] or 'less'} of its node's disk")
+        return _own(f"it may use {_size(match['limit'])} of its node's disk")
     if match := _CONTAINER.search(text):
-        return _own(f"its container {match['name']} may use {match['limit']} of its node's disk")
+        return _own(
+            f"its container {match['name']} may use {_size(match['limit'])} of its node's disk"
+        )
     if match := _CONDITION.search(text):
         if "DiskPressure" in match["conditions"]:
             return Eviction(
@@ -81,8 +83,15 @@ def of(pod: Json) -> Eviction | None:
     return Eviction(contract.EVICTED, f"Evicted: its node ran out of {what}.{more} Run it again.")
 
 
+def _size(text: str | None) -> str:
+    try:
+        return quantities.in_words("memory", float(quantities.parse(text or ""))).split(" of ")[0]
+    except ValueError:
+        return text or "less"
+
+
 def _own(limit: str) -> Eviction:
     return Eviction(
         contract.DISK_FULL,
-        f"Evicted: it wrote more than it may, {limit}. Write less, or ask an admin for more.",
+        f"Evicted: it wrote more than it may: {limit}. Write less, or ask an admin for more.",
     )

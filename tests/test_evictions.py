@@ -49,9 +49,9 @@ def evicted(message: str, at: str = ADMITTED, code: int = 43, **more: Any) -> Js
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (POD, "it may use 180Mi of its node's disk"),
-        (VOLUME, "its volume workspace may hold 50Mi"),
-        (CONTAINER, "its container notebook may use 60Mi"),
+        (POD, "it may use 180 MiB of its node's disk"),
+        (VOLUME, "its volume workspace may hold 50 MiB"),
+        (CONTAINER, "its container notebook may use 60 MiB"),
     ],
 )
 def test_a_run_that_filled_its_own_disk_has_ended_whatever_it_may_retry(

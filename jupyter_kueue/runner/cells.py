@@ -19,7 +19,7 @@ from nbclient.util import ensure_async
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import bounds
-from jupyter_kueue.runner.keeper_link import LIMIT, STOP
+from jupyter_kueue.runner.keeper_link import DISK, LIMIT, STOP
 from jupyter_kueue.runner.kernel_client import Client
 from jupyter_kueue.runner.last_word import is_full
 from jupyter_kueue.runner.limit_keeper import (
@@ -258,7 +258,7 @@ class Cells:
         return at, Ending(contract.TIME_LIMIT, message, error)
 
     async def _unless_over(self, what: Coroutine[Any, Any, Any], at_limit: Ending) -> None:
-        """Await ``what``, the run of a cell, unless its time is over or the pod is to stop.
+        """Await ``what``, the run of a cell, unless the keeper ends the run.
 
         The keeper has interrupted the kernel then, so that the cell's traceback says where it was,
         and kills it in the end. What was printed until then is taken in, and StoppedError raised
@@ -294,6 +294,12 @@ class Cells:
         await self._client.drain(DRAIN_SECONDS)
 
     def _stopped(self) -> Ending:
+        """Return the ending of a run that the keeper ended, but for a time limit's."""
+        if self._keeper.over.done() and self._keeper.over.result() == DISK:
+            return Ending(
+                contract.DISK_FULL,
+                f"{self._keeper.said} That was {self._where}. What was done so far is kept.",
+            )
         return Ending(
             contract.INTERRUPTED,
             f"The pod was told to stop {self._where}. What was done so far is kept.",

@@ -19,7 +19,8 @@ TYPE_CHECKING = False  # typing is slow to import, and this runs before the kern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# Between two looks. Walking many files takes long: then looks are rarer, and take a twentieth.
+# Between two looks. Walking many files takes long: such a folder is looked at more rarely, so that
+# it takes a twentieth of the time.
 LOOK_SECONDS = 1.0
 _SHARE = 20
 # A limit that is nearly the whole disk is none: the kubelet names what the node has where a
@@ -109,18 +110,17 @@ class DiskWatch:
             threading.Thread(target=self._watch, name="disk-watch", daemon=True).start()
 
     def _watch(self) -> None:
-        places = self._own_places()
+        volumes = {name: _Gauge([folder]) for name, folder in self._folders.items()}
+        container = _Gauge(self._own_places())
         # What the image brought along is no use of the node's disk by this pod.
-        of_image = size_of(places)
-        while self.excess is None:
-            began = time.monotonic()
-            volumes = {name: size_of([folder]) for name, folder in self._folders.items()}
-            own = max(0, size_of(places) - of_image)
-            self.excess = self._limits.excess(Use(volumes, own))
-            took = time.monotonic() - began
-            if self.excess is None:
-                time.sleep(max(LOOK_SECONDS, took * _SHARE))
-        self._on_excess()
+        of_image = container.read()
+        while True:
+            own = max(0, container.read() - of_image)
+            use = Use({name: gauge.read() for name, gauge in volumes.items()}, own)
+            self.excess = self._limits.excess(use)
+            if self.excess is not None:
+                return self._on_excess()
+            time.sleep(LOOK_SECONDS)
 
     def _own_places(self) -> list[str]:
         temporary = os.environ.get("TMPDIR")
@@ -128,6 +128,24 @@ class DiskWatch:
         inside = tuple(f"{folder.rstrip('/')}/" for folder in self._folders.values())
         # What lies in a volume counts there.
         return [place for place in own if place and not f"{place}/".startswith(inside)]
+
+
+class _Gauge:
+    """What some folders take, measured no more often than that is cheap."""
+
+    def __init__(self, folders: list[str]) -> None:
+        self._folders = folders
+        self._size = 0
+        self._due = 0.0
+
+    def read(self) -> int:
+        """Return the bytes, as they are now or were a while ago."""
+        began = time.monotonic()
+        if began >= self._due:
+            self._size = size_of(self._folders)
+            ended = time.monotonic()
+            self._due = ended + (ended - began) * _SHARE
+        return self._size
 
 
 def size_of(folders: Iterable[str]) -> int:

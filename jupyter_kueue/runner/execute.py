@@ -35,6 +35,7 @@ HIDDEN_VARIABLES = frozenset(
         contract.ENV_RUNNER_DIR,
         contract.ENV_STAGING_SECONDS,
         contract.ENV_TERMINATION_LOG,
+        contract.ENV_VOLUME_LIMITS,
     }
 )
 
@@ -91,7 +92,11 @@ def _kernel_environment() -> dict[str, str]:
     runtime = os.path.join(scratch or "/tmp", f"jupyter-runtime-{os.urandom(8).hex()}")  # noqa: PTH118, S108 - the name cannot be guessed
     os.mkdir(runtime, 0o700)  # noqa: PTH102 - pathlib is slow to import
     os.environ["JUPYTER_RUNTIME_DIR"] = runtime
-    return {key: value for key, value in os.environ.items() if key not in HIDDEN_VARIABLES}
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in HIDDEN_VARIABLES and not key.startswith(contract.ENV_DISK_LIMIT)
+    }
 
 
 if __name__ == "__main__":

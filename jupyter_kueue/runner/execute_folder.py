@@ -17,6 +17,7 @@ MODULES = (
     "runner/__init__.py",
     "runner/limit_keeper.py",
     "runner/control.py",
+    "runner/disk_use.py",
     "runner/early_kernel.py",
     "runner/home.py",
     "runner/background_writing.py",

@@ -16,19 +16,24 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract
-from jupyter_kueue.runner.limit_keeper import LIMIT, MESSAGE_BYTES, STOP
+from jupyter_kueue.runner.limit_keeper import DISK, LIMIT, MESSAGE_BYTES, STOP
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["LIMIT", "STOP", "KeeperLink"]
+__all__ = ["DISK", "LIMIT", "STOP", "KeeperLink"]
 
 
 class KeeperLink:
-    """The link to the keeper. A thread listens, from the start on."""
+    """The link to the keeper. A thread listens, from the start on.
+
+    Attributes:
+        said: what the keeper said when it ended the run, for DISK.
+    """
 
     def __init__(self, link: socket.socket) -> None:
         self.by_signal = True
+        self.said = ""
         self._link = link
         self._kernel: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -53,7 +58,7 @@ class KeeperLink:
 
     @property
     def over(self) -> asyncio.Future[str]:
-        """A future: LIMIT or STOP, once no further cell may run. Do not cancel it."""
+        """A future: LIMIT, DISK or STOP, once no further cell may run. Do not cancel it."""
         assert self._over is not None
         return self._over
 
@@ -101,6 +106,7 @@ class KeeperLink:
             with self._lock:
                 message = json.loads(data)
                 self._why = message.get("over", self._why)
+                self.said = message.get("said") or self.said
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(self._heard, message)
 

@@ -4,7 +4,8 @@
 Reading what a notebook printed takes the longer the more it is, and for much of that time neither a
 signal handler nor another thread of the same Python can run. So SIGTERM and time limits are heeded
 by a process that reads no output. Its loop does nothing but receive short messages, look at the
-clock, and send signals. ``keeper_link`` is the other end.
+clock, and send signals. Beside it a thread watches the disk (``disk_use``). ``keeper_link`` is the
+other end.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     import socket
     from typing import Any, NoReturn
 
+    from jupyter_kueue.runner.disk_use import DiskWatch
     from jupyter_kueue.runner.stopping import Stop
 
 # How long a cell may take to react to an interrupt before its kernel is killed.
 INTERRUPT_SECONDS_AT_LIMIT = 5.0
 INTERRUPT_SECONDS_AT_STOP = 3.0
-# How long after a time limit the other process may take to store what was printed until then.
+# How long after a limit the other process may take to store what was printed until then.
 STORING_SECONDS = 120.0
 # What is left of the grace period when the other process is given up.
 GRACE_MARGIN_SECONDS = 1.0
@@ -36,6 +38,7 @@ GRACE_MARGIN_SECONDS = 1.0
 MESSAGE_BYTES = 131_072
 
 LIMIT = "limit"
+DISK = "disk"
 STOP = "stop"
 
 
@@ -55,13 +58,16 @@ class LimitKeeper:
         self._over: str | None = None
         self._stop_passed_on = False
         self._last_word: dict[str, Any] | None = None
+        self._disk: DiskWatch | None = None
 
     def keep(self) -> NoReturn:
         """Watch until the other process has ended, and end as it did."""
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
+        self._watch_disk(wake)
         while True:
+            self._heed_disk()  # first: a kubelet that evicts for it sends SIGTERM as well
             self._heed_stop()
             self._heed_clock()
             sources = [self._link.fileno(), woken]
@@ -70,6 +76,25 @@ class LimitKeeper:
                 os.read(woken, 4096)
             if sources[0] in ready and not self._hear():
                 self._end_as_client()
+
+    def _watch_disk(self, wake: int) -> None:
+        from jupyter_kueue.runner.disk_use import DiskWatch  # noqa: PLC0415 - the other process comes first
+
+        def waken() -> None:
+            try:
+                os.write(wake, b"\0")
+            except BlockingIOError:
+                return  # enough waits there to be read
+
+        self._disk = DiskWatch(waken)
+        self._disk.start()
+
+    def _heed_disk(self) -> None:
+        if self._disk is None or self._disk.excess is None or self._over is not None:
+            return
+        if self._give_up_at is None:
+            self._give_up_at = time.monotonic() + STORING_SECONDS
+        self._end_cells(DISK, INTERRUPT_SECONDS_AT_LIMIT, self._disk.excess)
 
     def _seconds_to_wait(self) -> float | None:
         due = [at for at in (self._limit_at, self._kill_at, self._give_up_at) if at is not None]
@@ -129,12 +154,12 @@ class LimitKeeper:
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up()
 
-    def _end_cells(self, why: str, patience: float) -> None:
+    def _end_cells(self, why: str, patience: float, said: str = "") -> None:
         """Say that no further cell runs, and interrupt the one that does."""
         self._limit_at = None
         if self._over is None:
             self._over = why
-            self._send({"over": why})
+            self._send({"over": why, "said": said})
             if self._cell_runs:
                 if self._by_signal:
                     self._signal_kernel(signal.SIGINT)
@@ -160,8 +185,16 @@ class LimitKeeper:
         os.waitpid(self._client, 0)
         from jupyter_kueue.runner import running  # noqa: PLC0415 - slow, and rarely needed
 
-        if self._over == LIMIT and self._last_word is not None and self._stop.at is None:
-            running.put_away(self._last_word, self._stop)
+        ended = self._last_word
+        if self._over == DISK and ended is not None and self._disk is not None:
+            ended = {
+                **ended,
+                "outcome": contract.DISK_FULL,
+                "message": self._disk.excess,
+                "error": None,
+            }
+        if self._over in (LIMIT, DISK) and ended is not None and self._stop.at is None:
+            running.put_away(ended, self._stop)
         running.end_now(contract.EXIT_INTERRUPTED, "The pod was told to stop.")
 
     def _end_as_client(self) -> NoReturn:

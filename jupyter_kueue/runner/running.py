@@ -350,7 +350,9 @@ def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, s
         committed = control.read(runner / contract.COMMITTED_FILE)
     if stop.at is not None:
         # Also where the result is up: a pod that is told to stop must not decide the Job's fate.
-        return contract.EXIT_INTERRUPTED, ended["message"] or "The pod was told to stop."
+        is_full = ended["outcome"] == contract.DISK_FULL
+        code = contract.EXIT_DISK_FULL_AT_STOP if is_full else contract.EXIT_INTERRUPTED
+        return code, ended["message"] or "The pod was told to stop."
     if committed is None:
         return contract.EXIT_STAGING, f"The outputs were not put away within {patience:g} s."
     return _verdict(ended, committed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.local.node import registration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -28,5 +30,9 @@ class NodeServices:
 
     @property
     def capacity(self) -> Mapping[str, str]:
-        """The node's cpu and memory, as quantities."""
-        return {"cpu": self.config.cpu, "memory": self.config.memory}
+        """The node's cpu, memory and disk, as quantities."""
+        return {
+            "cpu": self.config.cpu,
+            "memory": self.config.memory,
+            "ephemeral-storage": str(registration.disk_bytes(self.config.folder)),
+        }

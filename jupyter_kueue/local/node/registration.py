@@ -129,7 +129,7 @@ class Registration:
             "cpu": self._config.cpu,
             "memory": self._config.memory,
             "pods": "110",
-            "ephemeral-storage": str(_disk_bytes(self._config.pods)),
+            "ephemeral-storage": str(disk_bytes(self._config.pods)),
             GPU_RESOURCE: str(self._config.gpus),
         }
         address = self._config.address
@@ -213,7 +213,8 @@ def _architecture() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def _disk_bytes(folder: Path) -> int:
+def disk_bytes(folder: Path) -> int:
+    """Return how large the disk is that pods write to."""
     disk = os.statvfs(folder)
     return disk.f_frsize * disk.f_blocks
 

@@ -42,9 +42,9 @@ JOINED_CHARACTERS = 65_536
 # Messages that wait already are taken one after the other for so long before others have a turn.
 TURN_SECONDS = 0.01
 
-# nbclient gives up a cell's outputs so many seconds after the kernel said that the cell is done, and
-# says nothing: on a busy machine the last ones are then missing. Here that takes as long as there
-# are any; only where nothing comes for QUIET_SECONDS, the mark of their end was lost on the way.
+# So many seconds after the kernel said that a cell is done, nbclient gives up its outputs and says
+# nothing: on a busy machine the last ones are then missing. Here that takes as long as there are
+# any; only where nothing comes for QUIET_SECONDS, the mark of their end was lost on the way.
 IOPUB_SECONDS = 10**9
 QUIET_SECONDS = 15.0
 NO_END = "The kernel did not say where this cell's outputs end: the last ones may be missing."

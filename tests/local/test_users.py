@@ -25,7 +25,7 @@ READ = {"get", "list", "watch"}
 IN_OWN_NAMESPACE = {
     "jobs.batch": READ | {"create", "delete", "patch"},
     "cronjobs.batch": READ | {"create", "delete", "patch"},
-    "pods": READ,
+    "pods": READ | {"delete"},
     "pods/log": {"get"},
     "events": READ,
     "configmaps": READ,

@@ -57,7 +57,8 @@ async def test_a_limit_that_the_namespace_sets_ends_the_run_as_disk_full(
     assert (ended["state"], ended["reason"]) == ("failed", "disk-full")
     assert "60 MiB of its node's disk" in ended["message"]
     assert len(ended["attempts"]) == 1
-    notebook = json.loads((await session.jobs.notebook(job["job_id"])).body)
+    content = await session.jobs.notebook(job["job_id"])
+    notebook = json.loads(b"".join([chunk async for chunk in content.chunks]))
     assert "before" in json.dumps(notebook["cells"][0]["outputs"])
 
 

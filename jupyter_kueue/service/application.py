@@ -158,9 +158,7 @@ class Application:
         Raises:
             NotConfiguredError, UnavailableError: what is missing, at once if that is known.
         """
-        if not self._is_loaded.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._loaded_or_problem(), _PATIENCE_SECONDS)
+        await self.started()
         parts = self._required()
         if not self._is_loaded.is_set():
             raise _anew(parts.problem) or errors.UnavailableError(
@@ -185,6 +183,12 @@ class Application:
                 "The server is still connecting to the cluster. Try again in a moment."
             )
         return self._parts
+
+    async def started(self) -> None:
+        """Wait for a server that is just starting, until it is ready or knows what is missing."""
+        if not self._is_loaded.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._loaded_or_problem(), _PATIENCE_SECONDS)
 
     async def _loaded_or_problem(self) -> None:
         loaded = asyncio.ensure_future(self._is_loaded.wait())

@@ -77,6 +77,8 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         fix = "Correct the setting and restart Jupyter." if problem else "Ask again in a moment."
         body["problems"].append(_problem(what, fix))
         return body
+    # A server that started a moment ago lacks nothing, it is just not ready.
+    await application.started()
     body["owner"] = application.owner.name
     body["namespace"] = application.namespace
     body["settings"] = _shown_settings(application.settings)

@@ -19,6 +19,7 @@ import finish_one
 import footprint
 import killed_tree
 import listing
+import output_floods
 import report
 import scale
 import schedule_firing
@@ -36,6 +37,7 @@ MEASUREMENTS = {
     "scale": scale.measure,
     "schedule_firing": schedule_firing.measure,
     "killed_tree": killed_tree.measure,
+    "output_floods": output_floods.measure,
     "changes_delay": changes_delay.measure,
 }
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

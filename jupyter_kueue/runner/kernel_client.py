@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbclient.util import ensure_async
+from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
 from jupyter_kueue.runner import bounds
@@ -49,9 +50,13 @@ IOPUB_SECONDS = 10**9
 QUIET_SECONDS = 15.0
 NO_END = "The kernel did not say where this cell's outputs end: the last ones may be missing."
 
-# What a message may hold beyond the bound of all outputs to be read, and kept in part. It takes
-# several times its size in memory.
+# What a message may hold to be read, and kept in part: JSON has most texts in less than twice their
+# length, and takes several times its size in memory.
+READ_FACTOR = 2
 READ_BEYOND_BYTES = 64 * 2**20
+
+# Outputs of more than this are taken as they come.
+LARGE_BYTES = 2**20
 
 TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
 
@@ -217,9 +222,9 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         frames = received.result()
         _, parts = channel.session.feed_identities(frames)
         why = ""
-        if len(parts[4]) <= self._budget.limit_bytes + READ_BEYOND_BYTES:
+        if len(parts[4]) <= READ_FACTOR * self._budget.limit_bytes + READ_BEYOND_BYTES:
             try:
-                return channel.session.deserialize(parts)
+                return {**channel.session.deserialize(parts), "size": len(parts[4])}
             except RecursionError:
                 why = TOO_DEEP
         header = json.loads(parts[1])
@@ -259,7 +264,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self._printed(_as_text(kind, content))
         hooks = self.output_hook_stack[msg["parent_header"].get("msg_id")]
         if hooks:
-            if self._budget.take(_owner(hooks), _size_of_output(content)):
+            if self._budget.take(_owner(hooks), _size_of_output(msg)):
                 return super().output(outs, msg, display_id, cell_index)
             self._leave_out(outs, cell_index)
             return None
@@ -269,18 +274,22 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
             self.clear_before_next_output = False
         if kind == "error":
             # Why the cell failed is kept in any case, as far as people read it.
-            if not self._budget.take(cell_index, _size_of_output(content)):
+            if not self._budget.take(cell_index, _size_of_output(msg)):
                 content.update(bounds.error_output(content))
             return super().output(outs, msg, None, cell_index)
         if cell_index in self._full_cells:
             return None
         if kind == "stream":
             return self._add_stream(outs, content, cell_index)
-        size = _size_of_output(content)
+        size = _size_of_output(msg)
         if not self._budget.take(cell_index, size):
             self._leave_out(outs, cell_index)
             return None
-        out = super().output(outs, msg, None, cell_index)
+        if size > LARGE_BYTES:
+            out = _large_output(kind, content)
+            outs.append(out)
+        else:
+            out = super().output(outs, msg, None, cell_index)
         if display_id and out is not None:
             self._note_display(display_id, out, size, cell_index)
         return out
@@ -346,7 +355,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
             return
         if msg["header"]["msg_type"] == "update_display_data":
             msg["header"]["msg_type"] = "display_data"
-        size = _size_of_output(msg["content"])
+        size = _size_of_output(msg)
         more = size - display.size
         if not self._budget.fits(more * sum(display.outputs.values())):
             newest = max(display.outputs)
@@ -355,10 +364,10 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         for cell_index, count in display.outputs.items():
             self._budget.take(cell_index, more * count)
         display.size = size
-        new = output_from_msg(msg)
+        new = msg["content"] if size > LARGE_BYTES else output_from_msg(msg)
         for part in ("data", "metadata"):
             display.shown[part].clear()
-            display.shown[part].update(new[part])
+            dict.update(display.shown[part], new[part])
         for cell_index in display.outputs:
             self._changed(cell_index)
 
@@ -409,8 +418,22 @@ def _owner(hooks: Any) -> str:
     return f"outputs of {hooks[-1].comm_id}"
 
 
-def _size_of_output(content: Any) -> int:
-    return OUTPUT_BYTES + size_of(content)
+def _size_of_output(message: Any) -> int:
+    return OUTPUT_BYTES + int(message["size"])
+
+
+def _large_output(kind: str, content: Any) -> Any:
+    """Return an output as output_from_msg does, but that values stay what JSON made them.
+
+    That makes a node of each object in them, which takes longer than all else.
+    """
+    out = NotebookNode(output_type=kind)
+    for part in ("data", "metadata"):
+        out[part] = NotebookNode()
+        dict.update(out[part], content[part])
+    if kind == "execute_result":
+        out["execution_count"] = content["execution_count"]
+    return out
 
 
 def _as_text(kind: str, content: Any) -> str:

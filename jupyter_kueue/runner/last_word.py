@@ -16,6 +16,7 @@ from jupyter_kueue.runner import control
 from jupyter_kueue.runner.background_writing import FULL_DISK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # The first is for a notebook, whose outputs are left out where that is too little; the second for
@@ -43,12 +44,12 @@ class LastWord:
         ):
             _reserve(self._room[name], size)
 
-    def write_notebook(self, whole: list[bytes], cut: list[bytes]) -> str:
+    def write_notebook(self, whole: list[bytes], cut: Callable[[], list[bytes]]) -> str:
         """Write the notebook, and return WHOLE, CUT or LOST: what there was room for.
 
         Args:
             whole: its text.
-            cut: its text without large outputs, for a disk that stays full.
+            cut: returns its text without large outputs, for a disk that stays full.
 
         Raises:
             OSError: for another reason than a full disk.
@@ -57,10 +58,12 @@ class LastWord:
         if self._write(name, whole):
             return WHOLE
         self._release(name)
-        for parts, kept in ((whole, WHOLE), (cut, CUT)):
-            if self._write(name, parts) or _overwrite(self._folder / name, parts):
-                return kept
-        return LOST
+        if self._write_somehow(name, whole):
+            return WHOLE
+        return CUT if self._write_somehow(name, cut()) else LOST
+
+    def _write_somehow(self, name: str, parts: list[bytes]) -> bool:
+        return self._write(name, parts) or _overwrite(self._folder / name, parts)
 
     def write_ended(self, data: bytes) -> None:
         """Write ended.json, and give back whatever is still reserved.

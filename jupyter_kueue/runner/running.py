@@ -221,7 +221,7 @@ class _Attempt:
     def _save_last(self, saver: Saver, outcome: str, message: str) -> tuple[str, str]:
         """Save the notebook as it ended; return outcome and message of a disk with no room too."""
         saver.finish()
-        kept = self._last_word.write_notebook(saver.text.encode(), self._cut_text())
+        kept = self._last_word.write_notebook(saver.text.encode(), lambda: cut_text(self._notebook))
         if kept == WHOLE:
             return outcome, message
         lost = "its large outputs" if kept == CUT else "its last outputs"
@@ -229,9 +229,6 @@ class _Attempt:
         if outcome in contract.FINAL_OUTCOMES:
             outcome = contract.DISK_FULL
         return outcome, f"{message} {word}".strip()
-
-    def _cut_text(self) -> list[bytes]:
-        return cut_text(self._notebook)
 
     async def _run_heeding_keeper(self, kernel: Kernel) -> Ending:
         self._keeper.use_loop()

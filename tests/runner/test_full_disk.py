@@ -136,7 +136,7 @@ def test_outputs_that_a_full_disk_cannot_hold(new_job: Callable[..., Job], disk:
     assert pod.exit_code == contract.EXIT_DISK_FULL, pod.log
     assert "without its large outputs" in pod.termination_message
     assert "".join(outputs(job, 0)[0]["text"]) == "caught\n"
-    assert "is left out here: the disk was full" in "".join(outputs(job, 1)[0]["text"])
+    assert "An output is left out here: the disk was full" in "".join(outputs(job, 1)[0]["text"])
 
 
 def test_a_disk_that_is_full_from_the_start(new_job: Callable[..., Job], disk: Path) -> None:

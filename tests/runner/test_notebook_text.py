@@ -79,3 +79,27 @@ def test_half_a_character_is_read_back() -> None:
     notebook.cells[0].outputs = [v4.new_output("stream", text="a\ud800b")]
     read = nbformat.reads(b"".join(NotebookText(notebook).encode()).decode(), as_version=4)
     assert read.cells[0].outputs[0].text == "a\ud800b"
+
+
+def test_large_json_is_the_same_in_another_layout() -> None:
+    data = [{"a": [1, "b", None], "ü": {"x": 1.5}}] * 50_000
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("")])
+    shown = v4.new_output("display_data", data={"application/json": data, "text/plain": "a\nb"})
+    notebook.cells[0].outputs = [shown, shown]
+    text = b"".join(NotebookText(notebook).encode()).decode()
+    assert nbformat.reads(text, as_version=4) == notebook
+    assert text.count("\n") < 50
+
+
+def test_json_too_deep_for_the_encoder_costs_its_output_alone() -> None:
+    deep: Any = []
+    for _ in range(3_000):
+        deep = [deep]
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("")])
+    notebook.cells[0].outputs = [v4.new_output("stream", text="a\n")]
+    shown = nbformat.NotebookNode(output_type="display_data", metadata=nbformat.NotebookNode())
+    dict.__setitem__(shown, "data", {"application/json": deep})
+    notebook.cells[0].outputs.append(shown)
+    read = nbformat.reads(b"".join(NotebookText(notebook).encode()).decode(), as_version=4)
+    assert read.cells[0].outputs[0].text == "a\n"
+    assert "nested too deep" in read.cells[0].outputs[1].text

@@ -515,7 +515,15 @@ class Reconciler:
             namespace = facts.record.namespace
             cluster = await self._start_events.add_to(job_id, namespace, cluster, now)
         derived = status.derive(facts, cluster, now, self._timing.limits)
+        if derived.state in FINISHED_STATES and not _ends(facts, cluster):
+            # A pod says so, whose result may have come up a moment before.
+            reloaded = await self._load(job_id, cluster, facts)
+            if reloaded is None:
+                return
+            facts = reloaded
+            derived = status.derive(facts, cluster, now, self._timing.limits)
         if derived.state in FINISHED_STATES:
+            self._start_events.forget(job_id)
             facts = await self._record_end(facts, derived)
         now_known = self._index.find(job_id)
         if (now_known.facts if now_known is not None else None) is not before:
@@ -638,6 +646,7 @@ class Reconciler:
     def _forget(self, job_id: str) -> None:
         """Stop showing a job that is not there any more."""
         self._provisional.discard(job_id)
+        self._start_events.forget(job_id)
         self.unread.note(job_id, None)
         if self._index.remove(job_id):
             self._changes.publish({"type": "job-deleted", "job_id": job_id, "job": None})

@@ -77,6 +77,10 @@ class StartEvents:
         self._look_in(job_id, pause)
         return dataclasses.replace(cluster, events=read.events)
 
+    def forget(self, job_id: str) -> None:
+        """Keep nothing of a run that has ended or is not shown any more."""
+        self._read.pop(job_id, None)
+
     async def _list(self, namespace: str, about: Json) -> tuple[Json, ...] | None:
         """Return the events about an object, None if the cluster does not answer."""
         try:

@@ -212,10 +212,20 @@ def start_run(cluster: HarmedCluster, name: str, retries: int = 0) -> None:
         "image": "jupyter-kueue/local:latest",
         "command": ["python", "-c", LONG_RUN],
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
     pod = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
+        # What a pod must be in a namespace of users.
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 1000,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [container],
     }
     job = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,24 +25,25 @@ UNTIL_TOLD = "while ! test -e /work/now; do sleep 0.05; done"
 
 
 @pytest.fixture(scope="module")
-def local_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def local_cluster() -> Iterator[LocalCluster]:
     """A cluster whose pods have a small disk of their own."""
-    folder = tmp_path_factory.mktemp("cluster")
-    disk = folder / "node" / "pods"
-    disk.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system can be mounted by root alone: {mounted.stderr}")
-    try:
-        with started_cluster(folder) as cluster:
-            yield cluster
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    # Not in pytest's own folder: that may be moved away, by another run of it, with the disk.
+    with tempfile.TemporaryDirectory(prefix="jupyter-kueue-full-disk-") as name:
+        disk = Path(name) / "node" / "pods"
+        disk.mkdir(parents=True)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(disk)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if mounted.returncode:
+            pytest.skip(f"a small file system can be mounted by root alone: {mounted.stderr}")
+        try:
+            with started_cluster(Path(name)) as cluster:
+                yield cluster
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def worker(name: str, script: str, **fields: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -320,11 +321,11 @@ class Submission:
     async def _create(self, record: JobRecord, stage: Stage) -> Submitted:
         may_have_record = False
         try:
-            record = dataclasses.replace(record, input=await stage())
+            record = mine = dataclasses.replace(record, input=await stage())
             may_have_record = True
             # Under the same idempotency_key, at the same moment, another server's may be there.
-            record = await self._records.write_record(record)
-            return await self._hand_over(record)
+            record = await self._records.write_record(mine)
+            return await self._hand_over(record, is_own=record is mine)
         except BaseException as error:
             accepted = await asyncio.shield(self._give_up(record, error, may_have_record))
             if accepted is None:
@@ -335,10 +336,13 @@ class Submission:
         """Return a job that was submitted before, finishing that submit if it was cut off."""
         if facts.accepted or facts.result or facts.final or facts.stop:
             return Submitted(facts, None, is_new=False)
-        return await self._hand_over(facts.record)
+        return await self._hand_over(facts.record, is_own=False)
 
-    async def _hand_over(self, record: JobRecord) -> Submitted:
+    async def _hand_over(self, record: JobRecord, *, is_own: bool) -> Submitted:
         """Create the Job of a record and have it accepted.
+
+        Of several that do so at once, the run is new to one: to whoever accepted it or, where a
+        server's own look at its Job did, to the submit that wrote the record (``is_own``).
 
         Raises:
             ConflictError: it was deleted meanwhile.
@@ -349,7 +353,10 @@ class Submission:
             self._connection, manifest.build_job(record, self.policy(record))
         )
         name, uid = kube_job["metadata"]["name"], kube_job["metadata"]["uid"]
-        accepted = await self._records.accept(job_id, {"kube_job": name, "uid": uid})
+        submit = uuid.uuid4().hex
+        accepted = await self._records.accept(
+            job_id, {"kube_job": name, "uid": uid, "submit": submit}
+        )
         # After that: what is removed now was removed before it was accepted, or by a user.
         keys = await self._records.list_keys(job_id)
         is_deleted = contract.DELETED_KEY in keys
@@ -362,7 +369,8 @@ class Submission:
                 await self._records.forget(job_id)
             raise errors.UnavailableError(_BEING_REMOVED)
         log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
-        return Submitted(BucketFacts(record, accepted=accepted), kube_job, is_new=True)
+        is_new = accepted["submit"] == submit if "submit" in accepted else is_own
+        return Submitted(BucketFacts(record, accepted=accepted), kube_job, is_new=is_new)
 
     async def _give_up(
         self, record: JobRecord, error: BaseException, may_have_record: bool

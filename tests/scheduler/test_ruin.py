@@ -518,9 +518,7 @@ def test_a_bucket_that_takes_nothing(wire: Place, refusal: proxies.Refusal):
     wire.store.refuse = refusal
     for verb, path, body in (
         ("PATCH", f"jobs/{job_id}", {"status": "STOPPED"}),
-        ("DELETE", f"jobs/{job_id}", None),
         ("PATCH", f"job_definitions/{definition_id}", {"name": "other"}),
-        ("DELETE", f"job_definitions/{definition_id}", None),
         ("POST", f"job_definitions/{definition_id}/jobs", {}),
     ):
         answer = wire.request(verb, path, body)
@@ -528,6 +526,28 @@ def test_a_bucket_that_takes_nothing(wire: Place, refusal: proxies.Refusal):
         assert re.search("is full|refuses", answer.json["message"]), (verb, path, answer.body)
     for route in ("jobs", "job_definitions"):
         assert re.search("is full|refuses", wire.try_create(route).json["message"])
+    wire.check()
+
+
+def test_a_bucket_that_refuses_deletes(wire: Place):
+    job_id = wire.create("QUEUED", runtime_environment_parameters=WAITS)
+    definition_id = wire.define(schedule=FAR)
+    wire.store.refuse = proxies.forbidden
+    for path in (f"jobs/{job_id}", f"job_definitions/{definition_id}"):
+        answer = wire.request("DELETE", path)
+        assert answer.status == 500, path
+        assert "refuses" in answer.json["message"]
+    wire.check()
+
+
+def test_a_full_bucket_can_be_cleared(wire: Place):
+    job_id = wire.create("QUEUED", runtime_environment_parameters=WAITS)
+    definition_id = wire.define(schedule=FAR)
+    wire.store.refuse = proxies.full
+    for path in (f"jobs/{job_id}", f"job_definitions/{definition_id}"):
+        assert wire.request("DELETE", path).status == 204
+    del wire.expected[job_id]
+    del wire.definitions[definition_id]
     wire.check()
 
 

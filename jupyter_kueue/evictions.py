@@ -40,10 +40,12 @@ class Eviction:
         reason: ``disk-full`` if it filled its own share of the disk, which the next attempt would
             do again; ``node-full`` if its node's disk was full before it began; else ``evicted``.
         message: a sentence.
+        cause: what its node did, as a part of a sentence.
     """
 
     reason: str
     message: str
+    cause: str = "its node evicted it"
 
     @property
     def is_its_own_doing(self) -> bool:
@@ -80,7 +82,8 @@ def of(pod: Json) -> Eviction | None:
         (m["amount"] for m in _USING.finditer(text) if m["name"] == contract.NOTEBOOK), None
     )
     more = f" The notebook used {used} of it." if used else ""
-    return Eviction(contract.EVICTED, f"Evicted: its node ran out of {what}.{more} Run it again.")
+    cause = f"its node ran out of {what}"
+    return Eviction(contract.EVICTED, f"Evicted: {cause}.{more} Run it again.", cause)
 
 
 def _size(text: str | None) -> str:

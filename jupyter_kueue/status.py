@@ -187,7 +187,7 @@ def _evicted(
     return Status(
         "failed",
         contract.EVICTED,
-        f"{message} {last[1].message}" if last else message,
+        f"{message} The last time {last[1].cause}." if last else message,
         last[0]["status"].get("message") if last else None,
         **times,
     )

@@ -205,7 +205,7 @@ class ScheduleRecord:
             UnreadableError: it is none.
         """
         _check("schedule", body, _SCHEDULE_RECORD)
-        values = _known_fields(cls, shapes.complete(body, _SCHEDULE_RECORD))
+        values = _known_fields(cls, _SCHEDULE_RECORD.complete(body))
         values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
         return cls(**values)
 
@@ -256,7 +256,8 @@ class ScheduleRevision:
 
 def read_job_record(body: Json) -> JobRecord:
     """Read a document that was found to have the shape JOB_RECORD."""
-    values = _known_fields(JobRecord, shapes.complete(body, _RECORD))
+    body = _RECORD.complete(body)
+    values = _known_fields(JobRecord, body)
     values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
     values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
     values["input"] = tuple(body["input"])
@@ -297,7 +298,7 @@ _LEFT_BEHIND = {
     "count": shapes.count,
     "paths": shapes.at_most(MAX_LEFT_BEHIND, shapes.text(shapes.MAX_PATH_LENGTH)),
 }
-_RECORD = {
+_RECORD_FIELDS = {
     "name": _LINE,
     "owner": _OWNER,
     "namespace": _LINE,
@@ -315,77 +316,88 @@ _RECORD = {
     "empty_folders": ([shapes.path], None),
     "left_behind": (_LEFT_BEHIND, None),
 }
-JOB_RECORD = {**_RECORD, "job_id": names.is_job_id_value, "created_at": shapes.moment}
+_RECORD = shapes.Kind(_RECORD_FIELDS)
+JOB_RECORD = shapes.Kind(
+    {**_RECORD_FIELDS, "job_id": names.is_job_id_value, "created_at": shapes.moment}
+)
 # What ``accepted.json`` and ``meta.json`` hold.
-ACCEPTED = {
-    "kube_job": names.is_dns_subdomain_value,
-    "uid": _LINE_IF_ANY,
-    "concurrency_policy": _LINE_IF_ANY,
-}
-META = {
-    "name": _LINE_IF_ANY,
-    "tags": _NAMES,
-    "local_queue": _LINE_IF_ANY,
-    "priority_class": _LINE_IF_ANY,
-    "updated_at": (shapes.moment, None),
-}
+ACCEPTED = shapes.Kind(
+    {
+        "kube_job": names.is_dns_subdomain_value,
+        "uid": _LINE_IF_ANY,
+        "concurrency_policy": _LINE_IF_ANY,
+    }
+)
+META = shapes.Kind(
+    {
+        "name": _LINE_IF_ANY,
+        "tags": _NAMES,
+        "local_queue": _LINE_IF_ANY,
+        "priority_class": _LINE_IF_ANY,
+        "updated_at": (shapes.moment, None),
+    }
+)
 _TIME = (shapes.moment, None)
 _STATUS_TEXT = (shapes.text(MAX_STATUS_LENGTH), None)
 # A list row as ``service.job_view`` builds it and ``storage.summaries`` keeps it.
-ROW = {
-    "job_id": names.is_job_id_value,
-    "name": _LINE,
-    "owner": shapes.text(MAX_NAME_LENGTH),
-    "state": shapes.one_of(*STATES),
-    "reason": _LINE_IF_ANY,
-    "message": _STATUS_TEXT,
-    "detail": _STATUS_TEXT,
-    "local_queue": _LINE,
-    "priority_class": _LINE_IF_ANY,
-    "created_at": shapes.moment,
-    "admitted_at": _TIME,
-    "started_at": _TIME,
-    "finished_at": _TIME,
-    "updated_at": _TIME,
-    "resources": _RESOURCES,
-    "image": shapes.line(shapes.MAX_PATH_LENGTH),
-    "schedule_id": _LINE_IF_ANY,
-    "rerun_of": _LINE_IF_ANY,
-    "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
-    "tags": shapes.at_most(MAX_TAGS, _LINE),
-    "request": JOB_REQUEST,
-}
+ROW = shapes.Kind(
+    {
+        "job_id": names.is_job_id_value,
+        "name": _LINE,
+        "owner": shapes.text(MAX_NAME_LENGTH),
+        "state": shapes.one_of(*STATES),
+        "reason": _LINE_IF_ANY,
+        "message": _STATUS_TEXT,
+        "detail": _STATUS_TEXT,
+        "local_queue": _LINE,
+        "priority_class": _LINE_IF_ANY,
+        "created_at": shapes.moment,
+        "admitted_at": _TIME,
+        "started_at": _TIME,
+        "finished_at": _TIME,
+        "updated_at": _TIME,
+        "resources": _RESOURCES,
+        "image": shapes.line(shapes.MAX_PATH_LENGTH),
+        "schedule_id": _LINE_IF_ANY,
+        "rerun_of": _LINE_IF_ANY,
+        "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
+        "tags": shapes.at_most(MAX_TAGS, _LINE),
+        "request": JOB_REQUEST,
+    }
+)
 _BOUNDS = {
     "concurrency_policy": shapes.one_of(*CONCURRENCY_POLICIES),
     "end_date": (shapes.moment, None),
     "max_runs": _NUMBER,
 }
-_SCHEDULE_RECORD = {
-    "schedule_id": names.is_job_id_value,
-    "name": _LINE,
-    "owner": _OWNER,
-    "namespace": _LINE,
-    "created_at": shapes.moment,
-    "updated_at": shapes.moment,
-    "request": {
-        **JOB_REQUEST,
-        **_BOUNDS,
-        "schedule": _LINE_IF_ANY,
-        "timezone": _LINE_IF_ANY,
-        "active": bool,
-        "starting_deadline_seconds": _NUMBER,
-    },
-    "revision": _LINE,
-    "input_id": _LINE,
-    "local_queue": _LINE,
-    "left_behind": (_LEFT_BEHIND, None),
-}
+_SCHEDULE_RECORD = shapes.Kind(
+    {
+        "schedule_id": names.is_job_id_value,
+        "name": _LINE,
+        "owner": _OWNER,
+        "namespace": _LINE,
+        "created_at": shapes.moment,
+        "updated_at": shapes.moment,
+        "request": {
+            **JOB_REQUEST,
+            **_BOUNDS,
+            "schedule": _LINE_IF_ANY,
+            "timezone": _LINE_IF_ANY,
+            "active": bool,
+            "starting_deadline_seconds": _NUMBER,
+        },
+        "revision": _LINE,
+        "input_id": _LINE,
+        "local_queue": _LINE,
+        "left_behind": (_LEFT_BEHIND, None),
+    }
+)
 # Its record has no job id and no time of creation yet.
-_SCHEDULE_REVISION = {**_BOUNDS, "record": _RECORD, "input_id": _LINE}
+_SCHEDULE_REVISION = shapes.Kind({**_BOUNDS, "record": _RECORD, "input_id": _LINE})
 
 
-def _check(what: str, body: Json, shape: shapes.Shape) -> None:
-    found = shapes.difference(body, shape)
+def _check(what: str, body: Json, kind: shapes.Kind) -> None:
+    found = kind.difference(body)
     if found is not None:
         raise errors.UnreadableError(f"The record of the {what} cannot be understood: {found}.")
 

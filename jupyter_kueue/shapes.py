@@ -18,52 +18,102 @@ Json = dict[str, Any]
 
 # None stands for itself, a type for its values, a tuple for one of several shapes, a list for a
 # list of that shape, a dict for an object with at least these fields (one that is not there counts
-# as None), and a function for whatever it is true of.
+# as None), a function for whatever it is true of, and a Kind for its shape.
 Shape = Any
 
 
-def difference(value: Any, shape: Shape, path: str = "") -> str | None:
-    """Return where ``value`` first differs from ``shape``, in words; None where it fits."""
-    if fits(value, shape):
+class Kind:
+    """A shape made ready for many values: a server's start asks it of thousands of rows.
+
+    Attributes:
+        shape: as given.
+        fits: tells whether a value has the shape.
+        complete: returns a value that fits with None for each field of an object that is not there.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.fits = checker(shape)
+        self.complete: Callable[[Any], Any] = _completer(shape) or (lambda value: value)
+
+    def difference(self, value: Any) -> str | None:
+        """Return where ``value`` first differs, in words; None where it fits."""
+        return None if self.fits(value) else _difference(value, self.shape, "")
+
+
+def _difference(value: Any, shape: Shape, path: str) -> str | None:
+    if isinstance(shape, Kind):
+        return _difference(value, shape.shape, path)
+    if checker(shape)(value):
         return None
     if isinstance(shape, tuple):
-        return difference(value, shape[0], path)
+        return _difference(value, shape[0], path)
     if isinstance(shape, dict) and isinstance(value, dict):
-        fields = (difference(value.get(key), one, f"{path}.{key}") for key, one in shape.items())
+        fields = (_difference(value.get(key), one, f"{path}.{key}") for key, one in shape.items())
         return next(filter(None, fields))
     if isinstance(shape, list) and isinstance(value, list):
-        items = (difference(item, shape[0], f"{path}[{at}]") for at, item in enumerate(value))
+        items = (_difference(item, shape[0], f"{path}[{at}]") for at, item in enumerate(value))
         return next(filter(None, items))
     return f"{path.lstrip('.') or 'it'} is {_shown(value)}"
 
 
-def fits(value: Any, shape: Shape) -> bool:
-    """Tell whether ``value`` has the shape. Quick: a server's start asks it of thousands."""
-    if isinstance(shape, type):
-        return isinstance(value, shape)
+def checker(shape: Shape) -> Callable[[Any], bool]:
+    """Return what tells whether a value has the shape."""
+    if isinstance(shape, Kind):
+        return shape.fits
     if shape is None:
-        return value is None
+        return lambda value: value is None
+    if isinstance(shape, type):
+        return lambda value: isinstance(value, shape)
     if isinstance(shape, dict):
+        return _object_checker([(name, checker(one)) for name, one in shape.items()])
+    if isinstance(shape, list):
+        item = checker(shape[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
+    if isinstance(shape, tuple):
+        checkers = [checker(one) for one in shape if one is not None]
+        if len(checkers) == 1:
+            [only] = checkers
+            return lambda value: value is None or only(value)
+        takes_none = None in shape
+        return lambda value: any(one(value) for one in checkers) or (takes_none and value is None)
+    # A function.
+    return lambda value: bool(shape(value))
+
+
+def _object_checker(fields: list[tuple[str, Callable[[Any], bool]]]) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
         if not isinstance(value, dict):
             return False
-        return all(fits(value.get(name), one) for name, one in shape.items())
+        get = value.get
+        return all(one(get(name)) for name, one in fields)
+
+    return check
+
+
+def _completer(shape: Shape) -> Callable[[Any], Any] | None:
+    """Return what completes a value that fits, None where nothing can be missing."""
+    if isinstance(shape, Kind):
+        return _completer(shape.shape)
     if isinstance(shape, tuple):
-        return any(fits(value, one) for one in shape)
+        only = _completer(shape[0])
+        return None if only is None else lambda value: None if value is None else only(value)
     if isinstance(shape, list):
-        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
-    return bool(shape(value))
+        item = _completer(shape[0])
+        return None if item is None else lambda value: [item(one) for one in value]
+    if not isinstance(shape, dict):
+        return None
+    nested = [(name, inner) for name, one in shape.items() if (inner := _completer(one))]
 
+    def complete(value: Any) -> Any:
+        missing = shape.keys() - value.keys()
+        whole = {**value, **dict.fromkeys(missing)}
+        for name, one in nested:
+            if name not in missing:
+                whole[name] = one(whole[name])
+        return whole
 
-def complete(value: Any, shape: Shape) -> Any:
-    """Return a value that fits, with None for each field of an object that is not there."""
-    if isinstance(shape, tuple):
-        return value if value is None else complete(value, shape[0])
-    if isinstance(shape, dict) and isinstance(value, dict):
-        named = {name: complete(value.get(name), one) for name, one in shape.items()}
-        return {**value, **named}
-    if isinstance(shape, list) and isinstance(value, list):
-        return [complete(item, shape[0]) for item in value]
-    return value
+    return complete
 
 
 # Times outside are nobody's, and arithmetic with them has no end in sight.
@@ -97,7 +147,14 @@ def count(value: Any) -> bool:
 
 def line(max_length: int) -> Callable[[Any], bool]:
     """Return the shape of a text of one line, by the rules for what users send (``texts``)."""
-    return lambda value: isinstance(value, str) and texts.problem(value, max_length) is None
+    # What is printable is fine, which is quickly seen.
+    return lambda value: (
+        isinstance(value, str)
+        and (
+            (len(value) <= max_length and value.isprintable())
+            or texts.problem(value, max_length) is None
+        )
+    )
 
 
 def text(max_length: int) -> Callable[[Any], bool]:
@@ -115,16 +172,19 @@ def path(value: Any) -> bool:
 
 def mapping(name: Shape, content: Shape) -> Callable[[Any], bool]:
     """Return the shape of an object whose names and values have a shape each."""
+    is_name, is_content = checker(name), checker(content)
     return lambda value: (
         isinstance(value, dict)
-        and all(fits(key, name) and fits(item, content) for key, item in value.items())
+        and all(map(is_name, value))
+        and all(map(is_content, value.values()))
     )
 
 
 def at_most(length: int, item: Shape) -> Callable[[Any], bool]:
     """Return the shape of a list of at most so many items of a shape."""
+    is_item = checker(item)
     return lambda value: (
-        isinstance(value, list) and len(value) <= length and all(fits(one, item) for one in value)
+        isinstance(value, list) and len(value) <= length and all(map(is_item, value))
     )
 
 

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_kueue import plain_json
@@ -30,11 +30,13 @@ def nested(levels: int) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_whatever_is_written_can_be_read(value: Any):
     plain_json.loads(plain_json.encode(value))
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_what_is_read_is_written_as_it_was(value: Any):
     plain = plain_json.loads(plain_json.encode(value))

@@ -55,15 +55,15 @@ class JobsHandler(KueueHandler):
     async def delete(self) -> None:
         """Delete each run named by ``job_id``; the answer says which could not be."""
         self.check_query(repeatable=("job_id",))
-        job_ids = dict.fromkeys(self.query_texts("job_id"))
-        if not 1 <= len(job_ids) <= MAX_LIMIT:
+        named = self.get_query_arguments("job_id", strip=False)
+        if not 1 <= len(named) <= MAX_LIMIT:
             raise errors.InvalidRequestError(
                 {"job_id": f"give it 1 to {MAX_LIMIT} times, once for each run to delete"}
             )
         jobs = await self.kueue.jobs()
         deleted = []
         failures = []
-        for job_id in job_ids:
+        for job_id in dict.fromkeys(named):
             try:
                 await jobs.delete(self.job_id(job_id))
             except errors.JupyterKueueError as error:

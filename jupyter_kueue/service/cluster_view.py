@@ -268,52 +268,60 @@ _ENDED = ({"exitCode": (shapes.number, None), "reason": _TEXT, "message": _TEXT}
 _WAITING = ({"reason": _TEXT, "message": _TEXT}, None)
 _STATE = ({"running": (dict, None), "waiting": _WAITING, "terminated": _ENDED}, None)
 _CONTAINERS = ([{"name": str, "image": _TEXT, "state": _STATE, "lastState": _STATE}], None)
-_JOB: shapes.Shape = {
-    "metadata": _OBJECT,
-    "spec": {"suspend": (bool, None)},
-    "status": ({"conditions": _CONDITIONS}, None),
-}
-_POD: shapes.Shape = {
-    "metadata": _OBJECT,
-    "spec": {"nodeName": _TEXT},
-    "status": (
-        {
-            "phase": _TEXT,
-            "reason": _TEXT,
-            "message": _TEXT,
-            "conditions": _CONDITIONS,
-            "initContainerStatuses": _CONTAINERS,
-            "containerStatuses": _CONTAINERS,
-        },
-        None,
-    ),
-}
-_WORKLOAD: shapes.Shape = {
-    "metadata": _OBJECT,
-    "spec": {"queueName": _TEXT, "priority": (shapes.number, None), "active": (bool, None)},
-    "status": (
-        {
-            "conditions": _CONDITIONS,
-            "requeueState": ({"requeueAt": _TIME}, None),
-            "schedulingStats": ({"evictions": ([{"count": (shapes.count, None)}], None)}, None),
-        },
-        None,
-    ),
-}
-_LOCAL_QUEUE: shapes.Shape = {
-    "metadata": _OBJECT,
-    "spec": {"clusterQueue": str, "stopPolicy": _TEXT},
-    "status": ({"conditions": _CONDITIONS}, None),
-}
+_JOB = shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"suspend": (bool, None)},
+        "status": ({"conditions": _CONDITIONS}, None),
+    }
+)
+_POD = shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"nodeName": _TEXT},
+        "status": (
+            {
+                "phase": _TEXT,
+                "reason": _TEXT,
+                "message": _TEXT,
+                "conditions": _CONDITIONS,
+                "initContainerStatuses": _CONTAINERS,
+                "containerStatuses": _CONTAINERS,
+            },
+            None,
+        ),
+    }
+)
+_WORKLOAD = shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"queueName": _TEXT, "priority": (shapes.number, None), "active": (bool, None)},
+        "status": (
+            {
+                "conditions": _CONDITIONS,
+                "requeueState": ({"requeueAt": _TIME}, None),
+                "schedulingStats": ({"evictions": ([{"count": (shapes.count, None)}], None)}, None),
+            },
+            None,
+        ),
+    }
+)
+_LOCAL_QUEUE = shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"clusterQueue": str, "stopPolicy": _TEXT},
+        "status": ({"conditions": _CONDITIONS}, None),
+    }
+)
 
 
-def _checked(item: Json, shape: shapes.Shape) -> Json:
+def _checked(item: Json, kind: shapes.Kind) -> Json:
     """Return an object that has the shape.
 
     Raises:
         UnreadableError: it has not; where it differs.
     """
-    found = shapes.difference(item, shape)
+    found = kind.difference(item)
     if found is not None:
         raise errors.UnreadableError(f"{found}.")
     return item

@@ -34,12 +34,14 @@ Json = dict[str, Any]
 
 MAX_PROGRESS_BYTES = 2**16
 _COUNT = (shapes.count, None)
-_PROGRESS: shapes.Shape = {
-    "cell": _COUNT,
-    "cells_done": _COUNT,
-    "cells": _COUNT,
-    "since": (shapes.moment, None),
-}
+_PROGRESS = shapes.Kind(
+    {
+        "cell": _COUNT,
+        "cells_done": _COUNT,
+        "cells": _COUNT,
+        "since": (shapes.moment, None),
+    }
+)
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _DOWNLOADS_AT_ONCE = 8
 
@@ -96,7 +98,7 @@ class Outputs:
             # Written anew with the next cell; the rest of the run can be shown.
             log.warning("job_id=%s %s", facts.record.job_id, error)
             return None
-        if not shapes.fits(live, _PROGRESS):
+        if not _PROGRESS.fits(live):
             return None
         return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
 

@@ -25,12 +25,14 @@ Json = dict[str, Any]
 FEW = 100
 # Jobs in one object: whoever reads or writes one must not hold an event loop up.
 MAX_JOBS = 200
-_SHAPE: shapes.Shape = {"jobs": list}
-_JOB: shapes.Shape = {
-    "record": models.JOB_RECORD,
-    "accepted": models.ACCEPTED,
-    "meta": (models.META, None),
-}
+_KIND = shapes.Kind({"jobs": list})
+_JOB = shapes.Kind(
+    {
+        "record": models.JOB_RECORD,
+        "accepted": models.ACCEPTED,
+        "meta": (models.META, None),
+    }
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +89,10 @@ class OpenJobs:
 
 
 def _jobs(body: Json) -> list[Json]:
-    found = shapes.difference(body, _SHAPE)
+    found = _KIND.difference(body)
     if found is not None:
         raise errors.UnreadableError(f"The stored open jobs cannot be understood: {found}.")
-    jobs: list[Json] = [item for item in body["jobs"] if shapes.fits(item, _JOB)]
+    jobs: list[Json] = [item for item in body["jobs"] if _JOB.fits(item)]
     return jobs
 
 

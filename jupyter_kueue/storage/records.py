@@ -60,7 +60,7 @@ _ROLES = (
     contract.ROLE_SIDE_EFFECT,
     contract.ROLE_LOG,
 )
-_SHAPES: dict[str, shapes.Shape] = {
+_DOCUMENTS: dict[str, shapes.Shape] = {
     contract.JOB_KEY: models.JOB_RECORD,
     contract.ACCEPTED_KEY: (models.ACCEPTED, {_CLEARED_AT: shapes.moment}),
     contract.META_KEY: models.META,
@@ -100,24 +100,30 @@ _SHAPES: dict[str, shapes.Shape] = {
         "finished_at": _TIME,
     },
 }
+_KINDS = {key: shapes.Kind(shape) for key, shape in _DOCUMENTS.items()}
 # Nobody else changes the same run more often than that at once.
 _CHANGE_TRIES = 8
-_TOMBSTONE: shapes.Shape = {
-    "at": _TIME,
-    "by": (shapes.text(models.MAX_NAME_LENGTH), None),
-    "why": _LINE,
-}
-_ATTEMPT: shapes.Shape = {
-    "pod_uid": _LINE,
-    "is_staged": (bool, None),
-    "started_at": _TIME,
-    "ended_at": _TIME,
-    "reason": _LINE,
-    "message": _TEXT,
-    "cell_index": _COUNT,
-    "cells": _COUNT,
-    "cells_done": _COUNT,
-}
+_CLAIM = shapes.Kind({"digest": str})
+_TOMBSTONE = shapes.Kind(
+    {
+        "at": _TIME,
+        "by": (shapes.text(models.MAX_NAME_LENGTH), None),
+        "why": _LINE,
+    }
+)
+_ATTEMPT = shapes.Kind(
+    {
+        "pod_uid": _LINE,
+        "is_staged": (bool, None),
+        "started_at": _TIME,
+        "ended_at": _TIME,
+        "reason": _LINE,
+        "message": _TEXT,
+        "cell_index": _COUNT,
+        "cells": _COUNT,
+        "cells_done": _COUNT,
+    }
+)
 _LARGE = (contract.JOB_KEY, contract.RESULT_KEY)
 # Without these nothing true can be said of a run; the others have something that stands for them.
 _INDISPENSABLE = (contract.JOB_KEY, contract.RESULT_KEY, contract.FINAL_KEY)
@@ -197,7 +203,7 @@ class Records:
 
         async def read(key: str) -> Json | None:
             try:
-                return await self._read(f"{prefix}{key}", _SHAPES.get(key, _ATTEMPT))
+                return await self._read(f"{prefix}{key}", _KINDS.get(key, _ATTEMPT))
             except errors.UnreadableError as error:
                 log.warning("job_id=%s key=%s %s", job_id, key, error)
                 unreadable[key] = error.message
@@ -253,7 +259,7 @@ class Records:
         Raises:
             ConflictError: the key stands for another request.
         """
-        there = await self._write_once(job_id, CLAIM_KEY, {"digest": digest}, {"digest": str})
+        there = await self._write_once(job_id, CLAIM_KEY, {"digest": digest}, _CLAIM)
         if there is not None and there["digest"] != digest:
             raise errors.ConflictError(
                 "This idempotency_key stands for another request. Use a new key."
@@ -267,7 +273,7 @@ class Records:
         """
         mine = record.as_json()
         there = await self._write_once(
-            record.job_id, contract.JOB_KEY, mine, _SHAPES[contract.JOB_KEY]
+            record.job_id, contract.JOB_KEY, mine, _KINDS[contract.JOB_KEY]
         )
         return record if there is mine or there is None else JobRecord.from_json(there)
 
@@ -294,9 +300,9 @@ class Records:
         return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
 
     async def _decide(self, job_id: str, document: Json) -> Json | None:
-        shape = _SHAPES[contract.ACCEPTED_KEY]
+        kind = _KINDS[contract.ACCEPTED_KEY]
         try:
-            return await self._write_once(job_id, contract.ACCEPTED_KEY, document, shape)
+            return await self._write_once(job_id, contract.ACCEPTED_KEY, document, kind)
         except errors.UnreadableError:
             # Somebody damaged it. It is not ours to say that nobody was told of the run.
             return {"kube_job": names.kube_job_name(job_id)}
@@ -304,7 +310,7 @@ class Records:
     async def _is_cleared(self, job_id: str) -> bool:
         key = f"{self.prefix(job_id)}{contract.ACCEPTED_KEY}"
         try:
-            found = await self._read(key, _SHAPES[contract.ACCEPTED_KEY])
+            found = await self._read(key, _KINDS[contract.ACCEPTED_KEY])
         except errors.UnreadableError:
             return False
         return (found or {}).get(_CLEARED_AT) is not None
@@ -316,12 +322,12 @@ class Records:
             UnreadableError: what is there cannot be understood.
         """
         there = await self._write_once(
-            job_id, contract.FINAL_KEY, final, _SHAPES[contract.FINAL_KEY]
+            job_id, contract.FINAL_KEY, final, _KINDS[contract.FINAL_KEY]
         )
         return final if there is None else there
 
     async def _write_once(
-        self, job_id: str, key: str, document: Json, shape: shapes.Shape
+        self, job_id: str, key: str, document: Json, kind: shapes.Kind
     ) -> Json | None:
         """Write a document that is written once; return it, or the one that is there already.
 
@@ -330,7 +336,7 @@ class Records:
         whole, mine = f"{self.prefix(job_id)}{key}", encode_json(document)
         if await self.bucket.create_once(whole, mine) == mine:
             return document
-        return await self._read(whole, shape)
+        return await self._read(whole, kind)
 
     async def write(self, job_id: str, key: str, document: Json) -> None:
         """Write one of a job's documents, replacing what was there."""
@@ -367,7 +373,7 @@ class Records:
         if there is None:
             return {}, None
         try:
-            found = await self._read(key, _SHAPES[contract.META_KEY])
+            found = await self._read(key, _KINDS[contract.META_KEY])
         except errors.UnreadableError:
             found = None
         return found or {}, there.etag or ""
@@ -453,7 +459,7 @@ class Records:
     def _deleted_key(self, job_id: str) -> str:
         return f"{self.owner_slug}/deleted/{job_id}"
 
-    async def _read(self, key: str, shape: shapes.Shape) -> Json | None:
+    async def _read(self, key: str, kind: shapes.Kind) -> Json | None:
         """Return a document; None where it was deleted between a listing and now.
 
         Raises:
@@ -468,7 +474,7 @@ class Records:
         except errors.UnreadableError as error:
             self._note(key, error.message)
             raise
-        found = shapes.difference(document, shape) or self._difference_from(key, document)
+        found = kind.difference(document) or self._difference_from(key, document)
         if found is not None:
             raise self._noted(key, found)
         self.unreadable.pop(key, None)

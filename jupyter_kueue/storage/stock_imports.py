@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.storage.bucket import Bucket
 
-_SHAPE: shapes.Shape = {"jobs": [str], "definitions": [str]}
+_KIND = shapes.Kind({"jobs": [str], "definitions": [str]})
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class StockImports:
         except errors.UnreadableError as error:
             log.warning("what was brought over is not fully known: %s", error)
             return Imported()
-        found = shapes.difference(body, _SHAPE)
+        found = _KIND.difference(body)
         if found is not None:
             log.warning("what was brought over is not fully known: %s: %s", key, found)
             return Imported()

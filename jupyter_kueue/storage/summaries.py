@@ -35,7 +35,7 @@ _FEW_ROWS = MAX_ROWS // 2
 _READS_AT_ONCE = 4
 # A million parameters in each of its rows would not be too many.
 _MAX_SEGMENT_BYTES = 128 * 2**20
-_SEGMENT: shapes.Shape = {"rows": list}
+_SEGMENT = shapes.Kind({"rows": list})
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +124,11 @@ class Summaries:
             log.warning("rows are read from their runs' own records: %s", error)
             return []
         self._unread.note(key, None)
-        found = shapes.difference(segment, _SEGMENT)
+        found = _SEGMENT.difference(segment)
         if found is not None:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)
             return []
-        rows = [shapes.complete(row, models.ROW) for row in segment["rows"] if _is_row(row)]
+        rows = [models.ROW.complete(row) for row in segment["rows"] if _is_row(row)]
         if odd := len(segment["rows"]) - len(rows):
             log.warning("%d rows of %s are read from their runs' own records", odd, key)
         # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
@@ -143,4 +143,4 @@ def _version(row: Json) -> str:
 
 
 def _is_row(row: Any) -> bool:
-    return shapes.fits(row, models.ROW) and row["state"] in models.FINISHED_STATES
+    return models.ROW.fits(row) and row["state"] in models.FINISHED_STATES

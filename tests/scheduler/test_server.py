@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
 
 from tests.server.conftest import running_server, write_notebook
 
@@ -197,3 +199,19 @@ def test_without_our_extension_it_says_which_one_is_missing(tmp_path):
     with running_server(tmp_path, {}, extensions=only_theirs) as server:
         answer = server.request("GET", "/scheduler/jobs")
         assert "jupyter server extension enable jupyter_kueue" in answer.json["message"]
+
+
+def test_a_downloaded_notebook_that_says_it_is_trusted_is_not(tmp_path: Path):
+    """Jupyter's contents manager clears the mark of what the user has not signed, on each read."""
+    cell = {"cell_type": "code", "execution_count": None, "source": "", "outputs": []}
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 4,
+        "metadata": {},
+        "cells": [{**cell, "metadata": {"trusted": True}}],
+    }
+    (tmp_path / "downloaded.ipynb").write_text(json.dumps(notebook))
+    manager = LargeFileManager(root_dir=str(tmp_path))
+    manager.notary.data_dir = str(tmp_path)
+    shown = manager.get("downloaded.ipynb")["content"]
+    assert shown["cells"][0]["metadata"]["trusted"] is False

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
@@ -120,6 +120,9 @@ ODD: Any = st.one_of(
     st.recursive(st.integers(), st.lists, max_leaves=4),
 )
 
+# One of these runs beside five others, and no example is about time.
+unhurried = settings(deadline=None)
+
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a document that has a value."""
@@ -181,6 +184,7 @@ def check_row(row: Json) -> None:
     index.remove(JOB_ID)
 
 
+@unhurried
 @given(data=st.data(), key=st.sampled_from(list(DOCUMENTS)), has_ended=st.booleans())
 async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended: bool):
     bucket = Bucket(MemoryStore(), "memory")
@@ -203,6 +207,7 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
         assert any(key in name for name in records.unreadable)
 
 
+@unhurried
 @given(data=st.data())
 async def test_an_odd_row_among_those_of_finished_runs(data: st.DataObject):
     bucket = Bucket(MemoryStore(), "memory")
@@ -237,6 +242,7 @@ SCHEDULE = ScheduleRecord(
 )
 
 
+@unhurried
 @given(document=odd(SCHEDULE.as_json()))
 async def test_an_odd_definition_of_a_schedule(document: Json):
     bucket = Bucket(MemoryStore(), "memory")
@@ -312,6 +318,7 @@ def in_cluster() -> dict[str, Json]:
     }
 
 
+@unhurried
 @given(
     data=st.data(),
     kind=st.sampled_from(["job", "pod", "workload"]),
@@ -342,6 +349,7 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
         check_row(job_view.build_row(facts, status.derive(facts, cluster, NOW)))
 
 
+@unhurried
 @given(job=odd(in_cluster()["job"]))
 def test_an_odd_job_that_nobody_submitted(job: Json):
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.models import BucketFacts, ClusterFacts, Owner
+from jupyter_kueue.models import BucketFacts, ClusterFacts, Limits, Owner
 from jupyter_kueue.scheduler import stock_files, stock_jobs
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
 from jupyter_kueue.status import derive
@@ -54,7 +54,7 @@ def facts(*, formats: frozenset[str] = frozenset(), **columns: Any) -> BucketFac
 
 def shown(found: BucketFacts) -> tuple[str, str | None, str | None]:
     """Return what is shown of a job, which its result and its recorded end must agree about."""
-    ended = derive(found, ClusterFacts(), dt.datetime.now(dt.UTC))
+    ended = derive(found, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
     assert found.final is not None
     assert found.final["finished_at"] == ended.finished_at
     assert found.final["state"] == ended.state

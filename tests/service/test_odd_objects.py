@@ -196,7 +196,7 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
     facts = (await records.load(JOB_ID)).facts
     assert facts is not None
     assert facts.record.job_id == JOB_ID
-    derived = status.derive(facts, ClusterFacts(), NOW)
+    derived = status.derive(facts, ClusterFacts(), NOW, models.Limits())
     row = job_view.build_row(facts, derived)
     check_row(row)
     plain_json.encode([job_view.build_attempts(facts), job_view.build_files(facts, [])])
@@ -346,7 +346,7 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
             view.facts(job_id).kube_job, view.facts(job_id).workload, view.facts(job_id).pods
         )
         facts = models.BucketFacts(RECORD, accepted={"kube_job": f"nb-{JOB_ID}"})
-        check_row(job_view.build_row(facts, status.derive(facts, cluster, NOW)))
+        check_row(job_view.build_row(facts, status.derive(facts, cluster, NOW, models.Limits())))
 
 
 @unhurried

@@ -108,7 +108,7 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         assert {file["path"] for file in done["files"]} >= {"fit.ipynb", "input/data.csv"}
         log = b"".join([line async for line in await session.jobs.logs(done["job_id"])])
         assert b"n is 5 1,2" in log
-        assert b"['.jupyterkueueignore', 'data.csv', 'fit.ipynb', 'out'] True" in log
+        assert b"['data.csv', 'fit.ipynb', 'out'] True" in log
         again = await session.jobs.rerun(done["job_id"], {"parameters": {"n": 6}})
         assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
         shown = await schedules.get(schedule["schedule_id"])

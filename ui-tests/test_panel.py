@@ -169,6 +169,12 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     assert lab.call("GET", "jobs")["total"] == 0
 
 
+def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
+    (lab.root / ".env").write_text("TOKEN=secret")
+    job_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
+    expect(panel.row(job_id)).to_contain_text("Hidden files stayed behind: .env.")
+
+
 def test_it_goes_on_by_itself_after_the_server_was_restarted(
     page: Page, start_lab: Callable[..., Lab], namespace: Namespace
 ):

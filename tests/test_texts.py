@@ -1,0 +1,56 @@
+"""Whatever a text holds, it is refused with a reason or can be shown anywhere."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_kueue import texts
+
+ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
+    "\0\n\r\x1b\x7f\x85\u2028\ud800a", max_size=9
+)
+
+
+@settings(deadline=None)
+@given(ANY_TEXT, st.integers(40, 60))
+def test_what_is_shown_fits_any_encoding_and_its_bound(text: str, max_length: int):
+    shown = texts.shown(text, max_length)
+    assert len(shown) <= max_length
+    assert json.loads(json.dumps(shown, ensure_ascii=False).encode()) == shown
+    assert len(texts.shown_line(text, max_length).splitlines()) <= 1
+
+
+@settings(deadline=None)
+@given(ANY_TEXT)
+def test_what_is_accepted_is_shown_as_it_is(text: str):
+    if texts.problem(text, 50) is None:
+        assert texts.shown_line(text, 50) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "on_one_line", "on_several"),
+    [
+        ("Grüße 😀 ﷽", None, None),
+        ("a\u00a0b", None, None),
+        ("a\nb\tc\x1b[0m", "one line", None),
+        ("a\u2028b", "one line", None),
+        ("a\x85b", "one line", None),
+        ("a\0b", "NUL", "NUL"),
+        ("\ud83d\ude00"[:1], "half a character", "half a character"),
+        ("x" * 51, "at most 50 characters", "at most 50 characters"),
+    ],
+)
+def test_what_is_refused_says_why(text: str, on_one_line: str | None, on_several: str | None):
+    for problem, expected in (
+        (texts.problem(text, 50), on_one_line),
+        (texts.problem(text, 50, lines=True), on_several),
+    ):
+        assert problem is None if expected is None else expected in str(problem)
+
+
+def test_a_cut_says_how_much_there_was():
+    assert texts.shown("x" * 5000, 40) == "x" * 14 + "… (5000 characters in all)"

@@ -146,12 +146,12 @@ class KueueHandler(APIHandler):
             raise errors.InvalidRequestError(wrong)
 
     def query_text(self, name: str) -> str | None:
-        """Return the query parameter ``name``, None where it is missing or empty."""
-        return self.get_query_argument(name, "", strip=False) or None
+        """Return the query parameter ``name``, None where it is missing."""
+        return self.get_query_argument(name, None, strip=False)
 
     def query_texts(self, name: str) -> tuple[str, ...]:
         """Return each value of a query parameter that may be repeated."""
-        return tuple(value for value in self.get_query_arguments(name, strip=False) if value)
+        return tuple(self.get_query_arguments(name, strip=False))
 
     def query_number(self, name: str, low: int, high: int) -> int | None:
         """Return the query parameter ``name`` as a whole number, None where it is missing."""

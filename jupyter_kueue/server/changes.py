@@ -31,7 +31,7 @@ class ChangesHandler(KueueHandler):
         self.check_query("since")
         changes = self.kueue.changes
         # The header is the newer of the two: a browser repeats the URL it began with.
-        since = self.request.headers.get("Last-Event-ID") or self.query_text("since")
+        since = self.request.headers.get("Last-Event-ID") or self.query_text("since") or None
         cursor = changes.cursor
         self.set_header("Content-Type", _MEDIA_TYPE)
         # Proxies that collect an answer before they pass it on would hold it back for ever.

@@ -30,12 +30,13 @@ class JobsHandler(KueueHandler):
             repeatable=("state", "local_queue", "schedule_id"),
         )
         limit = self.query_number("limit", 0, MAX_LIMIT)
+        sort = self.query_text("sort")
         query = JobQuery(
             states=self.query_texts("state"),
             local_queues=self.query_texts("local_queue"),
             schedule_ids=self.query_texts("schedule_id"),
             text=self.query_text("text"),
-            sort=self.query_text("sort") or DEFAULT_SORT,
+            sort=DEFAULT_SORT if sort is None else sort,
             limit=DEFAULT_LIMIT if limit is None else limit,
             cursor=self.query_text("cursor"),
         )

@@ -29,11 +29,12 @@ class SchedulesHandler(KueueHandler):
             *("active", "text", "sort", "limit", "cursor"), repeatable=("local_queue",)
         )
         limit = self.query_number("limit", 0, MAX_LIMIT)
+        sort = self.query_text("sort")
         query = ScheduleQuery(
             active=None if self.query_text("active") is None else self.query_flag("active"),
             local_queues=self.query_texts("local_queue"),
             text=self.query_text("text"),
-            sort=self.query_text("sort") or DEFAULT_SORT,
+            sort=DEFAULT_SORT if sort is None else sort,
             limit=DEFAULT_LIMIT if limit is None else limit,
             cursor=self.query_text("cursor"),
         )

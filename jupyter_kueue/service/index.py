@@ -55,7 +55,7 @@ class JobQuery:
         wrong = {}
         unknown = [state for state in self.states if state not in STATES]
         if unknown:
-            wrong["state"] = f"{unknown[0][:40]!r} is no state; they are {', '.join(STATES)}"
+            wrong["state"] = f"{unknown[0][:40]!r} is not a state; they are {', '.join(STATES)}"
         wrong |= wrong_with_page(self.sort, self.limit, SORT_FIELDS)
         if wrong:
             raise errors.InvalidRequestError(wrong)

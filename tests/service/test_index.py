@@ -289,3 +289,9 @@ def test_ten_thousand_jobs_are_listed_in_full() -> None:
     for number in order[:5_000]:
         index.remove(job_id_of(number))
     assert len(pages_of(index, limit=500)) == 5_000
+
+
+@pytest.mark.parametrize("query", [{"sort": ""}, {"states": ("",)}, {"cursor": ""}])
+def test_an_empty_value_is_none_of_those_there_are(query: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidRequestError):
+        Index().select(JobQuery(**query))

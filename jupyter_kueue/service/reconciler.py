@@ -690,10 +690,13 @@ class Reconciler:
         return facts
 
     async def _confirmed(self, facts: BucketFacts, cluster: ClusterFacts) -> ClusterFacts:
-        """Ask the API server itself before a run whose Job no watch shows is called removed."""
+        """Ask the API server itself before a run whose Job no watch shows is said to have ended.
+
+        A run that is stopped right after its submit has a Job that the watch has not shown yet.
+        """
         if facts.accepted is None or cluster.kube_job is not None or not cluster.known:
             return cluster
-        if facts.result is not None or facts.final is not None or facts.stop is not None:
+        if facts.result is not None or facts.final is not None:
             return cluster
         job = await cluster_jobs.find(
             self._connection, facts.record.namespace, facts.accepted["kube_job"]

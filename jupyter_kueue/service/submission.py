@@ -125,9 +125,10 @@ class Submission:
                 return await self._go_on(there)
         prefix = f"{self._records.prefix(job_id)}{contract.INPUT_PREFIX}"
         record, stage = await self._check(request, job_id, prefix)
+        is_first = True
         if request.idempotency_key is not None:
-            await self._records.claim(job_id, _digest(request))
-        return await self._create(record, stage)
+            is_first = await self._records.claim(job_id, _digest(request), uuid.uuid4().hex)
+        return await self._create(record, stage, is_first=is_first)
 
     async def rerun(self, record: JobRecord, request: JobRequest) -> Submitted:
         """Create a new job from the staged inputs of ``record``, asked for by ``request``.
@@ -318,14 +319,14 @@ class Submission:
                 {"priority_class": f"there is no priority class {name}; {offered}"}
             )
 
-    async def _create(self, record: JobRecord, stage: Stage) -> Submitted:
+    async def _create(self, record: JobRecord, stage: Stage, *, is_first: bool = True) -> Submitted:
         may_have_record = False
         try:
-            record = mine = dataclasses.replace(record, input=await stage())
+            record = dataclasses.replace(record, input=await stage())
             may_have_record = True
             # Under the same idempotency_key, at the same moment, another server's may be there.
-            record = await self._records.write_record(mine)
-            return await self._hand_over(record, is_own=record is mine)
+            record = await self._records.write_record(record)
+            return await self._hand_over(record, is_first=is_first)
         except BaseException as error:
             accepted = await asyncio.shield(self._give_up(record, error, may_have_record))
             if accepted is None:
@@ -336,13 +337,13 @@ class Submission:
         """Return a job that was submitted before, finishing that submit if it was cut off."""
         if facts.accepted or facts.result or facts.final or facts.stop:
             return Submitted(facts, None, is_new=False)
-        return await self._hand_over(facts.record, is_own=False)
+        return await self._hand_over(facts.record, is_first=False)
 
-    async def _hand_over(self, record: JobRecord, *, is_own: bool) -> Submitted:
+    async def _hand_over(self, record: JobRecord, *, is_first: bool) -> Submitted:
         """Create the Job of a record and have it accepted.
 
         Of several that do so at once, the run is new to one: to whoever accepted it or, where a
-        server's own look at its Job did, to the submit that wrote the record (``is_own``).
+        server's own look at its Job did, to the submit that was the first of all (``is_first``).
 
         Raises:
             ConflictError: it was deleted meanwhile.
@@ -369,7 +370,7 @@ class Submission:
                 await self._records.forget(job_id)
             raise errors.UnavailableError(_BEING_REMOVED)
         log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
-        is_new = accepted["submit"] == submit if "submit" in accepted else is_own
+        is_new = accepted["submit"] == submit if "submit" in accepted else is_first
         return Submitted(BucketFacts(record, accepted=accepted), kube_job, is_new=is_new)
 
     async def _give_up(

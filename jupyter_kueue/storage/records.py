@@ -253,17 +253,22 @@ class Records:
             input=(),
         )
 
-    async def claim(self, job_id: str, digest: str) -> None:
+    async def claim(self, job_id: str, digest: str, submit: str) -> bool:
         """Claim an id that was made from an idempotency key for one request's digest.
+
+        Returns:
+            Whether ``submit``, which names this one try, is the first.
 
         Raises:
             ConflictError: the key stands for another request.
         """
-        there = await self._write_once(job_id, CLAIM_KEY, {"digest": digest}, _CLAIM)
+        claim = {"digest": digest, "submit": submit}
+        there = await self._write_once(job_id, CLAIM_KEY, claim, _CLAIM)
         if there is not None and there["digest"] != digest:
             raise errors.ConflictError(
                 "This idempotency_key stands for another request. Use a new key."
             )
+        return there is claim
 
     async def write_record(self, record: JobRecord) -> JobRecord:
         """Write job.json; return ``record``, or the one that another writer put there first.

@@ -398,7 +398,10 @@ class Submission:
                     accepted = await self._records.clear(job_id, records.FAILED_SUBMIT)
                     if accepted is not None:
                         log.info("job_id=%s was accepted before its submit failed", job_id)
-                        return Submitted(BucketFacts(record, accepted=accepted), None, is_new=True)
+                        # Refused here, so under a key it was another server that handed it over.
+                        return Submitted(
+                            BucketFacts(record, accepted=accepted), None, is_new=not is_keyed
+                        )
                     if not is_keyed:
                         # A Job that comes late meets it.
                         await self._records.write_tombstone(job_id, records.FAILED_SUBMIT)

@@ -1,6 +1,6 @@
 """Import nbformat without what only slows it down.
 
-Used by each program of the runner before it imports nbformat, papermill or nbconvert. It changes
+Used by each program of the runner before it imports nbformat or nbconvert. It changes
 what those do in nothing that concerns notebooks.
 """
 

@@ -17,13 +17,24 @@ Json = dict[str, Any]
 _FIELD_MANAGER = "jupyter-kueue"
 
 
+async def get(connection: Connection, namespace: str, name: str) -> Json:
+    """Return a CronJob as it is now.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    return await connection.get(f"{resources.cron_jobs(namespace)}/{name}")
+
+
 async def apply(connection: Connection, cron_job: Json, *, dry_run: bool = False) -> Json:
     """Create a CronJob or bring the one of its name to this state; return what is there then.
 
     Server-side apply: a repeat changes nothing, and a field that is left out is removed. With
-    ``dry_run`` nothing is stored, but all is judged.
+    ``dry_run`` nothing is stored, but all is judged. With a ``resourceVersion`` in its metadata it
+    is changed only while that is its version.
 
     Raises:
+        ConflictError: it is not there in that version any more.
         InvalidRequestError: the API server refuses it, naming fields as Kubernetes does.
     """
     metadata = cron_job["metadata"]

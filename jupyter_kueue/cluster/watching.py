@@ -69,6 +69,8 @@ class Watched:
         self.unreadable: dict[str, str] = {}
         self.synced = asyncio.Event()
         self.error: errors.JupyterKueueError | None = None
+        # The newest resourceVersion that the list or the watch has shown.
+        self._shown = ""
 
     async def run(self) -> None:
         """Keep the copy true until cancelled."""
@@ -87,7 +89,7 @@ class Watched:
                     {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"},
                 ):
                     pause = _FIRST_PAUSE_SECONDS
-                    version = event["object"]["metadata"]["resourceVersion"]
+                    version = self._shown = event["object"]["metadata"]["resourceVersion"]
                     self._apply(event)
             except errors.ExpiredError:
                 # Its place is forgotten.
@@ -119,10 +121,21 @@ class Watched:
         )
 
     def note(self, item: Json) -> None:
-        """Take over an object as a write returned it, before the watch shows it."""
+        """Take over an object as a request returned it, before the watch shows it.
+
+        The answer may come after the watch's word on a later change, or on the object's end.
+        """
+        if not _is_older(self._shown, item["metadata"]["resourceVersion"]):
+            return
         trimmed = self._trimmed(item)
-        if trimmed is not None:
+        if trimmed is not None and not self._knows_newer(trimmed):
             self._store(trimmed["metadata"]["uid"], trimmed)
+
+    def _knows_newer(self, item: Json) -> bool:
+        known = self.items.get(item["metadata"]["uid"])
+        if known is None:
+            return False
+        return _is_older(item["metadata"]["resourceVersion"], known["metadata"]["resourceVersion"])
 
     async def _list(self) -> str:
         self.unreadable.clear()
@@ -136,7 +149,8 @@ class Watched:
         for uid, item in found.items():
             self._store(uid, item)
         self.synced.set()
-        return str(listed["metadata"]["resourceVersion"])
+        self._shown = str(listed["metadata"]["resourceVersion"])
+        return self._shown
 
     def _apply(self, event: Json) -> None:
         if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
@@ -151,7 +165,7 @@ class Watched:
                 self._tell(gone, gone=True)
             if event["type"] == "DELETED":
                 self.unreadable.pop(_name_of(item), None)
-        else:
+        elif not self._knows_newer(trimmed):  # which ``note`` brought
             self._store(trimmed["metadata"]["uid"], trimmed)
 
     def _store(self, uid: str, item: Json) -> None:
@@ -185,6 +199,15 @@ class Watched:
             log.warning("path=%s name=%s is not understood: %r", self._path, name, error)
         # A list object is small beside so many objects.
         self.unreadable[name] = str(error) or type(error).__name__
+
+
+def _is_older(version: str, other: str) -> bool:
+    """Tell whether one resourceVersion is older than another of the same kind of objects.
+
+    They are whole numbers to be compared as such (Kubernetes API concepts, "Resource versions",
+    from 1.35 on; etcd's revisions before). Of others nothing is known.
+    """
+    return version.isdecimal() and other.isdecimal() and int(version) < int(other)
 
 
 def _name_of(item: Json) -> str:

@@ -280,9 +280,28 @@ class ScheduleKeeper:
         Raises:
             InvalidRequestError: the API server refuses it.
         """
+        there = self.cron_job(schedule.schedule_id)
+        for is_last in (False, False, True):
+            cron_job = self._cron_job_of(schedule, record, runs_counted, there)
+            try:
+                applied = await cron_jobs.apply(self._connection, cron_job, dry_run=dry_run)
+            except errors.ConflictError:
+                # Changed since the watch showed it, by kubectl or by another server.
+                if is_last:
+                    raise
+                there = await self._look_up_cron_job(schedule.schedule_id)
+            else:
+                break
+        if not dry_run:
+            # Before the watch shows it: whoever asks next sees what was answered.
+            self._watched.note(applied)
+
+    def _cron_job_of(
+        self, schedule: ScheduleRecord, record: JobRecord, runs_counted: int, there: Json | None
+    ) -> Json:
+        """Return what ``there``, the CronJob as last seen, is to become."""
         over = schedule_view.is_over(schedule, runs_counted, dt.datetime.now(dt.UTC))
         is_active = schedule.request["active"]
-        there = self.cron_job(schedule.schedule_id)
         if there is not None and _definition_of(there) == schedule.digest:
             # Paused or resumed since with kubectl, whose word counts until the next edit.
             is_active = schedule_view.is_active(schedule, there)
@@ -292,10 +311,18 @@ class ScheduleKeeper:
             self._submission.policy(record),
             suspend=over or not is_active,
         )
-        applied = await cron_jobs.apply(self._connection, cron_job, dry_run=dry_run)
-        if not dry_run:
-            # Before the watch shows it: whoever asks next sees what was answered.
-            self._watched.note(applied)
+        if there is not None:
+            cron_job["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"]
+        return cron_job
+
+    async def _look_up_cron_job(self, schedule_id: str) -> Json | None:
+        try:
+            name = names.cron_job_name(schedule_id)
+            found = await cron_jobs.get(self._connection, self._cluster.namespace, name)
+        except errors.NotFoundError:
+            return None
+        self._watched.note(found)
+        return _trim(found)
 
     def _publish(self, schedule_ids: Iterable[str]) -> None:
         """Publish the schedules among these that changed."""

@@ -73,6 +73,11 @@ class ApiServer:
         return len(self._watchers)
 
     def put(self, name: str, **spec: Any) -> None:
+        """Change an object and tell everybody."""
+        self.tell(self.change(name, **spec))
+
+    def change(self, name: str, **spec: Any) -> Json:
+        """Change an object; return the event, which nobody has been told yet."""
         self.version += 1
         item = {
             "metadata": {
@@ -82,14 +87,18 @@ class ApiServer:
             },
             "spec": spec,
         }
-        self._happened("MODIFIED" if name in self.items else "ADDED", item)
+        event = {"type": "MODIFIED" if name in self.items else "ADDED", "object": item}
+        self.history.append(event)
         self.items[name] = item
+        return event
 
     def delete(self, name: str) -> None:
         self.version += 1
         item = self.items.pop(name)
         metadata = {**item["metadata"], "resourceVersion": str(self.version)}
-        self._happened("DELETED", {**item, "metadata": metadata})
+        event = {"type": "DELETED", "object": {**item, "metadata": metadata}}
+        self.history.append(event)
+        self.tell(event)
 
     def bookmark(self) -> None:
         """Move every watcher's place on without an object, as happens when others change."""
@@ -119,11 +128,6 @@ class ApiServer:
     def lists(self) -> int:
         """How many times the collection was listed."""
         return sum("watch" not in query for query in self.queries)
-
-    def _happened(self, kind: str, item: Json) -> None:
-        event = {"type": kind, "object": item}
-        self.history.append(event)
-        self.tell(event)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
@@ -369,6 +373,41 @@ async def test_a_bookmark_moves_the_place_and_reports_nothing(
     assert api.lists() == 1
     assert follower.reported == []
     assert all(query["allowWatchBookmarks"] == "true" for query in api.queries if "watch" in query)
+
+
+async def test_an_answer_that_is_older_than_what_was_watched_changes_nothing(
+    api: ApiServer, follow: Callable[[], Follower]
+) -> None:
+    follower = follow()
+    await until(lambda: api.watchers)
+    api.put("changed", by="a write")
+    api.put("deleted")
+    answers = list(api.items.values())
+    api.put("changed", by="somebody else")
+    api.delete("deleted")
+    await until(lambda: ("deleted", True) in follower.reported)
+    for answer in answers:
+        follower.watched.note(answer)
+    [item] = follower.watched.items.values()
+    assert item["spec"] == {"by": "somebody else"}
+
+
+async def test_an_answer_that_is_newer_than_what_was_watched_counts_at_once(
+    api: ApiServer, follow: Callable[[], Follower]
+) -> None:
+    api.put("one", by="nobody")
+    follower = follow()
+    await until(lambda: api.watchers)
+    late = [api.change("one", by=by) for by in ("somebody", "a write")]
+    follower.watched.note(late[1]["object"])
+    assert follower.names() == {"one"}
+    reported = len(follower.reported)
+    for event in late:
+        api.tell(event)
+    api.put("two")
+    await until(lambda: follower.names() == {"one", "two"})
+    assert follower.watched.items["uid-one"]["spec"] == {"by": "a write"}
+    assert follower.reported[reported:] == [("two", False)]
 
 
 @pytest.mark.parametrize("in_stream", [False, True], ids=["status", "in the stream"])

@@ -21,6 +21,7 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     # From verb and path to status and body of a refusal, None to let the request pass.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     # From verb, path and body to the body that is passed on.
     Change = Callable[[str, str, bytes], bytes]
 
+UNAVAILABLE = (503, b"{}")
 OF_ONE_CONNECTION = ("connection", "transfer-encoding", "keep-alive")
 PATIENCE_SECONDS = 60
 
@@ -80,26 +82,15 @@ class Proxy:
         finally:
             self.answers.set()
 
-    @contextlib.contextmanager
-    def holding_the_first_read(self, end: str) -> Iterator[threading.Event]:
+    def holding_the_first_read(self, end: str) -> AbstractContextManager[threading.Event]:
         """Hold back the first GET of a path with that end; yields what is set once it has come."""
-        has_come, goes_on = threading.Event(), threading.Event()
-
-        def hold(verb: str, path: str) -> None:
-            if verb == "GET" and path.endswith(end) and not has_come.is_set():
-                has_come.set()
-                goes_on.wait(PATIENCE_SECONDS)
-
-        self.refuse = hold
-        try:
-            yield has_come
-        finally:
-            self.refuse = lambda _verb, _path: None
-            goes_on.set()
+        return self.holding_the_first("GET", end)
 
     @contextlib.contextmanager
-    def holding_the_first(self, verb: str, end: str) -> Iterator[threading.Event]:
-        """Hold back the first such request, which is refused with 503 in the end."""
+    def holding_the_first(
+        self, verb: str, end: str, then: tuple[int, bytes] | None = None
+    ) -> Iterator[threading.Event]:
+        """Hold back the first such request; in the end it is passed on, or answered by ``then``."""
         has_come, goes_on = threading.Event(), threading.Event()
 
         def hold(asked: str, path: str) -> tuple[int, bytes] | None:
@@ -107,7 +98,7 @@ class Proxy:
                 return None
             has_come.set()
             goes_on.wait(PATIENCE_SECONDS)
-            return 503, b"{}"
+            return then
 
         self.refuse = hold
         try:
@@ -161,7 +152,8 @@ class Proxy:
 
 
 def _ends(path: str, end: str) -> bool:
-    return urlsplit(path).path.endswith(end)
+    parts = urlsplit(path)
+    return parts.path.endswith(end) and "dryRun" not in parts.query
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

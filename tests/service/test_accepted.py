@@ -15,6 +15,7 @@ import pytest
 from jupyter_kueue import errors
 from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service.index import JobQuery
+from tests.server import proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ async def test_a_server_that_gives_up_leaves_the_other_ones_run(
 ):
     path = write_notebook("a.ipynb", "1")
     async with open_session(**ways.settings) as hanging, open_session() as other:
-        with ways["cluster"].holding_the_first("POST", "/jobs") as is_held:
+        with ways["cluster"].holding_the_first("POST", "/jobs", proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
             await eventually(is_held.is_set)
             job = await other.submit(path, idempotency_key="key")
@@ -60,7 +61,7 @@ async def test_a_submit_that_is_cancelled_leaves_the_other_ones_run(
     where = ways["cluster"] if cancelled_at == "/jobs" else ways["bucket"]
     verb = "POST" if cancelled_at == "/jobs" else "PUT"
     async with open_session(**ways.settings) as hanging, open_session() as other:
-        with where.holding_the_first(verb, cancelled_at) as is_held:
+        with where.holding_the_first(verb, cancelled_at, proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
             await eventually(is_held.is_set)
             job = await other.submit(path, idempotency_key="key")
@@ -130,14 +131,16 @@ async def test_a_clean_up_does_not_take_what_another_server_finishes(
             ways["cluster"].refuse = lambda _verb, _path: None
         job_id = (await other.application.bucket.list_prefixes("tess/jobs/"))[0].split("/")[2]
         settings = {**ways.settings, "resync_seconds": 1, "leftover_seconds": 1}
-        with ways["cluster"].holding_the_first_answer("GET", f"/jobs/nb-{job_id}") as is_held:
+        with contextlib.ExitStack() as held:
+            answer = ways["cluster"].holding_the_first_answer("GET", f"/jobs/nb-{job_id}")
+            is_held = held.enter_context(answer)
             # It may clean up before it is ready.
             async with open_application(**settings) as cleaning:
                 # It has just been told that there is no Job, and is about to clean up.
                 await eventually(is_held.is_set)
                 job = await other.submit(path, idempotency_key="key")
                 assert job["job_id"] == job_id
-                ways["cluster"].lose = lambda _verb, _path, _status: False
+                held.close()
                 assert (await other.until_finished(job_id))["state"] == "succeeded"
                 jobs = await cleaning.jobs()
                 await eventually(lambda: jobs.row(job_id)["state"] == "succeeded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import time
@@ -44,6 +45,15 @@ def cron_job(local_cluster, namespace):
     """Reads a schedule's CronJob."""
     return lambda schedule_id: local_cluster.get(
         "cronjob", f"nb-{schedule_id}", "-n", namespace.name
+    )
+
+
+@pytest.fixture
+def suspend(local_cluster, namespace):
+    """Pauses a schedule as an admin would."""
+    patch = json.dumps({"spec": {"suspend": True}})
+    return lambda schedule_id: local_cluster.kubectl(
+        "patch", "cronjob", f"nb-{schedule_id}", "-n", namespace.name, "-p", patch
     )
 
 
@@ -149,7 +159,7 @@ async def test_a_run_appears_from_the_moment_its_job_exists(
 
 
 async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused(
-    session, write_notebook, root, cron_job, fire, local_cluster, namespace, eventually
+    session, write_notebook, root, cron_job, fire, suspend, local_cluster, namespace, eventually
 ):
     path = write_notebook("edited.ipynb", "print('n is', n)", parameters="n = 1")
     schedule = await create(session, path, schedule=FAR, parameters={"n": 2})
@@ -220,10 +230,7 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
     assert "startingDeadlineSeconds" not in spec
     assert "activeDeadlineSeconds" not in spec["jobTemplate"]["spec"]
     # kubectl's word counts as well.
-    suspend = json.dumps({"spec": {"suspend": True}})
-    local_cluster.kubectl(
-        "patch", "cronjob", f"nb-{schedule_id}", "-n", namespace.name, "-p", suspend
-    )
+    suspend(schedule_id)
 
     async def is_paused():
         return not (await schedules.get(schedule_id))["active"]
@@ -372,6 +379,46 @@ async def test_a_schedule_that_is_deleted_while_it_is_read_does_not_come_back(
         assert (await schedules.list(ScheduleQuery()))["total"] == 0
         assert not [change for change in heard if change["type"] == "schedule"]
     store.down()
+
+
+async def test_kubectls_pause_is_newer_than_the_answer_to_an_edit(
+    ways, open_session, write_notebook, cron_job, suspend, eventually
+):
+    async with open_session(**ways.settings) as session:
+        schedules = await session.application.schedules()
+        schedule = await create(session, write_notebook("a.ipynb", "1"), schedule=FAR)
+        schedule_id = schedule["schedule_id"]
+        with ways.cluster.holding_the_first_answer("PATCH", f"nb-{schedule_id}") as is_held:
+            edit = asyncio.ensure_future(schedules.update(schedule_id, {"name": "renamed"}))
+            await eventually(is_held.is_set)
+            suspend(schedule_id)
+
+            async def is_shown():
+                return not (await schedules.get(schedule_id))["active"]
+
+            await eventually(is_shown)
+        assert (await edit)["active"] is False
+        assert (await schedules.get(schedule_id))["active"] is False
+        assert cron_job(schedule_id)["spec"]["suspend"] is True
+
+
+async def test_kubectls_pause_is_kept_where_its_other_changes_are_undone(
+    ways, open_session, write_notebook, cron_job, suspend, local_cluster, namespace, eventually
+):
+    async with open_session(**ways.settings) as session:
+        schedules = await session.application.schedules()
+        schedule = await create(session, write_notebook("a.ipynb", "1"), schedule=FAR)
+        schedule_id = schedule["schedule_id"]
+        with ways.cluster.holding_the_first("PATCH", f"nb-{schedule_id}") as is_held:
+            other = json.dumps({"spec": {"schedule": "1 1 1 1 *"}})
+            local_cluster.kubectl(
+                "patch", "cronjob", f"nb-{schedule_id}", "-n", namespace.name, "-p", other
+            )
+            await eventually(is_held.is_set)
+            suspend(schedule_id)
+        await eventually(lambda: cron_job(schedule_id)["spec"]["schedule"] == FAR)
+        assert cron_job(schedule_id)["spec"]["suspend"] is True
+        assert (await schedules.get(schedule_id))["active"] is False
 
 
 @pytest.mark.parametrize("server_is_up", [True, False])

@@ -18,20 +18,26 @@ from jupyter_kueue import texts
 MAX_DEPTH = 64
 # Python itself refuses to write numbers of more than 4300 digits.
 MAX_DIGITS = 1000
+# Values are what reading costs, not bytes: each takes about a microsecond, a megabyte of "[],[],…"
+# a second, and nothing else of a process runs meanwhile.
+MAX_VALUES = 250_000
 _MAX_TEXT = 2**30
 # How an escaped half of a surrogate pair begins; most documents have none, which is quickly seen.
 _MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def loads(data: bytes | str) -> Any:
+def loads(data: bytes | str, *, max_values: int = MAX_VALUES) -> Any:
     """Return what a JSON text stands for.
 
     Raises:
         ValueError: it is no JSON in UTF-8, holds NaN or an infinite number, a number of more than
-            MAX_DIGITS digits, half a character, or more than MAX_DEPTH levels. The message says
-            which, in words that follow "it is no JSON" or a name.
+            MAX_DIGITS digits, half a character, more than MAX_DEPTH levels, or more than
+            ``max_values`` values (each key counts as one). The message says which, in words that
+            follow "it is no JSON" or a name.
     """
     text = data.decode() if isinstance(data, bytes) else data
+    if _has_more_values_than(max_values, text):
+        raise ValueError(f"it holds more than {max_values} values")
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError:
@@ -80,6 +86,21 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth - 1) for item in value]
     return texts.shown(f"<{type(value).__name__}>", _MAX_TEXT)
+
+
+def _has_more_values_than(most: int, text: str) -> bool:
+    """Count without reading: the work is a few passes over ``text``, whatever it holds."""
+    if _separators(text) <= most:
+        return False
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
+    if unescaped.count('"') // 2 > most:
+        return True
+    return _separators("".join(unescaped.split('"')[::2])) > most
+
+
+def _separators(text: str) -> int:
+    """Return a number that is no less than that of the values in ``text``, less one."""
+    return sum(text.count(character) for character in ",:[{")
 
 
 def _is_deeper_than(value: Any, most: int) -> bool:

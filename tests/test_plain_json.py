@@ -89,3 +89,42 @@ def test_what_is_no_plain_json_is_refused(text: bytes, says: str):
 )
 def test_what_only_looks_odd_is_read(text: bytes):
     assert plain_json.loads(text) == json.loads(text)
+
+
+def number_of_values(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(1 + number_of_values(item) for item in value.values())
+    if isinstance(value, list):
+        return 1 + sum(number_of_values(item) for item in value)
+    return 1
+
+
+@settings(deadline=None)
+@given(ANYTHING, st.booleans())
+def test_values_are_counted_before_they_are_read(value: Any, is_ascii: bool):
+    plain = plain_json.loads(plain_json.encode(value))
+    text = json.dumps(plain, ensure_ascii=is_ascii)
+    values = number_of_values(plain)
+    assert plain_json.loads(text, max_values=2 * values) == plain
+    if values > 4:
+        with pytest.raises(ValueError, match="it holds more than"):
+            plain_json.loads(text, max_values=(values - 1) // 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "[]," * 10**6 + "[]]",
+        "[" + '"\\\\",' * 10**6 + "1]",
+        "{" + ",".join(f'"{number}":{{}}' for number in range(300_000)) + "}",
+        "[" * 10**6,
+    ],
+)
+def test_more_values_than_a_loop_can_wait_for_are_refused(text: str):
+    with pytest.raises(ValueError, match="it holds more than 250000 values"):
+        plain_json.loads(text)
+
+
+@pytest.mark.parametrize("text", [",:[{" * 10**6, '\\,"' * 10**6, "\\" * 10**6])
+def test_a_long_text_is_one_value(text: str):
+    assert plain_json.loads(json.dumps({"text": text})) == {"text": text}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import uuid
@@ -40,6 +41,10 @@ _CREATE_TRIES = 3
 # A document of ours with a folder's files or a large request in it stays well below. Anybody may
 # have written another, and it is read whole.
 MAX_JSON_BYTES = 32 * 2**20
+# About what a document of that size with the files of a folder has.
+MAX_JSON_VALUES = 2_000_000
+# From here on it costs less to change threads than to let others wait.
+_READ_AT_ONCE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ class Bucket:
         Raises:
             UnreadableError: it has more than ``max_bytes``, or its content is no such JSON.
         """
-        return self._parse(key, await self.get_bytes(key, max_bytes=max_bytes))
+        return await self._parse(key, await self.get_bytes(key, max_bytes=max_bytes))
 
     async def get_json_if_changed(
         self, key: str, etag: str | None, *, max_bytes: int = MAX_JSON_BYTES
@@ -178,7 +183,7 @@ class Bucket:
             except NotModifiedError:
                 return None
             data = await self._content(result, max_bytes)
-        return self._parse(key, data), result.meta["e_tag"]
+        return await self._parse(key, data), result.meta["e_tag"]
 
     async def stream(self, key: str, start: int | None = None, end: int | None = None) -> Download:
         """Open an object for reading in chunks.
@@ -429,9 +434,10 @@ class Bucket:
             )
         return bytes(await result.bytes_async())
 
-    def _parse(self, key: str, data: bytes) -> Any:
+    async def _parse(self, key: str, data: bytes) -> Any:
+        read = functools.partial(plain_json.loads, data, max_values=MAX_JSON_VALUES)
         try:
-            return plain_json.loads(data)
+            return await asyncio.to_thread(read) if len(data) > _READ_AT_ONCE_BYTES else read()
         except ValueError as error:
             name = bucket_errors.object_name(key)
             message = (

@@ -59,6 +59,9 @@ READ_BEYOND_BYTES = 64 * 2**20
 LARGE_BYTES = 2**20
 
 TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
+NOT_UNDERSTOOD = "A message of the kernel could not be understood ({}). It is not kept."
+# In place of what is no message, or not of the kernel whose key we know.
+_NO_MESSAGE: dict[str, Any] = {"parent_header": {}}
 
 OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
@@ -135,10 +138,14 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self.kc.start_channels()
         self.kc.allow_stdin = False
         reply = await self._kernel_info()
-        protocol = int(reply["protocol_version"].split(".")[0])
+        try:
+            protocol = int(reply["protocol_version"].split(".")[0])
+            self.nb.metadata["language_info"] = dict(reply["language_info"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            message = f"its kernel_info_reply could not be understood: {error!r}"
+            raise NoAnswerError(message) from error
         if protocol != PROTOCOL_VERSION:
             self.kc.session.adapt_version = protocol
-        self.nb.metadata["language_info"] = reply["language_info"]
         return self.kc
 
     async def _kernel_info(self) -> Any:
@@ -203,7 +210,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 turn_ends = time.monotonic() + TURN_SECONDS
 
     async def _next_message(self, cell: Any = None) -> Any:
-        """Return the kernel's next message; its content is None where that is not to be read.
+        """Return the kernel's next message, as ``_read`` does.
 
         Raises:
             QuietError: there is none for a long time after the kernel said that ``cell`` is done.
@@ -219,12 +226,18 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
             received.cancel()  # else it would take the next message along
         if is_quiet:
             raise QuietError
-        frames = received.result()
-        _, parts = channel.session.feed_identities(frames)
+        try:
+            return self._read(channel.session, received.result())
+        except Exception:  # noqa: BLE001 - code in the kernel can send anything
+            return _NO_MESSAGE
+
+    def _read(self, session: Any, frames: list[Any]) -> Any:
+        """Return the message in ``frames``; its content is None where that is not to be read."""
+        _, parts = session.feed_identities(frames)
         why = ""
         if len(parts[4]) <= READ_FACTOR * self._budget.limit_bytes + READ_BEYOND_BYTES:
             try:
-                return {**channel.session.deserialize(parts), "size": len(parts[4])}
+                return {**session.deserialize(parts), "size": len(parts[4])}
             except RecursionError:
                 why = TOO_DEEP
         header = json.loads(parts[1])
@@ -245,10 +258,14 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         outputs = len(cell.outputs)
         try:
             self.process_message(message, cell, cell_index)
-        except RecursionError:  # lists in lists in lists
+        except CellExecutionComplete:
+            raise
+        except Exception as error:  # noqa: BLE001 - code in the kernel can send anything
             del cell.outputs[outputs:]
             self._changed(cell_index)
-            self._leave_out(cell.outputs, cell_index, TOO_DEEP)
+            is_deep = isinstance(error, RecursionError)  # lists in lists in lists
+            why = TOO_DEEP if is_deep else NOT_UNDERSTOOD.format(type(error).__name__)
+            self._leave_out(cell.outputs, cell_index, why)
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         """Handle a message of the kernel as nbclient does, and note the change."""
@@ -389,8 +406,12 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
     def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
         """Keep a widget's state, as far as there is room for it."""
         content = msg["content"]
+        if not isinstance(content["data"], dict):
+            return  # of no widget: those of ipywidgets, and what nbclient looks for, are objects
         state = content["data"].get("state")
-        if self.store_widget_state and isinstance(state, dict):
+        if "state" in content["data"] and not isinstance(state, dict):
+            return
+        if self.store_widget_state and state is not None:
             widget = content["comm_id"]
             sizes = self._widget_sizes.setdefault(widget, {})
             new = {key: size_of(value) for key, value in state.items()}

@@ -1,0 +1,72 @@
+"""Code in the kernel sends messages that no kernel should: the run goes on, and says so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from jupyter_kueue import contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner.pod import Job
+
+SEND = """
+kernel = get_ipython().kernel
+def send(kind, content, **options):
+    options.setdefault("parent", kernel.get_parent("shell"))
+    kernel.session.send(kernel.iopub_socket, kind, content, **options)
+"""
+ODD = """
+for kind in ("stream", "display_data", "execute_result", "error", "update_display_data",
+             "clear_output", "comm_open", "comm_msg", "status", "execute_input", "unheard-of"):
+    for content in ({}, {"data": "text"}, {"data": None, "metadata": []}, {"name": 1, "text": 2},
+                    {"execution_state": []}, {"transient": "x"}, {"transient": {"display_id": []}},
+                    {"comm_id": {}, "data": {"state": {"a": 1}, "buffer_paths": 3}}):
+        send(kind, content)
+send("stream", {"name": "stdout", "text": "of nobody"}, parent=None)
+send(["a", "list"], {})
+kernel.iopub_socket.send_multipart([b"no message"])
+kernel.iopub_socket.send_multipart([b"<IDS|MSG>", b"forged", b"{}", b"{}", b"{}", b"{}"])
+kernel.iopub_socket.send_multipart([b"<IDS|MSG>", b"", b"[", b"\\xff", b"", b""])
+print("after")
+"""
+# What libraries of widgets do, and bare nbclient takes.
+COMMS = """
+from comm import create_comm
+for data in ("text", "the state", [1], ["state"], None, {"state": {"a": 1}}):
+    comm = create_comm(target_name="x", data={})
+    comm.send(data)
+print("after")
+"""
+
+
+def test_what_cannot_be_understood_is_left_out_with_a_word(new_job: Callable[..., Job]) -> None:
+    job = new_job(SEND + ODD, "print('the next cell')")
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    cells = json.loads(job.output("train.ipynb"))["cells"]
+    printed, said = ("".join(_texts(cells[0], name)) for name in ("stdout", "stderr"))
+    assert "after" in printed
+    assert "of nobody" not in printed
+    assert "A message of the kernel could not be understood (KeyError)" in said
+    assert said.count("(KeyError)") == 1
+    assert "".join(_texts(cells[1], "stdout")) == "the next cell\n"
+
+
+def test_comms_without_a_state_are_no_fault(new_job: Callable[..., Job]) -> None:
+    job = new_job(COMMS)
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    [cell] = json.loads(job.output("train.ipynb"))["cells"]
+    assert _texts(cell, "stdout") == ["after\n"]
+    assert _texts(cell, "stderr") == []
+
+
+def _texts(cell: dict, name: str) -> list[str]:
+    return ["".join(out["text"]) for out in cell["outputs"] if out.get("name") == name]

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import os
 import time
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import control, reports, workspace
+from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -134,16 +136,16 @@ class Live:
                 for path, file in now.items()
                 if self._kept.get(path) != workspace.signature(file)
                 and (all_of_them or file.mtime_ns <= newest)
-                and not workspace.UNFIT.search(path)
+                and not object_names.UNFIT.search(path)
             ]
-            # Where not all of them were looked at, none is taken for deleted.
-            gone = [] if left_out else [path for path in self._kept if path not in now]
+            gone = await asyncio.to_thread(_gone, folder, [p for p in self._kept if p not in now])
             if left_out:
                 self._say(f"Some checkpoints are not kept: {_shown(left_out)}")
             if not new and not gone:
                 return
             await self._attempt.ensure_current()
             prefix = self._attempt.prefix + contract.CHECKPOINTS_PREFIX
+            await self._delete(_in_the_way(gone, [file.path for file in new]))
             for file in sorted(new, key=lambda file: file.mtime_ns):
                 # Rotated away or replaced by the notebook: the next look sees that.
                 with contextlib.suppress(FileNotFoundError, RefusedFileError):
@@ -153,9 +155,39 @@ class Live:
                         await self._attempt.bucket.put_file(prefix + file.path, opened)
                     self._kept[file.path] = workspace.signature(file)
         # After the uploads, so that the bucket is never without any.
-        await self._attempt.bucket.delete([prefix + path for path in gone])
-        for path in gone:
+        await self._delete([path for path in gone if path in self._kept])
+
+    async def _delete(self, checkpoints: list[str]) -> None:
+        prefix = self._attempt.prefix + contract.CHECKPOINTS_PREFIX
+        await self._attempt.bucket.delete([prefix + path for path in checkpoints])
+        for path in checkpoints:
             del self._kept[path]
+
+
+def _gone(folder: UntrustedFolder, paths: list[str]) -> list[str]:
+    """Return those of ``paths`` where no file is any more; a walk may have ended before them."""
+    gone = []
+    for path in paths:
+        try:
+            folder.open_file(path).close()
+        except FileNotFoundError:
+            gone.append(path)
+        except RefusedFileError:  # a folder now, or something that is no file
+            gone.append(path)
+        except OSError:  # it cannot be read, and that may pass
+            continue
+    return gone
+
+
+def _in_the_way(gone: list[str], new: list[str]) -> list[str]:
+    """Return those of ``gone`` that are a folder among ``new``, or lie below a file of these."""
+    files = set(new)
+    folders = {str(above) for path in new for above in PurePosixPath(path).parents}
+    return [
+        path
+        for path in gone
+        if path in folders or any(str(above) in files for above in PurePosixPath(path).parents)
+    ]
 
 
 def _signature(file: IO[bytes] | None) -> tuple[int, int, int] | None:

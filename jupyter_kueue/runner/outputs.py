@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import mimetypes
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, exporting, workspace
+from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -162,7 +162,7 @@ class Outputs:
                     stored = await self._attempt.bucket.put_file(
                         key,
                         file,
-                        content_type=mimetypes.guess_type(path)[0],
+                        content_type=object_names.media_type(path),
                         last_bytes=self._limits.file_bytes,
                     )
             except OSError as error:  # the file's; the bucket's are errors of ours

@@ -9,6 +9,8 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, former_attempts, unforeseen
@@ -16,6 +18,11 @@ from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_kueue.storage.bucket import ObjectMeta
 
 DOWNLOADS_AT_ONCE = 16
 FIRST_PAUSE_SECONDS = 0.25
@@ -109,11 +116,7 @@ class StageIn:
             ]
             for path in job.get("empty_folders", ()):
                 folder.make_folder(path)
-            cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
-            former = [
-                self._fetch(contract.CHECKPOINTS_PREFIX, kept, meta.key[cut:], None)
-                for meta in checkpoints
-            ]
+            former = [self._fetch_checkpoint(kept, path) for path in self._tree_of(checkpoints)]
             await asyncio.gather(
                 self.attempt.take_over(),
                 self.attempt.record(is_staged=False),
@@ -172,6 +175,31 @@ class StageIn:
         )
         record = await scheduled_runs.take_in(self.bucket, run)
         return record.as_json() if record is not None else None
+
+    def _tree_of(self, checkpoints: Iterable[ObjectMeta]) -> list[str]:
+        """Return the paths of the checkpoints, without those whose place a newer one needs.
+
+        A file that became a folder, or the reverse, stands in the bucket as both where an attempt
+        ended before it could delete the older one.
+        """
+        cut = len(self.prefix + contract.CHECKPOINTS_PREFIX)
+        files: set[str] = set()
+        folders: set[str] = set()
+        for meta in sorted(checkpoints, key=lambda meta: meta.last_modified, reverse=True):
+            path = meta.key[cut:]
+            above = {str(folder) for folder in PurePosixPath(path).parents} - {"."}
+            if path in folders or not above.isdisjoint(files):
+                print(f"stage-in: the older checkpoint {path!r} is left out.", flush=True)
+                continue
+            files.add(path)
+            folders |= above
+        return sorted(files)
+
+    async def _fetch_checkpoint(self, folder: UntrustedFolder, path: str) -> None:
+        try:
+            await self._fetch(contract.CHECKPOINTS_PREFIX, folder, path, None)
+        except errors.NotFoundError:  # deleted since it was listed
+            print(f"stage-in: the checkpoint {path!r} is gone.", flush=True)
 
     async def _fetch(
         self, prefix: str, folder: UntrustedFolder, path: str, sha256: str | None

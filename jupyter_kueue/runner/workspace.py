@@ -7,13 +7,13 @@ regular files only (``storage.untrusted_folder``).
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import control
+from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 # Written by Python and Jupyter on the way; nobody asked for them.
 IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
-# Not possible in an object's name (control characters), or changed by some stores (backslash), or
-# no text at all (a name that is not UTF-8 arrives as lone surrogates).
-UNFIT = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 # S3 takes 1,024 bytes; the job's own prefix needs some.
 LONGEST_PATH_BYTES = 800
 TOO_LONG = "Its name is too long to be stored. Give it a shorter one."
@@ -144,28 +141,50 @@ def signatures(folder: Path) -> dict[str, Signature]:
 
 
 class StoredNames:
-    """The names below output/ that are given away already."""
+    """The names below output/ that are given away already.
+
+    Together they are the paths of a tree: none is a file and a folder, so that whoever downloads
+    all of them finds a place for each.
+    """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._folder_names: dict[str, str] = {}
         self._next: dict[str, int] = {}
 
     def take(self, path: str) -> str | None:
         """Return the name to store ``path`` under, and take it; None if it is too long for any.
 
         Mostly ``path`` itself. Characters that no store keeps become underscores, and where the
-        name is taken a number is put before its extension.
+        name of the file, or of a folder above it, is taken, a number is put before its extension.
         """
-        fit = UNFIT.sub("_", path)
+        fit = object_names.UNFIT.sub("_", path)
         if len(fit.encode()) > LONGEST_PATH_BYTES:
             return None
-        pure = PurePosixPath(fit)
-        name = fit
+        above, slash, last = fit.rpartition("/")
+        wanted = f"{self._folder(above)}/{last}" if slash else last
+        name = self._free(wanted, (self._files, self._folders))
+        self._files.add(name)
+        return name
+
+    def _folder(self, path: str) -> str:
+        """Return the name of the folder ``path``, the same each time."""
+        if path not in self._folder_names:
+            above, slash, last = path.rpartition("/")
+            wanted = f"{self._folder(above)}/{last}" if slash else last
+            name = self._free(wanted, (self._files,))
+            self._folder_names[path] = name
+            self._folders.add(name)
+        return self._folder_names[path]
+
+    def _free(self, wanted: str, taken: tuple[set[str], ...]) -> str:
+        pure = PurePosixPath(wanted)
+        name = wanted
         # Many names may become the same one: each goes on where the last one ended.
-        number = self._next.get(fit, 1)
-        while name in self._taken:
+        number = self._next.get(wanted, 1)
+        while any(name in names for names in taken):
             name = pure.with_name(f"{pure.stem}-{number}{pure.suffix}").as_posix()
             number += 1
-        self._next[fit] = number
-        self._taken.add(name)
+        self._next[wanted] = number
         return name

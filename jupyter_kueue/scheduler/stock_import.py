@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
-import mimetypes
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +24,7 @@ from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.submission import InputSource
-from jupyter_kueue.storage import notebook_facts
+from jupyter_kueue.storage import notebook_facts, object_names
 from jupyter_kueue.storage.bucket import PART_BYTES
 from jupyter_kueue.storage.records import Records
 from jupyter_kueue.storage.stock_imports import Imported, StockImports
@@ -363,7 +362,7 @@ class _Jobs:
 
     async def _put(self, prefix: str, path: str, file: Path) -> Json:
         size = (await asyncio.to_thread(file.stat)).st_size
-        kind = mimetypes.guess_type(path)[0]
+        kind = object_names.media_type(path)
         async with self._large_file if size > PART_BYTES else contextlib.nullcontext():
             with await asyncio.to_thread(file.open, "rb") as opened:
                 stored = await self._bucket.put_file(f"{prefix}{path}", opened, content_type=kind)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from jupyter_kueue import contract, errors, shapes
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.service import job_view
-from jupyter_kueue.storage import log_tail
+from jupyter_kueue.storage import log_tail, object_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -120,7 +119,7 @@ class Outputs:
         if found is None:
             raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
         download = await self._records.bucket.stream(self._file_key(facts, found), start, end)
-        media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        media_type = object_names.media_type(path) or "application/octet-stream"
         return FileContent(
             download.meta.size,
             download.meta.etag,

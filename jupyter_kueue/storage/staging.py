@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from jupyter_kueue import errors, texts
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
-from jupyter_kueue.storage import ignore_rules, notebook_facts
+from jupyter_kueue.storage import ignore_rules, notebook_facts, object_names
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -423,12 +423,9 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
 
 def _key_name(name: str, field: str) -> str:
     """Return ``name`` if it can be part of a key in any bucket."""
-    if any(letter < " " or letter in "\x7f\\" or "\ud800" <= letter <= "\udfff" for letter in name):
-        _refuse(
-            field,
-            name,
-            "has a control character, a backslash or no valid UTF-8 in its name; rename it",
-        )
+    if object_names.UNFIT.search(name):
+        why = "has a control character, a backslash or what is no text in its name; rename it"
+        _refuse(field, name, why)
     return name
 
 

@@ -1,0 +1,106 @@
+"""Checkpoints under odd names, and of files that became folders: the next attempt finds them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_kueue import contract
+from tests.runner.pod import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner.pod import Job, Pod
+
+# A path that is too long to be kept, so that a look at the folder does not see all of it.
+LEAVE_OUT = """
+import os
+os.chdir(os.environ["CHECKPOINT_DIR"])
+os.makedirs("/".join(["d" * 200] * 5))
+"""
+FILE = "open('m', 'w').write('a file')\n"
+FOLDER = "os.mkdir('m'); open('m/x', 'w').write('in a folder')\n"
+NO_FILE = "os.unlink('m')\n"
+NO_FOLDER = "os.unlink('m/x'); os.rmdir('m')\n"
+
+
+def test_names_that_a_listing_cannot_carry_are_left_out(new_job: Callable[..., Job]) -> None:
+    text = "for n in ('\\ufffe', 'a\\uffffb', 'good'): open(n, 'w').write('x')\n"
+    again = interrupted_and_staged(new_job, text)
+    assert [path.name for path in (again.folder / "checkpoints").iterdir()] == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (FILE + "time.sleep(5)\n" + NO_FILE + FOLDER, {"m/x": "in a folder"}),
+        (FOLDER + "time.sleep(5)\n" + NO_FOLDER + FILE, {"m": "a file"}),
+    ],
+)
+def test_a_file_that_becomes_a_folder_and_the_reverse(
+    new_job: Callable[..., Job], text: str, kept: dict[str, str]
+) -> None:
+    again = interrupted_and_staged(new_job, text)
+    assert checkpoints_of(again) == kept
+
+
+def test_what_is_gone_is_deleted_though_something_is_left_out(new_job: Callable[..., Job]) -> None:
+    text = FILE + "time.sleep(5)\nos.rename('m', 'n')\n"
+    again = interrupted_and_staged(new_job, text)
+    assert checkpoints_of(again) == {"n": "a file"}
+
+
+@pytest.mark.parametrize("newer", ["m", "m/x"])
+def test_of_a_file_and_a_folder_of_one_name_the_newer_counts(
+    new_job: Callable[..., Job], newer: str
+) -> None:
+    job = new_job("1")
+    for path in sorted(["m", "m/x", "other"], key=lambda path: path == newer):
+        key = f"{job.prefix}{contract.CHECKPOINTS_PREFIX}{path}"
+        # A second, which is what S3's times are in.
+        asyncio.run(put_after_a_second(job, key))
+    pod = job.pod()
+    assert pod.stage_in() == 0, pod.said
+    assert set(checkpoints_of(pod)) == {newer, "other"}
+
+
+async def put_after_a_second(job: Job, key: str) -> None:
+    async def now() -> Any:
+        await job.bucket.put_bytes(f"{job.prefix}clock", b"")
+        found = await job.bucket.head(f"{job.prefix}clock")
+        assert found is not None
+        return found.last_modified
+
+    first = await now()
+    while await now() == first:
+        pass
+    await job.bucket.put_bytes(key, b"x")
+
+
+def interrupted_and_staged(new_job: Callable[..., Job], text: str) -> Pod:
+    """Return a second attempt with its inputs, after a first that was stopped behind ``text``."""
+    code = f"import os, time\nhere = os.getcwd()\n{LEAVE_OUT}{text}"
+    job = new_job(f"{code}open(here + '/running', 'w').close()\ntime.sleep(600)")
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    until((pod.folder / "workspace" / "running").exists, "the cell runs")
+    pod.notebook.send_signal(signal.SIGTERM)
+    assert pod.wait() == contract.EXIT_INTERRUPTED
+    pod.stop_sidecar()
+    again = job.pod()
+    assert again.stage_in() == 0, again.said
+    return again
+
+
+def checkpoints_of(pod: Pod) -> dict[str, str]:
+    folder = pod.folder / "checkpoints"
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

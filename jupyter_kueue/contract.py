@@ -50,8 +50,8 @@ ENV_MAX_EVICTIONS = "JUPYTER_KUEUE_MAX_EVICTIONS"  # see runner.former_attempts
 ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # what is left after SIGTERM
 ENV_TERMINATION_LOG = "JUPYTER_KUEUE_TERMINATION_LOG"  # the container's terminationMessagePath
 
-# How long stage-in tries to fetch the inputs and stage-out to put the outputs away, and how long
-# execute waits for stage-out's word, in seconds.
+# How long stage-in tries to fetch the inputs and stage-out to put the outputs away while the bucket
+# is away, and how long execute waits for a sign of stage-out, in seconds.
 ENV_STAGING_SECONDS = "JUPYTER_KUEUE_STAGING_SECONDS"
 ENV_COMMIT_SECONDS = "JUPYTER_KUEUE_COMMIT_SECONDS"
 
@@ -113,6 +113,9 @@ RUN_FILE = "run.json"
 # are up (or never will be), exit. "result_of" names another attempt whose result.json came first,
 # and "superseded": true says that a newer attempt has taken over.
 COMMITTED_FILE = "committed.json"
+# stage-out -> execute, touched again and again: the outputs are still on their way.
+STORING_FILE = "storing"
+STORING_SECONDS = 1.0
 # A staging container that cannot run -> the notebook's: why, as text. See STAGING_PROGRAM.
 UNFIT_FILE = "unfit"
 # stage-in holds a lock on this file (flock(2)) until it ends, however it ends.

@@ -335,9 +335,12 @@ def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, s
     """Wait for stage-out's word and return exit code and termination message."""
     patience = control.seconds(contract.ENV_COMMIT_SECONDS, contract.DEFAULT_COMMIT_SECONDS)
     grace = control.seconds(contract.ENV_GRACE_PERIOD, contract.DEFAULT_GRACE_PERIOD_SECONDS)
-    deadline = time.monotonic() + patience
+    storing = runner / contract.STORING_FILE
+    seen, deadline = None, time.monotonic() + patience
     committed = None
     while committed is None:
+        if (sign := _time_of_change(storing)) != seen:
+            seen, deadline = sign, time.monotonic() + patience
         end = deadline
         if stop.at is not None:
             end = min(end, stop.at + max(grace - GRACE_MARGIN_SECONDS, grace / 2))
@@ -351,8 +354,15 @@ def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, s
         code = contract.EXIT_DISK_FULL_AT_STOP if is_full else contract.EXIT_INTERRUPTED
         return code, ended["message"] or "The pod was told to stop."
     if committed is None:
-        return contract.EXIT_STAGING, f"The outputs were not put away within {patience:g} s."
+        return contract.EXIT_STAGING, f"stage-out gave no sign of life for {patience:g} s."
     return _verdict(ended, committed)
+
+
+def _time_of_change(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _verdict(ended: control.Json, committed: control.Json) -> tuple[int, str]:

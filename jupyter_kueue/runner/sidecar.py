@@ -7,6 +7,7 @@ away, and never decides how a run ended: that is what ``execute``, or the pod's 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,17 @@ class Sidecar:
             await self._flush_stopped()
             ended = await self._ended(LAST_WORD_SECONDS)
         if ended is not None:
+            # Without an end, large outputs included: execute waits for as long as it sees this.
+            alive = asyncio.ensure_future(self._show_life())
             committed = await self._finish(ended)
+            alive.cancel()
             control.write(self._runner / contract.COMMITTED_FILE, committed)
+
+    async def _show_life(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # the disk is full: what is up may do without
+                (self._runner / contract.STORING_FILE).touch()
+            await asyncio.sleep(contract.STORING_SECONDS)
 
     async def _ended(self, seconds: float | None = None) -> control.Json | None:
         """Return ENDED, or None if the pod stops first (or ``seconds`` are over)."""

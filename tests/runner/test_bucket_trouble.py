@@ -58,6 +58,41 @@ def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> N
     job.end()
 
 
+def test_outputs_that_take_longer_than_execute_waits_for_a_sign(
+    frail: stores.Seaweed, tmp_path: Path
+) -> None:
+    job = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
+    pod = job.pod(**{contract.ENV_COMMIT_SECONDS: "8"})
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    sign = pod.folder / "runner" / contract.STORING_FILE
+    frail.pause()
+    until(sign.exists, "the outputs are on their way")
+    first = sign.stat().st_mtime
+    until(lambda: sign.stat().st_mtime > first + 9, "more time than that is over")
+    assert pod.notebook.poll() is None
+    frail.resume()
+    assert pod.wait() == 0
+    pod.stop_sidecar()
+    assert job.output("file.txt") == b"kept"
+    job.end()
+
+
+def test_a_sidecar_that_hangs_is_not_waited_for(new_job: Callable[..., Job]) -> None:
+    job = new_job("import time\ntime.sleep(1)")
+    pod = job.pod(**{contract.ENV_COMMIT_SECONDS: "1"})
+    assert pod.stage_in() == 0
+    pod.start()
+    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    pod.sidecar.send_signal(signal.SIGSTOP)
+
+    assert pod.wait() == contract.EXIT_STAGING
+    assert "no sign of life for 1 s" in pod.termination_message
+    pod.sidecar.send_signal(signal.SIGCONT)
+    pod.stop_sidecar()
+
+
 def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
     short = {contract.ENV_STAGING_SECONDS: "1"}
     job = Job(frail, tmp_path, "1/0", environment=short)

@@ -14,16 +14,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+
+from jupyter_kueue.runner import kernel_sockets
 
 TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
 if TYPE_CHECKING:
     from typing import Any
 
-CONNECTION_PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
-LOOPBACK = "127.0.0.1"
+# Each is the number at the end of a socket's path.
+CONNECTION_PORTS = {
+    "shell_port": 1,
+    "iopub_port": 2,
+    "stdin_port": 3,
+    "hb_port": 4,
+    "control_port": 5,
+}
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
@@ -93,7 +100,7 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - pathlib is not imported yet
     runtime_dir = environment.get("JUPYTER_RUNTIME_DIR", folder)
     connection_file = os.path.join(runtime_dir, f"kernel-{os.urandom(16).hex()}.json")  # noqa: PTH118
-    _write_connection_file(connection_file, kernel_name)
+    _write_connection_file(connection_file, kernel_name, kernel_sockets.new_prefix(runtime_dir))
     command = [sys.executable, *options, "-c", PROGRAM, "-f", connection_file, NO_HISTORY]
     process = subprocess.Popen(
         command,
@@ -125,21 +132,13 @@ def _python_options(resource_dir: str) -> list[str] | None:
     return [str(option) for option in options[: -len(rest)]]
 
 
-def _write_connection_file(path: str, kernel_name: str) -> None:
+def _write_connection_file(path: str, kernel_name: str, sockets: str) -> None:
     """Write what both ends of a connection need to know ("Making kernels for Jupyter")."""
-    taken = [socket.socket() for _ in CONNECTION_PORTS]
-    try:
-        for one in taken:
-            one.bind((LOOPBACK, 0))
-        ports = {name: one.getsockname()[1] for name, one in zip(CONNECTION_PORTS, taken)}  # noqa: B905 - strict= is Python 3.10's
-    finally:
-        for one in taken:
-            one.close()
     connection = {
-        **ports,
-        "ip": LOOPBACK,
+        **CONNECTION_PORTS,
+        "ip": sockets,
         "key": os.urandom(16).hex(),
-        "transport": "tcp",
+        "transport": "ipc",
         "signature_scheme": "hmac-sha256",
         "kernel_name": kernel_name,
     }

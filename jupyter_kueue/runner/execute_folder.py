@@ -23,6 +23,7 @@ MODULES = (
     "runner/background_writing.py",
     "runner/bounds.py",
     "runner/keeper_link.py",
+    "runner/kernel_sockets.py",
     "runner/last_word.py",
     "runner/notebook_text.py",
     "runner/output_budget.py",

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_LENGTH = 1000
+# In steps of about a letter compared, some tens of nanoseconds: what reading one letter of a line
+# with wildcards costs, and what looking at one part of a path does beside its letters.
+_READ_STEPS = 256
+_LOOK_STEPS = 16
+# So many letters are compared in one.
+_LETTERS = 16
 
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -35,16 +41,46 @@ _CLASSES = {
 }
 
 
+class TooMuchWorkError(Exception):
+    """The work that a ``Work`` allows is done."""
+
+
+@dataclass
+class Work:
+    """What reading and matching may cost together, in steps, and has cost."""
+
+    most: int
+    done: int = 0
+
+    def spend(self, steps: int) -> None:
+        """Count steps that are about to be done.
+
+        Raises:
+            TooMuchWorkError: they are more than what is left.
+        """
+        self.done += steps
+        if self.done > self.most:
+            raise TooMuchWorkError
+
+
 @dataclass(frozen=True)
 class Part:
-    """What one part of a path, between slashes, must be; ``regex`` if it is not the text itself."""
+    """What one part of a path, between slashes, must be; ``regex`` if it is not the text itself.
+
+    ``length`` is that of the text or of the regular expression.
+    """
 
     text: str
+    length: int
     regex: re.Pattern[str] | None = None
 
-    def matches(self, name: str) -> bool:
+    def matches(self, name: str, work: Work) -> bool:
         """Tell whether it is."""
-        return self.text == name if self.regex is None else self.regex.match(name) is not None
+        if self.regex is None:
+            work.spend(_LOOK_STEPS)
+            return self.text == name
+        work.spend(_LOOK_STEPS + len(name) * self.length // _LETTERS)
+        return self.regex.match(name) is not None
 
 
 # Any number of parts, none too.
@@ -60,27 +96,27 @@ class IgnorePattern:
         is_folder: it ends in a slash, and names folders alone.
         parts: what the whole path must be; None stands for ``**``.
         is_name: it has no other slash: its one part names entries in whatever folder.
-        length: of the line.
     """
 
     takes_back: bool
     is_folder: bool
     is_name: bool
     parts: tuple[Part | None, ...]
-    length: int
 
     @classmethod
-    def read(cls, line: str) -> Self | None:
+    def read(cls, line: str, work: Work) -> Self | None:
         """Read a line without its end; None for an empty one, a comment, and what names nothing.
 
         Raises:
             ValueError: it is no pattern, in words that follow the file's name.
+            TooMuchWorkError: there is more of it than ``work`` allows.
         """
         text = _without_trailing_blanks(line)
         if not text or text.startswith("#"):
             return None
         if len(text) > MAX_LENGTH:
             raise ValueError(f"has a line of more than {MAX_LENGTH} characters")
+        work.spend(len(text) * _READ_STEPS)
         takes_back = text.startswith("!")
         text = text.removeprefix("!")
         if not text:
@@ -96,21 +132,29 @@ class IgnorePattern:
         if not is_name and parts[-1] is _ANY_PARTS:
             # Whatever is below a folder, and not the folder itself.
             parts.append(_part([_STAR]))
+        match parts:
+            case [None, Part()]:  # **/name: the same as the name alone, which is quicker
+                is_name, parts = True, parts[1:]
         if is_name:
             parts = [_part([_STAR]) if part is _ANY_PARTS else part for part in parts]
-        return cls(takes_back, is_folder, is_name, tuple(parts), len(text))
+        return cls(takes_back, is_folder, is_name, tuple(parts))
 
-    def matches(self, path: Sequence[str], *, is_folder: bool) -> bool:
-        """Tell whether it names an entry, given the parts of its path below the file's folder."""
+    def matches(self, path: Sequence[str], work: Work, *, is_folder: bool) -> bool:
+        """Tell whether it names an entry, given the parts of its path below the file's folder.
+
+        Raises:
+            TooMuchWorkError: that takes more than ``work`` allows.
+        """
+        work.spend(_LOOK_STEPS)
         if self.is_folder and not is_folder:
             return False
         if self.is_name:
             part = self.parts[0]
-            return part is not None and part.matches(path[-1])
-        return _match(self.parts, path)
+            return part is not None and part.matches(path[-1], work)
+        return _match(self.parts, path, work)
 
 
-def _match(parts: Sequence[Part | None], path: Sequence[str]) -> bool:
+def _match(parts: Sequence[Part | None], path: Sequence[str], work: Work) -> bool:
     """Match part by part, going back to the last ``**`` alone."""
     at = here = 0
     last_any, resume = -1, 0
@@ -119,10 +163,11 @@ def _match(parts: Sequence[Part | None], path: Sequence[str]) -> bool:
         if part is _ANY_PARTS:
             last_any, resume = at, here
             at += 1
-        elif part is not _END and isinstance(part, Part) and part.matches(path[here]):
+        elif part is not _END and isinstance(part, Part) and part.matches(path[here], work):
             at += 1
             here += 1
         elif last_any >= 0:
+            work.spend(_LOOK_STEPS)
             resume += 1
             at, here = last_any + 1, resume
         else:
@@ -227,7 +272,8 @@ def _part(tokens: Sequence[_Token]) -> Part | None:
         return _ANY_PARTS
     letters = [token.text for token in tokens if token.text is not None]
     if len(letters) == len(tokens):
-        return Part("".join(letters))
+        text = "".join(letters)
+        return Part(text, len(text))
     pieces = [""]
     for token in tokens:
         if token is _STAR:
@@ -239,7 +285,7 @@ def _part(tokens: Sequence[_Token]) -> Part | None:
     if others:
         *middle, last = others
         regex += "".join(f"(?>.*?{piece})" for piece in middle if piece) + f".*{last}"
-    return Part("", re.compile(rf"{regex}\Z", re.DOTALL))
+    return Part("", len(regex), re.compile(rf"{regex}\Z", re.DOTALL))
 
 
 def _without_trailing_blanks(line: str) -> str:

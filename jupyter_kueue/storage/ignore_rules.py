@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from jupyter_kueue import errors
-from jupyter_kueue.storage.ignore_patterns import IgnorePattern
+from jupyter_kueue.storage.ignore_patterns import IgnorePattern, TooMuchWorkError, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,11 +25,9 @@ _BUILT_IN = (".ipynb_checkpoints/", "__pycache__/", ".git/")
 _HIDDEN = ".*"
 # Rules in all files of a folder together.
 MAX_RULES = 10_000
-# What comparing may cost for one folder, some seconds' work, where one look costs _LOOK and so many
-# letters compared cost 1. Two hundred rules and ten thousand files need half of it.
+# What reading the rules and comparing may cost for one folder (ignore_patterns.Work), some seconds'
+# work. Two hundred rules and ten thousand files need half of it.
 MAX_WORK = 2**27
-_LOOK = 16
-_LETTERS = 16
 _TOO_MUCH = (
     f"the rules in {FILE_NAME} and the files of the folder are too many together; name whole "
     "folders, or use fewer rules"
@@ -49,17 +47,17 @@ class Rule:
     pattern: IgnorePattern
     is_for_hidden: bool = False
 
-    def is_about(self, path: Sequence[str], *, is_folder: bool) -> bool:
+    def is_about(self, path: Sequence[str], work: Work, *, is_folder: bool) -> bool:
         """Tell whether the rule names this path, which lies below its folder."""
-        return self.pattern.matches(path[self.depth :], is_folder=is_folder)
+        return self.pattern.matches(path[self.depth :], work, is_folder=is_folder)
 
 
 @dataclass
-class _Work:
-    """What one walk may cost, and has cost."""
+class _Spent:
+    """What one walk has cost."""
 
+    work: Work = dataclasses.field(default_factory=lambda: Work(MAX_WORK))
     rules: int = 0
-    done: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,14 @@ class IgnoreRules:
     """The rules that hold in one folder, the strongest last."""
 
     rules: tuple[Rule, ...]
-    _work: _Work = dataclasses.field(default_factory=_Work)
+    _spent: _Spent = dataclasses.field(default_factory=_Spent)
 
     @classmethod
     def built_in(cls, *, allow_hidden: bool) -> IgnoreRules:
         """Return the rules that hold where no file says otherwise; make them anew for each walk."""
-        hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], is_for_hidden=True)
-        return cls((*hidden, *_read_rules(0, _BUILT_IN)))
+        spent = _Spent()
+        hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], spent.work, is_for_hidden=True)
+        return cls((*hidden, *_read_rules(0, _BUILT_IN, spent.work)), spent)
 
     def below(self, folder: str, data: bytes) -> IgnoreRules:
         """Return the rules for ``folder``, whose ignore file holds ``data``.
@@ -92,11 +91,13 @@ class IgnoreRules:
             lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError:
             _refuse(folder, "is no UTF-8 text; save it as such")
-        self._work.rules += sum(1 for line in lines if line.strip() and not line.startswith("#"))
-        if self._work.rules > MAX_RULES:
+        self._spent.rules += sum(1 for line in lines if line.strip() and not line.startswith("#"))
+        if self._spent.rules > MAX_RULES:
             _refuse(folder, f"brings the rules to more than {MAX_RULES}; shorten it")
         try:
-            rules = _read_rules(folder.count("/"), lines)
+            rules = _read_rules(folder.count("/"), lines, self._spent.work)
+        except TooMuchWorkError:
+            raise _too_much() from None
         except ValueError as error:
             _refuse(folder, f"{error}; its syntax is that of .gitignore")
         return dataclasses.replace(self, rules=(*self.rules, *rules))
@@ -110,20 +111,24 @@ class IgnoreRules:
             InvalidRequestError: on ``include_folder``; rules and files are too many together.
         """
         parts = path.split("/")
-        for rule in reversed(self.rules):
-            self._work.done += _LOOK + len(path) * rule.pattern.length // _LETTERS
-            if self._work.done > MAX_WORK:
-                raise errors.InvalidRequestError({"include_folder": _TOO_MUCH})
-            if rule.is_about(parts, is_folder=is_folder):
-                return None if rule.pattern.takes_back else rule
+        try:
+            for rule in reversed(self.rules):
+                if rule.is_about(parts, self._spent.work, is_folder=is_folder):
+                    return None if rule.pattern.takes_back else rule
+        except TooMuchWorkError:
+            raise _too_much() from None
         return None
 
 
 def _read_rules(
-    depth: int, lines: Iterable[str], *, is_for_hidden: bool = False
+    depth: int, lines: Iterable[str], work: Work, *, is_for_hidden: bool = False
 ) -> tuple[Rule, ...]:
-    patterns = (IgnorePattern.read(line) for line in lines if line.strip())
+    patterns = (IgnorePattern.read(line, work) for line in lines if line.strip())
     return tuple(Rule(depth, pattern, is_for_hidden) for pattern in patterns if pattern is not None)
+
+
+def _too_much() -> errors.InvalidRequestError:
+    return errors.InvalidRequestError({"include_folder": _TOO_MUCH})
 
 
 def _refuse(folder: str, why: str) -> NoReturn:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue.storage.ignore_patterns import MAX_LENGTH, IgnorePattern
+from jupyter_kueue.storage.ignore_patterns import (
+    MAX_LENGTH,
+    IgnorePattern,
+    TooMuchWorkError,
+    Work,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +28,7 @@ NAMES = (
     *("a", "b", "ab", "ba", "aab", "a.b", "*", "]", "-", "[", " a", "a b", "\\", ".a", "!", "é"),
     *("(", "+", "$", "a+", "{a,b}", "a\tb"),
 )
+ENOUGH = Work(2**60)
 LINES = 1500
 PATHS = 6
 
@@ -48,7 +54,8 @@ def named_by(lines: list[str], paths: list[str], folder: Path) -> dict[str, list
 def is_named(pattern: IgnorePattern | None, path: str) -> bool:
     parts = path.split("/")
     return pattern is not None and any(
-        pattern.matches(parts[:end], is_folder=end < len(parts)) for end in range(1, len(parts) + 1)
+        pattern.matches(parts[:end], ENOUGH, is_folder=end < len(parts))
+        for end in range(1, len(parts) + 1)
     )
 
 
@@ -63,7 +70,7 @@ def test_it_names_what_it_names_for_git(tmp_path: Path, seed: int):
         (line, path, by_git)
         for line, answers in named_by(asked, paths, tmp_path).items()
         for path, by_git in zip(paths, answers, strict=True)
-        if is_named(IgnorePattern.read(line), path) != by_git
+        if is_named(IgnorePattern.read(line, ENOUGH), path) != by_git
         # For git a character is a byte, and é has two of them.
         and not ("é" in path and set(line) & set("?[é"))
     ]
@@ -86,15 +93,33 @@ def test_it_names_what_it_names_for_git(tmp_path: Path, seed: int):
 )
 def test_no_line_takes_long(line: str, path: str):
     # Each took minutes, or longer than anybody would wait, as one regular expression.
-    pattern = IgnorePattern.read(line)
+    pattern = IgnorePattern.read(line, ENOUGH)
     assert len(line) <= MAX_LENGTH
     for _ in range(3):
         is_named(pattern, path)
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("**/[a]" + "/[a]" * 190 + "/b", "/".join("a" * 400)),
+        ("/".join(["**", "a"] * 160) + "/b", "/".join("a" * 400)),
+        ("*a" * 499 + "b", "a" * 255),
+    ],
+)
+def test_all_work_is_counted(line: str, path: str):
+    work = Work(10**6)
+    pattern = IgnorePattern.read(line, work)
+    assert pattern is not None
+    with pytest.raises(TooMuchWorkError):
+        all(not pattern.matches(path.split("/"), work, is_folder=False) for _ in range(500))
+    with pytest.raises(TooMuchWorkError):
+        IgnorePattern.read("?*" * 490, Work(10**5))
+
+
 def test_what_is_no_pattern():
     for line in ("!", "! "):
         with pytest.raises(ValueError, match="! alone"):
-            IgnorePattern.read(line)
+            IgnorePattern.read(line, ENOUGH)
     with pytest.raises(ValueError, match="more than 1000 characters"):
-        IgnorePattern.read("a" * 1001)
+        IgnorePattern.read("a" * 1001, ENOUGH)

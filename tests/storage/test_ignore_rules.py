@@ -96,7 +96,10 @@ def test_rules_that_would_take_long_are_refused(root: Path, monkeypatch: pytest.
     (root / FILE_NAME).write_text("x\n" * 10_001)
     with pytest.raises(errors.InvalidRequestError, match="more than 10000"):
         taken(root)
-    monkeypatch.setattr(ignore_rules, "MAX_WORK", 10_000)
+    (root / FILE_NAME).write_text("".join(f"{'?*' * 490}{number}\n" for number in range(1000)))
+    with pytest.raises(errors.InvalidRequestError, match="are too many together"):
+        taken(root)
+    monkeypatch.setattr(ignore_rules, "MAX_WORK", 200_000)
     (root / FILE_NAME).write_text("*a*b*c\n" * 100)
     with pytest.raises(errors.InvalidRequestError, match="are too many together"):
         taken(root)

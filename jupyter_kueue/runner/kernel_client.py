@@ -20,8 +20,9 @@ from nbclient.util import ensure_async
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
-from jupyter_kueue.runner import bounds
+from jupyter_kueue.runner import bounds, streams
 from jupyter_kueue.runner.output_budget import OUTPUT_BYTES, OutputBudget, size_of
+from jupyter_kueue.runner.output_widget import OutputWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,6 @@ RECONNECT_MILLISECONDS = 5
 # channel, which may be connected too late to hear it, before it is put again.
 REPLY_SECONDS = 1.0
 ECHO_SECONDS = 0.02
-
-# A cell that prints line by line would else fill the notebook with one output a line. Longer pieces
-# are not joined, because joining copies them.
-JOINED_CHARACTERS = 65_536
 
 # Messages that wait already are taken one after the other for so long before others have a turn.
 TURN_SECONDS = 0.01
@@ -121,6 +118,20 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self._left_out: set[tuple[int, str]] = set()
         self._said_of_cells: set[tuple[int, str]] = set()
         self._awaited: tuple[str, Any, int] | None = None
+        self._untold_widgets: dict[str, OutputWidget] = {}
+        self.widget_registry = {"@jupyter-widgets/output": {"OutputModel": self._new_widget}}
+
+    def _new_widget(self, comm_id: str, state: Any, client: Any, executor: Any) -> OutputWidget:
+        return OutputWidget(comm_id, state, client, executor, self._note_untold)
+
+    def _note_untold(self, widget: OutputWidget) -> None:
+        self._untold_widgets[widget.comm_id] = widget
+
+    def _tell_widgets(self) -> None:
+        """Tell the kernel what its output widgets hold, before the next cell may ask."""
+        untold, self._untold_widgets = self._untold_widgets, {}
+        for widget in untold.values():
+            widget.tell()
 
     async def async_start_new_kernel_client(self, **_options: Any) -> Any:
         """Connect to the kernel and return once it answers on both channels.
@@ -204,6 +215,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 return
             except CellExecutionComplete:
                 self._awaited = None
+                self._tell_widgets()
                 return
             if time.monotonic() > turn_ends:
                 await asyncio.sleep(0)
@@ -315,11 +327,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         """Add a piece of a stream, or what there is room for of it."""
         name, text = content["name"], content["text"]
         last = outs[-1] if outs else {}
-        is_joined = (
-            last.get("output_type") == "stream"
-            and last.get("name") == name
-            and len(last["text"]) < JOINED_CHARACTERS
-        )
+        is_joined = streams.is_joined(last, name)
         kept = self._budget.take_text(cell_index, 0 if is_joined else OUTPUT_BYTES, text)
         if is_joined:
             last["text"] += kept

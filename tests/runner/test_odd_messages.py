@@ -41,6 +41,28 @@ for data in ("text", "the state", [1], ["state"], None, {"state": {"a": 1}}):
 print("after")
 """
 
+# ipywidgets.Output, as the kernel's side of it speaks.
+WIDGET = """
+from comm import create_comm
+from IPython.display import display
+told = []
+widget = create_comm(target_name="jupyter.widget", data={"state": {
+    "_model_name": "OutputModel", "_model_module": "@jupyter-widgets/output",
+    "outputs": [], "msg_id": ""}, "buffer_paths": []})
+widget.on_msg(lambda message: told.append(message["content"]["data"]["state"]["outputs"]))
+def capture(msg_id):
+    widget.send({"method": "update", "state": {"msg_id": msg_id}, "buffer_paths": []})
+"""
+CAPTURE = """
+capture(get_ipython().kernel.get_parent("shell")["header"]["msg_id"])
+for number in range(2000):
+    display({"text/plain": "x" * 4000}, raw=True)
+for number in range(20_000):
+    print("y" * 99, flush=number == 19_999)
+capture("")
+print("outside")
+"""
+
 
 def test_what_cannot_be_understood_is_left_out_with_a_word(new_job: Callable[..., Job]) -> None:
     job = new_job(SEND + ODD, "print('the next cell')")
@@ -70,3 +92,23 @@ def test_comms_without_a_state_are_no_fault(new_job: Callable[..., Job]) -> None
 
 def _texts(cell: dict, name: str) -> list[str]:
     return ["".join(out["text"]) for out in cell["outputs"] if out.get("name") == name]
+
+
+def test_outputs_inside_a_widget_cost_what_they_hold(new_job: Callable[..., Job]) -> None:
+    told = "print(len(told), len(told[-1]), sum(len(o.get('text', '')) for o in told[-1]))"
+    job = new_job(WIDGET, CAPTURE, told, cell_timeout_seconds=60)
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    cells = json.loads(job.output("train.ipynb"))["cells"]
+    assert _texts(cells[1], "stdout") == ["outside\n"]
+    # Once, with 2000 displays and 2 MB of text in as few pieces as elsewhere.
+    [text] = _texts(cells[2], "stdout")
+    messages, outputs, characters = (int(word) for word in text.split())
+    assert messages == 1
+    assert 2000 < outputs < 2100
+    assert characters == 2_000_000
+    state = json.loads(job.output("train.ipynb"))["metadata"]["widgets"]
+    [widget] = state["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert len(widget["state"]["outputs"]) == outputs

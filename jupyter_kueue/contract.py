@@ -243,13 +243,16 @@ except Exception as error:
         "The runner image %s cannot run jupyter-kueue (%s: %s). Ask an admin to set runner_image "
         "to an image that has this server's version of jupyter-kueue installed."
     ) % (os.environ.get("{ENV_RUNNER_IMAGE}"), type(error).__name__, error)
-    paths = [os.environ["{ENV_TERMINATION_LOG}"]]
+    places = [(os.environ["{ENV_TERMINATION_LOG}"], None)]
     if "{ENV_RUNNER_DIR}" in os.environ:
-        paths.append(os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{UNFIT_FILE}"))
-    for path in paths:
+        path = os.path.join(os.environ["{ENV_RUNNER_DIR}"], "{UNFIT_FILE}")
+        places.append((path + "." + module, path))  # the other container writes it, too
+    for path, final_path in places:
         try:
             with open(path, "w") as file:
                 file.write(message)
+            if final_path:
+                os.replace(path, final_path)
         except OSError as unwritten:
             print(unwritten, file=sys.stderr)
     signal.sigwait([signal.SIGTERM])
@@ -270,7 +273,7 @@ program = os.path.join(folder, "{EXECUTE_FOLDER}")
 unfit = os.path.join(folder, "{UNFIT_FILE}")
 deadline = time.monotonic() + {START_SECONDS}
 while not os.path.exists(program):
-    if os.path.exists(unfit) and os.path.getsize(unfit):
+    if os.path.exists(unfit):
         with open(unfit) as file, open(os.environ["{ENV_TERMINATION_LOG}"], "w") as log:
             message = file.read()
             log.write(message)

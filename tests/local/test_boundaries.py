@@ -221,3 +221,20 @@ def test_a_job_does_not_run_as_part_of_another(user: User) -> None:
     later = json.dumps({"metadata": {"ownerReferences": references}})
     adopted = user.refused("patch", "job", "child", "--type=merge", "-p", later)
     assert "remove metadata.ownerReferences" in adopted
+
+
+@pytest.mark.parametrize("name", ["system-node-critical", "system-cluster-critical"])
+def test_no_run_has_the_priority_of_the_clusters_own_parts(user: User, name: str) -> None:
+    urgent = job("urgent", QUEUE, priorityClassName=name)
+    refusal = user.refused("create", "-f", "-", stdin=urgent)
+    assert "remove priorityClassName" in refusal
+    cron_job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "urgent"},
+        "spec": {
+            "schedule": "0 0 29 2 *",
+            "jobTemplate": {"metadata": {"labels": QUEUE}, "spec": urgent["spec"]},
+        },
+    }
+    assert "remove priorityClassName" in user.refused("create", "-f", "-", stdin=cron_job)

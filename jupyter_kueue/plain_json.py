@@ -12,7 +12,7 @@ import math
 import re
 from typing import Any
 
-from jupyter_kueue import texts
+from jupyter_kueue import nesting, texts
 
 # More levels than anything of ours has, and few enough for whatever walks through a document.
 MAX_DEPTH = 64
@@ -44,7 +44,7 @@ def loads(data: bytes | str, *, max_values: int = MAX_VALUES) -> Any:
         value = None
         is_too_deep = True
     else:
-        is_too_deep = _is_deeper_than(value, MAX_DEPTH)
+        is_too_deep = nesting.is_deeper_than(value, MAX_DEPTH)
     if is_too_deep:
         raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     if _MAYBE_HALF.search(text) and _has_half_characters(value):
@@ -101,21 +101,6 @@ def _has_more_values_than(most: int, text: str) -> bool:
 def _separators(text: str) -> int:
     """Return a number that is no less than that of the values in ``text``, less one."""
     return sum(text.count(character) for character in ",:[{")
-
-
-def _is_deeper_than(value: Any, most: int) -> bool:
-    # Level by level: a document may have more levels than Python has frames.
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(most):
-        if not level:
-            return False
-        level = [
-            item
-            for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
-            if isinstance(item, dict | list)
-        ]
-    return bool(level)
 
 
 def _has_half_characters(value: Any) -> bool:

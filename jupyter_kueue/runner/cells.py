@@ -362,16 +362,7 @@ def missing_kernel(name: str) -> str:
 
 def unreadable(name: str, error: Exception) -> Ending:
     """Return the ending for a file that is no notebook."""
-    kind, value = type(error).__name__, str(error)
-    failure: dict[str, Any] = {
-        "name": kind,
-        "value": value,
-        "cell_index": None,
-        "cell_source": "",
-        "traceback": [],
-    }
-    message = f"{name} is not a notebook: {kind}: {value}"
-    return Ending(contract.NOTEBOOK_FAILED, message, failure)
+    return Ending(contract.NOTEBOOK_FAILED, f"{name} {error}.")
 
 
 def _error(

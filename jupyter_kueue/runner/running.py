@@ -19,7 +19,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, notebook_document, notebook_upgrade
 from jupyter_kueue.runner import bounds, control, slow_imports, stage_in_lock
 from jupyter_kueue.runner.keeper_link import KeeperLink
 from jupyter_kueue.runner.last_word import CUT, WHOLE, LastWord
@@ -43,10 +43,6 @@ GRACE_MARGIN_SECONDS = 2.0
 # How long a word at the end waits for somebody to read this container's log.
 LOG_SECONDS = 0.5
 STDERR = 2
-NBFORMAT = 4
-
-# What reading a file raises that is no notebook; nbformat's own are ValueErrors too.
-UNREADABLE = (ValueError, AttributeError, KeyError, TypeError)
 
 
 def main(
@@ -249,8 +245,9 @@ class _Attempt:
             try:
                 # Imported and read while the kernel comes up.
                 cells = importlib.import_module("jupyter_kueue.runner.cells")
-                self._notebook = _read_notebook(path)
-            except UNREADABLE as error:
+                document = notebook_document.read(path.read_bytes())
+                self._notebook = notebook_upgrade.upgraded(document)
+            except notebook_document.NotebookError as error:
                 await launched.abandon()
                 shutil.copyfile(path, folder / contract.NOTEBOOK_FILE)
                 unreadable: Ending = cells.unreadable(run["notebook"], error)
@@ -287,48 +284,9 @@ class _Attempt:
 def _named_kernel(path: Path) -> str | None:
     """Return the kernel a notebook names, None where it names none or cannot be read."""
     try:
-        name = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
-    except (ValueError, KeyError, TypeError):
+        return notebook_document.kernel_name(notebook_document.read(path.read_bytes()))
+    except notebook_document.NotebookError:
         return None
-    return str(name)
-
-
-def _read_notebook(path: Path) -> Any:
-    """Return the notebook in nbformat 4, without the outputs of former runs.
-
-    What is left of them after a failure would pass for results of this run.
-    """
-    import nbformat  # noqa: PLC0415 - a missing nbformat must be told as such
-
-    text = path.read_text(encoding="utf-8")
-    content = json.loads(text)
-    if isinstance(content, dict) and content.get("nbformat") == NBFORMAT:
-        _complete(content)
-        notebook = nbformat.v4.to_notebook(content)
-    else:
-        notebook = nbformat.convert(nbformat.reader.reads(text), NBFORMAT)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-            cell.execution_count = None
-            cell.metadata.pop("execution", None)
-    return notebook
-
-
-def _complete(content: control.Json) -> None:
-    """Give a notebook what its readers count on and other programs leave out."""
-    content["metadata"] = _object(content.get("metadata"))
-    for cell in content["cells"]:
-        metadata = cell["metadata"] = _object(cell.get("metadata"))
-        if "tags" in metadata:
-            tags = metadata["tags"]
-            tags = tags if isinstance(tags, list) else [tags]
-            metadata["tags"] = [tag for tag in tags if isinstance(tag, str)]
-        cell.setdefault("source", "")
-
-
-def _object(value: Any) -> control.Json:
-    return value if isinstance(value, dict) else {}
 
 
 def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, str]:

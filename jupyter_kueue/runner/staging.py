@@ -218,13 +218,13 @@ class StageIn:
         if request.get("parameters"):
             from jupyter_kueue.runner import parameters  # noqa: PLC0415 - only where needed
 
-            text = parameters.inject(
-                folder.read_bytes(job["notebook"], max_bytes=MAX_NOTEBOOK_BYTES).decode(),
+            notebook = parameters.inject(
+                folder.read_bytes(job["notebook"], max_bytes=MAX_NOTEBOOK_BYTES),
                 request["parameters"],
                 request.get("kernel_name"),
             )
             with folder.replaced_file(job["notebook"]) as file:
-                file.write(text.encode())
+                file.write(notebook)
         for name, staged in (
             (contract.STAGED_FILE, self.workspace),
             (contract.STAGED_CHECKPOINTS_FILE, self.checkpoints),

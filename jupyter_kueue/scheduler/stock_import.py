@@ -15,7 +15,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_kueue import contract, errors, status
+from jupyter_kueue import contract, errors, notebook_document, status
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import ClusterFacts, Limits
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
@@ -24,7 +24,7 @@ from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.submission import InputSource
-from jupyter_kueue.storage import notebook_facts, object_names
+from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import PART_BYTES
 from jupyter_kueue.storage.records import Records
 from jupyter_kueue.storage.stock_imports import Imported, StockImports
@@ -403,6 +403,5 @@ def _kernel_name(notebook: Path | None) -> str | None:
     """Return the kernel that a notebook names, for when it is run again."""
     if notebook is None or notebook.stat().st_size > _PARSED_BYTES:
         return None
-    with notebook.open("rb") as file:
-        name: str | None = notebook_facts.read(file)["kernel_name"]
+    name: str | None = notebook_document.facts(notebook.read_bytes())["kernel_name"]
     return name

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from jupyter_kueue import errors, texts
+from jupyter_kueue import errors, notebook_document, notebook_upgrade, texts
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
-from jupyter_kueue.storage import ignore_rules, notebook_facts, object_names
+from jupyter_kueue.storage import ignore_rules, object_names
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
 
 # Parsing JSON holds the interpreter: above this size another process does it.
-PARSED_HERE_BYTES = 4 * 2**20
+PARSED_HERE_BYTES = 2**19
+# Without the packages of the environment, which it takes longer to find than to read a notebook.
+_FACTS_PROGRAM = (
+    sys.executable,
+    *("-I", "-S", "-c"),
+    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
+    "from jupyter_kueue import notebook_document; notebook_document.main()",
+)
 
 # A folder that holds it is a Python environment: as large as it is useless on another machine.
 ENVIRONMENT_MARK = "pyvenv.cfg"
@@ -231,16 +238,24 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
     return InputFile(name, root, real.relative_to(root).as_posix(), status.st_size)
 
 
+def _facts_here(data: bytes) -> dict[str, Any]:
+    facts = notebook_document.facts(data)
+    if facts["problem"] is None and facts["nbformat"] != notebook_document.NBFORMAT:
+        try:
+            notebook_upgrade.upgraded(notebook_document.read(data))
+        except notebook_document.NotebookError as error:
+            facts["problem"] = str(error)
+    return facts
+
+
 def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
     try:
-        if notebook.size_bytes <= PARSED_HERE_BYTES:
-            with _opened(notebook) as file:
-                facts = notebook_facts.read(file)
-        else:
-            program = [sys.executable, "-I", "-S", notebook_facts.__file__]
-            with _opened(notebook) as file:
-                done = subprocess.run(program, stdin=file, capture_output=True, check=True)
-            facts = json.loads(done.stdout)
+        with _opened(notebook) as file:
+            if notebook.size_bytes <= PARSED_HERE_BYTES:
+                facts = _facts_here(file.read())
+            else:
+                done = subprocess.run(_FACTS_PROGRAM, stdin=file, capture_output=True, check=True)
+                facts = json.loads(done.stdout)
     except OSError as error:
         _refuse(FIELD_NOTEBOOK, notebook.path, f"cannot be read ({error.strerror})")
     except subprocess.CalledProcessError as error:

@@ -8,12 +8,14 @@ seconds and without a restart. A name that is in both means the ConfigMap's.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, job_requests, models
+from jupyter_kueue import errors, job_requests, models, plain_yaml, texts
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.models import MAX_NAME_LENGTH
 from jupyter_kueue.service.cached import Cached
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ DEFAULT_ENVIRONMENT = "default"
 
 _PROFILE_FIELDS = ("display_name", "description", "cpu", "memory", "gpus", "default")
 _ENVIRONMENT_FIELDS = ("display_name", "description", "image", "default")
+MAX_DESCRIPTION_LENGTH = 2000
+_MAX_WHY_LENGTH = 300
 _TIMEOUT_SECONDS = 5
 
 log = logging.getLogger(__name__)
@@ -108,19 +112,8 @@ class Environments:
     async def _read_all(self) -> dict[str, list[Json]]:
         problems: list[str] = []
         config_maps = await self._config_maps()
-        found = {
-            PROFILE: _merged(
-                "profiles", self._settings.profiles, config_maps, PROFILE, _profile, problems
-            ),
-            ENVIRONMENT: _merged(
-                "environments",
-                self._settings.environments,
-                config_maps,
-                ENVIRONMENT,
-                _environment,
-                problems,
-            ),
-        }
+        # In a thread: how long it takes depends on who may write ConfigMaps.
+        found = await asyncio.to_thread(self._found, config_maps, problems)
         image = self._settings.image
         names_used = {entry["name"] for entry in found[ENVIRONMENT]}
         if image and DEFAULT_ENVIRONMENT not in names_used:
@@ -130,6 +123,22 @@ class Environments:
                 log.warning("%s", problem)
         self.problems = tuple(problems)
         return {kind: _with_one_default(entries) for kind, entries in found.items()}
+
+    def _found(self, config_maps: list[Json], problems: list[str]) -> dict[str, list[Json]]:
+        settings = self._settings
+        return {
+            PROFILE: _merged(
+                "profiles", settings.profiles, config_maps, PROFILE, _profile, problems
+            ),
+            ENVIRONMENT: _merged(
+                "environments",
+                settings.environments,
+                config_maps,
+                ENVIRONMENT,
+                _environment,
+                problems,
+            ),
+        }
 
     async def _config_maps(self) -> list[Json]:
         try:
@@ -153,36 +162,33 @@ def _merged(
     parse: Callable[[str, Any], Json],
     problems: list[str],
 ) -> list[Json]:
-    import yaml  # noqa: PLC0415 - Jupyter's start does not wait for it
-
     found: dict[str, Json] = {}
 
-    def add(where: str, name: str, value: Any) -> None:
+    def add(where: str, name: str, value: Any, read: Callable[[Any], Any]) -> None:
         try:
-            parsed = parse(name, value)
+            parsed = parse(name, read(value))
         except errors.InvalidRequestError as error:
-            problems.append(f"{where}: {name} is left out: {error.message}")
+            why = error.message
         except ValueError as error:
-            problems.append(f"{where}: {name} is left out: {error}")
+            why = str(error)
+        except Exception as error:
+            # Whoever may write a ConfigMap may write anything: it costs that entry.
+            log.exception("%s: %s is not understood", where, name)
+            why = f"it is not understood ({type(error).__name__})"
         else:
             found.pop(name, None)  # what is said last stands last, see _with_one_default
             found[name] = parsed
+            return
+        problems.append(f"{where}: {name} is left out: {texts.shown_line(why, _MAX_WHY_LENGTH)}")
 
     for name, value in configured.items():
-        add(f"The setting {setting}", name, value)
+        add(f"The setting {setting}", name, value, lambda value: value)
     for config_map in config_maps:
         metadata = config_map["metadata"]
         if metadata.get("labels", {}).get(LABEL_KIND) != kind:
             continue
         for name, text in (config_map.get("data") or {}).items():
-            where = f"The ConfigMap {metadata['name']}"
-            try:
-                value = yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                first_line = str(error).split("\n", 1)[0]
-                problems.append(f"{where}: {name} is left out: it is no YAML ({first_line})")
-            else:
-                add(where, name, value)
+            add(f"The ConfigMap {metadata['name']}", name, text, plain_yaml.loads)
     return list(found.values())
 
 
@@ -198,6 +204,8 @@ def _environment(name: str, value: Any) -> Json:
     image = value.get("image")
     if not isinstance(image, str) or not image.strip():
         raise ValueError("it names no image")
+    if problem := texts.problem(image, MAX_NAME_LENGTH):
+        raise ValueError(f"its image {problem}")
     return {**_described(name, value), "image": image, "default": value.get("default") is True}
 
 
@@ -210,11 +218,18 @@ def _check_fields(value: Any, known: tuple[str, ...]) -> None:
 
 
 def _described(name: str, value: Json) -> Json:
-    return {
+    described = {
         "name": name,
-        "display_name": str(value.get("display_name") or name),
-        "description": str(value.get("description") or ""),
+        "display_name": value.get("display_name") or name,
+        "description": value.get("description") or "",
     }
+    for field, text in described.items():
+        is_long = field == "description"
+        most = MAX_DESCRIPTION_LENGTH if is_long else MAX_NAME_LENGTH
+        problem = "must be a text" if not isinstance(text, str) else None
+        if problem := problem or texts.problem(text, most, lines=is_long):
+            raise ValueError(f"its {field} {problem}")
+    return described
 
 
 def _with_one_default(entries: list[Json]) -> list[Json]:

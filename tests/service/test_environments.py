@@ -62,6 +62,12 @@ async def test_no_image_at_all(open_session: Callable):
             await opened.application.environments.resolve(JobRequest("a.ipynb"))
 
 
+# Nine levels of nine aliases each.
+BOMB = "cpu: &a0 [x]\n" + "".join(
+    f"k{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)
+)
+
+
 async def test_what_an_admin_applies_is_used(
     open_session: Callable, namespace: Any, local_cluster: Any
 ):
@@ -76,6 +82,14 @@ async def test_what_an_admin_applies_is_used(
                 strange="colour: red",
                 many="gpus: -1",
                 text="hello",
+                date="cpu: 2020-13-45",
+                bomb=BOMB,
+                deep="cpu: " + "[" * 5000,
+                deeper="cpu: " + "[" * 20_000,
+                loop="&a [*a]",
+                long=f"description: {'x' * 2001}",
+                listed="description: [1]",
+                keys="? [a]\n: 1",
             ),
             config_map(
                 namespace.name, "environment", torch="image: example/torch:1", none="default: true"
@@ -105,6 +119,14 @@ async def test_what_an_admin_applies_is_used(
         ("strange", "it has no colour"),
         ("many", "resources.gpus"),
         ("text", "it must be an object"),
+        ("date", "month must be in 1..12"),
+        ("bomb", "it holds an alias"),
+        ("deep", "it is nested deeper than 10 levels"),
+        ("deeper", "it has 20005 characters; at most 8000 are read"),
+        ("loop", "it holds an alias"),
+        ("long", "its description must have at most 2000 characters"),
+        ("listed", "its description must be a text"),
+        ("keys", "it is no YAML (while constructing a mapping"),
     ):
         assert f"The ConfigMap our-profiles: {name} is left out: {why}" in warnings
     assert "The ConfigMap our-environments: none is left out: it names no image" in warnings

@@ -61,7 +61,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Names that a language keeps to itself, or that its shell or session does not let go.
+# Names that a language keeps to itself, that its shell or session gives a meaning (the value of
+# bash's PS0 is code), or that ``parameter_literals`` writes: a parameter of that name would change
+# what the next one means.
 _RESERVED = {
     # __debug__ is no keyword to the tokenizer, but an assignment to it is a syntax error.
     PYTHON: frozenset([*keyword.kwlist, "__debug__"]),
@@ -72,24 +74,29 @@ _RESERVED = {
     JULIA: _words(
         "begin while if for try return break continue function macro quote let local global const "
         "do struct module baremodule using import export end else elseif catch finally true "
-        "false public"
+        "false public nothing Any Dict String"
     ),
+    # Bash's manual, "Shell Variables"; those with one of _BASH_PREFIXES too.
     BASH: _words(
-        "BASHOPTS BASH_VERSINFO EUID PPID SHELLOPTS UID _ BASH_ARGC BASH_ARGV BASH_LINENO "
-        "BASH_SOURCE DIRSTACK FUNCNAME GROUPS RANDOM SRANDOM LINENO SECONDS EPOCHSECONDS "
-        "EPOCHREALTIME BASHPID BASH_SUBSHELL BASH_COMMAND HISTCMD PATH IFS PS1 PS2 "
-        "PROMPT_COMMAND BASH_ENV LD_PRELOAD LD_LIBRARY_PATH"
+        "_ CDPATH CHILD_MAX COLUMNS COMPREPLY COPROC DIRSTACK EMACS ENV EPOCHREALTIME "
+        "EPOCHSECONDS EUID EXECIGNORE FCEDIT FIGNORE FUNCNAME FUNCNEST GLOBIGNORE GLOBSORT GROUPS "
+        "HISTCMD HISTCONTROL HISTFILE HISTFILESIZE HISTIGNORE HISTSIZE HISTTIMEFORMAT HOME "
+        "HOSTFILE HOSTNAME HOSTTYPE IFS IGNOREEOF INPUTRC INSIDE_EMACS LANG LANGUAGE LINENO LINES "
+        "MACHTYPE MAIL MAILCHECK MAILPATH MAPFILE OLDPWD OPTARG OPTERR OPTIND OSTYPE PATH "
+        "PIPESTATUS POSIXLY_CORRECT PPID PROMPT_COMMAND PROMPT_DIRTRIM PS0 PS1 PS2 PS3 PS4 PWD "
+        "RANDOM REPLY SECONDS SHELL SHELLOPTS SHLVL SRANDOM TERM TIMEFORMAT TMOUT TMPDIR UID "
+        "auto_resume histchars"
     ),
     SCALA: _words(
         "abstract case catch class def do else enum export extends false final finally for "
         "forSome given if implicit import lazy macro match new null object override package "
         "private protected return sealed super then this throw trait true try type val var while "
-        "with yield _"
+        "with yield _ None Seq Map Any String BigInt"
     ),
     MATLAB: _words(
         "break case catch classdef continue else elseif end for function global if otherwise "
         "parfor persistent return spmd switch try while ans char containers newline string "
-        "true false"
+        "true false NaN"
     ),
     CSHARP: _words(
         "abstract as base bool break byte case catch char checked class const continue decimal "
@@ -97,7 +104,7 @@ _RESERVED = {
         "foreach goto if implicit in int interface internal is lock long namespace new null object "
         "operator out override params private protected public readonly ref return sbyte sealed "
         "short sizeof stackalloc static string struct switch this throw true try typeof uint ulong "
-        "unchecked unsafe ushort using virtual void volatile while"
+        "unchecked unsafe ushort using virtual void volatile while var System"
     ),
     FSHARP: _words(
         "abstract and as asr assert base begin bigint box break checked class component const "
@@ -106,7 +113,7 @@ _RESERVED = {
         "inherit inline interface internal land lazy let lor lsl lsr lxor match member mixin mod "
         "module mutable namespace new not null of open or override parallel private process "
         "protected public pure rec return sealed select sig static struct tailcall then to trait "
-        "true try type upcast use val virtual void when while with yield _ Map"
+        "true try type upcast use val virtual void when while with yield _ Map None System box obj"
     ),
     # In lower case: PowerShell's names are of any.
     POWERSHELL: _words(
@@ -118,6 +125,7 @@ _RESERVED = {
         "true"
     ),
 }
+_BASH_PREFIXES = ("BASH", "COMP_", "DYLD_", "LC_", "LD_", "READLINE_")
 # Those whose names are letters, digits and _ of ASCII alone.
 _ASCII_NAMES = frozenset({BASH, MATLAB})
 # MATLAB's namelengthmax.
@@ -153,7 +161,8 @@ def unknown_language(kernel_name: str | None, stated: str) -> str:
 def problem_of_name(name: str, language: str) -> str:
     """Say why nothing can be assigned to ``name``, an identifier, in that language; empty if so."""
     shown = name.lower() if language == POWERSHELL else name
-    if shown in _RESERVED[language]:
+    is_bashs = language == BASH and name.startswith(_BASH_PREFIXES)
+    if is_bashs or shown in _RESERVED[language]:
         return f"is a reserved word of {language}; rename the parameter"
     if language in (R, MATLAB) and name.startswith("_"):
         return f"begins with _, which {language} refuses; rename the parameter"

@@ -180,8 +180,11 @@ class _Julia(_Writer):
     language = parameter_languages.JULIA
     nothing = "nothing"
 
+    # Two letters that look alike are one (julia/src/flisp/julia_extensions.c).
+    ALIKE: ClassVar[dict[int, str]] = {0x00B5: "\u03bc", 0x025B: "\u03b5"}
+
     def known_as(self, name: str) -> str:
-        return unicodedata.normalize("NFC", name)
+        return unicodedata.normalize("NFC", name).translate(self.ALIKE)
 
     def text(self, value: str) -> str:
         known = {'"': '\\"', "\\": "\\\\", "$": "\\$", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

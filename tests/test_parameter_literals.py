@@ -659,3 +659,56 @@ def test_which_language_a_kernel_speaks(
 def test_every_language_has_a_writer() -> None:
     for language in LANGUAGES:
         assert "x" in parameter_literals.write_cell({"x": 1}, language)
+
+
+# Whatever a writer may need a word for.
+OF_ALL_KINDS = {
+    "texts": ["", "a", "é\x1b" * 20_000, "'\"$`!"],
+    "numbers": [0, -1, 0.5, 1e300, 2**31, 2**40],
+    "mixed": [None, True, 1, "a", [], [1, "a"], {"k": None, "l": [1]}],
+    "nothing": None,
+    "object": {"k": 1, "l": 2},
+    "empty": {},
+}
+TEXT_LITERALS = re.compile(r"""\$?'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+# Where the word stands in a place of its own: a type, a member, a function, a name of an argument.
+NOT_SHADOWED = {
+    parameter_languages.R: {"list", "structure", "names", "c", "paste0", "character"},
+    SCALA: {"mkString", "L"},
+    CSHARP: {"Numerics", "BigInteger", "Parse", "Collections", "Generic", "Dictionary", "L"},
+    FSHARP: {"Numerics", "BigInteger", "Parse", "ofList", "string", "list", "L"},
+    BASH: {"unset", "v", "true", "false"},
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_parameter_can_change_what_the_next_one_means(language: str) -> None:
+    """A parameter called ``None`` would, in Scala, be what a null after it becomes."""
+    written = []
+    for value in OF_ALL_KINDS.values():
+        for part in [value, *(value if isinstance(value, list) else ())]:
+            try:
+                written.append(parameter_literals.write_cell({"zq": part}, language))
+            except errors.InvalidRequestError:
+                continue
+    lines = [line for cell in written for line in cell.splitlines()[1:]]
+    assert len(lines) > 10
+    code = "\n".join(TEXT_LITERALS.sub("''", line) for line in lines)
+    words = set(re.findall(r"(?<![\w$.\[])[A-Za-z_]\w*", code)) - {"zq"}
+    words -= NOT_SHADOWED.get(language, set())
+    assert words or language in (BASH, POWERSHELL)
+    allowed = {w for w in words if not parameter_languages.problem_of_name(w, language)}
+    assert not allowed
+
+
+@pytest.mark.parametrize(
+    "name", ["PS0", "PS4", "MAILPATH", "TMOUT", "histchars", "BASH_ENV", "LD_PRELOAD", "LC_ALL"]
+)
+def test_what_bash_gives_a_meaning_is_no_parameter(name: str) -> None:
+    assert "reserved word" in parameter_languages.problem_of_name(name, BASH)
+
+
+@pytest.mark.parametrize(("one", "other"), [("\u00b5", "\u03bc"), ("\u025b", "\u03b5")])
+def test_two_names_that_are_one_to_julia(one: str, other: str) -> None:
+    with pytest.raises(errors.InvalidRequestError):
+        parameter_literals.write_cell({one: 1, other: 2}, JULIA)

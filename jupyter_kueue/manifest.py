@@ -272,6 +272,7 @@ def _stage_out(record: JobRecord, policy: PodPolicy, *, exports: bool) -> Json:
         _value(contract.ENV_MAX_OUTPUT_FILES, str(policy.max_output_files)),
         _value(contract.ENV_MAX_OUTPUT_FILE_BYTES, str(policy.max_output_file_bytes)),
         _value(contract.ENV_MAX_OUTPUT_BYTES, str(policy.max_output_bytes)),
+        _value(contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES, str(policy.max_notebook_output_bytes)),
     ]
     container["volumeMounts"] = [*_mounts(contract.STAGE_OUT, volumes), _BUCKET_MOUNT]
     return container

@@ -75,6 +75,7 @@ LIMITS_ENV = [
     {"name": "JUPYTER_KUEUE_MAX_OUTPUT_FILES", "value": "10000"},
     {"name": "JUPYTER_KUEUE_MAX_OUTPUT_FILE_BYTES", "value": str(50 * 2**30)},
     {"name": "JUPYTER_KUEUE_MAX_OUTPUT_BYTES", "value": str(200 * 2**30)},
+    {"name": "JUPYTER_KUEUE_MAX_NOTEBOOK_OUTPUT_BYTES", "value": str(100 * 2**20)},
 ]
 EXPORT_ENV = [
     {"name": "JUPYTER_KUEUE_EXPORT_REQUEST_DIR", "value": "/jupyter-kueue/export-request"},

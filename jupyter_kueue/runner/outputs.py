@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 UPLOADS_AT_ONCE = 8
 # What no program opens as a notebook any more.
 MAX_NOTEBOOK_BYTES = 2 * 2**30
+# Of the log, beside what is printed: the runner's own lines.
+LOG_BEYOND_BYTES = 32 * 2**20
 RESULT_VERSION = 1
 
 
@@ -163,7 +165,7 @@ class Outputs:
                         key,
                         file,
                         content_type=object_names.media_type(path),
-                        last_bytes=self._limits.file_bytes,
+                        last_bytes=self._most_bytes(source),
                     )
             except OSError as error:  # the file's; the bucket's are errors of ours
                 self._refused.add(path)
@@ -176,6 +178,15 @@ class Outputs:
             "role": source.role,
             **({"format": self._formats[path]} if path in self._formats else {}),
         }
+
+    def _most_bytes(self, source: Source) -> int:
+        if source.role != contract.ROLE_LOG:
+            return self._limits.file_bytes
+        # What execute writes into it, and not what a notebook makes of the file.
+        printed = control.whole_number(
+            contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES, contract.DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES
+        )
+        return printed + LOG_BEYOND_BYTES
 
     def _reserve(self, path: str, source: Source, file: IO[bytes]) -> None:
         """Count a file the notebook wrote; it may have grown since it was found."""

@@ -71,9 +71,13 @@ def main(
     )
     log = Log(folder / contract.LOG_FILE, max_bytes)
     attempt = _Attempt(folder, run, keeper, log, last_word, max_bytes)
-    ended = attempt.run(Kernel(environment, kernel))
-    log.close()
-    put_away(ended, stop, last_word)
+    try:
+        ended = attempt.run(Kernel(environment, kernel))
+        log.close()
+        put_away(ended, stop, last_word)
+    except Exception as error:  # noqa: BLE001 - no container ends without a word
+        traceback.print_exc(file=_Unread())
+        end_now(contract.EXIT_STAGING, f"How the run ended could not be kept: {_named(error)}.")
 
 
 def put_away(ended: control.Json, stop: Stop, last_word: LastWord | None = None) -> NoReturn:
@@ -186,13 +190,19 @@ class _Attempt:
             )
         except Exception as unforeseen:  # noqa: BLE001 - the pod's end must be told in any case
             outcome = contract.KERNEL_DIED
-            message = f"The notebook could not be run: {type(unforeseen).__name__}: {unforeseen}"
+            message = f"The notebook could not be run: {_named(unforeseen)}"
             self._log.write(traceback.format_exc())
         finally:
             if kernel.early is not None:  # where it was adopted, it has ended already
                 kernel.early.end()
         if self._saver is not None:
-            outcome, message = self._save_last(self._saver, outcome, message)
+            try:
+                outcome, message = self._save_last(self._saver, outcome, message)
+            except Exception as unsaved:  # noqa: BLE001 - as above
+                self._log.write(traceback.format_exc())
+                outcome = contract.STAGING if outcome in contract.FINAL_OUTCOMES else outcome
+                word = f"The notebook with its outputs could not be saved: {_named(unsaved)}."
+                message = f"{message} {word}".strip()
         ended = self._ended(outcome, message, error)
         if message and outcome != contract.INTERRUPTED:
             self._log.say(ended["message"])
@@ -279,6 +289,10 @@ class _Attempt:
         finally:
             saving.cancel()
         return ending
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _named_kernel(path: Path) -> str | None:

@@ -125,6 +125,41 @@ def test_what_a_notebook_puts_in_the_place_of_reports_holds_nothing_up(
     assert b"went on" in job.output("train.ipynb")
 
 
+@pytest.mark.parametrize(
+    "plant",
+    [
+        "for name in ('.room-for-notebook.ipynb', '.room-for-ended.json'):\n"
+        "    os.unlink(f'{C}/{name}'); os.mkdir(f'{C}/{name}')",
+    ],
+    ids=["folders in place of the room"],
+)
+def test_a_run_that_succeeded_is_told_as_such(
+    new_job: Callable[..., Job], secret: Path, plant: str
+) -> None:
+    job = new_job(FOLDERS + plant, "print('the end')")
+    pod = run(job, secret)
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log
+    assert b"the end" in job.output("train.ipynb")
+
+
+def test_what_cannot_be_saved_at_the_end_is_said(new_job: Callable[..., Job]) -> None:
+    """A file that may have no more bytes fails as a broken disk does, and is no full one."""
+    pod = new_job(
+        "import os, resource\n"
+        "resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (100, 100))\nprint('x' * 1000)"
+    ).run()
+    assert pod.exit_code == contract.EXIT_STAGING
+    assert "File too large" in pod.termination_message
+
+
+def test_a_log_that_a_notebook_makes_larger_goes_up_in_part(new_job: Callable[..., Job]) -> None:
+    job = new_job(FOLDERS + "print('printed', flush=True)\nos.truncate(f'{C}/run.log', 2**40)")
+    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log
+    [log] = [file for file in job.result["files"] if file["role"] == contract.ROLE_LOG]
+    assert log["size_bytes"] < 64 * 2**20
+
+
 def test_a_notebook_that_ends_itself_by_a_report_of_its_own_lies_about_itself_alone(
     new_job: Callable[..., Job], secret: Path
 ) -> None:

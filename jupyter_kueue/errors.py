@@ -43,7 +43,7 @@ class JupyterKueueError(Exception):
     reason = "internal"
 
     def __init__(self, message: str) -> None:
-        self.message = texts.shown(message, MAX_MESSAGE_LENGTH)
+        self.message = texts.said(message, MAX_MESSAGE_LENGTH)
         super().__init__(self.message)
 
 
@@ -58,7 +58,7 @@ class InvalidRequestError(JupyterKueueError):
 
     def __init__(self, fields: dict[str, str]) -> None:
         self.fields = {
-            texts.shown(field, _MAX_FIELD_NAME_LENGTH): texts.shown(text, _MAX_FIELD_LENGTH)
+            texts.said(field, _MAX_FIELD_NAME_LENGTH): texts.said(text, _MAX_FIELD_LENGTH)
             for field, text in itertools.islice(fields.items(), MAX_FIELDS)
         }
         super().__init__("; ".join(f"{field}: {text}" for field, text in self.fields.items()))
@@ -93,7 +93,7 @@ class TooLargeError(JupyterKueueError):
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(f"{field}: {message}" if field else message)
-        self.fields = {field: texts.shown(message, _MAX_FIELD_LENGTH)} if field else {}
+        self.fields = {field: texts.said(message, _MAX_FIELD_LENGTH)} if field else {}
 
 
 class RangeNotSatisfiableError(JupyterKueueError):

@@ -483,7 +483,7 @@ class Status:
         for field_name in ("reason", "message", "detail"):
             text = getattr(self, field_name)
             if text is not None:
-                object.__setattr__(self, field_name, texts.shown(text, MAX_STATUS_LENGTH))
+                object.__setattr__(self, field_name, texts.said(text, MAX_STATUS_LENGTH))
         for field_name in ("admitted_at", "started_at", "finished_at"):
             if not shapes.moment(getattr(self, field_name)):
                 object.__setattr__(self, field_name, None)

@@ -14,6 +14,10 @@ _HALF = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What no text may hold, however many lines it has. Colours of a terminal begin with ESC.
 _NEVER_SHOWN = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff]")
+# ECMA-48: a terminal's colours, its cursor, its title. And what turns the direction of a line, so
+# that it reads as another one (Unicode, UAX 9).
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*\x07?|[ -~]?)")
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -55,6 +59,12 @@ def shown(text: object, max_length: int) -> str:
     return _NEVER_SHOWN.sub(_REPLACEMENT, kept)
 
 
+def said(text: object, max_length: int) -> str:
+    """Return the same as part of a sentence: without colours, and read from left to right."""
+    whole = text if isinstance(text, str) else str(text)
+    return shown(_DIRECTIONS.sub("", _ESCAPES.sub("", whole)), max_length)
+
+
 def shown_line(text: object, max_length: int) -> str:
     """Return the same on one line."""
-    return _CONTROL.sub(" ", shown(text, max_length))
+    return _CONTROL.sub(" ", said(text, max_length))

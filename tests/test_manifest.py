@@ -406,7 +406,7 @@ def test_the_policy_reaches_every_container() -> None:
         assert {"name": "JUPYTER_KUEUE_STAGING_SECONDS", "value": "60"} in container(job, name)[
             "env"
         ]
-    assert [one["value"] for one in container(job, "stage-out")["env"][-3:]] == ["1", "2", "3"]
+    assert [one["value"] for one in container(job, "stage-out")["env"][-4:-1]] == ["1", "2", "3"]
     spec = pod_spec(job)
     assert spec["terminationGracePeriodSeconds"] == 60
     assert spec["securityContext"] == {

@@ -54,3 +54,22 @@ def test_what_is_refused_says_why(text: str, on_one_line: str | None, on_several
 
 def test_a_cut_says_how_much_there_was():
     assert texts.shown("x" * 5000, 40) == "x" * 14 + "… (5000 characters in all)"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\x1b[31;1mred\x1b[0m and \x1b]0;title\x07plain", "red and plain"),
+        ("\x1b]0;an end that never comes", ""),
+        ("\x1bc\x1b", ""),
+        ("gpj.\u202etxt\u2066x\u200f", "gpj.txtx"),
+        ("two\nlines, ﷽ 😀", "two\nlines, ﷽ 😀"),
+    ],
+)
+def test_what_is_said_has_no_colours_and_one_direction(text: str, said: str):
+    assert texts.said(text, 100) == said
+
+
+def test_no_text_takes_long_to_be_said():
+    for text in ("\x1b[" * 10**6, "\x1b]" * 10**6, "\x1b[" + "0;" * 10**6):
+        assert len(texts.said(text, 100)) <= 100

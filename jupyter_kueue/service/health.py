@@ -428,7 +428,7 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
 
 
 def _problem(what: str, fix: str, severity: str = ERROR) -> Json:
-    return {"what": texts.shown(what, _MAX_WHAT_LENGTH), "fix": fix, "severity": severity}
+    return {"what": texts.said(what, _MAX_WHAT_LENGTH), "fix": fix, "severity": severity}
 
 
 def _shown_settings(settings: Settings) -> Json:

@@ -77,7 +77,7 @@ def build_error(facts: BucketFacts) -> Json | None:
         return None
     return {
         "name": _shown(error.get("name"), MAX_ERROR_NAME_LENGTH),
-        "value": texts.shown(error.get("value") or "", MAX_ERROR_VALUE_LENGTH),
+        "value": texts.said(error.get("value") or "", MAX_ERROR_VALUE_LENGTH),
         "cell_index": error.get("cell_index"),
         "cell_source": _shown(error.get("cell_source"), MAX_CELL_SOURCE_LENGTH),
         "traceback": _traceback(error.get("traceback")),

@@ -1,5 +1,5 @@
 # Everything a person or CI does here. `make` alone lists it.
-.PHONY: help demo lab test bench lint lint-python lint-labextension format lock screenshot clean tools browser
+.PHONY: help demo lab test chaos bench lint lint-python lint-labextension format lock screenshot clean tools browser
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,7 @@ help:
 	@echo "make demo   run a notebook through a real local Kueue, start to end"
 	@echo "make lab    JupyterLab on the local cluster, ready to use"
 	@echo "make test   all tests; ARGS='-k name' narrows them"
+	@echo "make chaos  runs of all kinds under random faults; ARGS='--minutes 20 --seed 7'"
 	@echo "make bench  measure against stock jupyter-scheduler; ARGS=--write renews docs/benchmarks.md"
 	@echo "make lint   formatting, types, layers, spelling"
 	@echo "make lock   compile requirements/*.txt anew"
@@ -28,6 +29,9 @@ test: $(VENV)/.test $(VENV)/.labextension browser
 	@# More than there are cores: tests wait most of their time.
 	PYTHONPATH="$(CURDIR)/tests/lean_imports" \
 	  python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
+
+chaos: $(VENV)/.test
+	python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/.test
 	python benchmarks/run.py $(ARGS)

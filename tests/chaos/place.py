@@ -1,0 +1,201 @@
+"""Two servers of one owner on a cluster of their own, with a proxy on each way between them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conftest import cluster_in, new_namespace, run_cli
+from jupyter_kueue.local import processes
+from jupyter_kueue.local.lifecycle import PART_NAMES
+from tests.server import proxy as proxies
+from tests.server.conftest import Server, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import LocalCluster, Namespace
+
+    from .history import History
+
+OWNER = "chaos"
+SERVERS = ("north", "south")
+# Nothing that a server puts off may take longer than the pause before a check.
+SETTINGS = {
+    "JUPYTER_KUEUE_FINISHED_JOB_SECONDS": "10",
+    "JUPYTER_KUEUE_LEFTOVER_SECONDS": "60",
+    "JUPYTER_KUEUE_RESYNC_SECONDS": "5",
+    "JUPYTER_KUEUE_START_TIMEOUT_SECONDS": "20",
+    "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS": "10",
+    "JUPYTER_KUEUE_ENVIRONMENTS": json.dumps(
+        {
+            "local": {"image": "jupyter-kueue/local:latest", "default": True},
+            "absent": {"image": "no-such-image:1"},
+        }
+    ),
+}
+
+
+@dataclass
+class Site:
+    """A server's place: its folder, its ways, and the server while it is up."""
+
+    name: str
+    folder: Path
+    environment: dict[str, str]
+    cluster: proxies.Proxy
+    bucket: proxies.Proxy
+    server: Server | None = None
+    starts: int = 0
+    running: contextlib.ExitStack | None = None
+
+
+class Place:
+    """Everything that faults are done to; ``heal`` makes it whole."""
+
+    def __init__(self, cluster: LocalCluster, namespace: Namespace, history: History) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.history = history
+        self.folder = namespace.bucket_dir.parent
+        self.counts = self.folder / "counts"
+        self.counts.mkdir()
+        # What pods reach the bucket through: they get its address from the Secret.
+        folder = self.folder / "pods"
+        folder.mkdir()
+        self.pods_bucket, _ = proxies.to_bucket(namespace.bucket_dir, folder)
+        endpoint = base64.b64encode(self.pods_bucket.url.encode()).decode()
+        cluster.kubectl(
+            *("patch", "secret", "jupyter-kueue-bucket", "-n", namespace.name, "--type=merge"),
+            *("-p", json.dumps({"data": {"endpoint": endpoint}})),
+        )
+        self.sites = [self._site(name) for name in SERVERS]
+        self.cli_lock = threading.Lock()
+
+    def _site(self, name: str) -> Site:
+        folder = self.folder / name
+        folder.mkdir()
+        cluster, kubeconfig = proxies.to_api_server(self.namespace.user_kubeconfig, folder)
+        bucket, bucket_dir = proxies.to_bucket(self.namespace.bucket_dir, folder)
+        environment = {
+            **self.namespace.env,
+            **SETTINGS,
+            "JUPYTERHUB_USER": OWNER,
+            "KUBECONFIG": str(kubeconfig),
+            "JUPYTER_KUEUE_BUCKET": str(bucket_dir),
+            "JUPYTER_KUEUE_NAMESPACE": self.namespace.name,
+        }
+        return Site(name, folder, environment, cluster, bucket)
+
+    @property
+    def proxies(self) -> list[proxies.Proxy]:
+        """All ways."""
+        own = [proxy for site in self.sites for proxy in (site.cluster, site.bucket)]
+        return [*own, self.pods_bucket]
+
+    def start(self, site: Site) -> None:
+        """Start a server that is down; what the one before it wrote stays beside its log."""
+        if site.server is not None:
+            return
+        site.starts += 1
+        log = site.folder / "server.log"
+        if log.exists():
+            log.replace(site.folder / f"server.{site.starts - 1}.log")
+        stack = contextlib.ExitStack()
+        site.server = stack.enter_context(running_server(site.folder, site.environment))
+        site.running = stack
+
+    def kill(self, site: Site) -> None:
+        """End a server as a crash does."""
+        server, stack = site.server, site.running
+        if server is None or stack is None:
+            return
+        site.server = site.running = None
+        server.process.send_signal(signal.SIGCONT)
+        server.process.kill()
+        server.process.wait()
+        stack.close()
+
+    def part(self, name: str) -> processes.Process | None:
+        """Return the process of a part of the cluster."""
+        found = processes.load(self.cluster.dir / "parts" / name)
+        return found if found is not None and found.alive else None
+
+    def local(self, command: str) -> None:
+        """Run ``jupyter kueue local`` ``up`` or ``down``; a failure is a complaint."""
+        with self.cli_lock:
+            done = run_cli("local", command, "--dir", str(self.cluster.dir), check=False)
+        if done.returncode != 0:
+            self.history.complain(f"local {command} failed: {done.stdout}{done.stderr}", "cluster")
+
+    def heal(self) -> None:
+        """Undo whatever faults left behind."""
+        for part in PART_NAMES:
+            if (process := self.part(part)) is not None:
+                process.signal(signal.SIGCONT)
+        for process, _ in processes.find_marked(self.cluster.dir, self.cluster.dir / "node"):
+            process.signal(signal.SIGCONT)
+        for proxy in self.proxies:
+            proxy.refuse = lambda _verb, _path: None
+            proxy.lose = lambda _verb, _path, _status: False
+            proxy.answers.set()
+            if proxy._server is None:
+                proxy.up()
+        self.local("up")
+        for site in self.sites:
+            if site.server is not None:
+                site.server.process.send_signal(signal.SIGCONT)
+            self.start(site)
+
+    def write_notebook(self, path: str, cells: list[str], beside: dict[str, str]) -> None:
+        """Write a notebook, and files beside it, for both servers."""
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        body: dict[str, Any] = {
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "id": f"c{number}",
+                    "metadata": {},
+                    "execution_count": None,
+                    "outputs": [],
+                    "source": source,
+                }
+                for number, source in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        for site in self.sites:
+            target = site.folder / "root" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(body))
+            for name, text in beside.items():
+                (target.parent / name).write_text(text)
+
+
+@contextlib.contextmanager
+def opened(folder: Path, history: History) -> Iterator[Place]:
+    """Start the cluster in ``folder`` and both servers; everything is ended after that."""
+    run_cli("local", "up", "--dir", str(folder / "cluster"))
+    try:
+        with (
+            contextlib.closing(cluster_in(folder / "cluster")) as cluster,
+            new_namespace(cluster, folder / "work") as namespace,
+        ):
+            place = Place(cluster, namespace, history)
+            try:
+                for site in place.sites:
+                    place.start(site)
+                yield place
+            finally:
+                for site in place.sites:
+                    place.kill(site)
+    finally:
+        run_cli("local", "down", "--dir", str(folder / "cluster"))

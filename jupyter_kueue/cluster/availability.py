@@ -18,15 +18,21 @@ STARTING_UP = "The cluster is starting up: permissions are still being checked. 
 class Availability:
     """What one connection has seen. Kinds of requests are (verb, collection) as ``kind_of`` gives.
 
-    All of it is memory: a new connection takes a refusal for one at once.
+    All of it is memory: to a new connection the API server has to say itself that it is starting.
     """
 
     def __init__(self) -> None:
+        self._began_at = time.monotonic()
         self._failed_at: float | None = None
         self._is_silent = False
         self._allowed: set[tuple[str, str]] = set()
         self._refused_since: dict[tuple[str, str], float] = {}
         self._back = asyncio.Event()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether too little was seen yet to know whether the API server has just started."""
+        return time.monotonic() - self._began_at < SETTLING_SECONDS
 
     @property
     def is_settling(self) -> bool:

@@ -36,6 +36,11 @@ _GOODBYE_SECONDS = 0.1
 # What an API server says that has not read a kind's objects yet (apiserver's storage cacher).
 _TOO_MANY = 429
 _INITIALIZING = "storage is (re)initializing"
+# Everybody with credentials may ask this by Kubernetes' own roles, once the API server has read
+# them (system:public-info-viewer); it is ready only then (the check informer-sync).
+_READY = "/readyz"
+_READY_SECONDS = 5
+_MAY_NOT_ASK = f'cannot get path "{_READY}"'
 _LIST_SECONDS = 120
 _ITEMS = '"items":['  # as API servers write it; metadata, which may come before, has no such field
 _DECODER = json.JSONDecoder()
@@ -287,6 +292,18 @@ class Connection:
             return errors.ClusterUnavailableError(STARTING_UP)
         return error
 
+    async def _is_starting(self) -> bool:
+        """Ask an API server that refuses something whether it has just started."""
+        try:
+            async with self._response("GET", _READY, None, _READY_SECONDS):
+                return False
+        except errors.ForbiddenError as error:
+            return _MAY_NOT_ASK in error.message
+        except errors.ClusterUnavailableError:
+            return True
+        except errors.JupyterKueueError:
+            return False
+
     def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
         return errors.ClusterUnavailableError(
             f"The connection to the Kubernetes API at {self.host} broke: "
@@ -333,7 +350,12 @@ class Connection:
                     status = await _status_object(response)
                 except _network_errors() as error:
                     raise self._broken(error) from error
-                raise self._refused(kind_of(method, path), response.status, status, path)
+                refused = self._refused(kind_of(method, path), response.status, status, path)
+                is_doubtful = isinstance(refused, errors.ForbiddenError) and path != _READY
+                if is_doubtful and self.availability.is_new and await self._is_starting():
+                    self.availability.note_start()
+                    raise errors.ClusterUnavailableError(STARTING_UP)
+                raise refused
             self.availability.note_allowed(kind_of(method, path))
             yield response
         finally:

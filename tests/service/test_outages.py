@@ -16,6 +16,8 @@ from jupyter_kueue.service import reconciler
 from jupyter_kueue.service.index import JobQuery
 from tests.server import proxy as proxies
 
+from .conftest import Session
+
 pytestmark = pytest.mark.integration
 
 SLEEP = "import time\ntime.sleep(600)"
@@ -122,6 +124,49 @@ async def test_an_api_server_that_is_just_starting_is_away(
     ways.cluster.refuse = lambda _verb, _path: None
     await eventually(lambda: session.application.cluster.error is None)
     assert (await session.submit(path))["state"] == "queued"
+
+
+def nothing_read(_verb: str, path: str):
+    """Answer as an API server does that has read no roles at all: not even those of everybody."""
+    message = "jobs is forbidden"
+    if "/namespaces/" not in path:
+        message = f'forbidden: User "user" cannot get path "{path}"'
+    status = {"kind": "Status", "reason": "Forbidden", "code": 403, "message": message}
+    return 403, json.dumps(status).encode()
+
+
+def not_ready(_verb: str, path: str):
+    """Answer as an API server does that is still reading some of its roles."""
+    if path == "/readyz":
+        return 500, b"[-]informer-sync failed: reason withheld\nreadyz check failed"
+    return roles_not_read(_verb, path)
+
+
+@pytest.mark.parametrize("refusal", [nothing_read, not_ready])
+async def test_a_server_and_an_api_server_that_both_just_start(
+    open_application, write_notebook, ways, eventually, refusal
+):
+    path = write_notebook("a.ipynb", "1")
+    ways.cluster.refuse = refusal
+    async with open_application(**ways.settings) as application:
+        await eventually(lambda: application.connection is not None and application.cluster.error)
+        with pytest.raises(errors.ClusterUnavailableError, match="The cluster is starting up"):
+            await application.jobs()
+        assert isinstance(application.cluster.error, errors.ClusterUnavailableError)
+        ways.cluster.refuse = lambda _verb, _path: None
+        await eventually(lambda: application.cluster.error is None)
+        session = Session(application, await application.jobs())
+        assert (await session.submit(path))["state"] == "queued"
+
+
+async def test_a_server_that_starts_without_rights_says_so_at_once(open_application, ways):
+    def refused(verb: str, path: str):
+        return None if path == "/readyz" else roles_not_read(verb, path)
+
+    ways.cluster.refuse = refused
+    async with open_application(**ways.settings) as application:
+        with pytest.raises(errors.ForbiddenError, match="jobs is forbidden"):
+            await application.jobs()
 
 
 async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(

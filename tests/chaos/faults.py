@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -49,6 +50,7 @@ class Faults:
             self._freeze_server: 2,
             self._hit_pod: 6,
             self._freeze_pod: 3,
+            self._drain_pod: 2,
             self._cut: 4,
             self._hang: 3,
             self._slow: 2,
@@ -65,7 +67,7 @@ class Faults:
             (fault,) = self.rng.choices(kinds, weights)
             self.number += 1
             fault()
-            self._wait(self.rng.uniform(1, 6))
+            self._wait(self.rng.uniform(0.5, 4))
 
     def _wait(self, seconds: float) -> None:
         self.stopped.wait(seconds)
@@ -143,6 +145,23 @@ class Faults:
             os.kill(pid, signal.SIGSTOP)
             self._wait(seconds)
             os.kill(pid, signal.SIGCONT)
+
+    def _drain_pod(self) -> None:
+        """Delete a pod, as a drained node does."""
+        found = sorted({uid for _, uid, _ in self._pod_processes()})
+        if not found:
+            return
+        uid = self.rng.choice(found)
+        # The API server may be away, or the pod gone.
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            pods = self.place.cluster.get("pods", "-n", self.place.namespace.name)["items"]
+            for pod in pods:
+                if pod["metadata"]["uid"] == uid:
+                    self.history.note_attack(uid, "all", is_fatal=True)
+                    name = pod["metadata"]["name"]
+                    self.place.cluster.kubectl(
+                        *("delete", "pod", name, "-n", self.place.namespace.name, "--wait=false")
+                    )
 
     def _pod_processes(self) -> list[tuple[int, str, str]]:
         """Return pid, pod and role of each process of a container."""

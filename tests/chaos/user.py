@@ -140,6 +140,8 @@ class User:
 
     def submit_with_key(self, body: Json) -> Json:
         """Submit with a key: the same request until it is answered, at whichever server."""
+        # Until it is answered for good: an earlier try may have been done all the same.
+        self.ledger.unanswered.add(self.name)
         job: Json = self.ask(
             "POST", "jobs", {**body, "name": self.name, "idempotency_key": self.name}, (200, 201)
         ).json

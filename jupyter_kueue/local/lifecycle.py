@@ -23,7 +23,7 @@ from jupyter_kueue.local.certificates import Certificates, ensure_certificates
 from jupyter_kueue.local.object_store import remove_sockets, write_bucket_folders
 from jupyter_kueue.local.ports import await_free, listens
 from jupyter_kueue.local.readiness import Readiness
-from jupyter_kueue.local.starting import Start
+from jupyter_kueue.local.starting import PartEndedError, Start
 from jupyter_kueue.local.state_folder import LOCAL_IMAGE
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _STOP_ORDER = (
 _STOP_SECONDS = {"node": 4.0, "object-store": 3.0}
 _DEFAULT_STOP_SECONDS = 1.5
 _ENDING_SECONDS = 5.0
+# How often ``up`` begins anew because a part that was ready stopped meanwhile.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,15 @@ def _start(
         link = folder.programs / "kubectl"
         link.unlink(missing_ok=True)
         link.symlink_to(build.program("kubectl"))
-        Start(folder, settings, build, certificates, say).run()
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                Start(folder, settings, build, certificates, say).run()
+            except PartEndedError as error:
+                if not tries_left:
+                    raise
+                say(f"{error.message} It is started again.")
+            else:
+                return
 
 
 def stop_cluster(folder: StateFolder, say: Say) -> None:

@@ -49,6 +49,10 @@ class _GivenUpError(LocalClusterError):
     """A step was not finished because another one failed."""
 
 
+class PartEndedError(LocalClusterError):
+    """A part that was ready ended, or was suspended, while others were still waited for."""
+
+
 class Start:
     """One ``up``: what is done in which order, as many things at once as do not need each other."""
 
@@ -68,9 +72,15 @@ class Start:
         self._ready = Readiness(certificates, settings)
         self._failed = threading.Event()
         self._settings_lock = threading.Lock()
+        self._running: dict[str, processes.Process] = {}
 
     def run(self) -> None:
-        """Do it all; the first failure is raised once everything else has ended."""
+        """Do it all; the first failure is raised once everything else has ended.
+
+        Raises:
+            PartEndedError: what was found or started did not last; another try mends that.
+            LocalClusterError: a part does not start.
+        """
         parts = {
             part.name: part
             for part in describe_parts(
@@ -149,6 +159,7 @@ class Start:
             processes.limit_log(self._log(part.name))
             if process.fingerprint == part.fingerprint:
                 if not process.suspended and self._await_ready(part, process, _STUCK_SECONDS):
+                    self._running[part.name] = process
                     return "runs"
                 what = "did not answer, started again"
             else:
@@ -181,6 +192,7 @@ class Start:
                 f"{part.name} {state}. Its log, {self._log(part.name)}, ends with:\n"
                 + _tail(self._log(part.name))
             )
+        self._running[part.name] = process
         return what
 
     def _await_ready(self, part: Part, process: processes.Process, seconds: float) -> bool:
@@ -190,7 +202,16 @@ class Start:
                 return True
             if self._failed.wait(_POLL_SECONDS):
                 raise _GivenUpError(f"{part.name} was given up: another part failed.")
+            self._check_running()
         return False
+
+    def _check_running(self) -> None:
+        """Give up where a part that was ready has stopped: others would wait for it in vain."""
+        for name, process in tuple(self._running.items()):
+            if not process.alive or process.suspended:
+                raise PartEndedError(
+                    f"{name} stopped while other parts were started; its log is {self._log(name)}."
+                )
 
     def _log(self, name: str) -> Path:
         return self._folder.logs / f"{name}.log"
@@ -244,6 +265,7 @@ class Start:
         while not condition():
             if self._failed.wait(_POLL_SECONDS):
                 raise _GivenUpError(f"{what} was given up: a part failed.")
+            self._check_running()
             if time.monotonic() > deadline:
                 raise LocalClusterError(
                     f"{what} is not served. See the logs of kube-apiserver and kueue in "

@@ -118,6 +118,25 @@ def test_up_repairs_everything_frozen_at_once_and_killed_just_now(
     assert StateFolder(harmed_cluster.folder).load_settings().ports == ports
 
 
+@pytest.mark.parametrize(
+    ("part", "harm"), [("etcd", signal.SIGKILL), ("kube-apiserver", signal.SIGSTOP)]
+)
+def test_up_repairs_what_stops_while_it_waits_for_others(
+    harmed_cluster: HarmedCluster, part: str, harm: signal.Signals
+) -> None:
+    before = harmed_cluster.pids()
+    os.kill(before["kueue"] or 0, signal.SIGKILL)
+    _await_end(harmed_cluster, "kueue")
+    up = subprocess.Popen(harmed_cluster.command("up"), stdout=subprocess.PIPE, text=True)
+    _await(lambda: harmed_cluster.recorded("kueue").pid != before["kueue"])
+    os.kill(before[part] or 0, harm)
+    said, _ = up.communicate(timeout=90)
+    assert up.returncode == 0, said
+    assert f"{part} stopped while other parts were started" in said
+    assert harmed_cluster.recorded(part).pid != before[part]
+    nothing_is_lost(harmed_cluster)
+
+
 def test_a_part_that_was_never_written_down_is_not_started_twice(
     harmed_cluster: HarmedCluster,
 ) -> None:

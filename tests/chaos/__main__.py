@@ -92,9 +92,11 @@ class Storms:
         with ThreadPoolExecutor(self.asked.at_once + len(workers)) as pool:
             doing = [pool.submit(worker.run) for worker in workers]
             doing += [pool.submit(self._submit_until, end) for _ in range(self.asked.at_once)]
-            time.sleep(seconds)
-            for worker in workers:
-                worker.stopped.set()
+            try:
+                time.sleep(seconds)
+            finally:
+                for worker in workers:
+                    worker.stopped.set()
             for done in doing[: len(workers)]:
                 done.result()
             self.faults_done += sum(worker.number for worker in workers)

@@ -51,6 +51,10 @@ _PRIORITY_CLASSES_SECONDS = 15.0
 # A user waits for the answer that it failed; what can't be taken back by then is left behind.
 _TAKE_BACK_SECONDS = 5.0
 _BEING_REMOVED = "What an earlier try left is just being removed. Try again in a moment."
+_MAY_STILL_COME = (
+    "It may have been submitted all the same: look whether the run is listed before you submit it "
+    "again, or send an idempotency_key with each try."
+)
 # After these the same Job would be refused again: no repeat can finish such a submit.
 _REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeError)
 
@@ -384,6 +388,9 @@ class Submission:
         Returns:
             The job where it was accepted all the same, by this submit or through another server;
             None where it failed.
+
+        Raises:
+            UnavailableError: ``error`` in other words, because nobody can tell which of both.
         """
         job_id = record.job_id
         is_keyed = record.request.get("idempotency_key") is not None
@@ -392,6 +399,7 @@ class Submission:
             return None
         if is_keyed and not (may_have_record and isinstance(error, _REFUSALS)):
             return None
+        is_undecided = may_have_record
         try:
             async with asyncio.timeout(_TAKE_BACK_SECONDS):
                 if may_have_record:
@@ -402,6 +410,7 @@ class Submission:
                         return Submitted(
                             BucketFacts(record, accepted=accepted), None, is_new=not is_keyed
                         )
+                    is_undecided = False
                     if not is_keyed:
                         # A Job that comes late meets it.
                         await self._records.write_tombstone(job_id, records.FAILED_SUBMIT)
@@ -411,6 +420,8 @@ class Submission:
         except (errors.JupyterKueueError, TimeoutError) as problem:
             why = str(problem) or type(problem).__name__
             log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
+            if is_undecided and isinstance(error, errors.UnavailableError):
+                raise type(error)(f"{error.message} {_MAY_STILL_COME}") from error
         return None
 
     def policy(self, record: JobRecord) -> manifest.PodPolicy:

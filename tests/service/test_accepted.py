@@ -96,6 +96,30 @@ async def test_an_api_server_that_dies_in_the_middle_can_be_asked_again(
         await eventually(only_this_one_is_left)
 
 
+async def test_a_submit_that_cannot_be_taken_back_says_so(
+    open_session: Callable, ways: Any, write_notebook: Callable, eventually: Callable
+):
+    path = write_notebook("a.ipynb", "1")
+
+    def cut_the_bucket(verb: str, path: str, _status: int) -> bool:
+        if verb == "POST" and path.endswith("/jobs"):
+            ways["bucket"].down()
+        return False
+
+    async with open_session(**ways.settings, resync_seconds=1) as session:
+        ways["cluster"].lose = cut_the_bucket
+        with pytest.raises(errors.BucketUnavailableError, match="may have been submitted all the"):
+            await session.submit(path)
+        ways["cluster"].lose = lambda _verb, _path, _status: False
+        ways["bucket"].up()
+
+        async def is_listed():
+            return (await session.jobs.list(JobQuery()))["items"]
+
+        [job] = await eventually(is_listed)
+        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+
+
 async def test_what_was_cleaned_up_can_be_asked_for_again(
     open_session: Callable, ways: Any, write_notebook: Callable, eventually: Callable
 ):

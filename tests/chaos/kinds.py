@@ -141,10 +141,7 @@ def is_run_again(user: User) -> None:
             again = user.accepted(answer.json, OK, retries=4)
             user.until(again.job_id, _never)
             return
-        if answer is None:
-            user.ledger.unanswered.add(name)
-        elif answer.status != 404:
-            user.ledger.refused.add(name)
+        user.note_refusal(name, answer)
         time.sleep(1)
 
 

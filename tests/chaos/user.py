@@ -21,6 +21,8 @@ Json = dict[str, Any]
 # Longer than any fault, its repair, and the queue behind all others.
 PATIENCE_SECONDS = 420.0
 REQUEST_SECONDS = 60.0
+# An accepted run is known to each server after that, whatever fault there was.
+KNOWN_SECONDS = 60.0
 ENDED = ("succeeded", "failed", "stopped")
 SIZE = {"cpu": "100m", "memory": "256Mi"}
 
@@ -52,6 +54,7 @@ class Run:
     shown_name: str = ""
     tags: tuple[str, ...] = ()
     is_deleted: bool = False
+    accepted_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -99,6 +102,8 @@ class User:
         if method != "GET" or answer.status not in (200, 404, 503):
             told = answer.body[:300].decode(errors="replace") if answer.status >= 300 else ""
             self.note(f"{method} {path} at {site.name}: {answer.status} {told}")
+        if answer.status == 404 and method == "GET":
+            self._check_known(site, path)
         if answer.status not in (200, 201, 204, 404, 503):
             self.history.complain(f"{method} {path}: {answer.status} {answer.body!r}", self.name)
         return answer
@@ -117,6 +122,13 @@ class User:
             time.sleep(self.rng.uniform(0.3, 1.5))
         self.history.complain(f"{method} {path} never worked: {last}", self.name)
         raise GivenUpError(self.name)
+
+    def _check_known(self, site: Site, path: str) -> None:
+        """Complain of a server that says that there is no such run, long after it was accepted."""
+        for run in self.ledger.runs:
+            age = time.monotonic() - run.accepted_at
+            if path == f"jobs/{run.job_id}" and not run.is_deleted and age > KNOWN_SECONDS:
+                self.history.complain(f"{site.name} does not know it after {age:.0f} s", self.name)
 
     def until(self, job_id: str, is_there: Callable[[Json], bool]) -> Json:
         """Return a run's row once ``is_there`` holds for it, or once it has ended."""
@@ -161,10 +173,15 @@ class User:
             if answer is not None and answer.status == 201:
                 job: Json = answer.json
                 return job
-            (self.ledger.unanswered if answer is None else self.ledger.refused).add(name)
+            self.note_refusal(name, answer)
             time.sleep(self.rng.uniform(0.5, 2))
         self.history.complain("was never accepted", self.name)
         raise GivenUpError(self.name)
+
+    def note_refusal(self, name: str, answer: Answer | None) -> None:
+        """Note what may be expected of a submit without a key that was not accepted."""
+        is_open = answer is None or b"may have been submitted all the same" in answer.body
+        (self.ledger.unanswered if is_open else self.ledger.refused).add(name)
 
     def delete(self, run: Run) -> None:
         """Delete a run; what is gone already has been deleted by an earlier try."""

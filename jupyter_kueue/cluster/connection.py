@@ -62,6 +62,7 @@ class Connection:
         self.namespace = namespace
         self.host: str = api_client.configuration.host
         self.availability = Availability()
+        self._is_closed = False
 
     @classmethod
     async def from_kubeconfig(
@@ -122,7 +123,8 @@ class Connection:
         return cls(_api_client(client, configuration), namespace)
 
     async def close(self) -> None:
-        """Close the connections. The object cannot be used again."""
+        """Close the connections. Whoever still uses the object is told of an outage."""
+        self._is_closed = True
         await self._api_client.close()
         # aiohttp does not wait for the TLS goodbyes of requests that were given up; its own advice
         # is to leave the loop a moment (docs.aiohttp.org, "Graceful shutdown").
@@ -327,6 +329,10 @@ class Connection:
         for setting in (await self._api_client.configuration.auth_settings()).values():
             headers[setting["key"]] = setting["value"]
         query = f"?{urlencode(params)}" if params else ""
+        if self._is_closed:
+            raise errors.ClusterUnavailableError(
+                "The server is stopping, or connects to the cluster anew. Try again in a moment."
+            )
         try:
             answer = await self._api_client.rest_client.request(
                 method,

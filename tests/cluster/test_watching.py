@@ -602,6 +602,14 @@ async def test_expired_credentials_say_what_to_do(tmp_path: Path) -> None:
             await connection.get(PATH)
 
 
+async def test_a_request_after_the_servers_end_is_told_of_an_outage(tmp_path: Path) -> None:
+    async with answering(http(200, b"{}"), tmp_path) as connection:
+        await connection.close()
+        for call in (connection.get(PATH), connection.delete(PATH), connection.create(PATH, {})):
+            with pytest.raises(errors.ClusterUnavailableError, match="The server is stopping"):
+                await call
+
+
 PAGE = b"<html><body>Login</body></html>" + b"x" * 100_000
 
 

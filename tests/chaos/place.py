@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from conftest import cluster_in, new_namespace, run_cli
@@ -54,6 +54,7 @@ class Site:
     server: Server | None = None
     starts: int = 0
     running: contextlib.ExitStack | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Place:
@@ -101,8 +102,11 @@ class Place:
 
     def start(self, site: Site) -> None:
         """Start a server that is down; what the one before it wrote stays beside its log."""
-        if site.server is not None:
-            return
+        with site.lock:
+            if site.server is None:
+                self._start(site)
+
+    def _start(self, site: Site) -> None:
         site.starts += 1
         log = site.folder / "server.log"
         if log.exists():
@@ -113,14 +117,15 @@ class Place:
 
     def kill(self, site: Site) -> None:
         """End a server as a crash does."""
-        server, stack = site.server, site.running
-        if server is None or stack is None:
-            return
-        site.server = site.running = None
-        server.process.send_signal(signal.SIGCONT)
-        server.process.kill()
-        server.process.wait()
-        stack.close()
+        with site.lock:
+            server, stack = site.server, site.running
+            if server is None or stack is None:
+                return
+            site.server = site.running = None
+            server.process.send_signal(signal.SIGCONT)
+            server.process.kill()
+            server.process.wait()
+            stack.close()
 
     def part(self, name: str) -> processes.Process | None:
         """Return the process of a part of the cluster."""

@@ -34,16 +34,19 @@ CONNECTION_PORTS = {
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with four differences. It does not import debugpy, to which
-# nothing could connect here: that costs a quarter of a second at start and end, and a notebook may
-# still import it. It keeps the garbage collector away from what ipykernel itself is made of, which
-# stays until the end: going through it takes the kernel most of its exit. And it ends the thread
-# that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel hangs there, that
-# thread waiting for one that is gone, until it is killed, and with it whatever a notebook left in
-# an open file. And where it cannot start, for a port that is taken, it ends at once; ipykernel
-# would wait for its own threads for ever.
+# ``python -m ipykernel_launcher`` with five differences. It imports nothing from the notebook's
+# folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
+# debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
+# and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
+# is made of, which stays until the end: going through it takes the kernel most of its exit. And it
+# ends the thread that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel
+# hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
+# notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
+# once; ipykernel would wait for its own threads for ever.
 PROGRAM = """
-import gc, os, runpy, sys, threading, traceback
+import sys
+sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
+import gc, os, runpy, threading, traceback
 gc.disable()
 sys.modules["debugpy"] = None
 try:

@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
 
 from jupyter_kueue.runner import kernel_sockets
-from jupyter_kueue.runner.early_kernel import NO_HISTORY
+from jupyter_kueue.runner.early_kernel import NO_HISTORY, PROGRAM
 
 try:
     from jupyter_client.provisioning import LocalProvisioner
@@ -25,6 +25,7 @@ except ImportError:  # jupyter_client 6 of an older image: its kernels are start
     LocalProvisioner = None
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jupyter_kueue.runner.early_kernel import EarlyKernel
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 # Run by a kernel's Python: exit code 3 if a module is missing, whose name it prints.
 MISSING_MODULE = 3
 PROBE = f"""
-import importlib, sys
+import sys
+sys.path[:] = [path for path in sys.path if path]  # not from the notebook's folder
+import importlib
 try:
     for name in sys.argv[1:]:
         importlib.import_module(name)
@@ -42,6 +45,7 @@ except ModuleNotFoundError as error:
     sys.exit({MISSING_MODULE})
 """
 PROBE_SECONDS = 60.0
+LAUNCHER = "ipykernel_launcher"
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Launched:
     folder: Path
     environment: dict[str, str]
     error: Exception | None = None
+    argv: Sequence[str] | None = None  # the kernelspec's, where another one was used
 
     async def abandon(self) -> None:
         """End a kernel that has run nothing."""
@@ -82,7 +87,7 @@ class Launched:
         """
         if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
             return f"its program cannot be run ({error})"
-        command = list(getattr(self.manager.kernel_spec, "argv", ()))
+        command = list(self.argv or self.manager.kernel_spec.argv)
         if "-m" not in command[1:-1]:
             return None
         at = command.index("-m")
@@ -138,8 +143,11 @@ async def launch(
                 return launched
             await asyncio.to_thread(early.end)
         # jupyter_client goes by the name alone.
-        is_ipykernel = "ipykernel_launcher" in manager.kernel_spec.argv
+        is_ipykernel = LAUNCHER in manager.kernel_spec.argv
         arguments = [NO_HISTORY] if is_ipykernel else []
+        if is_ipykernel:
+            launched.argv = manager.kernel_spec.argv
+            manager.kernel_spec.argv = _with_program(manager.kernel_spec.argv)
         if is_ipykernel and on_sockets:
             manager.transport = "ipc"
             manager.ip = kernel_sockets.new_prefix(environment["JUPYTER_RUNTIME_DIR"])
@@ -147,6 +155,14 @@ async def launch(
     except (NoSuchKernel, RuntimeError, OSError) as error:
         launched.error = error
     return launched
+
+
+def _with_program(argv: list[str]) -> list[str]:
+    """Return the command of an ipykernel that imports nothing from the notebook's folder."""
+    at = argv.index(LAUNCHER)
+    if argv[at - 1] != "-m":
+        return argv
+    return [*argv[: at - 1], "-c", PROGRAM, *argv[at + 1 :]]
 
 
 def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:

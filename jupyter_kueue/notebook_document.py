@@ -104,8 +104,8 @@ def _parsed(data: bytes) -> Json:
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
         _refuse(
-            f"is not a notebook: it holds no JSON ({str(error)[:100]}). Open it in JupyterLab and "
-            "save it again"
+            f"is not a notebook: it holds no JSON ({str(error)[:100]}). Choose another file, or "
+            "look at it with the text editor"
         )
     if not isinstance(notebook, dict):
         _refuse("is not a notebook: its JSON has no nbformat. Choose a file made by Jupyter")
@@ -189,7 +189,10 @@ def _text(value: Any, where: str, field: str) -> str:
     """Return a text that may be a list of its lines."""
     lines = value if isinstance(value, list) else [value]
     if not all(isinstance(line, str) for line in lines):
-        _refuse(f"has an odd {where}: its {field} is no text. Open it in JupyterLab and mend it")
+        _refuse(
+            f"has an odd {where}: its {field} is no text. Open it in JupyterLab, write the cell "
+            "again and save it"
+        )
     return "".join(lines)
 
 

@@ -86,7 +86,9 @@ def submit(lab: Lab, path: str, *, gpus: int = 0, **fields: Any) -> str:
 
 def write_notebooks(lab: Lab) -> Lab:
     """Write one that ends and one that does not."""
-    write_notebook(lab, "quick.ipynb", "print('made in the cluster')")
+    # Files hold texts as lists of lines.
+    two_lines = "# of two\nprint('one', 'two', 'three', sep='\\n')"
+    write_notebook(lab, "quick.ipynb", "print('made in the cluster')", two_lines)
     write_notebook(lab, "endless.ipynb", "import time; time.sleep(3600)")
     return lab
 
@@ -132,6 +134,8 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     panel.row(job_id).dblclick()
     notebook = panel.page.locator(".jp-NotebookPanel")
     expect(notebook.get_by_text("made in the cluster", exact=True)).to_be_visible()
+    expect(notebook.locator(".jp-OutputArea-output pre").nth(1)).to_have_text("one\ntwo\nthree\n")
+    expect(notebook.locator(".jp-CodeCell .cm-line")).to_have_count(3)
     expect(notebook.get_by_text("notebook is read-only")).to_be_visible()
     expect(notebook.get_by_text("No Kernel")).to_be_visible()
 

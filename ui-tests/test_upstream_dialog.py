@@ -295,7 +295,8 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
     _run_now(jobs, region="south", seconds="0")
     done = job_named(lab, "daily report", *FINISHED)["job_id"]
     folder = lab.root / "jobs" / f"newer-{done}"
-    until((folder / "newer.ipynb").exists)
+    # One after the other.
+    until(lambda: (folder / "newer.ipynb").exists() and list(folder.glob("newer-*.ipynb")))
     [executed] = folder.glob("newer-*.ipynb")
     assert "newer south" in executed.read_text()
     jobs.show_definition("daily report")

@@ -86,7 +86,7 @@ def separate_kubectl(argv: list[str]) -> list[str]:
 
 
 def _gpus(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= number <= _MOST_GPUS:
         raise argparse.ArgumentTypeError(f"a number from 0 to {_MOST_GPUS} is needed")
     return number

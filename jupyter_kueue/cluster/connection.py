@@ -345,8 +345,8 @@ class Connection:
             why = str(error) or type(error).__name__
             self.availability.note_silence()
             raise errors.ClusterUnavailableError(
-                f"The Kubernetes API at {self.host} does not answer ({why}). It is tried again by "
-                "itself; if this lasts, check that the cluster is up."
+                f"The cluster does not answer (its Kubernetes API at {self.host}: {why}). Try "
+                "again in a moment; if this lasts, check that the cluster is up."
             ) from error
         self.availability.note_answer()
         response = answer.response

@@ -125,10 +125,12 @@ class Watched:
 
         The answer may come after the watch's word on a later change, or on the object's end.
         """
-        if not _is_older(self._shown, item["metadata"]["resourceVersion"]):
-            return
         trimmed = self._trimmed(item)
-        if trimmed is not None and not self._knows_newer(trimmed):
+        if trimmed is None:
+            return
+        version = trimmed["metadata"]["resourceVersion"]
+        is_news = not self._shown or _is_older(self._shown, version)
+        if is_news and not self._knows_newer(trimmed):
             self._store(trimmed["metadata"]["uid"], trimmed)
 
     def _knows_newer(self, item: Json) -> bool:

@@ -34,7 +34,7 @@ CONNECTION_PORTS = {
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with five differences. It imports nothing from the notebook's
+# ``python -m ipykernel_launcher`` with six differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -42,7 +42,8 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # ends the thread that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel
 # hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
 # notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
-# once; ipykernel would wait for its own threads for ever.
+# once; ipykernel would wait for its own threads for ever. And a cell that puts out more than is
+# read waits, where messages would be dropped: the cell's last ones too, and the mark of their end.
 PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -55,6 +56,22 @@ except ImportError:
     pass  # an ipykernel without one
 del sys.modules["debugpy"]
 import ipykernel.kernelapp
+try:
+    import time, zmq
+    from ipykernel.iostream import IOPubThread
+    from ipykernel.kernelapp import IPKernelApp
+    def init_iopub(self, context, init=IPKernelApp.init_iopub):
+        context.setsockopt(zmq.XPUB_NODROP, 1)  # of each such socket made from here on
+        init(self, context)
+    def schedule(self, event, schedule=IOPubThread.schedule):
+        while len(self._events) > 1000 and threading.current_thread() is not self.thread:
+            if not self.thread.is_alive():
+                break
+            time.sleep(0.001)
+        schedule(self, event)
+    IPKernelApp.init_iopub, IOPubThread.schedule = init_iopub, schedule
+except (ImportError, AttributeError):
+    pass  # an ipykernel of another make
 gc.freeze()
 gc.enable()
 try:

@@ -322,9 +322,11 @@ class Jobs:
     async def _change_in_cluster(self, job_id: str, entry: Entry, asked: Json) -> None:
         if "local_queue" in asked:
             if entry.row["state"] != "queued":
+                has_ended = entry.row["state"] in FINISHED_STATES
+                advice = "Run" if has_ended else "Stop it and run"
                 raise errors.ConflictError(
-                    f"It is {entry.row['state']}, so its queue can't be changed. Stop it and run "
-                    "it again in the other queue."
+                    f"It is {entry.row['state']}, so its queue can't be changed. {advice} it again "
+                    "in the other queue."
                 )
             self._local_queues.resolve(asked["local_queue"], self._local_queue)
         elif entry.row["state"] in FINISHED_STATES:

@@ -20,7 +20,7 @@ def shown(left_behind: Json | None) -> Json | None:
     return {
         **left_behind,
         "message": (
-            f"Hidden files stayed behind: {named}. What the run needs of them can be named in "
-            f".jupyterkueueignore, such as !{paths[0] if paths else '.env'}"
+            f"Hidden files stayed behind: {named}. To take one along, put the line "
+            f"!{paths[0] if paths else '.env'} into a file .jupyterkueueignore beside the notebook."
         ),
     }

@@ -120,6 +120,22 @@ def test_a_client_that_is_killed(new_job: Callable[..., Job]) -> None:
     pod.stop_sidecar()
 
 
+def test_no_output_of_a_flood_is_lost(new_job: Callable[..., Job]) -> None:
+    """A kernel of ours waits for its reader, where others drop what does not fit into its queue."""
+    job = new_job(
+        "from IPython.display import display\n"
+        "for n in range(10_000): display({'text/plain': f'{n:09}' * 20}, raw=True)\nprint('last')"
+    )
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    *shown, last = outputs(job.output("train.ipynb"), 0)
+    numbers = [int("".join(out["data"]["text/plain"])[:9]) for out in shown]
+    assert numbers == list(range(10_000))
+    assert last["text"] == ["last\n"]
+
+
 def test_nobody_reads_the_containers_log(new_job: Callable[..., Job]) -> None:
     job = new_job("for _ in range(200): print('x' * 9_999)", "raise ValueError('the end')")
     pod = job.pod()

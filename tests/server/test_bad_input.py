@@ -89,7 +89,7 @@ PATHS = [
     ("data.csv", "choose a file ending in .ipynb"),
     ("text.ipynb", "holds no JSON"),
     ("list.ipynb", "notebook"),
-    ("empty.ipynb", "JSON"),
+    ("empty.ipynb", "it is empty"),
     ("broken.ipynb", "JSON"),
     ("a\0.ipynb", "NUL"),
     ("x" * 5000 + ".ipynb", "path"),

@@ -26,6 +26,7 @@ interface IJobRowProps {
 export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX.Element {
   const { job, isSelected, actions, trans } = props;
   const isFinished = FINISHED_STATES.includes(job.state);
+  const saying = job.message ?? stateName(job.state, trans);
   const leftBehind = job.left_behind?.message ?? null;
 
   const onKeyDown = (event: React.KeyboardEvent) => {
@@ -87,9 +88,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
         className="jp-Kueue-why"
         title={[job.message, job.detail, leftBehind].filter(text => text !== null).join('\n')}
       >
-        {[job.message ?? stateName(job.state, trans), leftBehind]
-          .filter(text => text !== null)
-          .join(' ')}
+        {leftBehind === null ? saying : `${saying.replace(/[^.!?…]$/, '$&.')} ${leftBehind}`}
       </div>
     </li>
   );

@@ -55,7 +55,7 @@ export class KueueDrive implements Contents.IDrive {
     }
     const blob = await api.readFile(this.serverSettings, jobId, path);
     if (isNotebook) {
-      const content = withoutTrust(JSON.parse(await blob.text()));
+      const content = asContents(JSON.parse(await blob.text()));
       return { ...model, format: 'json', content };
     }
     return options.format === 'base64'
@@ -90,28 +90,75 @@ function isNotebookPath(path: string): boolean {
 }
 
 /**
- * Return a notebook in which no cell says that it is trusted, of whatever format it is: in format 3
- * the cells lie in worksheets. Nothing else of it is changed.
+ * Return a notebook as Jupyter's contents manager hands it out: texts that a file holds as lists of
+ * lines are whole, and no cell says that it is trusted, of whatever format it is: in format 3 the
+ * cells lie in worksheets.
  */
-function withoutTrust(notebook: unknown): unknown {
+function asContents(notebook: unknown): unknown {
   if (!isObject(notebook)) {
     return notebook;
   }
   const cleaned: Record<string, unknown> = { ...notebook };
   if (Array.isArray(notebook.cells)) {
-    cleaned.cells = notebook.cells.map(cellWithoutTrust);
+    cleaned.cells = notebook.cells.map(cellAsContents);
   }
   if (Array.isArray(notebook.worksheets)) {
-    cleaned.worksheets = notebook.worksheets.map(withoutTrust);
+    cleaned.worksheets = notebook.worksheets.map(asContents);
   }
   return cleaned;
 }
 
-function cellWithoutTrust(cell: unknown): unknown {
-  if (!isObject(cell) || !isObject(cell.metadata)) {
+function cellAsContents(cell: unknown): unknown {
+  if (!isObject(cell)) {
     return cell;
   }
-  return { ...cell, metadata: { ...cell.metadata, trusted: false } };
+  const cleaned: Record<string, unknown> = { ...cell };
+  if ('source' in cell) {
+    cleaned.source = joined(cell.source);
+  }
+  if (isObject(cell.metadata)) {
+    cleaned.metadata = { ...cell.metadata, trusted: false };
+  }
+  if (isObject(cell.attachments)) {
+    cleaned.attachments = Object.fromEntries(
+      Object.entries(cell.attachments).map(([name, bundle]) => [name, bundleAsContents(bundle)])
+    );
+  }
+  if (Array.isArray(cell.outputs)) {
+    cleaned.outputs = cell.outputs.map(outputAsContents);
+  }
+  return cleaned;
+}
+
+function outputAsContents(output: unknown): unknown {
+  if (!isObject(output)) {
+    return output;
+  }
+  const cleaned: Record<string, unknown> = { ...output };
+  if ('text' in output) {
+    cleaned.text = joined(output.text);
+  }
+  if ('data' in output) {
+    cleaned.data = bundleAsContents(output.data);
+  }
+  return cleaned;
+}
+
+/** Join the lines of each media type but JSON's, whose lists are values. */
+function bundleAsContents(bundle: unknown): unknown {
+  if (!isObject(bundle)) {
+    return bundle;
+  }
+  const isJson = (type: string) => type === 'application/json' || type.endsWith('+json');
+  return Object.fromEntries(
+    Object.entries(bundle).map(([type, value]) => [type, isJson(type) ? value : joined(value)])
+  );
+}
+
+/** Return the text in a list of its lines, and anything else as it is. */
+function joined(value: unknown): unknown {
+  const isText = Array.isArray(value) && value.every(line => typeof line === 'string');
+  return isText ? value.join('') : value;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -62,7 +62,7 @@ export function addCommands(options: ICommandsOptions): void {
         try {
           await command.execute(args);
         } catch (error) {
-          Notification.error(error instanceof Error ? error.message : String(error));
+          showError(error instanceof Error ? error.message : String(error));
         }
       }
     });
@@ -128,10 +128,15 @@ export function addCommands(options: ICommandsOptions): void {
       const doomed = jobs(args);
       if (doomed.length > 0 && (await isDeletionWanted(doomed, trans))) {
         const failures = await model.deleteJobs(doomed.map(job => job.job_id));
-        failures.forEach(message => Notification.error(message));
+        failures.forEach(showError);
       }
     }
   });
+}
+
+/** Say that something was not done, until the user has seen it. */
+function showError(message: string): void {
+  Notification.error(message, { autoClose: false });
 }
 
 function namedIn(args: Args): readonly string[] | null {
@@ -160,7 +165,7 @@ async function isDeletionWanted(
   jobs: readonly IJobRow[],
   trans: TranslationBundle
 ): Promise<boolean> {
-  const names = jobs.slice(0, 3).map(job => job.name);
+  const names = jobs.slice(0, 3).map(job => `“${job.name}”`);
   const what =
     jobs.length > names.length
       ? trans.__('%1 and %2 more', names.join(', '), jobs.length - names.length)
@@ -168,7 +173,7 @@ async function isDeletionWanted(
   const answer = await showDialog({
     title: trans._n('Delete this run?', 'Delete %1 runs?', jobs.length),
     body: trans.__(
-      '%1 and all files go for good. What has not ended is stopped. Notebooks in your folders stay.',
+      'This deletes %1 with all files for good. What has not ended is stopped. Notebooks in your folders stay.',
       what
     ),
     buttons: [

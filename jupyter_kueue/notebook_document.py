@@ -31,7 +31,7 @@ _MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotebookError(ValueError):
-    """The file is no notebook that can run; the text follows the file's name and says why."""
+    """The file cannot run as a notebook; the text follows the file's name and says why."""
 
 
 def read(data: bytes) -> Json:
@@ -163,9 +163,13 @@ def _complete(cell: Any, where: str, code_field: str) -> None:
         code_field: what holds a code cell's text.
     """
     if not isinstance(cell, dict):
-        _refuse(f"has an odd {where}: it is no object. Open it in JupyterLab and save it again")
+        _refuse(
+            f"has a damaged {where}: it is not an object. Open it in JupyterLab and save it again"
+        )
     if not isinstance(cell.get("cell_type"), str):
-        _refuse(f"has an odd {where}: it has no cell_type. Open it in JupyterLab and save it again")
+        _refuse(
+            f"has a damaged {where}: it has no cell_type. Open it in JupyterLab and save it again"
+        )
     metadata = cell["metadata"] = _object(cell.get("metadata"))
     if "tags" in metadata:
         tags = metadata["tags"]
@@ -190,8 +194,8 @@ def _text(value: Any, where: str, field: str) -> str:
     lines = value if isinstance(value, list) else [value]
     if not all(isinstance(line, str) for line in lines):
         _refuse(
-            f"has an odd {where}: its {field} is no text. Open it in JupyterLab, write the cell "
-            "again and save it"
+            f"has a damaged {where}: its {field} is not text. Open it in JupyterLab, write the "
+            "cell again and save it"
         )
     return "".join(lines)
 
@@ -202,7 +206,7 @@ def _check_attachments(cell: Json, where: str) -> None:
     bundles = attachments.values() if isinstance(attachments, dict) else [None]
     for bundle in bundles:
         if not isinstance(bundle, dict):
-            _refuse(f"has an odd {where}: its attachments are no objects. Remove them")
+            _refuse(f"has a damaged {where}: its attachments are not objects. Remove them")
         for media_type, content in bundle.items():
             bundle[media_type] = _text(content, where, "attachment")
 

@@ -40,4 +40,4 @@ def loads(text: str) -> Any:
         return yaml.load(text, Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         first_line = str(error).split("\n", 1)[0]
-        raise ValueError(f"it is no YAML ({first_line})") from error
+        raise ValueError(f"it is not YAML ({first_line})") from error

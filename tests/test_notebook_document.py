@@ -81,19 +81,22 @@ def test_what_cells_may_lack(cell: Any) -> None:
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        (None, "odd cell 2: it is no object"),
-        (1, "odd cell 2: it is no object"),
-        ({}, "odd cell 2: it has no cell_type"),
-        (code(cell_type=5), "odd cell 2: it has no cell_type"),
-        (code(source=None), "odd cell 2: its source is no text"),
-        (code(source={}), "odd cell 2: its source is no text"),
-        (code(source=["a", 5]), "odd cell 2: its source is no text"),
+        (None, "damaged cell 2: it is not an object"),
+        (1, "damaged cell 2: it is not an object"),
+        ({}, "damaged cell 2: it has no cell_type"),
+        (code(cell_type=5), "damaged cell 2: it has no cell_type"),
+        (code(source=None), "damaged cell 2: its source is not text"),
+        (code(source={}), "damaged cell 2: its source is not text"),
+        (code(source=["a", 5]), "damaged cell 2: its source is not text"),
         (code(source="\ud800"), "half a character"),
         (code(metadata={"a": "\udfff"}), "half a character"),
-        ({"cell_type": "markdown", "attachments": None}, "odd cell 2: its attachments"),
-        ({"cell_type": "markdown", "attachments": [1]}, "odd cell 2: its attachments"),
-        ({"cell_type": "markdown", "attachments": {"a": None}}, "odd cell 2: its attachments"),
-        ({"cell_type": "raw", "attachments": {"a": {"b": 1}}}, "cell 2: its attachment is no text"),
+        ({"cell_type": "markdown", "attachments": None}, "damaged cell 2: its attachments"),
+        ({"cell_type": "markdown", "attachments": [1]}, "damaged cell 2: its attachments"),
+        ({"cell_type": "markdown", "attachments": {"a": None}}, "damaged cell 2: its attachments"),
+        (
+            {"cell_type": "raw", "attachments": {"a": {"b": 1}}},
+            "cell 2: its attachment is not text",
+        ),
     ],
 )
 def test_what_could_not_run_is_refused_and_named(cell: Any, says: str) -> None:
@@ -148,7 +151,7 @@ def test_notebooks_of_before_2015(version: int) -> None:
         ("markdown", "<b>"),
         ("markdown", ""),
     ]
-    with pytest.raises(NotebookError, match="odd cell 1: its input is no text"):
+    with pytest.raises(NotebookError, match="damaged cell 1: its input is not text"):
         sources(old({"cell_type": "code", "input": None}, version=version))
 
 

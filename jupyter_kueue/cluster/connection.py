@@ -331,7 +331,7 @@ class Connection:
         query = f"?{urlencode(params)}" if params else ""
         if self._is_closed:
             raise errors.ClusterUnavailableError(
-                "The server is stopping, or connects to the cluster anew. Try again in a moment."
+                "The server is stopping or reconnecting to the cluster. Try again in a moment."
             )
         try:
             answer = await self._api_client.rest_client.request(

@@ -14,27 +14,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-
-from jupyter_kueue.runner import kernel_sockets
 
 TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
 if TYPE_CHECKING:
     from typing import Any
 
-# Each is the number at the end of a socket's path.
-CONNECTION_PORTS = {
-    "shell_port": 1,
-    "iopub_port": 2,
-    "stdin_port": 3,
-    "hb_port": 4,
-    "control_port": 5,
-}
+CONNECTION_PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
+LOOPBACK = "127.0.0.1"
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with six differences. It imports nothing from the notebook's
+# ``python -m ipykernel_launcher`` with five differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -42,8 +35,7 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # ends the thread that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel
 # hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
 # notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
-# once; ipykernel would wait for its own threads for ever. And a cell that puts out more than is
-# read waits, where messages would be dropped: the cell's last ones too, and the mark of their end.
+# once; ipykernel would wait for its own threads for ever.
 PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -56,22 +48,6 @@ except ImportError:
     pass  # an ipykernel without one
 del sys.modules["debugpy"]
 import ipykernel.kernelapp
-try:
-    import time, zmq
-    from ipykernel.iostream import IOPubThread
-    from ipykernel.kernelapp import IPKernelApp
-    def init_iopub(self, context, init=IPKernelApp.init_iopub):
-        context.setsockopt(zmq.XPUB_NODROP, 1)  # of each such socket made from here on
-        init(self, context)
-    def schedule(self, event, schedule=IOPubThread.schedule):
-        while len(self._events) > 1000 and threading.current_thread() is not self.thread:
-            if not self.thread.is_alive():
-                break
-            time.sleep(0.001)
-        schedule(self, event)
-    IPKernelApp.init_iopub, IOPubThread.schedule = init_iopub, schedule
-except (ImportError, AttributeError):
-    pass  # an ipykernel of another make
 gc.freeze()
 gc.enable()
 try:
@@ -120,7 +96,7 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - pathlib is not imported yet
     runtime_dir = environment.get("JUPYTER_RUNTIME_DIR", folder)
     connection_file = os.path.join(runtime_dir, f"kernel-{os.urandom(16).hex()}.json")  # noqa: PTH118
-    _write_connection_file(connection_file, kernel_name, kernel_sockets.new_prefix(runtime_dir))
+    _write_connection_file(connection_file, kernel_name)
     command = [sys.executable, *options, "-c", PROGRAM, "-f", connection_file, NO_HISTORY]
     process = subprocess.Popen(
         command,
@@ -152,13 +128,21 @@ def _python_options(resource_dir: str) -> list[str] | None:
     return [str(option) for option in options[: -len(rest)]]
 
 
-def _write_connection_file(path: str, kernel_name: str, sockets: str) -> None:
+def _write_connection_file(path: str, kernel_name: str) -> None:
     """Write what both ends of a connection need to know ("Making kernels for Jupyter")."""
+    taken = [socket.socket() for _ in CONNECTION_PORTS]
+    try:
+        for one in taken:
+            one.bind((LOOPBACK, 0))
+        ports = {name: one.getsockname()[1] for name, one in zip(CONNECTION_PORTS, taken)}  # noqa: B905 - strict= is Python 3.10's
+    finally:
+        for one in taken:
+            one.close()
     connection = {
-        **CONNECTION_PORTS,
-        "ip": sockets,
+        **ports,
+        "ip": LOOPBACK,
         "key": os.urandom(16).hex(),
-        "transport": "ipc",
+        "transport": "tcp",
         "signature_scheme": "hmac-sha256",
         "kernel_name": kernel_name,
     }

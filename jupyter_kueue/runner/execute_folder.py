@@ -26,7 +26,6 @@ MODULES = (
     "runner/background_writing.py",
     "runner/bounds.py",
     "runner/keeper_link.py",
-    "runner/kernel_sockets.py",
     "runner/last_word.py",
     "runner/notebook_text.py",
     "runner/output_budget.py",

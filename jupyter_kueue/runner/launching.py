@@ -16,7 +16,6 @@ from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
 
-from jupyter_kueue.runner import kernel_sockets
 from jupyter_kueue.runner.early_kernel import NO_HISTORY, PROGRAM
 
 try:
@@ -65,11 +64,8 @@ class Launched:
             await self.manager.shutdown_kernel(now=True)
 
     async def again(self) -> Launched:
-        """Start it once more, with a connection of its own.
-
-        On ports: where sockets cannot be made, in some sandboxes, that was the reason.
-        """
-        return await launch(self.kernel_name, self.folder, self.environment, None, on_sockets=False)
+        """Start it once more, with a connection of its own."""
+        return await launch(self.kernel_name, self.folder, self.environment, None)
 
     def signalled(self) -> tuple[int | None, bool]:
         """Return the kernel's process group, and whether SIGINT to that interrupts it."""
@@ -126,13 +122,10 @@ async def launch(
     folder: Path,
     environment: dict[str, str],
     early: EarlyKernel | None,
-    *,
-    on_sockets: bool = True,
 ) -> Launched:
     """Return the kernel ``kernel_name`` in ``folder``; it is not ready to be talked to yet.
 
-    That is ``early`` if jupyter_client would have started the same, else a new one. An ipykernel
-    listens on unix sockets if ``on_sockets``; what other kernels can do is not known.
+    That is ``early`` if jupyter_client would have started the same, else a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
     launched = Launched(manager, kernel_name, folder, environment)
@@ -148,9 +141,6 @@ async def launch(
         if is_ipykernel:
             launched.argv = manager.kernel_spec.argv
             manager.kernel_spec.argv = _with_program(manager.kernel_spec.argv)
-        if is_ipykernel and on_sockets:
-            manager.transport = "ipc"
-            manager.ip = kernel_sockets.new_prefix(environment["JUPYTER_RUNTIME_DIR"])
         await manager.start_kernel(extra_arguments=arguments, cwd=str(folder), env=environment)
     except (NoSuchKernel, RuntimeError, OSError) as error:
         launched.error = error

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     ("arguments", "said"),
     [
         (["up", "--gpus", "-1"], "a number from 0 to 1024"),
-        (["up", "--gpus", "two"], "invalid"),
+        (["up", "--gpus", "two"], "a number from 0 to"),
         (["up", "--image", "no-prefix"], "NAME=PREFIX"),
         (["up", "--image", "a=/nowhere"], "no Python environment"),
         (["sideways"], "invalid choice"),

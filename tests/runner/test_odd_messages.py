@@ -55,7 +55,7 @@ def capture(msg_id):
 """
 CAPTURE = """
 capture(get_ipython().kernel.get_parent("shell")["header"]["msg_id"])
-for number in range(2000):
+for number in range(1000):
     display({"text/plain": "x" * 4000}, raw=True)
 for number in range(20_000):
     print("y" * 99, flush=number == 19_999)
@@ -103,11 +103,11 @@ def test_outputs_inside_a_widget_cost_what_they_hold(new_job: Callable[..., Job]
     assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
     cells = json.loads(job.output("train.ipynb"))["cells"]
     assert _texts(cells[1], "stdout") == ["outside\n"]
-    # Once, with 2000 displays and 2 MB of text in as few pieces as elsewhere.
+    # Once, with 1000 displays and 2 MB of text in as few pieces as elsewhere.
     [text] = _texts(cells[2], "stdout")
     messages, outputs, characters = (int(word) for word in text.split())
     assert messages == 1
-    assert 2000 < outputs < 2100
+    assert 1000 < outputs < 1100
     assert characters == 2_000_000
     state = json.loads(job.output("train.ipynb"))["metadata"]["widgets"]
     [widget] = state["application/vnd.jupyter.widget-state+json"]["state"].values()

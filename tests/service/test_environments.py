@@ -115,7 +115,7 @@ async def test_what_an_admin_applies_is_used(
         item["what"] for item in report["problems"] if item["severity"] == "warning"
     )
     for name, why in (
-        ("broken", "it is no YAML"),
+        ("broken", "it is not YAML"),
         ("strange", "it has no colour"),
         ("many", "resources.gpus"),
         ("text", "it must be an object"),
@@ -126,7 +126,7 @@ async def test_what_an_admin_applies_is_used(
         ("loop", "it holds an alias"),
         ("long", "its description must have at most 2000 characters"),
         ("listed", "its description must be a text"),
-        ("keys", "it is no YAML (while constructing a mapping"),
+        ("keys", "it is not YAML (while constructing a mapping"),
     ):
         assert f"The ConfigMap our-profiles: {name} is left out: {why}" in warnings
     assert "The ConfigMap our-environments: none is left out: it names no image" in warnings

@@ -1,4 +1,4 @@
-"""How deep a document is, told without going down into it: it may have more levels than frames."""
+"""How deeply a document is nested, found without recursion: Python limits its depth."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _parsed(data: bytes) -> Json:
     if not data.strip():
         _refuse("is not a notebook: it is empty. Choose another file")
     try:
-        # A byte-order mark, UTF-16 and UTF-32 are told from the first bytes (RFC 4627, 3).
+        # A byte-order mark, UTF-16 and UTF-32 show in the first bytes (RFC 4627, 3).
         text = data.decode(json.detect_encoding(data))
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -201,7 +201,7 @@ def _text(value: Any, where: str, field: str) -> str:
 
 
 def _check_attachments(cell: Json, where: str) -> None:
-    """Refuse what is no file name -> media type -> content; old notebooks have none."""
+    """Refuse attachments that are not file name -> media type -> content."""
     attachments = cell.get("attachments", {})
     bundles = attachments.values() if isinstance(attachments, dict) else [None]
     for bundle in bundles:

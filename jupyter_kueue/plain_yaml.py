@@ -17,7 +17,7 @@ def loads(text: str) -> Any:
     """Return what a YAML text stands for: texts, numbers, truth values, lists and objects.
 
     Raises:
-        ValueError: it is no such YAML; the message follows its name.
+        ValueError: it is not such YAML; the message says why and follows its name.
     """
     import yaml  # noqa: PLC0415 - Jupyter's start does not wait for it
 

@@ -123,7 +123,7 @@ class Connection:
         return cls(_api_client(client, configuration), namespace)
 
     async def close(self) -> None:
-        """Close the connections. Whoever still uses the object is told of an outage."""
+        """Close the connections. Later requests raise ClusterUnavailableError."""
         self._is_closed = True
         await self._api_client.close()
         # aiohttp does not wait for the TLS goodbyes of requests that were given up; its own advice

@@ -53,7 +53,7 @@ _STOP_ORDER = (
 _STOP_SECONDS = {"node": 4.0, "object-store": 3.0}
 _DEFAULT_STOP_SECONDS = 1.5
 _ENDING_SECONDS = 5.0
-# How often ``up`` begins anew because a part that was ready stopped meanwhile.
+# How often ``up`` starts over because a part that was ready stopped meanwhile.
 _TRIES = 3
 
 

@@ -57,7 +57,7 @@ LARGE_BYTES = 2**20
 
 TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
 NOT_UNDERSTOOD = "A message of the kernel could not be understood ({}). It is not kept."
-# In place of what is no message, or not of the kernel whose key we know.
+# Stands for frames that are not a message, or are not signed with the kernel's key.
 _NO_MESSAGE: dict[str, Any] = {"parent_header": {}}
 
 OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})

@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with five differences. It imports nothing from the notebook's
+# ``python -m ipykernel_launcher`` with six differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -35,7 +35,8 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # ends the thread that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel
 # hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
 # notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
-# once; ipykernel would wait for its own threads for ever.
+# once; ipykernel would wait for its own threads for ever. And it waits for the end of its standard
+# input before it reads the connection file, which is written while it imports.
 PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -50,6 +51,7 @@ del sys.modules["debugpy"]
 import ipykernel.kernelapp
 gc.freeze()
 gc.enable()
+sys.stdin.buffer.read()
 try:
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 except Exception:
@@ -62,7 +64,10 @@ for thread in threading.enumerate():
 
 
 class EarlyKernel:
-    """A kernel's process, where it runs, its kernelspec's folder, and how to connect to it."""
+    """A kernel's process, where it runs, its kernelspec's folder, and how to connect to it.
+
+    ``is_encrypted``: only who has the keys in its connection file can connect.
+    """
 
     def __init__(
         self,
@@ -70,11 +75,13 @@ class EarlyKernel:
         folder: str,
         resource_dir: str,
         connection_file: str,
+        is_encrypted: bool,
     ) -> None:
         self.process = process
         self.folder = folder
         self.resource_dir = resource_dir
         self.connection_file = connection_file
+        self.is_encrypted = is_encrypted
 
     def end(self) -> None:
         """Kill the kernel, which has run nothing."""
@@ -90,32 +97,47 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
     with plain arguments, or a kernelspec with variables or a provisioner of its own.
     """
     resource_dir = os.path.join(sys.prefix, "share", "jupyter", "kernels", kernel_name)  # noqa: PTH118
-    options = _python_options(resource_dir)
-    if options is None:
+    plain = _plain_kernelspec(resource_dir)
+    if plain is None:
         return None
+    options, can_encrypt = plain
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - pathlib is not imported yet
     runtime_dir = environment.get("JUPYTER_RUNTIME_DIR", folder)
     connection_file = os.path.join(runtime_dir, f"kernel-{os.urandom(16).hex()}.json")  # noqa: PTH118
-    _write_connection_file(connection_file, kernel_name)
     command = [sys.executable, *options, "-c", PROGRAM, "-f", connection_file, NO_HISTORY]
     process = subprocess.Popen(
         command,
         cwd=folder,
         # As jupyter_client does it: the kernel ends with its parent, and has a group of its own.
         env={**environment, "JPY_PARENT_PID": str(os.getpid())},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         start_new_session=True,
     )
-    return EarlyKernel(process, folder, resource_dir, connection_file)
+    assert process.stdin is not None
+    kernel = EarlyKernel(process, folder, resource_dir, connection_file, is_encrypted=False)
+    try:
+        keys = _curve_keys() if can_encrypt else {}
+        kernel.is_encrypted = bool(keys)
+        _write_connection_file(connection_file, kernel_name, keys)
+        process.stdin.close()  # the kernel reads the file
+    except BaseException:
+        kernel.end()
+        raise
+    return kernel
 
 
-def _python_options(resource_dir: str) -> list[str] | None:
-    """Return the interpreter's options in a kernelspec of plain ipykernel, None for any other."""
+def _plain_kernelspec(resource_dir: str) -> tuple[list[str], bool] | None:
+    """Return the interpreter's options in a kernelspec of plain ipykernel, None for any other.
+
+    With them, whether it says that its connections can be encrypted, as jupyter_client asks for it.
+    """
     try:
         with open(os.path.join(resource_dir, "kernel.json"), "rb") as file:  # noqa: PTH118, PTH123
             spec: dict[str, Any] = json.load(file)
         python, *options = spec["argv"]
-        custom = spec.get("env") or spec.get("metadata", {}).get("kernel_provisioner")
+        metadata = spec.get("metadata", {})
+        custom = spec.get("env") or metadata.get("kernel_provisioner")
+        can_encrypt = "curve" in metadata.get("supported_encryption", ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # jupyter_client says what is wrong with it
     rest = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -125,10 +147,27 @@ def _python_options(resource_dir: str) -> list[str] | None:
     major, minor = sys.version_info[:2]
     if python not in ("python", f"python{major}", f"python{major}.{minor}", sys.executable):
         return None
-    return [str(option) for option in options[: -len(rest)]]
+    return [str(option) for option in options[: -len(rest)]], can_encrypt
 
 
-def _write_connection_file(path: str, kernel_name: str) -> None:
+def _curve_keys() -> dict[str, str]:
+    """Return a new pair of CurveZMQ's keys, as a connection file has them; none without libsodium.
+
+    Whoever else can reach a kernel's ports could otherwise listen to what it prints: the signature
+    of messages does not hide them. In a pod that is nobody, on a local cluster every user of the
+    machine.
+    """
+    try:
+        import zmq  # noqa: PLC0415 - takes 30 ms, which the kernel's own start hides
+    except ImportError:
+        return {}  # jupyter_client says so
+    if not zmq.has("curve"):
+        return {}
+    public, secret = zmq.curve_keypair()
+    return {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
+
+
+def _write_connection_file(path: str, kernel_name: str, keys: dict[str, str]) -> None:
     """Write what both ends of a connection need to know ("Making kernels for Jupyter")."""
     taken = [socket.socket() for _ in CONNECTION_PORTS]
     try:
@@ -145,6 +184,7 @@ def _write_connection_file(path: str, kernel_name: str) -> None:
         "transport": "tcp",
         "signature_scheme": "hmac-sha256",
         "kernel_name": kernel_name,
+        **keys,
     }
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

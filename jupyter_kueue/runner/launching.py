@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import zmq
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
@@ -45,6 +46,8 @@ except ModuleNotFoundError as error:
 """
 PROBE_SECONDS = 60.0
 LAUNCHER = "ipykernel_launcher"
+# jupyter_client since 8.9, with a ZeroMQ that was built with libsodium.
+CAN_ENCRYPT = hasattr(AsyncKernelManager, "transport_encryption") and zmq.has("curve")
 
 
 @dataclass
@@ -128,6 +131,8 @@ async def launch(
     That is ``early`` if jupyter_client would have started the same, else a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
+    if CAN_ENCRYPT:  # where the kernelspec says that its kernel can, too
+        manager.transport_encryption = "auto"
     launched = Launched(manager, kernel_name, folder, environment)
     try:
         if early is not None:
@@ -161,7 +166,7 @@ def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
     Another of that name may come first, from the user's folder or from JUPYTER_PATH. Where the name
     leads is asked of jupyter_core: its kernelspec manager would import IPython for the answer.
     """
-    if LocalProvisioner is None:
+    if LocalProvisioner is None or (early.is_encrypted and not CAN_ENCRYPT):
         return False
     folders = (os.path.join(path, kernel_name) for path in jupyter_path("kernels"))  # noqa: PTH118
     named = next((path for path in folders if os.path.exists(f"{path}/kernel.json")), "")  # noqa: PTH110

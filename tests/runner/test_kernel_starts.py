@@ -89,11 +89,13 @@ def test_the_environments_own_kernel_is_started_again(
 ) -> None:
     """The one that is started before anything else, whose port is taken meanwhile."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import json, os, socket, sys\n"
+        "import json, os, socket, sys, time\n"
         f"mark = {str(tmp_path / 'mark')!r}\n"
         "if '-f' in sys.orig_argv and not os.path.exists(mark):\n"
         "    open(mark, 'w').close(); taken = socket.socket()\n"
-        "    connection = json.load(open(sys.orig_argv[sys.orig_argv.index('-f') + 1]))\n"
+        "    path = sys.orig_argv[sys.orig_argv.index('-f') + 1]\n"
+        "    while not os.path.exists(path) or not os.path.getsize(path): time.sleep(0.001)\n"
+        "    connection = json.load(open(path))\n"
         f"    taken.bind(('127.0.0.1', connection[{port!r}])); taken.listen()\n"
     )
     pod = new_job("print('it', 'runs')").run(PYTHONPATH=str(tmp_path))

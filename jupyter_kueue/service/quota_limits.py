@@ -6,7 +6,7 @@ pkg/cache/scheduler/resource_node.go (v0.19).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,11 @@ class Quota:
 
 @dataclass(frozen=True)
 class _Node:
-    """A ClusterQueue, or a Cohort (then ``cohort`` is its name), in the tree of quotas."""
+    """A ClusterQueue or a Cohort in the tree of quotas; ``parent`` is the cohort's name."""
 
     parent: str | None
     quotas: Mapping[FlavorResource, Json]
-    cohort: str | None = None
+    members: list[_Node] = field(default_factory=list)
 
 
 def covered_resources(cluster_queue: Json) -> frozenset[str]:
@@ -75,6 +75,8 @@ def quotas(
 
 
 class _Tree:
+    """The cohorts with their members. Each amount of a resource takes one pass, however deep."""
+
     def __init__(self, cluster_queues: Iterable[Json], cohorts: Iterable[Json]) -> None:
         self.queues = {
             item["metadata"]["name"]: _Node(
@@ -82,59 +84,65 @@ class _Tree:
             )
             for item in cluster_queues
         }
-        self._cohorts: dict[str, _Node] = {}
-        for item in cohorts:
-            name = item["metadata"]["name"]
-            self._cohorts[name] = _Node(
-                item["spec"].get("parentName") or None, dict(_entries(item)), name
+        self._cohorts = {
+            item["metadata"]["name"]: _Node(
+                item["spec"].get("parentName") or None, dict(_entries(item))
             )
-        # A cohort that is only named by its members has no object, no quota and no parent.
+            for item in cohorts
+        }
         for node in [*self.queues.values(), *self._cohorts.values()]:
             if node.parent is not None:
-                self._cohorts.setdefault(node.parent, _Node(None, {}, node.parent))
+                # A cohort that is only named by its members has no object, quota or parent.
+                parent = self._cohorts.setdefault(node.parent, _Node(None, {}))
+                parent.members.append(node)
 
-    def available(
-        self, node: _Node, key: FlavorResource, below: frozenset[str] = frozenset()
-    ) -> Decimal:
-        """Return what ``node`` could use at most if nobody else used anything.
+    def available(self, queue: _Node, key: FlavorResource) -> Decimal:
+        """Return what ``queue`` could use at most if nobody else used anything."""
+        way = self._way_up(queue)
+        subtrees = _subtrees(way[-1], key)
+        available = subtrees[id(way[-1])]
+        for node in reversed(way[:-1]):
+            subtree = subtrees[id(node)]
+            most = subtree - _lent(node, key, subtree) + available
+            borrowing = node.quotas.get(key, {}).get("borrowingLimit")
+            available = most if borrowing is None else min(most, subtree + _amount(borrowing))
+        return available
 
-        ``below`` are the cohorts that the way up came through: Kueue stops the queues of cohorts
-        that form a ring, and here a ring must only not go round for ever.
+    def _way_up(self, queue: _Node) -> list[_Node]:
+        """Return the queue and the cohorts above it.
+
+        Kueue stops the queues of cohorts that form a ring; here it only must not go round for ever.
         """
-        subtree = self._subtree(node, key)
-        if node.parent is None or node.parent in below:
-            return subtree
-        most = self._guaranteed(node, key) + self.available(
-            self._cohorts[node.parent], key, below | {node.parent}
-        )
-        borrowing = node.quotas.get(key, {}).get("borrowingLimit")
-        return most if borrowing is None else min(most, subtree + _amount(borrowing))
+        way, seen = [queue], set()
+        while (parent := way[-1].parent) is not None and parent not in seen:
+            seen.add(parent)
+            way.append(self._cohorts[parent])
+        return way
 
-    def _subtree(
-        self, node: _Node, key: FlavorResource, above: frozenset[str] = frozenset()
-    ) -> Decimal:
-        """Return the quota of ``node`` and of all below it, less what these do not lend."""
+
+def _subtrees(top: _Node, key: FlavorResource) -> dict[int, Decimal]:
+    """Return the quota of each node below ``top``, and all below that lend to it, by its id()."""
+    order, seen = [top], {id(top)}
+    for node in order:  # it grows
+        fresh = [member for member in node.members if id(member) not in seen]
+        seen.update(map(id, fresh))
+        order.extend(fresh)
+    found: dict[int, Decimal] = {}
+    for node in reversed(order):
         own = _amount(node.quotas.get(key, {}).get("nominalQuota"))
-        if node.cohort is None or node.cohort in above:
-            return own
-        above = above | {node.cohort}
-        return own + sum(
-            (
-                self._subtree(member, key, above) - self._guaranteed(member, key, above)
-                for member in [*self.queues.values(), *self._cohorts.values()]
-                if member.parent == node.cohort
-            ),
-            _ZERO,
+        lent = (
+            # Not there yet: a member that is above it too, in a ring.
+            _lent(member, key, found.get(id(member), _ZERO))
+            for member in node.members
         )
+        found[id(node)] = own + sum(lent, _ZERO)
+    return found
 
-    def _guaranteed(
-        self, node: _Node, key: FlavorResource, above: frozenset[str] = frozenset()
-    ) -> Decimal:
-        """Return what ``node`` keeps for itself: its quota above its lending limit."""
-        lending = node.quotas.get(key, {}).get("lendingLimit")
-        if lending is None:
-            return _ZERO
-        return max(_ZERO, self._subtree(node, key, above) - _amount(lending))
+
+def _lent(node: _Node, key: FlavorResource, subtree: Decimal) -> Decimal:
+    """Return what ``node`` lends of its subtree's quota: all, up to its lending limit."""
+    lending = node.quotas.get(key, {}).get("lendingLimit")
+    return subtree if lending is None else min(subtree, _amount(lending))
 
 
 def _entries(item: Json) -> Iterator[tuple[FlavorResource, Json]]:

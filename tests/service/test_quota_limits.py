@@ -105,3 +105,17 @@ def test_what_cannot_be_read_is_not_guessed():
 def test_covered_resources():
     assert covered_resources(queue("a", h100={"nominalQuota": "0"})) == {GPU}
     assert covered_resources({"metadata": {"name": "a"}, "spec": {}}) == frozenset()
+
+
+def test_cohorts_nested_thousands_deep_take_one_pass():
+    depth = 2_000
+    chain = [
+        cohort(f"c{level}", f"c{level - 1}" if level else None, h100={"lendingLimit": "1"})
+        for level in range(depth)
+    ]
+    teams = [
+        queue("deep", f"c{depth - 1}", h100={"nominalQuota": "4"}),
+        queue("top", "c0", h100={"nominalQuota": "2"}),
+    ]
+    assert gpus("deep", teams, chain) == quota(4, 6)
+    assert gpus("top", teams, chain) == quota(2, 3)

@@ -12,9 +12,10 @@ import random
 
 from jupyter_kueue.local.ports import is_free
 
-# Below those of local clusters (from 20000) and of outgoing connections (from 32768).
-_FIRST, _EACH = 10_000, 1_000
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
+# Below those of local clusters (from 20000) and of outgoing connections (from 32768), and above
+# 10080, the highest one that browsers refuse to open ("port blocking" in the Fetch standard).
+_FIRST, _EACH = 11_000, 1_000
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw8").removeprefix("gw"))
 # They begin anywhere, for the sake of other runs of these tests on the same machine.
 _start = random.SystemRandom().randrange(_EACH)
 _ports = (_FIRST + _WORKER * _EACH + (_start + number) % _EACH for number in itertools.count())

@@ -69,8 +69,11 @@ def main() -> None:
         say(f"Kubernetes {health['kubernetes']['version']}, Kueue {health['kueue']['version']}")
         for queue in client.call("GET", "local-queues")["items"]:
             gpus = queue["resources"]["nvidia.com/gpu"]
-            say(f"  {queue['name']}: {gpus['used']:g} of {gpus['nominal']:g} GPUs in use")
-        say("\n1. A colleague's training takes every GPU that team-a can have.")
+            say(
+                f"  {queue['name']}: {gpus['used']:g} of its {gpus['nominal']:g} GPUs in use, "
+                f"{gpus['limit']:g} at most with borrowing"
+            )
+        say("\n1. A colleague's training takes all 4 GPUs: 2 of team-a, 2 that team-b lends.")
         blocker = client.call(
             "POST",
             "jobs",

@@ -9,9 +9,13 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, names, quantities, shapes, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
 
 Json = dict[str, Any]
 
@@ -440,6 +444,8 @@ class ClusterFacts:
     Attributes:
         events: those about whatever keeps the job from starting: its Job where that gets no pod,
             else its newest pod; None where they were not asked for.
+        most: how much of each resource a run could ever have in the job's queue, in base units;
+            None where that is not known.
     """
 
     kube_job: Json | None = None
@@ -447,6 +453,7 @@ class ClusterFacts:
     pods: tuple[Json, ...] = ()
     known: bool = True
     events: tuple[Json, ...] | None = None
+    most: Mapping[str, Decimal] | None = None
 
 
 @dataclass(frozen=True)

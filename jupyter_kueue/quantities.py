@@ -88,13 +88,20 @@ def number(text: str | int) -> float | int:
 
 def in_words(resource: str, value: float) -> str:
     """Return an amount as a person says it: ``2 GPUs``, ``4 GiB of memory``, ``1.5 CPUs``."""
-    amount = int(value) if value == int(value) else round(value, 2)
+    amount = shortly(resource, value)
     if resource == "memory":
-        for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-            if value >= size:
-                return f"{round(value / size, 1):g} {unit} of memory"
-        return f"{amount} bytes of memory"
+        return f"{amount} of memory"
     name = {"cpu": "CPU", "nvidia.com/gpu": "GPU"}.get(resource)
     if name is None:
         return f"{amount} {resource}"
-    return f"{amount} {name}" if amount == 1 else f"{amount} {name}s"
+    return f"{amount} {name}" if amount == "1" else f"{amount} {name}s"
+
+
+def shortly(resource: str, value: float) -> str:
+    """Return an amount without what it is of: ``2``, ``4 GiB``, ``1.5``."""
+    if resource == "memory":
+        for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+            if value >= size:
+                return f"{round(value / size, 1):g} {unit}"
+        return f"{int(value)} bytes"
+    return str(int(value) if value == int(value) else round(value, 2))

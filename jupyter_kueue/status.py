@@ -98,10 +98,10 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
                 "Has its quota; the cluster is preparing a machine.",
                 found.get("Admitted", {}).get("message"),
             )
-        return workload_conditions.waiting_status(workload, queue, now)
+        return workload_conditions.waiting_status(workload, queue, now, cluster.most)
     if pod is None and workload_conditions.is_true(found.get("Evicted")):
         # Its quota is being taken back: the pods are gone or going, the reservation is not yet.
-        return workload_conditions.waiting_status(workload, queue, now)
+        return workload_conditions.waiting_status(workload, queue, now, cluster.most)
     if obstacle := _obstacle(bucket, cluster, pod, limits):
         lasted = obstacle.has_lasted(now, limits.start_timeout)
         return Status(

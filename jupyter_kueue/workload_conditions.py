@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import quantities
@@ -27,6 +28,20 @@ _OVER_MAXIMUM = re.compile(
 )
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 _MORE_NEEDED = re.compile(r"insufficient unused quota for (\S+) in flavor \S+, (\S+) more needed")
+_PREEMPTED = re.compile(r"due to ([A-Za-z ]+); preemptor path: \S*?([^/\s;]+);")
+# Reasons of the condition QuotaReserved that say no more than that it waits.
+_WAITS = frozenset(
+    ("", "Pending", "Inadmissible", "Waiting", "WaitingForQuota", "PendingEvaluation")
+)
+_NEXT = "Starts next: other runs are making room."
+# Reasons of the condition Evicted, beside Preempted.
+_INTERRUPTIONS = {
+    "AdmissionCheck": "the cluster could not prepare a machine",
+    "ClusterQueueStopped": "an admin stopped its queue",
+    "LocalQueueStopped": "an admin stopped its queue",
+    "NodeFailures": "its machine failed",
+    "PodsReadyTimeout": "it could not start in time",
+}
 _WRONG_NAMESPACE = "workload namespace doesn't match ClusterQueue selector"
 _MAX_SEARCHED = 4000
 
@@ -52,12 +67,41 @@ def is_pending(workload: Json) -> bool:
     )
 
 
-def waiting_status(workload: Json, local_queue: str, now: dt.datetime) -> Status:
-    """Return the status of a Workload whose quota is not reserved."""
+def blocked(
+    workload: Json, local_queue: str, most: Mapping[str, Decimal] | None = None
+) -> str | None:
+    """Say why a pending Workload will not start by itself, None where it may.
+
+    It takes what ``waiting_status`` takes.
+    """
+    reserved = conditions(workload).get("QuotaReserved", {})
+    # What is looked for in it may be found in many places, and looked for from each of them.
+    text = (reserved.get("message") or "")[:_MAX_SEARCHED]
+    asked = workload["spec"].get("asked") or {}
+    return _blocked(reserved.get("reason", ""), text, local_queue, asked) or _over(
+        workload, local_queue, most
+    )
+
+
+def waiting_status(
+    workload: Json,
+    local_queue: str,
+    now: dt.datetime,
+    most: Mapping[str, Decimal] | None = None,
+) -> Status:
+    """Return the status of a Workload whose quota is not reserved.
+
+    Args:
+        workload: its spec may have ``requests`` and ``asked``: what it requests in all, and for the
+            notebook alone, by resource in base units.
+        local_queue: its queue's name.
+        now: the time.
+        most: how much of each resource a run could ever have in this queue, None where it is not
+            known.
+    """
     found = conditions(workload)
     reserved = found.get("QuotaReserved", {})
     detail = reserved.get("message") or None
-    # What is looked for in it may be found in many places, and looked for from each of them.
     text = (detail or "")[:_MAX_SEARCHED]
     reason = reserved.get("reason", "")
     backoff = _backoff(workload, now)
@@ -69,32 +113,25 @@ def waiting_status(workload: Json, local_queue: str, now: dt.datetime) -> Status
         return _queued("held", _held(match[1], match[2], local_queue), detail)
     if reason == "Suspended":
         return _queued("held", _held("LocalQueue", local_queue, local_queue), detail)
-    blocked = _blocked(reason, text, local_queue)
-    if blocked:
-        return _queued("blocked", blocked, detail)
+    if why := blocked(workload, local_queue, most):
+        return _queued("blocked", why, detail)
     if backoff:
         at = backoff.astimezone(dt.UTC).strftime("%H:%M UTC")
         return _queued(
             "backoff", f"Could not start and is tried again at {at} (attempt {attempt}).", detail
         )
-    needs = _needs(text)
+    is_next = reason == "WaitingForPreemptedWorkloads" or "Pending the preemption" in text
+    needs = _NEXT if is_next else _needs(text, workload["spec"].get("asked") or {})
     evicted = found.get("Evicted", {})
     if is_true(evicted) or attempt > 1:
-        why = (
-            "its quota was taken back for other work"
-            if "Preempted" in (evicted.get("reason"), found.get("Requeued", {}).get("reason"))
-            else "it was put back"
-        )
+        why = _interruption(evicted, found.get("Requeued", {}))
         return _queued(
             "preempted",
-            f"Waits again: {why} (attempt {attempt}). {needs or 'Nothing to do'}.",
+            f"Paused: {why}. It restarts by itself (attempt {attempt}). {needs or ''}".strip(),
             evicted.get("message") or detail,
         )
-    if reason == "WaitingForPreemptedWorkloads" or "Pending the preemption" in text:
-        return _queued("waiting", "Starts as soon as lower-priority work has made room.", detail)
-    known = ("", "Pending", "Inadmissible", "Waiting", "WaitingForQuota", "PendingEvaluation")
-    if reason in known:
-        return _queued("waiting", f"{needs or f'Waits for its turn in {local_queue}'}.", detail)
+    if is_next or reason in _WAITS:
+        return _queued("waiting", needs or f"Waits for its turn in {local_queue}.", detail)
     return _queued("waiting", f"Kueue says: {text or reason}", detail)
 
 
@@ -111,7 +148,47 @@ def _held(kind: str, name: str, local_queue: str) -> str:
     )
 
 
-def _blocked(reason: str, text: str, local_queue: str) -> str | None:
+def _interruption(evicted: Json, requeued: Json) -> str:
+    """Say why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
+    reason = evicted.get("reason") or requeued.get("reason")
+    if reason != "Preempted":
+        return _INTERRUPTIONS.get(str(reason), "the cluster needed its place")
+    match = _PREEMPTED.search((evicted.get("message") or "")[:_MAX_SEARCHED])
+    cause, queue = (match[1], match[2]) if match else ("", "")
+    if cause.startswith("reclamation"):
+        return f"{queue} took back what it had lent"
+    if cause.startswith("Fair Sharing"):
+        return f"{queue} had less than its fair share"
+    if cause.startswith("prioritization"):
+        return "a run of higher priority took its place"
+    return "other runs needed its place"
+
+
+def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) -> str | None:
+    """Say that a run asks for more than its queue could ever have.
+
+    Kueue says so of one of several equal Workloads only, and of the others nothing.
+    """
+    spec = workload["spec"]
+    for resource, amount in (spec.get("requests") or {}).items():
+        if most is None or resource not in most or amount <= most[resource]:
+            continue
+        asked = (spec.get("asked") or {}).get(resource, amount)
+        return _too_much(resource, float(asked), float(most[resource]), local_queue)
+    return None
+
+
+def _too_much(resource: str, asked: float, most: float, local_queue: str) -> str:
+    in_words = quantities.in_words
+    return (
+        f"Will not start: asks for {in_words(resource, asked)}, {local_queue} can have "
+        f"{in_words(resource, most)} at most. Change the request, or ask an admin for more quota."
+    )
+
+
+def _blocked(
+    reason: str, text: str, local_queue: str, of_notebook: Mapping[str, Decimal]
+) -> str | None:
     if match := _MISSING_QUEUE.search(text):
         if match[1] == "LocalQueue":
             return (
@@ -129,11 +206,11 @@ def _blocked(reason: str, text: str, local_queue: str) -> str | None:
     # for.
     may_fit = {found[1] for found in _MORE_NEEDED.finditer(text)}
     if match and reason != "WaitingForQuota" and match[1] not in may_fit:
-        asked = _amount(match[1], match[2])
-        most = _amount(match[1], match[3])
-        return (
-            f"Will not start: asks for {asked}, {local_queue} can have {most} at most. Change the "
-            "request, or ask an admin for more quota."
+        return _too_much(
+            match[1],
+            float(of_notebook.get(match[1], _number(match[2]))),
+            float(_number(match[3])),
+            local_queue,
         )
     if match := _UNCOVERED.search(text):
         return (
@@ -145,17 +222,25 @@ def _blocked(reason: str, text: str, local_queue: str) -> str | None:
     return None
 
 
-def _needs(text: str) -> str | None:
-    missing = {match[1]: _amount(match[1], match[2]) for match in _MORE_NEEDED.finditer(text)}
-    return f"Waits for {' and '.join(missing.values())} to become free" if missing else None
+def _needs(text: str, asked: Mapping[str, Decimal]) -> str | None:
+    missing = {match[1]: float(_number(match[2])) for match in _MORE_NEEDED.finditer(text)}
+    if not missing:
+        return None
+    more = " and ".join(quantities.in_words(name, value) for name, value in missing.items())
+    if not all(name in asked for name in missing):
+        return f"Waits for {more} to become free."
+    wanted = " and ".join(quantities.in_words(name, float(asked[name])) for name in missing)
+    if len(missing) == 1:
+        more = " ".join(quantities.shortly(name, value) for name, value in missing.items())
+    return f"Asks for {wanted}; {more} more must become free."
 
 
-def _amount(resource: str, text: str) -> str:
+def _number(text: str) -> Decimal:
+    """Return an amount of a message; a text that is none, as Kueue writes none, counts as 0."""
     try:
-        value = float(quantities.reported(text))
+        return quantities.reported(text)
     except ValueError:
-        return f"{text} {resource}"
-    return quantities.in_words(resource, value)
+        return Decimal(0)
 
 
 def _backoff(workload: Json, now: dt.datetime) -> dt.datetime | None:

@@ -416,7 +416,7 @@ def test_a_preempted_run_waits_whatever_its_old_pod_still_says(
 ) -> None:
     found = derive(bucket(), *pods, kube_job=kube_job(suspend=True), workload=evicted)
     assert (found.state, found.reason) == ("queued", "preempted")
-    assert "its quota was taken back for other work (attempt 2)" in (found.message or "")
+    assert "It restarts by itself (attempt 2)" in (found.message or "")
     assert found.detail == PREEMPTED["message"]
 
 

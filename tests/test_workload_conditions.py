@@ -6,6 +6,7 @@ The messages are Kueue v0.19.2's own (pkg/scheduler, pkg/controller/core, pkg/wo
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -184,13 +185,13 @@ _ROWS = [
         "WaitingForPreemptedWorkloads",
         "",
         "waiting",
-        "Starts as soon as lower-priority work has made room.",
+        "Starts next: other runs are making room.",
     ),
     (
         "Pending",
         POD_SET + more("cpu", "1") + ". Pending the preemption of 1 workload(s)",
         "waiting",
-        "Starts as soon as lower-priority work has made room.",
+        "Starts next: other runs are making room.",
     ),
     (
         "Pending",
@@ -248,8 +249,8 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "preempted"
     assert found.message == (
-        "Waits again: its quota was taken back for other work (attempt 3). Waits for 1 GPU to "
-        "become free."
+        "Paused: a run of higher priority took its place. It restarts by itself (attempt 3). "
+        "Waits for 1 GPU to become free."
     )
     assert found.detail == EVICTED["message"]
 
@@ -264,7 +265,7 @@ def test_a_run_put_back_for_another_cause_does_not_blame_other_work() -> None:
     stats = {"evictions": [{"reason": "NodeFailures", "count": 1}]}
     workload = workload_of("Pending", "", evicted, schedulingStats=stats)
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
-    assert found.message == "Waits again: it was put back (attempt 2). Nothing to do."
+    assert found.message == "Paused: its machine failed. It restarts by itself (attempt 2)."
 
 
 def test_a_retry_names_its_time_while_it_is_to_come() -> None:
@@ -304,3 +305,81 @@ def test_what_stands_in_a_queue(
     found = [{"type": kind, "status": state} for kind, state in conditions]
     workload = {"spec": spec, "status": {"conditions": found}}
     assert workload_conditions.is_pending(workload) is pending
+
+
+def asking(workload: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the Workload with what it requests: these for the notebook, and a bit for staging."""
+    asked = {
+        name.replace("gpu", "nvidia.com/gpu"): Decimal(amount) for name, amount in more.items()
+    }
+    requests = {**asked, "cpu": asked.get("cpu", Decimal(1)) + Decimal("0.05")}
+    return {**workload, "spec": {**workload["spec"], "requests": requests, "asked": asked}}
+
+
+def message_of(workload: dict[str, Any], most: dict[str, int] | None = None) -> str:
+    limits = None if most is None else {name: Decimal(amount) for name, amount in most.items()}
+    return workload_conditions.waiting_status(workload, "team-a", NOW, limits).message or ""
+
+
+def test_what_it_asks_for_and_what_is_missing() -> None:
+    one = workload_of("Pending", POD_SET + more("nvidia.com/gpu", "1"))
+    assert message_of(asking(one, gpu=4)) == "Asks for 4 GPUs; 1 more must become free."
+    memory = workload_of("Pending", POD_SET + more("memory", "1536Mi"))
+    assert message_of(asking(memory, memory=4 * 2**30)) == (
+        "Asks for 4 GiB of memory; 1.5 GiB more must become free."
+    )
+    both = workload_of("Pending", POD_SET + more("cpu", "500m") + ", " + more("memory", "2Gi"))
+    assert message_of(asking(both, cpu=2, memory=4 * 2**30)) == (
+        "Asks for 2 CPUs and 4 GiB of memory; 0.5 CPUs and 2 GiB of memory more must become free."
+    )
+
+
+def test_too_much_is_said_in_the_amounts_that_were_asked_for() -> None:
+    kueues = workload_of("Pending", POD_SET + over("cpu", "100050m", "8"))
+    assert message_of(asking(kueues, cpu=100)).startswith(
+        "Will not start: asks for 100 CPUs, team-a can have 8 CPUs at most."
+    )
+
+
+def test_what_kueue_says_of_one_of_many_alone_is_found_by_the_quota() -> None:
+    silent = asking(workload_of(None), gpu=16)
+    assert message_of(silent) == "Waits for its turn in team-a."
+    assert message_of(silent, {"nvidia.com/gpu": 4}) == (
+        "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most. Change the request, or "
+        "ask an admin for more quota."
+    )
+    assert message_of(silent, {"nvidia.com/gpu": 16, "cpu": 2}) == "Waits for its turn in team-a."
+    # What it takes beyond what was asked for counts, too.
+    assert message_of(asking(workload_of(None), cpu=8), {"cpu": 8}).startswith("Will not start")
+    # A resource without quota is Kueue's to judge: it may be set to look away.
+    assert message_of(silent, {"cpu": 2}) == "Waits for its turn in team-a."
+
+
+@pytest.mark.parametrize(
+    ("due_to", "said"),
+    [
+        ("reclamation within the cohort", "Paused: team-b took back what it had lent."),
+        (
+            "reclamation within the cohort while borrowing",
+            "Paused: team-b took back what it had lent.",
+        ),
+        ("Fair Sharing within the cohort", "Paused: team-b had less than its fair share."),
+        (
+            "prioritization in the ClusterQueue",
+            "Paused: a run of higher priority took its place.",
+        ),
+        ("UNKNOWN", "Paused: other runs needed its place."),
+    ],
+)
+def test_who_took_a_preempted_runs_place(due_to: str, said: str) -> None:
+    message = (
+        f"Preempted to accommodate a workload (UID: u, JobUID: j) due to {due_to}; preemptor "
+        "path: /all/team-b; preemptee path: /all/team-a"
+    )
+    workload = workload_of("Pending", "", {**EVICTED, "message": message})
+    assert message_of(workload) == f"{said} It restarts by itself (attempt 1)."
+
+
+def test_a_preempted_run_that_is_next_says_so() -> None:
+    workload = workload_of("WaitingForPreemptedWorkloads", "", EVICTED)
+    assert message_of(workload).endswith("Starts next: other runs are making room.")

@@ -255,6 +255,7 @@ class Application:
                 group.create_task(assembled.cluster.run())
                 group.create_task(assembled.reconciler.run())
                 group.create_task(assembled.schedule_keeper.run())
+                group.create_task(assembled.queues.watch_limits())
                 group.create_task(self._feel_pulse(connection, assembled.cluster))
                 await assembled.reconciler.is_complete.wait()
                 self._is_loaded.set()

@@ -7,20 +7,24 @@ Workloads. Objects are kept without what nobody here reads, so that 1,000 runs c
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, names, shapes, workload_conditions
+from jupyter_kueue import errors, names, shapes, workload_conditions, workload_requests
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import ClusterFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from jupyter_kueue.cluster.connection import Connection
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 _METADATA = (
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
@@ -57,6 +61,7 @@ class ClusterView:
         self._on_job = on_job
         self._on_queues = on_queues
         self._standings: dict[str, Json] = {}
+        self._most: Mapping[str, Mapping[str, Decimal]] = {}
         self._job_of_uid: dict[str, str] = {}
         self._job_uid: dict[str, str] = {}
         self._pods: defaultdict[str, set[str]] = defaultdict(set)
@@ -124,13 +129,40 @@ class ClusterView:
     def facts(self, job_id: str) -> ClusterFacts:
         """Return what the cluster shows of a job."""
         job_uid = self._job_uid.get(job_id, "")
-        workload_uid = self._workload_of_job_uid.get(job_uid, "")
+        workload = self.workloads.items.get(self._workload_of_job_uid.get(job_uid, ""))
+        queue = workload["spec"].get("queueName") if workload is not None else None
         return ClusterFacts(
             kube_job=self.jobs.items.get(job_uid),
-            workload=self.workloads.items.get(workload_uid),
+            workload=workload,
             pods=tuple(self.pods.items[uid] for uid in self._pods.get(job_id, ())),
             known=self.is_synced,
+            most=self.most_of(self.cluster_queue_of(queue)),
         )
+
+    def take_quota_limits(self, most: Mapping[str, Mapping[str, Decimal]]) -> None:
+        """Take how much a run could ever have, by ClusterQueue and resource, in base units.
+
+        Whatever waits where that has changed is looked at again.
+        """
+        changed = {name for name in {*self._most, *most} if self._most.get(name) != most.get(name)}
+        self._most = most
+        self.workload_changes += bool(changed)
+        for workload in self.pending_workloads() if changed else ():
+            if self.cluster_queue_of(workload["spec"].get("queueName")) in changed:
+                job_uid = (workload["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
+                if (job_id := self._job_of_uid.get(job_uid)) is not None:
+                    self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+
+    def most_of(self, cluster_queue: str | None) -> Mapping[str, Decimal] | None:
+        """Return how much a run could ever have in a ClusterQueue, None if that is not known."""
+        return self._most.get(cluster_queue or "")
+
+    def cluster_queue_of(self, local_queue: str | None) -> str | None:
+        """Return the ClusterQueue that a LocalQueue leads to, None where that is not known."""
+        for item in self.local_queues.items.values():
+            if item["metadata"]["name"] == local_queue:
+                return str(item["spec"]["clusterQueue"])
+        return None
 
     def job_ids(self) -> set[str]:
         """Return the ids of all jobs that have a Job or a pod."""
@@ -353,6 +385,13 @@ def _trim_pod(item: Json) -> Json:
 
 
 def _trim_workload(item: Json) -> Json:
+    """Return a Workload with what it requests, if that can be told, in place of its templates."""
     _checked(item, _WORKLOAD)
     spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
+    pod_sets = item["spec"].get("podSets") or []
+    try:
+        spec["requests"] = workload_requests.total(pod_sets)
+        spec["asked"] = workload_requests.of_notebook(pod_sets)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("workload=%s has odd requests: %r", item["metadata"]["name"], error)
     return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}

@@ -12,7 +12,7 @@ import contextlib
 import datetime as dt
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import errors, quantities, texts, workload_conditions
 from jupyter_kueue.cluster import resources
@@ -31,6 +31,8 @@ Json = dict[str, Any]
 _TIMEOUT_SECONDS = 5
 # Usage is looked at while runs come and go; the lists are small.
 _QUOTA_SECONDS = 3.0
+# Quotas change seldom; a run that asks for too much is told so within this time.
+_LIMITS_SECONDS = 15.0
 # Kueue's default page is 1,000 Workloads; its cap is 100,000.
 _MOST_PENDING = 10_000
 
@@ -43,17 +45,24 @@ _BACK_IN_LINE = ("PodsReadyTimeout", "AdmissionCheck")
 log = logging.getLogger(__name__)
 
 
+class _Quotas(NamedTuple):
+    """All ClusterQueues and Cohorts of the cluster; None where this user may not read them."""
+
+    cluster_queues: list[Json] | None
+    cohorts: list[Json] | None
+
+
 class Queues:
     """The LocalQueues of one namespace. Make one per connection: it remembers answers."""
 
     def __init__(self, connection: Connection, view: ClusterView) -> None:
         self._connection = connection
         self._view = view
-        self._cluster_queues = Cached(self._read_cluster_queues, _QUOTA_SECONDS)
-        self._cohorts = Cached(self._read_cohorts, _QUOTA_SECONDS)
+        self._quotas = Cached(self._read_quotas, _QUOTA_SECONDS)
         self._pending: dict[str, Cached[Mapping[str, int] | None]] = {}
         self._places: dict[str, Mapping[str, int]] = {}
         self._places_since = 0
+        self._strict: set[str] = set()
 
     async def list_local_queues(self) -> list[Json]:
         """Return all LocalQueues as REST shows them, by name.
@@ -61,8 +70,9 @@ class Queues:
         Each is ``name``, ``cluster_queue``, ``active``, ``message`` (why it is not active, else
         None), ``pending`` and ``admitted`` (numbers of runs) and ``resources``: by name, ``used``
         through this LocalQueue, ``cluster_queue_used`` through all LocalQueues of its ClusterQueue,
-        ``nominal``, ``borrowed`` and ``limit`` of the ClusterQueue; cores, bytes or pieces; None
-        where this user may not read it.
+        ``nominal``, ``borrowed`` and ``limit`` of the ClusterQueue, what is ``free`` for another
+        run now, and what its ClusterQueue has lent and can take back (``reclaimable``); cores,
+        bytes or pieces; None where this user may not read it.
 
         Raises:
             ClusterUnavailableError: the LocalQueues are not known at present.
@@ -74,10 +84,9 @@ class Queues:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(synced.wait(), _TIMEOUT_SECONDS)
         found = self._all()
-        cluster_queues = await self._cluster_queues.get() if found else None
-        cohorts = await self._cohorts.get() if cluster_queues else None
+        quotas = await self._quotas.get() if found else _Quotas(None, None)
         return [
-            _shown_or_named(item, cluster_queues, cohorts)
+            _shown_or_named(item, quotas)
             for item in sorted(found, key=lambda item: str(item["metadata"]["name"]))
         ]
 
@@ -139,13 +148,30 @@ class Queues:
             self._places.clear()
             self._places_since = self._view.workload_changes
         if local_queue not in self._places:
-            pending = self._view.pending_workloads()
-            self._places[local_queue] = positions(pending, local_queue)
+            self._places[local_queue] = positions(self._in_line(local_queue), local_queue)
         return self._places[local_queue]
+
+    def _in_line(self, local_queue: str) -> list[Json]:
+        """Return the Workloads that wait in a LocalQueue, without those that hold up nobody.
+
+        One that can never start is passed over, except in a ClusterQueue that is StrictFIFO.
+        """
+        pending = [
+            item
+            for item in self._view.pending_workloads()
+            if item["spec"].get("queueName") == local_queue
+        ]
+        cluster_queue = self._view.cluster_queue_of(local_queue)
+        if cluster_queue in self._strict:
+            return pending
+        most = self._view.most_of(cluster_queue)
+        return [
+            item for item in pending if workload_conditions.blocked(item, local_queue, most) is None
+        ]
 
     async def covered_resources(self, cluster_queue: str) -> frozenset[str] | None:
         """Return the resources that a ClusterQueue has quota for, None where it is not readable."""
-        for item in await self._cluster_queues.get() or ():
+        for item in (await self._quotas.get()).cluster_queues or ():
             if item["metadata"]["name"] == cluster_queue:
                 return quota_limits.covered_resources(item)
         return None
@@ -162,11 +188,26 @@ class Queues:
             )
         return list(watched.items.values())
 
-    async def _read_cluster_queues(self) -> list[Json] | None:
-        return await self._read_all(resources.cluster_queues())
+    async def watch_limits(self) -> None:
+        """Keep what runs could ever have known while any waits, until cancelled."""
+        while True:
+            if self._view.is_synced and self._view.pending_workloads():
+                try:
+                    await self._quotas.get()
+                except errors.JupyterKueueError as error:
+                    log.warning("the quotas could not be read, tried again: %s", error)
+            await asyncio.sleep(_LIMITS_SECONDS)
 
-    async def _read_cohorts(self) -> list[Json] | None:
-        return await self._read_all(_COHORTS)
+    async def _read_quotas(self) -> _Quotas:
+        cluster_queues = await self._read_all(resources.cluster_queues())
+        cohorts = await self._read_all(_COHORTS) if cluster_queues else None
+        self._strict = {
+            item["metadata"]["name"]
+            for item in cluster_queues or ()
+            if item["spec"].get("queueingStrategy") == "StrictFIFO"
+        }
+        self._view.take_quota_limits(_most(cluster_queues or [], cohorts))
+        return _Quotas(cluster_queues, cohorts)
 
     async def _read_all(self, path: str) -> list[Json] | None:
         try:
@@ -246,12 +287,27 @@ def _why_inactive(local_queue: Json) -> str | None:
             return str(active.get("message") or reason)
 
 
-def _shown_or_named(
-    local_queue: Json, cluster_queues: list[Json] | None, cohorts: list[Json] | None
-) -> Json:
+def _most(cluster_queues: list[Json], cohorts: list[Json] | None) -> dict[str, dict[str, Decimal]]:
+    """Return how much of each resource a run could ever have, by ClusterQueue; what can be told."""
+    found = {}
+    for name in (item["metadata"]["name"] for item in cluster_queues):
+        try:
+            quotas = quota_limits.quotas(name, cluster_queues, cohorts)
+        except ValueError as error:  # an odd amount costs one queue
+            log.warning("cluster_queue=%s has an odd quota: %s", name, error)
+            continue
+        found[name] = {
+            resource: quota.largest
+            for resource, quota in quotas.items()
+            if quota.largest is not None
+        }
+    return found
+
+
+def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
     """Return what ``_shown`` does; of a queue in which something is odd, its name and what."""
     try:
-        return _shown(local_queue, cluster_queues, cohorts)
+        return _shown(local_queue, quotas)
     except Exception as error:
         # ClusterQueues, cohorts and statuses hold what an admin or a controller wrote: an amount
         # that is none must cost one queue.
@@ -271,30 +327,31 @@ def _shown_or_named(
         }
 
 
-def _shown(
-    local_queue: Json, cluster_queues: list[Json] | None, cohorts: list[Json] | None
-) -> Json:
+def _shown(local_queue: Json, quotas: _Quotas) -> Json:
     status = local_queue.get("status", {})
     name = local_queue["spec"]["clusterQueue"]
     why = _why_inactive(local_queue)
     used = _totals(status, "total")
+    cluster_queues = quotas.cluster_queues or ()
     cluster_queue = next(
-        (item for item in cluster_queues or () if item["metadata"]["name"] == name), None
+        (item for item in cluster_queues if item["metadata"]["name"] == name), None
     )
     in_all = None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "total")
     borrowed = (
         None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "borrowed")
     )
-    quotas = quota_limits.quotas(name, cluster_queues or (), cohorts)
+    of_resources = quota_limits.quotas(name, cluster_queues, quotas.cohorts)
     rows = {}
-    for resource in sorted({*used, *quotas}):
-        quota = quotas.get(resource)
+    for resource in sorted({*used, *of_resources}):
+        quota = of_resources.get(resource)
         rows[resource] = {
             "used": _number(used.get(resource, Decimal(0))),
             "cluster_queue_used": _in(in_all, resource),
             "nominal": None if quota is None else _number(quota.nominal),
             "borrowed": _in(borrowed, resource),
-            "limit": None if quota is None or quota.limit is None else _number(quota.limit),
+            "limit": None if quota is None else _known(quota.limit),
+            "free": None if quota is None else _known(quota.free),
+            "reclaimable": None if quota is None else _known(quota.reclaimable),
         }
     return {
         "name": local_queue["metadata"]["name"],
@@ -319,6 +376,10 @@ def _totals(status: Json, field: str) -> dict[str, Decimal]:
 
 def _in(totals: dict[str, Decimal] | None, resource: str) -> float | int | None:
     return None if totals is None else _number(totals.get(resource, Decimal(0)))
+
+
+def _known(value: Decimal | None) -> float | int | None:
+    return None if value is None else _number(value)
 
 
 def _number(value: Decimal) -> float | int:

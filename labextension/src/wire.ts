@@ -50,6 +50,8 @@ export interface IResourceUsage {
   readonly nominal: number | null;
   readonly borrowed: number | null;
   readonly limit: number | null;
+  readonly free: number | null;
+  readonly reclaimable: number | null;
 }
 
 export interface ILocalQueue {

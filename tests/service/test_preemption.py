@@ -66,7 +66,7 @@ async def preempt(session, write_notebook, victim_id):
         ),
     )
     if preempted["state"] == "queued":
-        assert preempted["message"].startswith("Waits again: its quota was taken back")
+        assert preempted["message"].startswith("Paused: ")
     return urgent
 
 

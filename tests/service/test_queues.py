@@ -121,8 +121,10 @@ async def test_queues_on_the_cluster(
         "nominal": 2,
         "borrowed": 0,
         "limit": 4,
+        "free": 4,
+        "reclaimable": 0,
     }
-    path = write_notebook("a.ipynb", "1")
+    path = write_notebook("a.ipynb", "import time; time.sleep(600)")
     size = {"cpu": "100m", "memory": "64Mi", "gpus": 3}
     first = await session.submit(path, resources=size)
     await session.until(first["job_id"], lambda job: job["admitted_at"])
@@ -135,6 +137,12 @@ async def test_queues_on_the_cluster(
     await eventually(are_counted)
     queue, _ = await found.list_local_queues()
     assert queue["resources"]["nvidia.com/gpu"]["used"] == 3
+
+    async def is_lent() -> bool:
+        lender = (await found.list_local_queues())[1]["resources"]["nvidia.com/gpu"]
+        return (lender["free"], lender["reclaimable"]) == (1, 1)
+
+    await eventually(is_lent)
     places = {}
     for job in waiting:
         shown = await session.until(job["job_id"], lambda job: job["position"])
@@ -149,6 +157,29 @@ async def test_queues_on_the_cluster(
     for place in places.values():
         assert place["approximate"] is False
     assert asked.count('"positionInLocalQueue":') == 2
+
+
+@pytest.mark.integration
+async def test_none_of_many_runs_that_ask_for_too_much_waits_for_its_turn(
+    session: Any, write_notebook: Callable, eventually: Callable
+):
+    path = write_notebook("a.ipynb", "import time; time.sleep(600)")
+    too_much = {"cpu": "100m", "memory": "64Mi", "gpus": 16}
+    blocked = [await session.submit(path, resources=too_much) for _ in range(4)]
+    fills = await session.submit(path, resources={**too_much, "gpus": 4})
+    await session.until(fills["job_id"], lambda job: job["admitted_at"])
+    waits = await session.submit(path, resources={**too_much, "gpus": 3})
+
+    for job in blocked:
+        shown = await session.until(job["job_id"], lambda job: job["reason"] == "blocked")
+        assert shown["message"].startswith(
+            "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most."
+        )
+        assert shown["position"] is None
+    shown = await session.until(waits["job_id"], lambda job: "3 GPUs" in (job["message"] or ""))
+    assert shown["message"] == "Asks for 3 GPUs; 3 more must become free."
+    # Those before it that never start hold up nobody.
+    assert shown["position"]["local_queue"] == 0
 
 
 @pytest.mark.integration

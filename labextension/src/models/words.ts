@@ -111,6 +111,11 @@ export function usage(resource: string, shown: IResourceUsage, trans: Translatio
 
 /** Return what is free for a new run, borrowing included; null where that is not readable. */
 export function free(shown: IResourceUsage): number | null {
-  const limit = shown.limit ?? shown.nominal;
-  return limit === null ? null : Math.max(0, limit - (shown.cluster_queue_used ?? shown.used));
+  if (shown.free !== null) {
+    return shown.free;
+  }
+  // Without a right to read the cohorts only what the queue owns is known.
+  return shown.nominal === null
+    ? null
+    : Math.max(0, shown.nominal - (shown.cluster_queue_used ?? shown.used));
 }

@@ -144,7 +144,8 @@ EXPORTS_AT_ONCE = 2
 # the notebook, "cells_done", "cells": number of code cells, "since": RFC 3339 start of that cell,
 # "updated_at"}
 # ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "started_at",
-# "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None}
+# "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None,
+# "elsewhere": what was written beside the run's folder and is not kept, such as ["~/model.pt"]}
 # Of both, ``runner.reports`` passes on the fields that it knows.
 # ERROR: {"name", "value", "cell_index", "cell_source", "traceback": [lines]}
 
@@ -162,6 +163,10 @@ MAX_CELL_SOURCE_LENGTH = 10_000
 MAX_TRACEBACK_LINES = 200
 MAX_TRACEBACK_LINE_LENGTH = 10_000
 MAX_TRACEBACK_LENGTH = 40_000
+# The words about what was cut come on top, and take no more than this together.
+MAX_CUT_WORDS_LENGTH = 1_000
+MAX_ELSEWHERE = 10
+MAX_ELSEWHERE_LENGTH = 255
 
 # --- How an attempt ends ------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ MAX_TAGS = 50
 MAX_ANNOTATIONS = 20
 MAX_ANNOTATION_LENGTH = 1000
 MAX_LEFT_BEHIND = 20
+# Of what is missing of a run, a row says so much.
+MAX_WARNINGS = 5
 # Of what a list says of a run: the whole error is in the notebook.
 MAX_STATUS_LENGTH = 1000
 
@@ -298,9 +300,12 @@ JOB_REQUEST = {
     "idempotency_key": _LINE_IF_ANY,
 }
 _OWNER = {"name": shapes.text(MAX_NAME_LENGTH), "slug": _LINE}
+_PATHS_LEFT_BEHIND = shapes.at_most(MAX_LEFT_BEHIND, shapes.text(shapes.MAX_PATH_LENGTH))
 _LEFT_BEHIND = {
     "count": shapes.count,
-    "paths": shapes.at_most(MAX_LEFT_BEHIND, shapes.text(shapes.MAX_PATH_LENGTH)),
+    "paths": _PATHS_LEFT_BEHIND,
+    "ignored_count": (shapes.count, None),
+    "ignored_paths": (_PATHS_LEFT_BEHIND, None),
 }
 _RECORD_FIELDS = {
     "name": _LINE,
@@ -365,6 +370,7 @@ ROW = shapes.Kind(
         "schedule_id": _LINE_IF_ANY,
         "rerun_of": _LINE_IF_ANY,
         "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
+        "warnings": (shapes.at_most(MAX_WARNINGS, shapes.text(MAX_STATUS_LENGTH)), None),
         "tags": shapes.at_most(MAX_TAGS, _LINE),
         "request": JOB_REQUEST,
     }

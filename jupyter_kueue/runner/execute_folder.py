@@ -22,6 +22,7 @@ MODULES = (
     "runner/control.py",
     "runner/disk_use.py",
     "runner/early_kernel.py",
+    "runner/elsewhere.py",
     "runner/home.py",
     "runner/background_writing.py",
     "runner/bounds.py",

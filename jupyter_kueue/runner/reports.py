@@ -73,6 +73,7 @@ def read_ended(folder: Path) -> control.Json | None:
         "cells": _number(found.get("cells")),
         "cells_done": _number(found.get("cells_done")) or 0,
         "peak_memory_bytes": _number(found.get("peak_memory_bytes")),
+        "elsewhere": _names(found.get("elsewhere")),
     }
 
 
@@ -120,6 +121,7 @@ def _illegible_end(why: str) -> control.Json:
         "cells": None,
         "cells_done": 0,
         "peak_memory_bytes": None,
+        "elsewhere": [],
     }
 
 
@@ -155,6 +157,11 @@ def _error(value: Any) -> control.Json | None:
         if isinstance(lines, list)
         else [],
     }
+
+
+def _names(value: Any) -> list[str]:
+    items = value[: contract.MAX_ELSEWHERE] if isinstance(value, list) else []
+    return [text[: contract.MAX_ELSEWHERE_LENGTH] for item in items if (text := _text(item))]
 
 
 def _text(value: Any) -> str | None:

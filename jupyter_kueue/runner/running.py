@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, notebook_document, notebook_upgrade
 from jupyter_kueue.runner import bounds, control, slow_imports, stage_in_lock
+from jupyter_kueue.runner.elsewhere import Elsewhere
 from jupyter_kueue.runner.keeper_link import KeeperLink
 from jupyter_kueue.runner.last_word import CUT, WHOLE, LastWord
 from jupyter_kueue.runner.notebook_text import cut_text
@@ -175,6 +176,7 @@ class _Attempt:
         self._started_at = control.now()
         self._saver: Saver | None = None
         self._notebook: Any = None
+        self._elsewhere: Elsewhere | None = None
 
     def run(self, kernel: Kernel) -> control.Json:
         """Run the notebook and return ENDED, whatever happened."""
@@ -222,6 +224,7 @@ class _Attempt:
             # Kilobytes on Linux, of the largest process below this one (getrusage(2)).
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
             or None,
+            "elsewhere": self._elsewhere.written() if self._elsewhere else [],
         }
 
     def _save_last(self, saver: Saver, outcome: str, message: str) -> tuple[str, str]:
@@ -245,7 +248,9 @@ class _Attempt:
 
     async def _run_notebook(self, kernel: Kernel) -> Ending:
         run, folder = self._run, self._folder
-        path = control.folder(contract.ENV_WORKSPACE_DIR) / run["notebook"]
+        workspace = control.folder(contract.ENV_WORKSPACE_DIR)
+        self._elsewhere = Elsewhere(workspace, kernel.environment.get("HOME"))
+        path = workspace / run["notebook"]
         kernel_name = run.get("kernel_name") or _named_kernel(path) or contract.DEFAULT_KERNEL
         with slow_imports.left_out(), slow_imports.jsonschema_left_out():
             launching = importlib.import_module("jupyter_kueue.runner.launching")

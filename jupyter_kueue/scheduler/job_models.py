@@ -167,6 +167,12 @@ def write_environment_parameters(request: Json) -> Json | None:
     return {key: value for key, value in values.items() if value} or None
 
 
+def _status_message(row: Json) -> str | None:
+    """Return why a run failed, and what is missing of one that ended."""
+    why = row["message"] if row["state"] == "failed" else None
+    return " ".join(filter(None, (why, *(row["warnings"] or ())))) or None
+
+
 def describe(row: Json) -> KueueJob:
     """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
     request = row["request"]
@@ -188,7 +194,7 @@ def describe(row: Json) -> KueueJob:
         name=row["name"],
         status=STATUSES[row["state"]],
         # Upstream's page shows it as an error, whatever the status is.
-        status_message=row["message"] if row["state"] == "failed" else None,
+        status_message=_status_message(row),
         update_time=max(moment for moment in times.values() if moment is not None),
         url=f"/jobs/{row['job_id']}",
         tags=list(row["tags"]),

@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, texts
 from jupyter_kueue.models import MAX_STATUS_LENGTH, json_of
-from jupyter_kueue.service import left_behind
+from jupyter_kueue.service import left_behind, run_warnings
 
 if TYPE_CHECKING:
     from jupyter_kueue.models import BucketFacts, Status
 
 Json = dict[str, Any]
-
-# Of a failing cell. All of it is in the notebook.
-MAX_ERROR_NAME_LENGTH = 200
-MAX_ERROR_VALUE_LENGTH = 2000
-MAX_CELL_SOURCE_LENGTH = 10_000
-MAX_TRACEBACK_ENTRIES = 100
-MAX_TRACEBACK_LENGTH = 20_000
 
 
 def build_row(facts: BucketFacts, status: Status) -> Json:
@@ -50,6 +43,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "schedule_id": record.schedule_id,
         "rerun_of": record.rerun_of,
         "left_behind": left_behind.shown(record.left_behind),
+        "warnings": run_warnings.in_row(facts),
         "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
         "request": record.request,
     }
@@ -75,11 +69,12 @@ def build_error(facts: BucketFacts) -> Json | None:
     error = (facts.result or {}).get("error")
     if not error:
         return None
+    words = contract.MAX_CUT_WORDS_LENGTH
     return {
-        "name": _shown(error.get("name"), MAX_ERROR_NAME_LENGTH),
-        "value": texts.said(error.get("value") or "", MAX_ERROR_VALUE_LENGTH),
+        "name": _shown(error.get("name"), contract.MAX_ERROR_NAME_LENGTH),
+        "value": texts.said(error.get("value") or "", contract.MAX_ERROR_VALUE_LENGTH + words),
         "cell_index": error.get("cell_index"),
-        "cell_source": _shown(error.get("cell_source"), MAX_CELL_SOURCE_LENGTH),
+        "cell_source": _shown(error.get("cell_source"), contract.MAX_CELL_SOURCE_LENGTH + words),
         "traceback": _traceback(error.get("traceback")),
     }
 
@@ -89,9 +84,9 @@ def _traceback(entries: Any) -> list[str] | None:
     if not isinstance(entries, list):
         return None
     shown: list[str] = []
-    left = MAX_TRACEBACK_LENGTH
+    left = contract.MAX_TRACEBACK_LENGTH + contract.MAX_CUT_WORDS_LENGTH
     for entry in reversed(entries):
-        if left <= 0 or len(shown) == MAX_TRACEBACK_ENTRIES:
+        if left <= 0 or len(shown) > contract.MAX_TRACEBACK_LINES:
             shown.append(f"… ({len(entries) - len(shown)} more entries)")
             break
         shown.append(texts.shown(entry, left))

@@ -16,7 +16,7 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
-from jupyter_kueue.service import ending, job_view
+from jupyter_kueue.service import ending, job_view, run_warnings
 from jupyter_kueue.service.cluster_view import job_id_of
 from jupyter_kueue.service.index import Entry, JobQuery
 from jupyter_kueue.storage import records
@@ -130,6 +130,8 @@ class Jobs:
             "attempts": job_view.build_attempts(facts),
             "files": await self._outputs.files(facts),
             "error": job_view.build_error(facts),
+            "format_errors": run_warnings.errors_of(facts, "format_errors"),
+            "file_errors": run_warnings.errors_of(facts, "file_errors"),
         }
 
     async def stop(self, job_id: str) -> Json:
@@ -267,9 +269,9 @@ class Jobs:
 
     async def format_errors(self, job_id: str) -> dict[str, str]:
         """Return the output formats that could not be made: format -> why."""
-        entry = self._entry(job_id)
-        result = (await self._facts(job_id, entry)).result or {}
-        return dict(result.get("format_errors") or {})
+        return run_warnings.errors_of(
+            await self._facts(job_id, self._entry(job_id)), "format_errors"
+        )
 
     async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
         """Return the notebook as it stands now; no body where it still is as ``etag`` says."""

@@ -467,9 +467,14 @@ def _name_of(notebook: str) -> str:
 
 
 def _left_behind(found: Input) -> Json | None:
-    if not found.left_behind_count:
+    if not found.left_behind_count and not found.ignored_count:
         return None
-    return {"count": found.left_behind_count, "paths": list(found.left_behind)}
+    return {
+        "count": found.left_behind_count,
+        "paths": list(found.left_behind),
+        "ignored_count": found.ignored_count,
+        "ignored_paths": list(found.ignored),
+    }
 
 
 @functools.cache

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from jupyter_kueue import errors
 from jupyter_kueue.storage.ignore_patterns import IgnorePattern, TooMuchWorkError, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+Source = Literal["hidden", "built-in", "file"]
 
 FILE_NAME = ".jupyterkueueignore"
 MAX_BYTES = 2**20
@@ -40,12 +42,12 @@ class Rule:
 
     Attributes:
         depth: how many parts the path of ``folder`` has.
-        is_for_hidden: it is the one by which hidden files stay behind.
+        source: who made it: it is about hidden files, built in, or stands in a file of the user's.
     """
 
     depth: int
     pattern: IgnorePattern
-    is_for_hidden: bool = False
+    source: Source = "file"
 
     def is_about(self, path: Sequence[str], work: Work, *, is_folder: bool) -> bool:
         """Tell whether the rule names this path, which lies below its folder."""
@@ -71,8 +73,8 @@ class IgnoreRules:
     def built_in(cls, *, allow_hidden: bool) -> IgnoreRules:
         """Return the rules that hold where no file says otherwise; make them anew for each walk."""
         spent = _Spent()
-        hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], spent.work, is_for_hidden=True)
-        return cls((*hidden, *_read_rules(0, _BUILT_IN, spent.work)), spent)
+        hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], spent.work, "hidden")
+        return cls((*hidden, *_read_rules(0, _BUILT_IN, spent.work, "built-in")), spent)
 
     def below(self, folder: str, data: bytes) -> IgnoreRules:
         """Return the rules for ``folder``, whose ignore file holds ``data``.
@@ -121,10 +123,10 @@ class IgnoreRules:
 
 
 def _read_rules(
-    depth: int, lines: Iterable[str], work: Work, *, is_for_hidden: bool = False
+    depth: int, lines: Iterable[str], work: Work, source: Source = "file"
 ) -> tuple[Rule, ...]:
     patterns = (IgnorePattern.read(line, work) for line in lines if line.strip())
-    return tuple(Rule(depth, pattern, is_for_hidden) for pattern in patterns if pattern is not None)
+    return tuple(Rule(depth, pattern, source) for pattern in patterns if pattern is not None)
 
 
 def _too_much() -> errors.InvalidRequestError:

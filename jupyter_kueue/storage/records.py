@@ -89,6 +89,8 @@ _DOCUMENTS: dict[str, shapes.Shape] = {
             None,
         ),
         "format_errors": (shapes.mapping(_LINE[0], str), None),
+        "file_errors": (shapes.mapping(str, str), None),
+        "elsewhere": (shapes.at_most(contract.MAX_ELSEWHERE, str), None),
     },
     contract.FINAL_KEY: {
         "state": shapes.one_of(*FINISHED_STATES),

@@ -84,6 +84,8 @@ class Input:
         left_behind: hidden files and folders of the folder that do not go along, by their path
             below it, folders with a slash at the end: the first MAX_LEFT_BEHIND.
         left_behind_count: how many there are.
+        ignored: what an ignore file leaves behind, in the same way.
+        ignored_count: how many there are.
     """
 
     notebook: str
@@ -93,6 +95,8 @@ class Input:
     language: str
     left_behind: tuple[str, ...] = ()
     left_behind_count: int = 0
+    ignored: tuple[str, ...] = ()
+    ignored_count: int = 0
 
 
 def find_input(
@@ -145,6 +149,8 @@ def find_input(
         facts["language"],
         tuple(walk.left_behind[:MAX_LEFT_BEHIND]),
         len(walk.left_behind),
+        tuple(walk.ignored[:MAX_LEFT_BEHIND]),
+        len(walk.ignored),
     )
 
 
@@ -288,12 +294,14 @@ class _FolderWalk:
         files: what goes along, without the notebook.
         empty_folders: folders that go along with nothing in them: notebooks write into them.
         left_behind: hidden files and folders, these with a slash at the end.
+        ignored: files and folders that an ignore file names.
     """
 
     def __init__(self, root: Path, notebook: InputFile, limits: InputLimits) -> None:
         self.files: list[InputFile] = []
         self.empty_folders: list[str] = []
         self.left_behind: list[str] = []
+        self.ignored: list[str] = []
         self._root = root
         self._notebook = notebook
         self._limits = limits
@@ -323,8 +331,9 @@ class _FolderWalk:
             rule = rules.find(path, is_folder=is_folder)
             if rule is None:
                 self._take(entry, below, (folder, *above), rules)
-            elif rule.is_for_hidden and entry.name != ignore_rules.FILE_NAME:
-                self.left_behind.append(f"{path}/" if is_folder else path)
+            elif rule.source != "built-in" and entry.name != ignore_rules.FILE_NAME:
+                stays = self.left_behind if rule.source == "hidden" else self.ignored
+                stays.append(f"{path}/" if is_folder else path)
         if below and before == len(self.files) + len(self.empty_folders):
             self.empty_folders.append(below.rstrip("/"))
 

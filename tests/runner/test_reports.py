@@ -40,6 +40,7 @@ FIELDS = (
     "error",
     "message",
     "peak_memory_bytes",
+    "elsewhere",
     "pod_uid",
     "since",
     "started_at",
@@ -71,6 +72,7 @@ def test_whatever_a_notebook_forges_comes_out_bounded_and_of_its_kinds(
     assert ended["outcome"] == report["outcome"]
     assert isinstance(ended["message"], str)
     assert shapes.moment(ended["ended_at"])
+    assert len(ended["elsewhere"]) <= contract.MAX_ELSEWHERE
     error = ended["error"]
     assert error is None or all(isinstance(line, str) for line in error["traceback"])
 
@@ -92,6 +94,7 @@ def test_what_execute_reports_arrives_as_it_is(tmp_path: Path) -> None:
         "cells": 3,
         "cells_done": 1,
         "peak_memory_bytes": 2**40,
+        "elsewhere": ["~/model.pt"],
     }
     (tmp_path / contract.ENDED_FILE).write_text(json.dumps(ended))
     assert reports.read_ended(tmp_path) == ended

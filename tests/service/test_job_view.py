@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_kueue import contract
 from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.runner import bounds
 from jupyter_kueue.service import job_view
 
 INPUT = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa"}
@@ -54,6 +56,7 @@ def test_the_whole_row() -> None:
         "schedule_id": "nightly",
         "rerun_of": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
         "left_behind": None,
+        "warnings": [],
         "tags": ["first"],
         "request": {"input_path": "a.ipynb", "tags": ["first"]},
     }
@@ -86,7 +89,7 @@ def test_attempts_are_numbered_from_one() -> None:
 def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
     error = {
         "name": "ValueError",
-        "value": "v" * 5000,
+        "value": "v" * 50_000,
         "cell_index": 2,
         "cell_source": "1/0",
         "traceback": ["line"],
@@ -94,8 +97,8 @@ def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
     shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
     assert shown is not None
     assert {**shown, "value": None} == {**error, "value": None}
-    assert shown["value"].endswith("v… (5000 characters in all)")
-    assert len(shown["value"]) == job_view.MAX_ERROR_VALUE_LENGTH
+    assert shown["value"].endswith("v… (50000 characters in all)")
+    assert len(shown["value"]) == contract.MAX_ERROR_VALUE_LENGTH + contract.MAX_CUT_WORDS_LENGTH
 
 
 def test_of_a_traceback_its_end_is_shown() -> None:
@@ -104,10 +107,25 @@ def test_of_a_traceback_its_end_is_shown() -> None:
     shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
     assert shown is not None
     assert shown["traceback"][-1] == entries[-1]
-    assert shown["traceback"][0] == "… (996 more entries)"
-    assert len("".join(shown["traceback"])) < job_view.MAX_TRACEBACK_LENGTH + 100
+    assert shown["traceback"][0] == "… (991 more entries)"
+    most = contract.MAX_TRACEBACK_LENGTH + contract.MAX_CUT_WORDS_LENGTH
+    assert len("".join(shown["traceback"])) < most + 100
     assert job_view.build_error(facts_of(result={"outcome": "succeeded", "error": None})) is None
     assert job_view.build_error(facts_of()) is None
+
+
+def test_what_execute_kept_of_an_error_is_shown_as_it_is() -> None:
+    """Each text is cut once, where it is born."""
+    error = {
+        "name": "E",
+        "value": "v" * 50_000,
+        "cell_index": 0,
+        "cell_source": "s" * 50_000,
+        "traceback": [f"{number}: {'x' * 5000}" for number in range(1000)],
+    }
+    kept = bounds.error(error)
+    result = {"outcome": "notebook-failed", "error": kept}
+    assert job_view.build_error(facts_of(result=result)) == kept
 
 
 def test_files_are_the_outputs_and_then_the_inputs() -> None:

@@ -56,6 +56,36 @@ async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root,
     assert b"alpha is 0.5" in log
 
 
+async def test_what_is_missing_of_a_run_is_said(session, root, write_notebook, tmp_path):
+    path = write_notebook(
+        "lossy.ipynb",
+        "from pathlib import Path\nPath.home().joinpath('model.pt').write_text('x')",
+        "Path('../above.csv').write_text('x'); Path('kept.csv').write_text('x')",
+    )
+    content = json.loads((root / path).read_text())
+    # nbconvert's HTML needs a field of it that is not there.
+    content["metadata"]["widgets"] = {
+        "application/vnd.jupyter.widget-state+json": {"abc": {"model_name": "FloatProgressModel"}}
+    }
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "abc"}}
+    output = {"output_type": "display_data", "data": view, "metadata": {}}
+    content["cells"].append({**content["cells"][-1], "id": "w", "source": "", "outputs": [output]})
+    (root / path).write_text(json.dumps(content))
+
+    job = await session.submit(path, output_formats=["ipynb", "html"])
+    done = await session.until_state(job["job_id"], "succeeded")
+
+    assert list(done["format_errors"]) == ["html"]
+    [html, elsewhere] = done["warnings"]
+    assert html.startswith("The html could not be made: ")
+    assert elsewhere == (
+        "Written outside the run's folder and not kept: ~/model.pt, ../above.csv. Write files "
+        "beside the notebook, with relative paths."
+    )
+    [row] = (await session.jobs.list(JobQuery()))["items"]
+    assert row["warnings"] == done["warnings"]
+
+
 async def test_the_pod_of_a_running_run_is_ready_and_stays_so(
     session, write_notebook, local_cluster, namespace, eventually
 ):

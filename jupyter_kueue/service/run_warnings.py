@@ -1,0 +1,57 @@
+"""What of a run's outputs was asked for or written and is not there, in sentences.
+
+Pure; ``job_view`` shows them: the first in a row, all of them where one run is looked at.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import texts
+from jupyter_kueue.models import MAX_WARNINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_kueue.models import BucketFacts
+
+Json = dict[str, Any]
+
+MAX_IN_RUN = 100
+MAX_LENGTH = 500
+
+
+def in_row(facts: BucketFacts) -> list[str]:
+    """Return the first MAX_WARNINGS sentences; the last one may say how many more there are."""
+    result = facts.result or {}
+    count = sum(len(result.get(field) or {}) for field in ("format_errors", "file_errors"))
+    count += bool(result.get("elsewhere"))
+    if count <= MAX_WARNINGS:
+        return list(_all(facts))
+    shown = list(islice(_all(facts), MAX_WARNINGS - 1))
+    return [*shown, f"And {count - len(shown)} more; the run's details name them."]
+
+
+def errors_of(facts: BucketFacts, field: str) -> dict[str, str]:
+    """Return ``format_errors`` or ``file_errors`` of a result, MAX_IN_RUN of them at most."""
+    found = (facts.result or {}).get(field) or {}
+    return {
+        texts.shown_line(name, MAX_LENGTH): texts.said(str(why), MAX_LENGTH)
+        for name, why in list(found.items())[:MAX_IN_RUN]
+    }
+
+
+def _all(facts: BucketFacts) -> Iterator[str]:
+    for output_format, why in errors_of(facts, "format_errors").items():
+        yield texts.shown_line(f"The {output_format} could not be made: {why}", MAX_LENGTH)
+    for path, why in errors_of(facts, "file_errors").items():
+        yield texts.shown_line(f"{path} was not kept: {why}", MAX_LENGTH)
+    elsewhere = (facts.result or {}).get("elsewhere") or []
+    if elsewhere:
+        named = ", ".join(texts.shown_line(path, MAX_LENGTH) for path in elsewhere)
+        yield texts.shown_line(
+            f"Written outside the run's folder and not kept: {named}. Write files beside the "
+            "notebook, with relative paths.",
+            MAX_LENGTH,
+        )

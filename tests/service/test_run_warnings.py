@@ -1,0 +1,42 @@
+"""What is missing of a run is said, shortly in a row and whole where the run is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_kueue.service import run_warnings
+from tests.service.test_job_view import facts_of
+
+
+def ended(**result: Any) -> Any:
+    return facts_of(result={"outcome": "succeeded", **result})
+
+
+def test_nothing_is_said_where_nothing_is_missing() -> None:
+    assert run_warnings.in_row(facts_of()) == []
+    assert run_warnings.in_row(ended(files=[])) == []
+    assert run_warnings.errors_of(facts_of(), "file_errors") == {}
+
+
+def test_each_kind_is_a_sentence() -> None:
+    facts = ended(
+        format_errors={"html": "TemplateNotFound: lab."},
+        file_errors={"big.bin": "It has 9 bytes, more than the 8 that one file may have."},
+        elsewhere=["~/model.pt", "../out.csv"],
+    )
+    assert run_warnings.in_row(facts) == [
+        "The html could not be made: TemplateNotFound: lab.",
+        "big.bin was not kept: It has 9 bytes, more than the 8 that one file may have.",
+        "Written outside the run's folder and not kept: ~/model.pt, ../out.csv. Write files beside "
+        "the notebook, with relative paths.",
+    ]
+    assert run_warnings.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}
+
+
+def test_many_are_counted_and_long_ones_cut() -> None:
+    many = ended(file_errors={f"{n}.bin": "It is too large." for n in range(1000)})
+    assert run_warnings.in_row(many)[-1] == "And 996 more; the run's details name them."
+    assert len(run_warnings.in_row(many)) == 5
+    assert len(run_warnings.errors_of(many, "file_errors")) == 100
+    long = ended(format_errors={"html\n" * 1000: "x\n" * 10_000}, elsewhere=["\x1b[31m" * 1000])
+    assert all(len(one) < 600 and "\n" not in one for one in run_warnings.in_row(long))

@@ -209,8 +209,6 @@ def download(client: Client, job: Json) -> None:
     """Save a job's outputs into a folder and list them."""
     folder = Path(tempfile.mkdtemp(prefix="jupyter-kueue-demo-"))
     for file in job["files"]:
-        if file["role"] == "input":
-            continue
         path = folder / file["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(client.read("GET", f"jobs/{job['job_id']}/files/{file['path']}"))

@@ -326,7 +326,8 @@ FINAL_KEY = "final.json"
 
 # RESULT: ENDED + {"version": 1, "job_id", "files": [FILE], "format_errors": {format: message},
 # "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}
-# FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}
+# FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}, and of what the notebook wrote
+# "executable" and "modified_at"
 ROLE_NOTEBOOK = "notebook"  # the executed notebook, first in the list
 ROLE_EXPORT = "export"
 ROLE_SIDE_EFFECT = "side-effect"

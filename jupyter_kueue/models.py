@@ -301,6 +301,7 @@ JOB_REQUEST = {
 }
 _OWNER = {"name": shapes.text(MAX_NAME_LENGTH), "slug": _LINE}
 _PATHS_LEFT_BEHIND = shapes.at_most(MAX_LEFT_BEHIND, shapes.text(shapes.MAX_PATH_LENGTH))
+_TIME = (shapes.moment, None)
 _LEFT_BEHIND = {
     "count": shapes.count,
     "paths": _PATHS_LEFT_BEHIND,
@@ -316,7 +317,15 @@ _RECORD_FIELDS = {
     "resources": _RESOURCES,
     "image": shapes.line(shapes.MAX_PATH_LENGTH),
     "notebook": shapes.path,
-    "input": [{"path": shapes.path, "size_bytes": shapes.count, "sha256": _LINE_IF_ANY}],
+    "input": [
+        {
+            "path": shapes.path,
+            "size_bytes": shapes.count,
+            "sha256": _LINE_IF_ANY,
+            "executable": (bool, None),
+            "modified_at": _TIME,
+        }
+    ],
     "kernel_name": _LINE_IF_ANY,
     "priority_class": _LINE_IF_ANY,
     "schedule_id": _LINE_IF_ANY,
@@ -346,7 +355,6 @@ META = shapes.Kind(
         "updated_at": (shapes.moment, None),
     }
 )
-_TIME = (shapes.moment, None)
 _STATUS_TEXT = (shapes.text(MAX_STATUS_LENGTH), None)
 # A list row as ``service.job_view`` builds it and ``storage.summaries`` keeps it.
 ROW = shapes.Kind(

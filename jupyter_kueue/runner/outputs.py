@@ -19,6 +19,7 @@ from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, exporting, workspace
 from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import encode_json
+from jupyter_kueue.storage.file_marks import FileMarks
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Outputs:
             try:
                 with self._opened(source) as file:
                     self._reserve(path, source, file)
+                    marks = FileMarks.of_status(os.fstat(file.fileno()))
                     stored = await self._attempt.bucket.put_file(
                         key,
                         file,
@@ -176,6 +178,7 @@ class Outputs:
             "size_bytes": stored.size,
             "sha256": stored.sha256,
             "role": source.role,
+            **(marks._asdict() if source.role == contract.ROLE_SIDE_EFFECT else {}),
             **({"format": self._formats[path]} if path in self._formats else {}),
         }
 

@@ -17,6 +17,7 @@ from jupyter_kueue.runner import control, former_attempts, unforeseen
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
 from jupyter_kueue.storage.bucket import Bucket
+from jupyter_kueue.storage.file_marks import NO_MARKS, FileMarks
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 
 if TYPE_CHECKING:
@@ -111,7 +112,13 @@ class StageIn:
             return
         with UntrustedFolder(self.workspace) as folder, UntrustedFolder(self.checkpoints) as kept:
             inputs = [
-                self._fetch(contract.INPUT_PREFIX, folder, file["path"], file.get("sha256"))
+                self._fetch(
+                    contract.INPUT_PREFIX,
+                    folder,
+                    file["path"],
+                    file.get("sha256"),
+                    FileMarks.of_item(file),
+                )
                 for file in job["input"]
             ]
             for path in job.get("empty_folders", ()):
@@ -202,12 +209,19 @@ class StageIn:
             print(f"stage-in: the checkpoint {path!r} is gone.", flush=True)
 
     async def _fetch(
-        self, prefix: str, folder: UntrustedFolder, path: str, sha256: str | None
+        self,
+        prefix: str,
+        folder: UntrustedFolder,
+        path: str,
+        sha256: str | None,
+        marks: FileMarks = NO_MARKS,
     ) -> None:
         """Download one file and check its digest, where one is known."""
         async with self._slots:
             with folder.replaced_file(path) as file:
                 stored = await self.bucket.download_into(f"{self.prefix}{prefix}{path}", file)
+                file.flush()
+                marks.apply(file.fileno())
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
             raise errors.ConflictError(message)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.scheduler.scheduler import KueueScheduler
     from jupyter_kueue.service.jobs import Jobs
+    from jupyter_kueue.service.outputs import FileId
 
 Json = dict[str, Any]
 
@@ -60,7 +61,9 @@ class Downloads:
                 )
             job = self._scheduler.describe(row)
             folder = Path(self._scheduler.get_local_output_path(job))
-            beside, documents = _plan(job, await jobs.files(job_id))
+            beside, documents = _plan(
+                job, await jobs.files(job_id), await jobs.files(job_id, "inputs")
+            )
             try:
                 for targets in (beside, documents):
                     await _download(jobs, job_id, folder, targets, again=again)
@@ -72,38 +75,41 @@ class Downloads:
             await _explain_missing(jobs, job, row, documents)
 
 
-def _plan(job: KueueJob, files: Sequence[Json]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what to fetch as path -> local name: what lies beside, and what was asked for."""
-    beside: dict[str, str] = {}
-    documents: dict[str, str] = {}
-    given: dict[str, str] = {}  # inputs by their local name: an output of that name replaces them
+def _plan(
+    job: KueueJob, files: Sequence[Json], inputs: Sequence[Json]
+) -> tuple[dict[FileId, str], dict[FileId, str]]:
+    """Return what to fetch, with its local name: what lies beside, and what was asked for.
+
+    An output replaces an input of the same name.
+    """
+    written: dict[FileId, str] = {}
+    documents: dict[FileId, str] = {}
     for file in files:
-        path, role = file["path"], file["role"]
-        if role == contract.ROLE_NOTEBOOK:
+        file_id: FileId = ("files", file["path"])
+        if file["role"] == contract.ROLE_NOTEBOOK:
             # A run that did not get to its end has no other output, whatever was asked for.
             if NOTEBOOK in job.output_formats or job.status != "COMPLETED":
-                documents[path] = job.output_filename(NOTEBOOK)
+                documents[file_id] = job.output_filename(NOTEBOOK)
         elif file.get("format") in job.output_formats:
-            documents[path] = job.output_filename(file["format"])
-        elif role == contract.ROLE_INPUT:
-            given[path.removeprefix(contract.INPUT_PREFIX)] = path
-        elif role != contract.ROLE_LOG:
-            beside[path] = path
-    written = set(beside.values())
-    for number, (name, path) in enumerate(given.items()):
-        if number == 0:  # the notebook comes first among the inputs
-            documents[path] = job.input_filename
-        elif name not in written:
-            beside[path] = name
-    return beside, documents
+            documents[file_id] = job.output_filename(file["format"])
+        elif file["role"] != contract.ROLE_LOG:
+            written[file_id] = file["path"]
+    given: dict[FileId, str] = {}
+    names = set(written.values())
+    for number, file in enumerate(inputs):
+        if number == 0:  # the notebook
+            documents["inputs", file["path"]] = job.input_filename
+        elif file["path"] not in names:
+            given["inputs", file["path"]] = file["path"]
+    return {**written, **given}, documents
 
 
 async def _download(
-    jobs: Jobs, job_id: str, folder: Path, targets: dict[str, str], *, again: bool
+    jobs: Jobs, job_id: str, folder: Path, targets: dict[FileId, str], *, again: bool
 ) -> None:
-    wanted = {path: _inside(folder, name) for path, name in targets.items()}
+    wanted = {file_id: _inside(folder, name) for file_id, name in targets.items()}
     if not again:
-        wanted = {path: target for path, target in wanted.items() if not target.exists()}
+        wanted = {file_id: target for file_id, target in wanted.items() if not target.exists()}
     if wanted:
         await jobs.download(job_id, wanted)
 
@@ -116,7 +122,9 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-async def _explain_missing(jobs: Jobs, job: KueueJob, row: Json, documents: dict[str, str]) -> None:
+async def _explain_missing(
+    jobs: Jobs, job: KueueJob, row: Json, documents: dict[FileId, str]
+) -> None:
     """Raise why a document that was asked for is not there, if one is not."""
     names = set(documents.values())
     missing = [

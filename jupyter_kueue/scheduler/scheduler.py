@@ -198,8 +198,9 @@ class KueueScheduler(BaseScheduler):
             row = jobs.row(names.plain_id(job_id))
             job = self.described(row) if job_files else self.describe(row)
             if job.package_input_folder:
-                files = await jobs.files(row["job_id"])
-                job.packaged_files = _packaged(files)
+                job.packaged_files = _packaged(
+                    await jobs.files(row["job_id"], "inputs"), await jobs.files(row["job_id"])
+                )
         return job
 
     async def delete_job(self, job_id: str) -> None:
@@ -323,15 +324,13 @@ class KueueScheduler(BaseScheduler):
             return {"input": notebook["url"]}
         with told():
             jobs = await self.jobs()
-            urls = await jobs.file_urls(model.job_id)
-            paths: dict[str, str] = {}
-            for file in await jobs.files(model.job_id):
+            notebook, *_ = await jobs.located_files(model.job_id, "inputs")
+            paths: dict[str, str] = {"input": notebook["url"]}
+            for file in await jobs.located_files(model.job_id):
                 if file["role"] == contract.ROLE_NOTEBOOK:
-                    paths[output_formats.NOTEBOOK] = urls[file["path"]]
+                    paths[output_formats.NOTEBOOK] = file["url"]
                 elif "format" in file:
-                    paths[file["format"]] = urls[file["path"]]
-                elif file["role"] == contract.ROLE_INPUT:
-                    paths.setdefault("input", urls[file["path"]])
+                    paths[file["format"]] = file["url"]
         return paths
 
     def get_job_filenames(self, model: KueueJob) -> dict[str, str | list[str]]:
@@ -517,10 +516,9 @@ def _names_in(folder: str) -> frozenset[str]:
         return frozenset()
 
 
-def _packaged(files: Sequence[Json]) -> list[str]:
+def _packaged(inputs: Sequence[Json], files: Sequence[Json] = ()) -> list[str]:
     """Return what a run took along and wrote beside its notebook, each once."""
-    inputs = [file["path"] for file in files if file["role"] == contract.ROLE_INPUT]
-    written = [file["path"] for file in files if file["role"] == contract.ROLE_SIDE_EFFECT]
     # The notebook comes first among the inputs and is no part of its folder's files.
-    taken = [path.removeprefix(contract.INPUT_PREFIX) for path in inputs[1:]]
+    taken = [file["path"] for file in inputs[1:]]
+    written = [file["path"] for file in files if file["role"] == contract.ROLE_SIDE_EFFECT]
     return list(dict.fromkeys([*taken, *written]))

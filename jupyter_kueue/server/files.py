@@ -1,4 +1,4 @@
-"""A run's files: their list, and each of them as a download.
+"""A run's files, and what it took along: their lists, and each of them as a download.
 
 Users' files may hold anything, so they are sent as attachments that no browser renders or runs.
 """
@@ -16,7 +16,7 @@ from jupyter_kueue import errors
 from jupyter_kueue.server.base import KueueHandler
 
 if TYPE_CHECKING:
-    from jupyter_kueue.service.outputs import FileContent
+    from jupyter_kueue.service.outputs import FileContent, FileKind
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))")
 
@@ -24,17 +24,27 @@ _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))")
 class FilesHandler(KueueHandler):
     """``jobs/{id}/files``."""
 
+    kind: FileKind = "files"
+
     @web.authenticated
     @authorized
     async def get(self, job_id: str) -> None:
-        """List a run's files, the executed notebook first."""
+        """List a run's files, the notebook first."""
         self.check_query()
-        files = await (await self.kueue.jobs()).files(self.job_id(job_id))
+        files = await (await self.kueue.jobs()).files(self.job_id(job_id), self.kind)
         self.answer({"items": files, "total": len(files), "next_cursor": None})
+
+
+class InputsHandler(FilesHandler):
+    """``jobs/{id}/inputs``."""
+
+    kind = "inputs"
 
 
 class FileHandler(KueueHandler):
     """``jobs/{id}/files/{path}``."""
+
+    kind: FileKind = "files"
 
     @property
     def content_security_policy(self) -> str:
@@ -66,10 +76,10 @@ class FileHandler(KueueHandler):
         jobs = await self.kueue.jobs()
         start, end = self._range()
         if start is not None and self.request.headers.get("If-Range"):
-            whole = await jobs.open_file(self.job_id(job_id), path)
+            whole = await jobs.open_file(self.job_id(job_id), path, kind=self.kind)
             if self.request.headers["If-Range"] != quoted_etag(whole.etag):
                 start = end = None
-        content = await jobs.open_file(self.job_id(job_id), path, start, end)
+        content = await jobs.open_file(self.job_id(job_id), path, start, end, kind=self.kind)
         self.set_header("Content-Type", content.media_type)
         self.set_header("Accept-Ranges", "bytes")
         # It may be kept, but it is asked for each time: a run that goes on changes its files.
@@ -106,6 +116,12 @@ class FileHandler(KueueHandler):
         if last is not None and int(last) < int(first):
             return None, None
         return int(first), None if last is None else int(last) + 1
+
+
+class InputHandler(FileHandler):
+    """``jobs/{id}/inputs/{path}``."""
+
+    kind = "inputs"
 
 
 def quoted_etag(etag: str | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue.server.base import UnknownRouteHandler
 from jupyter_kueue.server.changes import ChangesHandler
-from jupyter_kueue.server.files import FileHandler, FilesHandler
+from jupyter_kueue.server.files import FileHandler, FilesHandler, InputHandler, InputsHandler
 from jupyter_kueue.server.health import HealthHandler
 from jupyter_kueue.server.jobs import JobHandler, JobsHandler, RerunHandler, StopHandler
 from jupyter_kueue.server.local_queues import LocalQueuesHandler
@@ -33,6 +33,8 @@ ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
     ("jobs/{job_id}/notebook", NotebookHandler),
     ("jobs/{job_id}/files", FilesHandler),
     ("jobs/{job_id}/files/{path}", FileHandler),
+    ("jobs/{job_id}/inputs", InputsHandler),
+    ("jobs/{job_id}/inputs/{path}", InputHandler),
     ("schedules", SchedulesHandler),
     ("schedules/{schedule_id}", ScheduleHandler),
     ("schedules/{schedule_id}/run", RunNowHandler),

@@ -99,19 +99,21 @@ def _shown(text: str | None, max_length: int) -> str | None:
 
 
 def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:
-    """Return a job's files: the outputs (or what there is of them, ``live``), then the inputs.
-
-    Inputs are shown below ``input/``; the executed notebook comes first.
-    """
+    """Return what a job wrote (or what there is of it, ``live``), the executed notebook first."""
     result = facts.result
-    outputs = list(result.get("files") or []) if result is not None else live
-    inputs = [
-        {
-            "path": f"{contract.INPUT_PREFIX}{item['path']}",
-            "size_bytes": item["size_bytes"],
-            "sha256": item["sha256"],
-            "role": contract.ROLE_INPUT,
-        }
-        for item in facts.record.input
-    ]
-    return [*outputs, *inputs]
+    files = list(result.get("files") or []) if result is not None else live
+    return [_file(file) for file in files]
+
+
+def build_inputs(facts: BucketFacts) -> list[Json]:
+    """Return what a job took along, the notebook first; its paths are a namespace of their own."""
+    return [_file({**item, "role": contract.ROLE_INPUT}) for item in facts.record.input]
+
+
+def _file(item: Json) -> Json:
+    return {
+        **{key: item[key] for key in ("path", "size_bytes", "sha256", "role")},
+        "executable": bool(item.get("executable")),
+        "modified_at": item.get("modified_at"),
+        **({"format": item["format"]} if item.get("format") else {}),
+    }

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.index import Index
-    from jupyter_kueue.service.outputs import FileContent, NotebookContent, Outputs
+    from jupyter_kueue.service.outputs import (
+        FileContent,
+        FileId,
+        FileKind,
+        NotebookContent,
+        Outputs,
+    )
     from jupyter_kueue.service.queues import Queues
     from jupyter_kueue.service.reconciler import Reconciler
     from jupyter_kueue.service.submission import Submission, Submitted
@@ -129,6 +135,7 @@ class Jobs:
             "progress": progress or _final_progress(facts),
             "attempts": job_view.build_attempts(facts),
             "files": await self._outputs.files(facts),
+            "inputs": await self._outputs.files(facts, "inputs"),
             "error": job_view.build_error(facts),
             "format_errors": run_warnings.errors_of(facts, "format_errors"),
             "file_errors": run_warnings.errors_of(facts, "file_errors"),
@@ -240,19 +247,28 @@ class Jobs:
             await self._unless_it_hangs(self._submission.rerun(facts.record, request))
         )
 
-    async def files(self, job_id: str) -> Sequence[Json]:
-        """Return a job's files: ``[{"path", "size_bytes", "sha256", "role"}]``."""
-        entry = self._entry(job_id)
-        return await self._outputs.files(await self._facts(job_id, entry))
+    async def files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
+        """Return what a job wrote, or with ``inputs`` what it took along.
+
+        Each is ``{"path", "size_bytes", "sha256", "role", "executable", "modified_at"}``, and
+        ``format`` where it is an exported document.
+        """
+        return await self._outputs.files(await self._facts(job_id, self._entry(job_id)), kind)
 
     async def open_file(
-        self, job_id: str, path: str, start: int | None = None, end: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        kind: FileKind = "files",
     ) -> FileContent:
         """Open one of the files that ``files`` lists, or the bytes from ``start`` to ``end``."""
-        entry = self._entry(job_id)
-        return await self._outputs.open_file(await self._facts(job_id, entry), path, start, end)
+        facts = await self._facts(job_id, self._entry(job_id))
+        return await self._outputs.open_file(facts, kind, path, start, end)
 
-    async def download(self, job_id: str, targets: Mapping[str, Path]) -> None:
+    async def download(self, job_id: str, targets: Mapping[FileId, Path]) -> None:
         """Write files that ``files`` lists to local paths, each complete or not at all.
 
         Raises:
@@ -262,10 +278,9 @@ class Jobs:
         entry = self._entry(job_id)
         await self._outputs.download(await self._facts(job_id, entry), targets)
 
-    async def file_urls(self, job_id: str) -> dict[str, str]:
-        """Return where each of a job's files lies in the bucket: its path -> its URL."""
-        entry = self._entry(job_id)
-        return await self._outputs.urls(await self._facts(job_id, entry))
+    async def located_files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
+        """Return what ``files`` does, with where each file lies in the bucket: ``url``."""
+        return await self._outputs.located(await self._facts(job_id, self._entry(job_id)), kind)
 
     async def format_errors(self, job_id: str) -> dict[str, str]:
         """Return the output formats that could not be made: format -> why."""

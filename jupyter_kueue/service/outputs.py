@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_kueue import contract, errors, shapes
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.service import job_view
 from jupyter_kueue.storage import log_tail, object_names
+from jupyter_kueue.storage.file_marks import FileMarks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -41,6 +42,11 @@ _PROGRESS = shapes.Kind(
         "since": (shapes.moment, None),
     }
 )
+# What a run wrote, and what it took along: two namespaces, so that no path means two files.
+FileKind = Literal["files", "inputs"]
+FILE_KINDS: tuple[FileKind, ...] = ("files", "inputs")
+FileId = tuple[FileKind, str]  # the kind and the path in it
+
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _DOWNLOADS_AT_ONCE = 8
 
@@ -101,13 +107,15 @@ class Outputs:
             return None
         return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
 
-    async def files(self, facts: BucketFacts) -> list[Json]:
-        """Return what there is: outputs, or the live notebook and log, and the inputs."""
+    async def files(self, facts: BucketFacts, kind: FileKind = "files") -> list[Json]:
+        """Return a run's files of a kind: what it wrote so far, or what it took along."""
+        if kind == "inputs":
+            return job_view.build_inputs(facts)
         live = [] if facts.result is not None else await self._live_files(facts)
         return job_view.build_files(facts, live)
 
     async def open_file(
-        self, facts: BucketFacts, path: str, start: int | None, end: int | None
+        self, facts: BucketFacts, kind: FileKind, path: str, start: int | None, end: int | None
     ) -> FileContent:
         """Open a listed file.
 
@@ -115,7 +123,8 @@ class Outputs:
             NotFoundError: it is not listed.
             RangeNotSatisfiableError: the range lies outside it.
         """
-        found = next((item for item in await self.files(facts) if item["path"] == path), None)
+        listed = await self.files(facts, kind)
+        found = next((item for item in listed if item["path"] == path), None)
         if found is None:
             raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
         download = await self._records.bucket.stream(self._file_key(facts, found), start, end)
@@ -129,30 +138,37 @@ class Outputs:
             download,
         )
 
-    async def download(self, facts: BucketFacts, targets: Mapping[str, Path]) -> None:
+    async def download(self, facts: BucketFacts, targets: Mapping[FileId, Path]) -> None:
         """Write listed files to local paths, each of which appears only when it is complete.
 
         Raises:
             NotFoundError: one is not listed.
             OSError: a local file cannot be written.
         """
-        listed = {item["path"]: item for item in await self.files(facts)}
+        listed = {
+            (kind, item["path"]): item
+            for kind in FILE_KINDS
+            for item in await self.files(facts, kind)
+        }
 
-        async def download(wanted: tuple[str, Path]) -> None:
-            path, target = wanted
-            if path not in listed:
-                raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
-            await self._records.bucket.download(self._file_key(facts, listed[path]), target)
+        async def download(wanted: tuple[FileId, Path]) -> None:
+            file_id, target = wanted
+            if file_id not in listed:
+                raise errors.NotFoundError(f"This run has no file {file_id[1][:200]!r}.")
+            item = listed[file_id]
+            await self._records.bucket.download(
+                self._file_key(facts, item), target, FileMarks.of_item(item)
+            )
 
         await few_at_once(_DOWNLOADS_AT_ONCE, targets.items(), download)
 
-    async def urls(self, facts: BucketFacts) -> dict[str, str]:
-        """Return where each listed file lies in the bucket: its path -> its URL."""
-        bucket = self._records.bucket
-        return {
-            item["path"]: f"{bucket.url.rstrip('/')}/{self._file_key(facts, item)}"
-            for item in await self.files(facts)
-        }
+    async def located(self, facts: BucketFacts, kind: FileKind) -> list[Json]:
+        """Return the files of a kind with where each lies in the bucket: ``url``."""
+        folder = self._records.bucket.url.rstrip("/")
+        return [
+            {**item, "url": f"{folder}/{self._file_key(facts, item)}"}
+            for item in await self.files(facts, kind)
+        ]
 
     async def notebook(self, facts: BucketFacts, etag: str | None) -> NotebookContent:
         """Return the executed notebook, else the live one, else the one that was sent in."""
@@ -262,7 +278,7 @@ class Outputs:
 
     def _file_key(self, facts: BucketFacts, file: Json) -> str:
         if file["role"] == contract.ROLE_INPUT:
-            return self._key(facts, file["path"])
+            return self._key(facts, f"{contract.INPUT_PREFIX}{file['path']}")
         if facts.result is not None:
             return self._key(facts, f"{contract.OUTPUT_PREFIX}{file['path']}")
         is_log = file["role"] == contract.ROLE_LOG

@@ -173,7 +173,6 @@ class Schedules:
         return [
             {
                 **item,
-                "path": f"{contract.INPUT_PREFIX}{item['path']}",
                 "role": contract.ROLE_INPUT,
                 "url": f"{folder}{item['path']}",
             }

@@ -22,6 +22,7 @@ from obstore.store import LocalStore
 
 from jupyter_kueue import errors, plain_json
 from jupyter_kueue.storage import bucket_errors, bucket_settings
+from jupyter_kueue.storage.file_marks import NO_MARKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from obstore.store import ObjectStore
+
+    from jupyter_kueue.storage.file_marks import FileMarks
 
 # Objects above this go up in parts and come down in ranges, so that no single request can outlive
 # the client's time-out, and a file of any size needs a bounded amount of memory.
@@ -211,13 +214,15 @@ class Bucket:
             )
         return Download(self, _meta(result.meta), result, result.range)
 
-    async def download(self, key: str, path: Path) -> StoredFile:
-        """Write an object to ``path``, which appears only when it is complete."""
+    async def download(self, key: str, path: Path, marks: FileMarks = NO_MARKS) -> StoredFile:
+        """Write an object to ``path``, which appears only when it is complete, with ``marks``."""
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
             with temporary.open("wb") as file:
                 stored = await self.download_into(key, file)
+                file.flush()
+                marks.apply(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -84,6 +84,8 @@ _DOCUMENTS: dict[str, shapes.Shape] = {
                     "role": shapes.one_of(*_ROLES),
                     "sha256": _LINE,
                     "format": _LINE,
+                    "executable": (bool, None),
+                    "modified_at": _TIME,
                 }
             ],
             None,

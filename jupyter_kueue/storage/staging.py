@@ -21,6 +21,7 @@ from jupyter_kueue import errors, notebook_document, notebook_upgrade, texts
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
 from jupyter_kueue.storage import ignore_rules, object_names
+from jupyter_kueue.storage.file_marks import FileMarks
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -160,7 +161,8 @@ async def upload(
     """Put the files of ``found`` below ``prefix``, which ends in a slash.
 
     Returns:
-        ``{"path", "size_bytes", "sha256"}`` of each file, in the order of ``found.files``.
+        ``{"path", "size_bytes", "sha256", "executable", "modified_at"}`` of each file, in the
+        order of ``found.files``.
 
     Raises:
         InvalidRequestError: a file is gone or cannot be read any more.
@@ -180,12 +182,18 @@ async def upload(
 async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str, Any]:
     try:
         with await asyncio.to_thread(_opened, file) as opened:
+            marks = FileMarks.of_status(os.fstat(opened.fileno()))
             stored = await bucket.put_file(prefix + file.path, opened)
     except OSError as error:
         raise errors.InvalidRequestError(
             {FIELD_NOTEBOOK: f"{file.path} cannot be read any more ({error.strerror}); try again"}
         ) from error
-    return {"path": file.path, "size_bytes": stored.size, "sha256": stored.sha256}
+    return {
+        "path": file.path,
+        "size_bytes": stored.size,
+        "sha256": stored.sha256,
+        **marks._asdict(),
+    }
 
 
 def _opened(file: InputFile) -> IO[bytes]:

@@ -177,7 +177,7 @@ def is_exported(user: User) -> None:
 def takes_its_folder_along(user: User) -> None:
     cell = "open('out.txt', 'w').write(open('in.txt').read() * 2)"
     body = _body(user, cell, beside={"in.txt": "x"}, include_folder=True, max_retries=4)
-    roles = ("notebook", "side-effect", "input")
+    roles = ("notebook", "side-effect")
     run = user.accepted(user.submit_with_key(body), OK, retries=4, roles=roles)
     user.until(run.job_id, _never)
 

@@ -253,7 +253,7 @@ def check_failure(server: Server, made: dict[str, str]) -> None:
     assert job["reason"] == "notebook-failed"
     assert job["error"]["cell_source"] == "1 / 0"
     assert job["local_queue"] == stock_jobs.RAN_IN
-    assert [file["role"] for file in job["files"]] == ["notebook", "input"]
+    assert [file["role"] for file in (*job["files"], *job["inputs"])] == ["notebook", "input"]
 
 
 def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run_import, made):
@@ -285,8 +285,8 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
         )
         assert {item["state"] for item in listed["items"]} == {"succeeded", "failed", "stopped"}
         one = next(item for item in listed["items"] if item["name"].startswith("many"))
-        files = server.request("GET", f"jobs/{one['job_id']}/files").json["items"]
-        assert [file["path"] for file in files] == ["input/many.ipynb"]
+        inputs = server.request("GET", f"jobs/{one['job_id']}/inputs").json["items"]
+        assert [file["path"] for file in inputs] == ["many.ipynb"]
         download = server.request("GET", f"/scheduler/jobs/{one['job_id']}/download_files")
         assert "staging area had no such file" in download.json["message"]
 

@@ -256,9 +256,8 @@ def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     assert run["left_behind"]["paths"] == [".env", ".ssh/"]
     assert run["left_behind"]["count"] == 2
     assert "stayed behind: .env, .ssh/" in run["left_behind"]["message"]
-    files = server.request("GET", f"jobs/{run['job_id']}/files").json["items"]
-    inputs = [item["path"] for item in files if item["role"] == "input"]
-    assert inputs == ["input/a.ipynb"]
+    inputs = server.request("GET", f"jobs/{run['job_id']}/inputs").json["items"]
+    assert [item["path"] for item in inputs] == ["a.ipynb"]
     again = server.request("POST", f"jobs/{run['job_id']}/rerun").json
     assert again["left_behind"] == run["left_behind"]
 

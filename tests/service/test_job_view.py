@@ -128,9 +128,12 @@ def test_what_execute_kept_of_an_error_is_shown_as_it_is() -> None:
     assert job_view.build_error(facts_of(result=result)) == kept
 
 
-def test_files_are_the_outputs_and_then_the_inputs() -> None:
+def test_what_it_wrote_and_what_it_took_along_are_two_lists() -> None:
+    marks = {"executable": False, "modified_at": None}
     notebook = {"path": "a.ipynb", "size_bytes": 9, "sha256": "bb", "role": "notebook"}
     live = [{"path": "run.log", "size_bytes": 1, "sha256": None, "role": "log"}]
-    given = {"path": "input/data/x.csv", "size_bytes": 3, "sha256": "aa", "role": "input"}
-    assert job_view.build_files(facts_of(), live) == [*live, given]
-    assert job_view.build_files(facts_of(result={"files": [notebook]}), live) == [notebook, given]
+    given = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa", "role": "input"}
+    assert job_view.build_files(facts_of(), live) == [{**live[0], **marks}]
+    ended = facts_of(result={"files": [notebook]})
+    assert job_view.build_files(ended, live) == [{**notebook, **marks}]
+    assert job_view.build_inputs(ended) == [{**given, **marks}]

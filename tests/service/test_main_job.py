@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import pytest
 
@@ -45,8 +46,8 @@ async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root,
     assert roles["fit.ipynb"] == "notebook"
     assert roles["fit.html"] == "export"
     assert roles["made.txt"] == "side-effect"
-    assert roles["input/data.csv"] == "input"
     assert next(iter(roles)) == "fit.ipynb"
+    assert [file["path"] for file in done["inputs"]] == ["fit.ipynb", "data.csv"]
     notebook = json.loads(await read(session, job["job_id"], "fit.ipynb"))
     texts = [out.get("text", "") for cell in notebook["cells"] for out in cell.get("outputs", [])]
     assert any("alpha is 0.5 of 1,2,3" in "".join(text) for text in texts)
@@ -54,6 +55,48 @@ async def test_run_succeeds_with_parameters_data_file_and_outputs(session, root,
     assert b"alpha is" in await read(session, job["job_id"], "fit.html")
     log = b"".join([line async for line in await session.jobs.logs(job["job_id"])])
     assert b"alpha is 0.5" in log
+
+
+async def test_inputs_and_outputs_have_names_of_their_own(session, root, write_notebook, tmp_path):
+    path = write_notebook(
+        "names/mine.ipynb",
+        "import os, subprocess; os.mkdir('input')",
+        "open('input/sales.csv', 'w').write('written'); open('sales.csv', 'a').write(' and more')",
+        "print(subprocess.check_output(['./run.sh'], text=True), os.stat('run.sh').st_mtime)",
+        "os.chmod('sales.csv', 0o755); os.utime('sales.csv', (1_000_000_000, 1_000_000_000))",
+    )
+    (root / "names" / "sales.csv").write_text("taken along")
+    script = root / "names" / "run.sh"
+    script.write_text("#!/bin/sh\necho it ran\n")
+    script.chmod(0o755)
+    os.utime(script, (1_234_567_890, 1_234_567_890))
+
+    job = await session.submit(path, include_folder=True)
+    done = await session.until_state(job["job_id"], "succeeded")
+
+    inputs = {file["path"]: file for file in done["inputs"]}
+    assert inputs["run.sh"]["executable"]
+    assert inputs["run.sh"]["modified_at"] == "2009-02-13T23:31:30.000Z"
+    log = b"".join([line async for line in await session.jobs.logs(job["job_id"])]).decode()
+    assert "it ran\n 1234567890.0" in log
+    files = {file["path"]: file for file in done["files"]}
+    assert files["sales.csv"]["executable"]
+    assert files["sales.csv"]["modified_at"] == "2001-09-09T01:46:40.000Z"
+    assert not files["input/sales.csv"]["executable"]
+
+    async def content(kind, path):
+        opened = await session.jobs.open_file(job["job_id"], path, kind=kind)
+        return b"".join([chunk async for chunk in opened.chunks])
+
+    assert await content("inputs", "sales.csv") == b"taken along"
+    assert await content("files", "sales.csv") == b"taken along and more"
+    assert await content("files", "input/sales.csv") == b"written"
+    with pytest.raises(errors.NotFoundError):
+        await content("files", "run.sh")
+    target = tmp_path / "downloaded"
+    await session.jobs.download(job["job_id"], {("files", "sales.csv"): target})
+    assert target.stat().st_mtime == 1_000_000_000
+    assert os.access(target, os.X_OK)
 
 
 async def test_what_is_missing_of_a_run_is_said(session, root, write_notebook, tmp_path):

@@ -115,7 +115,8 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         assert (done["state"], done["name"], done["tags"]) == ("succeeded", "nightly ✨", ["a"])
         assert done["schedule_id"] == schedule["schedule_id"]
         assert done["created_at"].endswith(":00.000Z")
-        assert {file["path"] for file in done["files"]} >= {"fit.ipynb", "input/data.csv"}
+        assert done["files"][0]["path"] == "fit.ipynb"
+        assert [file["path"] for file in done["inputs"]] == ["fit.ipynb", "data.csv"]
         log = b"".join([line async for line in await session.jobs.logs(done["job_id"])])
         assert b"n is 5 1,2" in log
         assert b"['data.csv', 'fit.ipynb', 'out'] True" in log

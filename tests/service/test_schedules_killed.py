@@ -182,6 +182,6 @@ async def test_killed_while_a_run_is_taken_in(open_session, write_notebook, kill
         assert {run["job_id"] for run in runs} == fired
         for run in runs:
             assert (run["state"], run["schedule_id"]) == ("queued", schedule_id)
-            files = (await session.jobs.get(run["job_id"]))["files"]
-            assert [file["path"] for file in files] == ["input/a.ipynb"]
+            inputs = (await session.jobs.get(run["job_id"]))["inputs"]
+            assert [file["path"] for file in inputs] == ["a.ipynb"]
             await session.jobs.delete(run["job_id"])

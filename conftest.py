@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import yaml
 
@@ -36,6 +37,10 @@ from tests.api_server import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+# Machines are shared: how long one example takes says nothing about the code.
+hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 _EXISTING_CLUSTER = "JUPYTER_KUEUE_TEST_CLUSTER"
 _OWN_CLUSTER = "OWN_TEST_CLUSTER"

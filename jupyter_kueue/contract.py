@@ -140,14 +140,15 @@ EXPORTS_AT_ONCE = 2
 
 # --- What the reports of ``execute`` hold ---------------------------------------------------------
 
-# PROGRESS: {"pod_uid", "cell": index of the code cell that runs or None, "cell_index": its index in
-# the notebook, "cells_done", "cells": number of code cells, "since": RFC 3339 start of that cell,
-# "updated_at"}
+# Cells are numbered as Jupyter numbers them, so that log, messages and tracebacks agree: cell 1 is
+# In [1], the first code cell that runs. One that is empty does not run and has no number.
+# PROGRESS: {"pod_uid", "cell": number of the cell that runs or None, "cell_index": its index in the
+# notebook, "cells_done", "cells": how many run, "since": RFC 3339 start of that cell, "updated_at"}
 # ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "started_at",
 # "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None,
 # "elsewhere": what was written beside the run's folder and is not kept, such as ["~/model.pt"]}
 # Of both, ``runner.reports`` passes on the fields that it knows.
-# ERROR: {"name", "value", "cell_index", "cell_source", "traceback": [lines]}
+# ERROR: {"name", "value", "cell", "cell_index", "cell_source", "traceback": [lines]}
 
 # --- Bounds of what execute keeps and says --------------------------------------------------------
 
@@ -326,7 +327,7 @@ FINAL_KEY = "final.json"
 
 # RESULT: ENDED + {"version": 1, "job_id", "files": [FILE], "format_errors": {format: message},
 # "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}
-# FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}, and of what the notebook wrote
+# FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}, and of the notebook's files
 # "executable" and "modified_at"
 ROLE_NOTEBOOK = "notebook"  # the executed notebook, first in the list
 ROLE_EXPORT = "export"
@@ -335,7 +336,7 @@ ROLE_INPUT = "input"
 ROLE_LOG = "log"
 # ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason":
 # one of OUTCOMES or EVICTED, None while it runs, "message", "cells_done", "cells",
-# "peak_memory_bytes"}
+# "peak_memory_bytes", "cell": number of the cell that ran last}
 
 
 def job_prefix(owner: str, job_id: str) -> str:

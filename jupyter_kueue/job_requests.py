@@ -232,7 +232,7 @@ def _parameters(value: Any) -> Json:
     wrong: dict[str, str] = {}
     for name, content in value.items():
         if not name.isidentifier() or len(name) > MAX_NAME_LENGTH:
-            problem = "must be a name that code can assign to: letters, digits and _"
+            problem = "must be a valid variable name: letters, digits and _"
         else:
             problem = _problem_in(content)
         if problem:

@@ -318,11 +318,10 @@ def _of_set_up(events: list[Json], patience: dt.timedelta) -> Obstacle | None:
         return _full_node(detail, since, patience)
     return Obstacle(
         "pod-setup",
-        "Its node can't set up its pod. Ask an admin to look at the detail; it goes on by itself "
-        "once that is mended.",
+        "Its machine can't set it up. Retrying automatically; ask an admin to look at the detail.",
         detail,
         since,
-        f"Its node could not set up its pod for {in_words(patience)}. Ask an admin to look at the "
+        f"Its machine could not set it up for {in_words(patience)}. Ask an admin to look at the "
         "detail.",
     )
 
@@ -330,11 +329,12 @@ def _of_set_up(events: list[Json], patience: dt.timedelta) -> Obstacle | None:
 def _full_node(detail: str, since: dt.datetime | None, patience: dt.timedelta) -> Obstacle:
     return Obstacle(
         "node-full",
-        "The disk of its node is full, so its pod can't be set up. Nothing to do; an admin can "
-        "make room there.",
+        "The disk of its machine is full, so it can't start there. Retrying automatically; an "
+        "admin can make room.",
         detail,
         since,
-        f"The disk of its node was full for {in_words(patience)}. Run it again, or ask an admin.",
+        f"The disk of its machine was full for {in_words(patience)}. Run it again, or ask an "
+        "admin.",
     )
 
 

@@ -61,7 +61,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
                 _stop_message(bucket),
                 finished_at=(bucket.stop or {}).get("at"),
             )
-        return Status("stopping", "stopping", "Stops and keeps the notebook as far as it came.")
+        return Status("stopping", "stopping", "Stopping; finished cells are kept.")
     times = _times(bucket, cluster)
     if job is None:
         if not cluster.known:
@@ -95,7 +95,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             return Status(
                 "queued",
                 "admission-check",
-                "Has its quota; the cluster is preparing a machine.",
+                "Its turn has come; the cluster is preparing a machine.",
                 found.get("Admitted", {}).get("message"),
             )
         return workload_conditions.waiting_status(workload, queue, now, cluster.most)
@@ -112,7 +112,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             **times,
         )
     if pod is None:
-        return Status("starting", "starting", "Has its quota and starts now.", **times)
+        return Status("starting", "starting", "Starting.", **times)
     return _of_pod(pod, bucket, times)
 
 
@@ -240,7 +240,8 @@ def _recorded_end(bucket: BucketFacts) -> Status | None:
     outcome = result["outcome"]
     if outcome == contract.SUCCEEDED:
         return Status("succeeded", None, None, **times)
-    return Status("failed", outcome, _outcome_message(bucket, result), **times)
+    message = result.get("message") or _DEFAULT_WORDS[outcome].format(where="")
+    return Status("failed", outcome, message, **times)
 
 
 def _status_fields(final: Json) -> Json:
@@ -248,26 +249,10 @@ def _status_fields(final: Json) -> Json:
     return {key: final.get(key) for key in known}
 
 
-def _outcome_message(bucket: BucketFacts, result: Json) -> str:
-    error = result.get("error") or {}
-    if result["outcome"] == contract.TIME_LIMIT:
-        limit = bucket.record.request.get("timeout_seconds")
-        text = result.get("message")
-        return text or f"Stopped at its limit of {limit} s. Run it again with a higher limit."
-    if result["outcome"] == contract.DISK_FULL and result.get("message"):
-        return str(result["message"])
-    value = str(error.get("value", "")).strip()
-    first_line = value.splitlines()[0] if value else ""
-    cell = error.get("cell_index")
-    where = f"Cell {cell + 1} failed" if isinstance(cell, int) else "A cell failed"
-    name = error.get("name")
-    if not name:
-        return str(result.get("message") or where)
-    return ": ".join(filter(None, (where, name, first_line)))
-
-
 def _stop_message(bucket: BucketFacts) -> str:
     by = (bucket.stop or {}).get("by")
+    if by == bucket.record.owner.name:
+        return "You stopped it."
     return f"Stopped by {by}." if by else "Stopped."
 
 
@@ -287,7 +272,7 @@ def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
 
 def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Status:
     if bucket.accepted is None:
-        return Status("queued", "submitting", "Is being handed to the cluster.")
+        return Status("queued", "submitting", "Submitting.")
     if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
         return Status("stopping", "removed", "Its Job was removed; its pod is ending.")
     if bucket.accepted.get("concurrency_policy") == "Replace":
@@ -299,7 +284,7 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     return Status(
         "failed",
         "removed",
-        "Somebody removed its Job from the cluster. Run it again if that was a mistake.",
+        "Someone deleted this run from the cluster. Run it again if that was a mistake.",
     )
 
 
@@ -351,7 +336,7 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         return Status(
             "starting",
             "retrying",
-            "Its last attempt ended early; another follows by itself.",
+            "Its last attempt ended early. Retrying automatically.",
             _why(bucket, pod)[1],
             **times,
         )
@@ -365,14 +350,14 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         return Status(
             "starting",
             "unschedulable",
-            "Has its quota but no machine has room yet. Nothing to do; an admin can see which "
-            "nodes are full.",
+            "Its turn has come, but no machine has room yet. It starts as soon as one has; an "
+            "admin can see which nodes are full.",
             scheduled.get("message"),
             **times,
         )
     if "running" in staging and not is_staged:
-        return Status("starting", contract.STAGING, "Fetches its notebook and files.", **times)
-    return Status("starting", "starting", "Starts on its machine.", **times)
+        return Status("starting", contract.STAGING, "Fetching its notebook and files.", **times)
+    return Status("starting", "starting", "Starting on its machine.", **times)
 
 
 def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
@@ -455,8 +440,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         reason = last.get("reason") or "node-lost"
         return reason, str(last.get("message") or "Its pod is gone and left no word. Run it again.")
     wanted = bucket.record.resources
-    cell = last.get("cell_index")
-    where = f" in cell {cell + 1}" if isinstance(cell, int) else ""
+    where = f" in cell {last['cell']}" if last.get("cell") else ""
     unstaged = _failed_staging(pod, bucket)
     for status in pod_containers.statuses(pod):
         ended = status.get("state", {}).get("terminated")
@@ -467,10 +451,12 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         own_end = ended and ended.get("exitCode") in _ENDS_OF_ITS_OWN
         if ended and ended.get("reason") == "OOMKilled" and not own_end:
             if status["name"] == contract.NOTEBOOK:
-                amount = quantities.in_words("memory", float(quantities.reported(wanted.memory)))
+                had = float(quantities.reported(wanted.memory))
+                amount, more = (quantities.shortly("memory", value) for value in (had, 2 * had))
                 return (
                     "out-of-memory",
-                    f"Used all of its {amount}{where}. Run it again with more memory.",
+                    f"Ran out of memory{where}: used all of its {amount}. Run it again with more, "
+                    f"such as {more}.",
                 )
             return (
                 contract.STAGING,
@@ -483,7 +469,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
         return contract.DISK_FULL, str(last.get("message"))
     pod_reason = pod.get("status", {}).get("reason", "")
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
-        return "node-lost", "The machine it ran on went away. Run it again."
+        return "node-lost", "The machine it ran on was lost. Run it again."
     # The notebook waited in vain for a stage-in that failed.
     ended = unstaged or pod_containers.terminated(pod, contract.NOTEBOOK)
     if ended is None:

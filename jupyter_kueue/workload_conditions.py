@@ -117,9 +117,7 @@ def waiting_status(
         return _queued("blocked", why, detail)
     if backoff:
         at = backoff.astimezone(dt.UTC).strftime("%H:%M UTC")
-        return _queued(
-            "backoff", f"Could not start and is tried again at {at} (attempt {attempt}).", detail
-        )
+        return _queued("backoff", f"Could not start. Retrying at {at} (attempt {attempt}).", detail)
     is_next = reason == "WaitingForPreemptedWorkloads" or "Pending the preemption" in text
     needs = _NEXT if is_next else _needs(text, workload["spec"].get("asked") or {})
     evicted = found.get("Evicted", {})
@@ -127,7 +125,7 @@ def waiting_status(
         why = _interruption(evicted, found.get("Requeued", {}))
         return _queued(
             "preempted",
-            f"Paused: {why}. It restarts by itself (attempt {attempt}). {needs or ''}".strip(),
+            f"Paused: {why}. It restarts automatically (attempt {attempt}). {needs or ''}".strip(),
             evicted.get("message") or detail,
         )
     if is_next or reason in _WAITS:
@@ -141,10 +139,10 @@ def _queued(reason: str, message: str, detail: str | None) -> Status:
 
 def _held(kind: str, name: str, local_queue: str) -> str:
     if kind == "LocalQueue":
-        return f"Waits: an admin stopped {name}. It goes on by itself when the queue is opened."
+        return f"On hold: an admin paused {name}. It continues when the queue is reopened."
     return (
-        f"Waits: {local_queue}'s ClusterQueue {name} is stopped or not set up yet. It goes on by "
-        "itself once the queue is active; an admin can see why it is not."
+        f"On hold: {local_queue} takes no runs now (its ClusterQueue {name} is paused, or not set "
+        "up). It continues when the queue is reopened; an admin can see why it is closed."
     )
 
 
@@ -218,7 +216,7 @@ def _blocked(
             "another queue, or ask an admin."
         )
     if reason in ("ExceedsMaxQuota", "NoMatchingFlavor", "Misconfigured"):
-        return f"Will not start by itself. Kueue says: {text or reason}"
+        return f"Will not start as it is. Kueue says: {text or reason}"
     return None
 
 

@@ -380,7 +380,15 @@ def test_a_record_survives_being_stored() -> None:
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
         notebook="a.ipynb",
-        input=({"path": "a.ipynb", "size_bytes": 3, "sha256": "00"},),
+        input=(
+            {
+                "path": "a.ipynb",
+                "size_bytes": 3,
+                "sha256": "00",
+                "executable": False,
+                "modified_at": "2026-01-01T00:00:00.000Z",
+            },
+        ),
         priority_class="high",
         schedule_id="nightly",
         rerun_of="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",

@@ -385,7 +385,7 @@ def test_a_failed_attempt_says_whether_another_follows(
     assert found.reason == expected
     if expected == "retrying":
         assert found.state == "starting"
-        assert "another follows by itself" in (found.message or "")
+        assert "Retrying automatically" in (found.message or "")
         assert found.detail
 
 
@@ -416,7 +416,7 @@ def test_a_preempted_run_waits_whatever_its_old_pod_still_says(
 ) -> None:
     found = derive(bucket(), *pods, kube_job=kube_job(suspend=True), workload=evicted)
     assert (found.state, found.reason) == ("queued", "preempted")
-    assert "It restarts by itself (attempt 2)" in (found.message or "")
+    assert "It restarts automatically (attempt 2)" in (found.message or "")
     assert found.detail == PREEMPTED["message"]
 
 
@@ -435,21 +435,12 @@ def test_a_run_admitted_again_forgets_its_eviction() -> None:
 _ENDS = [
     (result_of("succeeded"), "succeeded", None, None),
     (
-        result_of(
-            "notebook-failed",
-            error={"name": "ValueError", "value": "bad\nworse", "cell_index": 2},
-        ),
+        result_of("notebook-failed", message="Cell 3 failed: ValueError: bad"),
         "failed",
         "notebook-failed",
         "Cell 3 failed: ValueError: bad",
     ),
-    (
-        result_of("notebook-failed", error={"name": "KeyError", "value": "", "cell_index": 0}),
-        "failed",
-        "notebook-failed",
-        "Cell 1 failed: KeyError",
-    ),
-    (result_of("notebook-failed"), "failed", "notebook-failed", "A cell failed"),
+    (result_of("notebook-failed"), "failed", "notebook-failed", "A cell failed."),
     (
         result_of("time-limit", message="Stopped in cell 3 at its limit of 60 s."),
         "failed",
@@ -460,7 +451,7 @@ _ENDS = [
         result_of("time-limit"),
         "failed",
         "time-limit",
-        "Stopped at its limit of 60 s. Run it again with a higher limit.",
+        "Stopped at its time limit. Run it again with a higher limit.",
     ),
 ]
 _CLUSTERS: dict[str, Any] = {
@@ -544,7 +535,7 @@ def test_a_stop_is_stopping_until_the_objects_are_gone(facts: Json, cluster: Jso
 
 def test_a_stopped_run_says_by_whom_and_when() -> None:
     found = derive(bucket(stop={"at": ENDED, "by": "ada"}))
-    assert found == Status("stopped", "stopped", "Stopped by ada.", finished_at=ENDED)
+    assert found == Status("stopped", "stopped", "You stopped it.", finished_at=ENDED)
     assert derive(bucket(deleted=True)).state == "stopped"
 
 
@@ -621,7 +612,7 @@ _FAILURES = [
         "memory",
         failed_pod(terminated(137, "OOMKilled")),
         "out-of-memory",
-        "all of its 4 GiB of mem",
+        "all of its 4 GiB. Run",
     ),
     ("killed", failed_pod(terminated(137)), "killed", "does not say why"),
     ("kernel", failed_pod(terminated(44)), "kernel-died", "The kernel died"),
@@ -680,7 +671,7 @@ _FAILURES = [
         "the last attempt counts",
         failed_pod(terminated(137, "OOMKilled"), at="2026-01-02T03:05:00Z"),
         "out-of-memory",
-        "more memory",
+        "again with more, such as",
     ),
 ]
 
@@ -719,7 +710,7 @@ def test_a_stage_in_that_was_started_again_is_the_failure_if_inputs_are_missing(
 
 
 def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
-    attempts = ({"pod_uid": "p", "started_at": STARTED, "cell_index": 2},)
+    attempts = ({"pod_uid": "p", "started_at": STARTED, "cell": 3},)
     found = derive(
         bucket(attempts=attempts),
         failed_pod(terminated(137, "OOMKilled")),
@@ -727,7 +718,7 @@ def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
         workload=admitted,
     )
     assert found.message == (
-        "Used all of its 4 GiB of memory in cell 3. Run it again with more memory."
+        "Ran out of memory in cell 3: used all of its 4 GiB. Run it again with more, such as 8 GiB."
     )
 
 

@@ -117,14 +117,14 @@ _ROWS = [
         "NoMatchingFlavor",
         POD_SET + "untolerated taint {gpu only NoSchedule <nil>} in flavor a100",
         "blocked",
-        "Will not start by itself. Kueue says: couldn't assign flavors to pod set main: "
+        "Will not start as it is. Kueue says: couldn't assign flavors to pod set main: "
         "untolerated taint {gpu only NoSchedule <nil>} in flavor a100",
     ),
     (
         "Misconfigured",
         "flavor a100 not found",
         "blocked",
-        "Will not start by itself. Kueue says: flavor a100 not found",
+        "Will not start as it is. Kueue says: flavor a100 not found",
     ),
     # --- an admin holds it
     *(
@@ -132,7 +132,7 @@ _ROWS = [
             reason,
             message,
             "held",
-            "Waits: an admin stopped team-a. It goes on by itself when the queue is opened.",
+            "On hold: an admin paused team-a. It continues when the queue is reopened.",
         )
         for reason in ("Inadmissible", "Suspended")
         for message in ("LocalQueue team-a is inactive", "LocalQueue team-a is stopped")
@@ -142,8 +142,8 @@ _ROWS = [
             reason,
             message,
             "held",
-            "Waits: team-a's ClusterQueue big is stopped or not set up yet. It goes on by itself "
-            "once the queue is active; an admin can see why it is not.",
+            "On hold: team-a takes no runs now (its ClusterQueue big is paused, or not set up). It "
+            "continues when the queue is reopened; an admin can see why it is closed.",
         )
         for reason in ("Inadmissible", "Suspended")
         for message in ("ClusterQueue big is inactive", "ClusterQueue big is stopped")
@@ -152,7 +152,7 @@ _ROWS = [
         "Suspended",
         "",
         "held",
-        "Waits: an admin stopped team-a. It goes on by itself when the queue is opened.",
+        "On hold: an admin paused team-a. It continues when the queue is reopened.",
     ),
     # --- it waits for quota
     *(
@@ -249,7 +249,7 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "preempted"
     assert found.message == (
-        "Paused: a run of higher priority took its place. It restarts by itself (attempt 3). "
+        "Paused: a run of higher priority took its place. It restarts automatically (attempt 3). "
         "Waits for 1 GPU to become free."
     )
     assert found.detail == EVICTED["message"]
@@ -265,7 +265,7 @@ def test_a_run_put_back_for_another_cause_does_not_blame_other_work() -> None:
     stats = {"evictions": [{"reason": "NodeFailures", "count": 1}]}
     workload = workload_of("Pending", "", evicted, schedulingStats=stats)
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
-    assert found.message == "Paused: its machine failed. It restarts by itself (attempt 2)."
+    assert found.message == "Paused: its machine failed. It restarts automatically (attempt 2)."
 
 
 def test_a_retry_names_its_time_while_it_is_to_come() -> None:
@@ -284,7 +284,7 @@ def test_a_retry_names_its_time_while_it_is_to_come() -> None:
     )
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "backoff"
-    assert found.message == "Could not start and is tried again at 03:05 UTC (attempt 2)."
+    assert found.message == "Could not start. Retrying at 03:05 UTC (attempt 2)."
     later = NOW + dt.timedelta(minutes=5)
     assert workload_conditions.waiting_status(workload, "team-a", later).reason == "preempted"
 
@@ -377,7 +377,7 @@ def test_who_took_a_preempted_runs_place(due_to: str, said: str) -> None:
         "path: /all/team-b; preemptee path: /all/team-a"
     )
     workload = workload_of("Pending", "", {**EVICTED, "message": message})
-    assert message_of(workload) == f"{said} It restarts by itself (attempt 1)."
+    assert message_of(workload) == f"{said} It restarts automatically (attempt 1)."
 
 
 def test_a_preempted_run_that_is_next_says_so() -> None:

@@ -12,7 +12,7 @@ import time
 
 # A refusal after an outage, or of what was allowed before, counts as one only if it lasts so long.
 SETTLING_SECONDS = 60.0
-STARTING_UP = "The cluster is starting up: permissions are still being checked. Try again soon."
+STARTING_UP = "The cluster is starting up. Try again in a moment."
 
 
 class Availability:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 Params = Mapping[str, str | int | bool]
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -308,8 +311,8 @@ class Connection:
 
     def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
         return errors.ClusterUnavailableError(
-            f"The connection to the Kubernetes API at {self.host} broke: "
-            f"{str(error) or type(error).__name__}"
+            f"The connection to the Kubernetes API at {self.host} broke "
+            f"({str(error) or type(error).__name__}). Try again in a moment."
         )
 
     @asynccontextmanager
@@ -342,11 +345,10 @@ class Connection:
                 _request_timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5),
             )
         except _network_errors() as error:
-            why = str(error) or type(error).__name__
+            log.info("%s %s: %s", method, path, str(error) or type(error).__name__)
             self.availability.note_silence()
             raise errors.ClusterUnavailableError(
-                f"The cluster does not answer (its Kubernetes API at {self.host}: {why}). Try "
-                "again in a moment; if this lasts, check that the cluster is up."
+                f"The cluster does not answer (its Kubernetes API at {self.host})."
             ) from error
         self.availability.note_answer()
         response = answer.response

@@ -85,6 +85,7 @@ class Attempt:
             "message": message,
             "cells_done": seen.get("cells_done") or 0,
             "cells": seen.get("cells"),
+            "cell": seen.get("cell") or (seen.get("error") or {}).get("cell"),
             "peak_memory_bytes": seen.get("peak_memory_bytes"),
         }
         key = f"{self.prefix}{contract.ATTEMPTS_PREFIX}{self.uid}.json"

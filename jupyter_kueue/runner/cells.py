@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 
@@ -84,8 +85,15 @@ class Plan:
     code_cells: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        cells = self.notebook.cells
-        self.code_cells = [at for at, cell in enumerate(cells) if cell.cell_type == "code"]
+        # As nbclient decides it.
+        self.code_cells = [
+            at
+            for at, cell in enumerate(self.notebook.cells)
+            if cell.cell_type == "code"
+            and cell.source.strip()
+            and NotebookClient.skip_cells_with_tag.default_value
+            not in cell.metadata.get("tags", [])
+        ]
 
 
 class Cells:
@@ -115,6 +123,7 @@ class Cells:
         self._keeper = keeper
         self._ended = ended
         self._deadline: float | None = None
+        self._cell = 0
         self._where = "before the first cell"
         self._client = self._new_client()
 
@@ -139,7 +148,7 @@ class Cells:
             await self._start_kernel()
             if self.plan.timeout_seconds:
                 self._deadline = time.monotonic() + self.plan.timeout_seconds
-            for number, cell_index in enumerate(self.plan.code_cells):
+            for number, cell_index in enumerate(self.plan.code_cells, 1):
                 await self._run_cell(number, cell_index)
             self._client.set_widgets_metadata()
             graceful = True
@@ -184,7 +193,7 @@ class Cells:
         missing = await self._launched.missing(error)
         if missing is not None:
             message = (
-                f"The kernel {name!r} is installed but cannot start: {missing}. Mend the "
+                f"The kernel {name!r} is installed but cannot start: {missing}. Repair the "
                 "environment's kernel (for Python: pip install ipykernel)."
             )
             raise StoppedError(Ending(contract.NO_KERNEL, message)) from error
@@ -222,8 +231,9 @@ class Cells:
 
     async def _run_cell(self, number: int, cell_index: int) -> None:
         cell = self.plan.notebook.cells[cell_index]
-        self._where = f"in code cell {number + 1} of {len(self.plan.code_cells)}"
-        self._log.say(f"cell {number + 1}/{len(self.plan.code_cells)}")
+        self._cell = number
+        self._where = f"in cell {number} of {len(self.plan.code_cells)}"
+        self._log.say(f"cell {number}/{len(self.plan.code_cells)}")
         self._saver.cell_started(number, cell_index)
         started = time.monotonic()
         limit_at, at_limit = self._limit(started, cell, cell_index)
@@ -235,12 +245,12 @@ class Cells:
         try:
             await self._unless_over(running, at_limit)
         except CellExecutionError as error:
-            raise StoppedError(_failed(error, self._where, cell, cell_index)) from error
+            raise StoppedError(self._failed(error, cell, cell_index)) from error
         except DeadKernelError as error:
             raise StoppedError(await self._kernel_died(cell, cell_index)) from error
         self._saver.cell_ended(cell_index)
         took = time.monotonic() - started
-        self._log.say(f"cell {number + 1}/{len(self.plan.code_cells)} took {took:.2f} s")
+        self._log.say(f"cell {number}/{len(self.plan.code_cells)} took {took:.2f} s")
 
     def _limit(self, started: float, cell: Any, cell_index: int) -> tuple[float | None, Ending]:
         """Return when this cell's time is over, if ever, and how the run ends then."""
@@ -254,7 +264,7 @@ class Cells:
             limits.append((started + single, text))
         at, text = min(limits, default=(None, ""))
         message = f"{text} Outputs up to there are kept. Raise the limit, or make it faster."
-        error = _error("TimeLimit", text, cell, cell_index, [])
+        error = self._error("TimeLimit", text, cell, cell_index, [])
         return at, Ending(contract.TIME_LIMIT, message, error)
 
     async def _unless_over(self, what: Coroutine[Any, Any, Any], at_limit: Ending) -> None:
@@ -313,20 +323,58 @@ class Cells:
         code = await self._exit_code()
         outcome = contract.KERNEL_DIED
         if code is None:
-            how = "ended"
+            what = f"The kernel ended {self._where}."
+        elif code == -signal.SIGKILL:
+            what = (
+                f"The kernel was killed {self._where}, most likely because it ran out of memory. "
+                "Run it again with more."
+            )
+        elif code == -signal.SIGBUS and is_full(self.plan.folder):
+            # Memory that a file stands for, and no room to write it.
+            outcome = contract.DISK_FULL
+            what = f"The disk was full {self._where}, which ended the kernel."
         elif code < 0:
-            how = f"was killed by {_signal_name(code)}"
-            if code == -signal.SIGKILL:
-                how += " (mostly: out of memory; ask for more, or use less)"
-            elif code == -signal.SIGBUS and is_full(self.plan.folder):
-                # Memory that a file stands for, and no room to write it.
-                outcome = contract.DISK_FULL
-                how += ": the disk is full"
+            what = (
+                f"The kernel crashed {self._where} ({_signal_name(code)}). A native library is the "
+                "usual cause."
+            )
         else:
-            how = f"ended with exit code {code}"
-        message = f"The kernel {how} {self._where}. Outputs up to there are kept."
-        error = _error("DeadKernelError", message, cell, cell_index, [])
+            what = f"The kernel ended with exit code {code} {self._where}."
+        message = f"{what} Outputs up to there are kept."
+        error = self._error("DeadKernelError", message, cell, cell_index, [])
         return Ending(outcome, message, error)
+
+    def _failed(self, raised: Any, cell: Any, cell_index: int) -> Ending:
+        """Return the ending for a cell that raised; its error output holds the traceback."""
+        shown = next((out for out in reversed(cell.outputs) if out.output_type == "error"), None)
+        traceback = list(shown.traceback) if shown is not None else str(raised).splitlines()
+        error = self._error(raised.ename, raised.evalue, cell, cell_index, traceback)
+        if raised.ename == "StdinNotImplementedError":
+            message = (
+                f"Cell {self._cell} asks for input, and nobody can answer in a queued run. Take "
+                "what it asks for as a parameter."
+            )
+            return Ending(contract.NOTEBOOK_FAILED, message, error)
+        name = bounds.text(raised.ename, SHOWN_NAME_LENGTH)
+        value = bounds.text(raised.evalue.strip().partition("\n")[0], SHOWN_VALUE_LENGTH)
+        message = ": ".join(filter(None, (f"Cell {self._cell} failed", name, value)))
+        if _DISK_FULL.search(str(raised.evalue)[:_SEARCHED_CHARACTERS]):
+            advice = "Write less, or ask for a bigger disk."
+            message = f"The disk was full {self._where}. {advice} ({message})"
+            return Ending(contract.DISK_FULL, message, error)
+        return Ending(contract.NOTEBOOK_FAILED, message, error)
+
+    def _error(
+        self, name: str, value: str, cell: Any, cell_index: int, traceback: list[str]
+    ) -> dict[str, Any]:
+        return {
+            "name": name,
+            "value": value,
+            "cell": self._cell,
+            "cell_index": cell_index,
+            "cell_source": cell.source,
+            "traceback": traceback,
+        }
 
     async def _exit_code(self) -> int | None:
         """Return the kernel's exit code, negative for a signal; None if unknown."""
@@ -363,31 +411,6 @@ def missing_kernel(name: str) -> str:
 def unreadable(name: str, error: Exception) -> Ending:
     """Return the ending for a file that is no notebook."""
     return Ending(contract.NOTEBOOK_FAILED, f"{name} {error}.")
-
-
-def _error(
-    name: str, value: str, cell: Any, cell_index: int, traceback: list[str]
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "cell_index": cell_index,
-        "cell_source": cell.source,
-        "traceback": traceback,
-    }
-
-
-def _failed(raised: Any, where: str, cell: Any, cell_index: int) -> Ending:
-    """Return the ending for a cell that raised; its error output holds the traceback."""
-    shown = next((out for out in reversed(cell.outputs) if out.output_type == "error"), None)
-    traceback = list(shown.traceback) if shown is not None else str(raised).splitlines()
-    shown_value = bounds.text(raised.evalue, SHOWN_VALUE_LENGTH)
-    message = f"{bounds.text(raised.ename, SHOWN_NAME_LENGTH)}: {shown_value} ({where})"
-    error = _error(raised.ename, raised.evalue, cell, cell_index, traceback)
-    if _DISK_FULL.search(str(raised.evalue)[:_SEARCHED_CHARACTERS]):
-        message = f"The disk was full {where}. Write less, or ask for a bigger disk. ({message})"
-        return Ending(contract.DISK_FULL, message, error)
-    return Ending(contract.NOTEBOOK_FAILED, message, error)
 
 
 def _signal_name(code: int) -> str:

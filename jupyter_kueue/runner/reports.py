@@ -151,6 +151,7 @@ def _error(value: Any) -> control.Json | None:
     return {
         "name": _text(value.get("name")) or "",
         "value": _text(value.get("value")) or "",
+        "cell": _number(value.get("cell")),
         "cell_index": _number(value.get("cell_index")),
         "cell_source": _text(value.get("cell_source")) or "",
         "traceback": [text for line in lines[:MAX_LINES] if (text := _text(line)) is not None]

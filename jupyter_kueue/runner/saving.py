@@ -89,7 +89,7 @@ def _write_stdout(data: bytes) -> None:
 class Saver:
     """Keeps progress and partial notebook in the control folder up to date.
 
-    ``notebook`` is the node that the cells run in; ``done`` of its ``cells`` code cells are done.
+    ``notebook`` is the node that the cells run in; ``done`` of the ``cells`` that run are done.
     """
 
     def __init__(self, folder: Path, notebook: Any, cells: int) -> None:
@@ -113,7 +113,7 @@ class Saver:
         self.text.touch(cell_index)
 
     def cell_started(self, cell: int, cell_index: int) -> None:
-        """Note that code cell number ``cell``, the ``cell_index``-th of all cells, runs."""
+        """Note that cell ``cell`` runs, which is at ``cell_index`` among all cells."""
         self._running = {"cell": cell, "cell_index": cell_index, "since": control.now()}
         self.write_progress()
 

@@ -70,7 +70,7 @@ class Downloads:
             except OSError as error:
                 raise SchedulerError(
                     f"The files could not be written to {self._scheduler.output_directory}/"
-                    f"{folder.name}: {error.strerror or error}. Mend that and download again."
+                    f"{folder.name}: {error.strerror or error}. Fix that and download again."
                 ) from error
             await _explain_missing(jobs, job, row, documents)
 

@@ -237,9 +237,7 @@ def _end(job: StockJob) -> Status:
     times = {"started_at": job.started_at, "finished_at": job.finished_at}
     if job.row["status"] == STOPPED:
         return Status("stopped", "stopped", "Stopped.", **times)
-    message, error = _failure(job)
-    if error is not None:
-        message = ": ".join(filter(None, ("A cell failed", error["name"], error["value"])))
+    message, _ = _failure(job)
     return Status("failed", None, message, job.row["status_message"], **times)
 
 
@@ -257,11 +255,13 @@ def _failure(job: StockJob) -> tuple[str, Json | None]:
     error = {
         "name": name,
         "value": value[:_TEXT_LIMIT],
+        "cell": None,
         "cell_index": None,
         "cell_source": cell[1],
         "traceback": text[cell.end() :].splitlines(),
     }
-    return lines[-1][:_TEXT_LIMIT], error
+    message = ": ".join(filter(None, ("A cell failed", name, value.partition("\n")[0])))
+    return message[:_TEXT_LIMIT], error
 
 
 def _moment(row: Json, column: str) -> dt.datetime | None:

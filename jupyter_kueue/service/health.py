@@ -89,8 +89,8 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         body["problems"].append(
             _problem(
                 why.message if why else "The cluster does not answer yet.",
-                "It is tried again by itself every few seconds; a setting or an environment "
-                "variable takes a restart of Jupyter.",
+                "Retrying automatically. After changing a setting or an environment variable, "
+                "restart Jupyter.",
             )
         )
     else:
@@ -290,7 +290,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
             ]
         return []
     if missing and connection.availability.is_settling:
-        return [_problem(STARTING_UP, "Nothing to do: it is asked again automatically.")]
+        return [_problem(STARTING_UP, "Retrying automatically.")]
     found = []
     for permission, verbs in missing:
         role = permission.role
@@ -324,7 +324,8 @@ async def _local_queues(application: Application) -> list[Json]:
         ]
     found = [
         _problem(
-            f"The queue {item['name']} takes no runs: {item['message']}",
+            f"The queue {item['name']} takes no runs: {item['message'][0].lower()}"
+            f"{item['message'][1:]}",
             "Use another queue, or ask an admin.",
             WARNING if any(other["active"] for other in items) else ERROR,
         )
@@ -423,7 +424,8 @@ async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueErro
 def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
     return _problem(
         error.message if error else "The cluster does not answer.",
-        "Check that the cluster is up and that KUBECONFIG names it; it is tried again by itself.",
+        "Retrying automatically. If this lasts, check that the cluster is up and that KUBECONFIG "
+        "names it. A local cluster: `jupyter kueue local up`.",
     )
 
 

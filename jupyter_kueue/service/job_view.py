@@ -73,6 +73,7 @@ def build_error(facts: BucketFacts) -> Json | None:
     return {
         "name": _shown(error.get("name"), contract.MAX_ERROR_NAME_LENGTH),
         "value": texts.said(error.get("value") or "", contract.MAX_ERROR_VALUE_LENGTH + words),
+        "cell": error.get("cell"),
         "cell_index": error.get("cell_index"),
         "cell_source": _shown(error.get("cell_source"), contract.MAX_CELL_SOURCE_LENGTH + words),
         "traceback": _traceback(error.get("traceback")),

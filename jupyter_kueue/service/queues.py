@@ -272,7 +272,7 @@ def _why_inactive(local_queue: Json) -> str | None:
     found = local_queue.get("status", {}).get("conditions", [])
     active = next((item for item in found if item["type"] == "Active"), None)
     if local_queue["spec"].get("stopPolicy", "None") != "None":
-        return "an admin stopped it."
+        return "an admin paused it."
     if active is None:
         return "Kueue has not looked at it yet; check that Kueue is running."
     if active["status"] == "True":
@@ -282,7 +282,7 @@ def _why_inactive(local_queue: Json) -> str | None:
         case "ClusterQueueDoesNotExist":
             return f"it leads to the ClusterQueue {cluster_queue}, which does not exist."
         case "ClusterQueueIsInactive":
-            return f"its ClusterQueue {cluster_queue} is stopped or not set up completely."
+            return f"its ClusterQueue {cluster_queue} is paused, or not set up."
         case reason:
             return str(active.get("message") or reason)
 

@@ -69,7 +69,13 @@ _DOCUMENTS: dict[str, shapes.Shape] = {
         "outcome": shapes.one_of(*contract.FINAL_OUTCOMES),
         "message": _TEXT,
         "error": (
-            {"name": _TEXT, "value": _TEXT, "cell_index": _COUNT, "cell_source": _TEXT},
+            {
+                "name": _TEXT,
+                "value": _TEXT,
+                "cell": _COUNT,
+                "cell_index": _COUNT,
+                "cell_source": _TEXT,
+            },
             None,
         ),
         "started_at": _TIME,
@@ -123,7 +129,7 @@ _ATTEMPT = shapes.Kind(
         "ended_at": _TIME,
         "reason": _LINE,
         "message": _TEXT,
-        "cell_index": _COUNT,
+        "cell": _COUNT,
         "cells": _COUNT,
         "cells_done": _COUNT,
     }

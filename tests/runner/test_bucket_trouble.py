@@ -196,7 +196,7 @@ def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
     old, new = job.pod(), job.pod()
     assert old.stage_in() == 0
     old.start()
-    until(lambda: (old.control(contract.PROGRESS_FILE) or {}).get("cell") == 0, "the old one runs")
+    until(lambda: (old.control(contract.PROGRESS_FILE) or {}).get("cell") == 1, "the old one runs")
     assert new.stage_in() == 0
     (old.folder / "workspace" / "go").touch()
 

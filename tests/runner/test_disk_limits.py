@@ -48,7 +48,7 @@ def test_a_run_that_outgrows_a_limit_ends_with_what_it_has(
 
     assert pod.exit_code == contract.EXIT_DISK_FULL
     assert words in pod.termination_message
-    assert "in code cell 2 of 3" in pod.termination_message
+    assert "in cell 2 of 3" in pod.termination_message
     result = job.result
     assert result["outcome"] == pod.attempt["reason"] == "disk-full"
     assert result["cells_done"] == 1

@@ -195,7 +195,7 @@ def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: (job.read_json(contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 1, "cell 2 seen")
+    until(lambda: (job.read_json(contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 2, "cell 2 seen")
     assert job.read_json(contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
     until(
         lambda: b"first words" in (job.read(contract.LIVE_NOTEBOOK_KEY) or b""),
@@ -232,7 +232,7 @@ def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) ->
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: (pod.control(contract.PROGRESS_FILE) or {}).get("cell") == 0, "the cell runs")
+    until(lambda: (pod.control(contract.PROGRESS_FILE) or {}).get("cell") == 1, "the cell runs")
     pod.sidecar.kill()
     (pod.folder / "workspace" / "go").touch()
     until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
@@ -259,8 +259,8 @@ def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
     assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
     result = job.result
     assert len(result["message"]) < 1_100
-    assert "in code cell 1 of 1" in result["message"]
-    assert "in code cell 1 of 1" in pod.termination_message
+    assert "in cell 1 of 1" in result["message"]
+    assert "in cell 1 of 1" in pod.termination_message
     error = result["error"]
     assert error["name"].startswith("NNN")
     assert error["name"].endswith("… (745 more characters; the notebook has all)")

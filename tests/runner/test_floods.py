@@ -53,7 +53,7 @@ def test_a_flood_at_its_limit(new_job: Callable[..., Job], flood: str) -> None:
     pod = job.run()
 
     assert pod.exit_code == contract.EXIT_TIME_LIMIT, pod.log[-2000:]
-    assert "in code cell 2 of 3" in pod.termination_message
+    assert "in cell 2 of 3" in pod.termination_message
     assert job.result["error"]["cell_index"] == 1
     data = job.output("train.ipynb")
     assert "mark" in text_of(outputs(data, 1))
@@ -81,7 +81,7 @@ def test_the_kernel_is_interrupted_whatever_execute_is_busy_with(
 
     assert pod.wait() == contract.EXIT_TIME_LIMIT
     pod.stop_sidecar()
-    assert "in code cell 1 of 1" in pod.termination_message
+    assert "in cell 1 of 1" in pod.termination_message
     assert text_of(outputs(job.output("train.ipynb"), 0)) == "so far\n"
 
 

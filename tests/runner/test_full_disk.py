@@ -83,7 +83,7 @@ def test_a_run_that_does_not_is_told_so(new_job: Callable[..., Job], disk: Path)
     pod = on(disk, job).run()
 
     assert pod.exit_code == contract.EXIT_DISK_FULL, pod.log
-    assert "The disk was full in code cell 2 of 3" in pod.termination_message
+    assert "The disk was full in cell 2 of 3" in pod.termination_message
     assert job.result["outcome"] == "disk-full"
     assert job.result["error"]["cell_index"] == 1
     assert [out["output_type"] for out in outputs(job, 1)] == ["stream", "error"]

@@ -46,7 +46,7 @@ FIELDS = (
     "started_at",
     "updated_at",
 )
-ERROR_FIELDS = ("name", "value", "cell_index", "cell_source", "traceback")
+ERROR_FIELDS = ("name", "value", "cell", "cell_index", "cell_source", "traceback")
 ERROR = st.fixed_dictionaries({}, optional=dict.fromkeys(ERROR_FIELDS, ANYTHING))
 REPORT = st.fixed_dictionaries(
     {"outcome": st.sampled_from(contract.OUTCOMES)},
@@ -84,6 +84,7 @@ def test_what_execute_reports_arrives_as_it_is(tmp_path: Path) -> None:
         "error": {
             "name": "ValueError",
             "value": "no such <thing> ü",
+            "cell": 1,
             "cell_index": 1,
             "cell_source": "raise",
             "traceback": ["a", "b"],

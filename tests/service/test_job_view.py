@@ -90,6 +90,7 @@ def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
     error = {
         "name": "ValueError",
         "value": "v" * 50_000,
+        "cell": 1,
         "cell_index": 2,
         "cell_source": "1/0",
         "traceback": ["line"],
@@ -119,6 +120,7 @@ def test_what_execute_kept_of_an_error_is_shown_as_it_is() -> None:
     error = {
         "name": "E",
         "value": "v" * 50_000,
+        "cell": 1,
         "cell_index": 0,
         "cell_source": "s" * 50_000,
         "traceback": [f"{number}: {'x' * 5000}" for number in range(1000)],

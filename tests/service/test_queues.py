@@ -200,7 +200,7 @@ async def test_a_stopped_queue_takes_no_runs_and_says_so(
 
     await eventually(is_stopped)
     queue, _ = await found.list_local_queues()
-    assert queue["message"] == "An admin stopped it."
+    assert queue["message"] == "An admin paused it."
     with pytest.raises(errors.InvalidRequestError, match="local_queue: team-a takes no runs now"):
         found.resolve("team-a", None)
     assert found.resolve(None, None) == "team-b"

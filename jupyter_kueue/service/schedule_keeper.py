@@ -203,7 +203,9 @@ class ScheduleKeeper:
             log.exception("schedule_id=%s cannot be shown", record.schedule_id)
             placeholder = self.records.placeholder(record.schedule_id, now)
             problem = _in_words(error)
-            message = schedule_view.build_message(placeholder, 0, ScheduleRuns(), problem, now)
+            message = schedule_view.build_message(
+                placeholder, 0, ScheduleRuns(), None, problem, now
+            )
             return schedule_view.build_row(placeholder, None, 0, ScheduleRuns(), None, message)
 
     def _row(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> Json:
@@ -211,7 +213,9 @@ class ScheduleKeeper:
         if entry.looked_at is None or not entry.is_current(now):
             entry.looked_at = now
             entry.next_run_at = schedule_view.next_run(record, now)
-        message = schedule_view.build_message(record, entry.runs_counted, runs, entry.problem, now)
+        message = schedule_view.build_message(
+            record, entry.runs_counted, runs, entry.next_run_at, entry.problem, now
+        )
         return schedule_view.build_row(
             record,
             self.cron_job(record.schedule_id),

@@ -62,6 +62,17 @@ def next_run(record: ScheduleRecord, now: dt.datetime) -> dt.datetime | None:
     return None if due is None or (end_date and due > parse_time(end_date)) else due
 
 
+def never_fires(record: ScheduleRecord, now: dt.datetime) -> bool:
+    """Tell whether a schedule names a time that never comes, such as 30 February.
+
+    The cluster, too, looks five years ahead and no further.
+    """
+    request = record.request
+    expression = cron_expressions.parse(request["schedule"] or "")
+    zone = _zone(request.get("timezone") or DEFAULT_TIMEZONE)
+    return expression is not None and zone is not None and expression.next_after(now, zone) is None
+
+
 @functools.cache
 def _zone(name: str) -> ZoneInfo | None:
     try:
@@ -110,6 +121,7 @@ def build_message(
     record: ScheduleRecord,
     runs_counted: int,
     runs: ScheduleRuns,
+    next_run_at: dt.datetime | None,
     problem: str | None,
     now: dt.datetime,
 ) -> str | None:
@@ -122,6 +134,8 @@ def build_message(
         if max_runs is not None and runs_counted >= max_runs:
             return f"It has ended after {runs_counted} runs. Raise max_runs to let it go on."
         return f"It ended at {request['end_date']}. Set a later end_date to let it go on."
+    if next_run_at is None and never_fires(record, now):
+        return "It never fires: its schedule names no date that comes. Change the schedule."
     waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
     if waiting is None or request["concurrency_policy"] != "Forbid":
         return None

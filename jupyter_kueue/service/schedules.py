@@ -12,6 +12,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import logging
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,13 @@ _FIELD_NAMES = {
     "spec.concurrencyPolicy": "concurrency_policy",
     "spec.startingDeadlineSeconds": "starting_deadline_seconds",
 }
+# What an API server says before its reason (k8s.io/apimachinery, field.Error).
+_INVALID_VALUE = re.compile(r'^Invalid value: "(?:[^"\\]|\\.)*": ')
+_EXAMPLES = {
+    "schedule": "write five fields, for example 0 9 * * 1-5 (at 9:00 from Monday to Friday)",
+    "timezone": "write a name such as Europe/Berlin",
+}
+_NEVER = "never fires: no such date comes; write for example 0 9 1 * * (on the first of each month)"
 
 log = logging.getLogger(__name__)
 
@@ -447,9 +455,12 @@ class Schedules:
             try:
                 await self._keeper.apply(schedule, record, 0, dry_run=True)
             except errors.InvalidRequestError as error:
-                wrong.update(
-                    {_FIELD_NAMES.get(key, key): text for key, text in error.fields.items()}
-                )
+                for key, text in error.fields.items():
+                    field = _FIELD_NAMES.get(key, key)
+                    wrong[field] = _in_words(field, text)
+            else:
+                if schedule_view.never_fires(schedule, dt.datetime.now(dt.UTC)):
+                    wrong["schedule"] = _NEVER
         if wrong:
             raise errors.InvalidRequestError(wrong)
         return answer
@@ -546,3 +557,9 @@ def _matches(row: Json, query: ScheduleQuery) -> bool:
         places = (row["name"], row["schedule_id"], row["request"]["input_path"], *row["tags"])
         return any(wanted in place.casefold() for place in places)
     return True
+
+
+def _in_words(field: str, text: str) -> str:
+    """Return why the API server refuses a field, with an example where that is hard to guess."""
+    reason = _INVALID_VALUE.sub("", text)
+    return f"{reason}; {_EXAMPLES[field]}" if field in _EXAMPLES else reason

@@ -102,7 +102,7 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         )
     if any(word in text for word in SILENT):
         return errors.BucketUnavailableError(
-            f"The bucket {bucket} does not answer. Try again in a moment; if this lasts, check that "
-            "it is up and that its endpoint is right."
+            f"The bucket {bucket} does not answer. Try again in a moment; if this lasts, check "
+            "that it is up and that its endpoint is right."
         )
     return None

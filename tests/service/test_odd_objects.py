@@ -253,7 +253,7 @@ async def test_an_odd_definition_of_a_schedule(document: Json):
     assert record is not None
     assert record.schedule_id == OTHER_ID
     due = schedule_view.next_run(record, NOW)
-    message = schedule_view.build_message(record, 1, ScheduleRuns(), loaded.problem, NOW)
+    message = schedule_view.build_message(record, 1, ScheduleRuns(), None, loaded.problem, NOW)
     row = schedule_view.build_row(record, None, 1, ScheduleRuns(), due, message)
     plain_json.encode(row)
     json.dumps(definition_models.describe(row).dict(), allow_nan=False).encode()

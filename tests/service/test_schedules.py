@@ -275,6 +275,7 @@ async def test_run_now_with_other_parameters_with_and_without_a_cron_expression(
         ({"schedule": "61 * * * *", "timezone": "Mars/Olympus"}, {"schedule", "timezone"}),
         ({"schedule": "* * * * *", "local_queue": "nosuch"}, {"local_queue"}),
         ({"schedule": "bad", "local_queue": "nosuch"}, {"schedule", "local_queue"}),
+        ({"schedule": "0 0 30 2 *"}, {"schedule"}),
     ],
 )
 async def test_what_the_cluster_would_not_run_is_refused_and_leaves_nothing(
@@ -286,6 +287,9 @@ async def test_what_the_cluster_would_not_run_is_refused_and_leaves_nothing(
         await create(session, path, **fields)
 
     assert set(refused.value.fields) == wrong
+    for field, example in (("schedule", "for example 0 9"), ("timezone", "Europe/Berlin")):
+        assert field not in wrong or example in refused.value.fields[field]
+    assert "Invalid value" not in str(refused.value)
     assert await session.application.bucket.list("tess/") == []
     assert local_cluster.get("cronjobs", "-n", namespace.name)["items"] == []
 

@@ -32,7 +32,8 @@ ALL = FINISHED + QUEUED + 1  # and the one that holds the quota
 PAGE = 100
 MOST_SECONDS_OF_OURS = 0.020
 MOST_SECONDS_BEHIND_SCHEDULER = 0.050
-MOST_SECONDS_OF_START = 5.0
+# Of the time until Jupyter itself answers: how fast the machine is must not decide.
+MOST_STARTS_OF_JUPYTER = 2.5
 MOST_SECONDS_OF_WAIT = 0.050
 STARTS = "it starts"
 RESYNC_SECONDS = 10
@@ -234,7 +235,7 @@ def _section(
             for what, taken in held_up.items()
         ],
     )
-    slowest_start = max(item.complete for item in started)
+    slowest_start = max(item.complete / item.answers for item in started)
     return report.Section(
         f"{FINISHED:,} finished and {QUEUED:,} queued jobs",
         f"{HOW} {turns} requests each.",
@@ -243,9 +244,9 @@ def _section(
             _check_lists("jobs", times["jobs"], MOST_SECONDS_OF_OURS),
             _check_lists("scheduler/jobs", times["scheduler/jobs"], MOST_SECONDS_BEHIND_SCHEDULER),
             report.Check(
-                f"the list is complete within {MOST_SECONDS_OF_START:.0f} s of the process's start "
-                f"({slowest_start:.1f} s)",
-                slowest_start < MOST_SECONDS_OF_START,
+                f"the list is complete within {MOST_STARTS_OF_JUPYTER} times what Jupyter takes to "
+                f"answer ({slowest_start:.1f})",
+                slowest_start < MOST_STARTS_OF_JUPYTER,
             ),
             _check_waits({what: taken for what, taken in held_up.items() if what != STARTS}),
         ],

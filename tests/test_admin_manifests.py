@@ -107,3 +107,11 @@ def test_the_api_server_accepts_them(
             item["kind"].lower() for path in (copy / folder).glob("*.yaml") for item in read(path)
         ]
         assert len(said.splitlines()) == len(kinds) - 1  # the kustomization is no object
+
+
+@pytest.mark.integration
+def test_applying_them_on_a_local_cluster_takes_nobodys_rights(local_cluster: LocalCluster) -> None:
+    local_cluster.kubectl("apply", "-k", str(FOR_ADMINS / "cluster"))
+    asked = ("auth", "can-i", "list", "clusterqueues.kueue.x-k8s.io")
+    said = local_cluster.kubectl(*asked, kubeconfig=local_cluster.user_kubeconfig)
+    assert said.strip() == "yes"

@@ -110,6 +110,12 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def _hint(line: str) -> None:
+    """Tell a person, and no program that reads what is printed."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
+
+
 def _up(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     folder = _folder(arguments)
@@ -157,6 +163,10 @@ def _env(arguments: argparse.Namespace) -> int:
     for name, value in lifecycle.cluster_environment(folder).items():
         print(f"export {name}={shlex.quote(value)}")
     print(f'export PATH={shlex.quote(str(folder.programs))}:"$PATH"')
+    _hint(
+        "kubectl in this shell is the user `user`, in the namespace default. The administrator is "
+        "`jupyter kueue local kubectl`."
+    )
     return 0
 
 
@@ -165,4 +175,5 @@ def _kubectl(arguments: argparse.Namespace) -> int:
     lifecycle.cluster_environment(folder)  # says so when there is no cluster
     program = str(folder.programs / "kubectl")
     command = [program, *arguments.arguments[1:]]  # without the --
+    _hint(f"As the administrator of the local cluster in {folder.path}:")
     os.execve(program, command, kubectl_environment(folder))  # noqa: S606 - a shell has no part in it

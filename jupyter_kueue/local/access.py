@@ -60,7 +60,8 @@ def _binding(kind: str, role: str, users: list[str]) -> dict[str, Any]:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": f"{kind}Binding",
-        "metadata": {"name": role},
+        # Not the role's name, as in manifests/: applying those here takes nobody's rights away.
+        "metadata": {"name": f"{role}-local"},
         "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role},
         "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": user} for user in users],
     }

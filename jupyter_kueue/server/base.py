@@ -254,8 +254,7 @@ class KueueHandler(APIHandler):
             if isinstance(error, errors.InvalidRequestError | errors.TooLargeError):
                 fields = error.fields
         elif isinstance(error, web.HTTPError):
-            said = error.log_message or error.reason or message
-            message = said % error.args if error.args else said
+            message = self._in_words(status_code, error)
         else:
             message = (
                 "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
@@ -266,6 +265,21 @@ class KueueHandler(APIHandler):
         if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.set_header("Retry-After", str(_RETRY_SECONDS))
         self.finish(plain_json.encode({"message": message, "reason": reason, "fields": fields}))
+
+    def _in_words(self, status_code: int, error: web.HTTPError) -> str:
+        """Return what to say of an error of Jupyter's or tornado's own."""
+        if status_code in (401, 403) and self.current_user is None:
+            return (
+                "You are not logged in. Send the header `Authorization: token …` with the server's "
+                "token, or log in to JupyterLab in this browser."
+            )
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            return f"{self.request.method} is no verb of this route; it has {self._verbs()}."
+        said = error.log_message or error.reason or http.HTTPStatus(status_code).phrase
+        text = str(said % error.args if error.args else said)
+        if "_xsrf" in text:
+            return "The header `X-XSRFToken` with the cookie `_xsrf` is missing. Reload the page."
+        return text
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log an expected error as one line, anything else with its traceback."""

@@ -83,6 +83,7 @@ def test_nobody_without_the_token(unconnected: Server, verb: str, path: str, tok
     assert answer.status == 403
     if verb != "HEAD":
         assert answer.json["reason"] == "forbidden"
+        assert "You are not logged in. Send the header" in answer.json["message"]
         assert set(answer.json) == {"message", "reason", "fields"}
 
 
@@ -180,8 +181,8 @@ def test_a_page_of_another_site_cannot_submit(unconnected: Server):
         ("GET", f"jobs/{JOB_ID}/files/a/../../secret", None, 404, "no file"),
         ("GET", f"jobs/{JOB_ID}/files/%2e%2e/secret", None, 404, "no file"),
         ("GET", f"jobs/{JOB_ID}/files/a%00b", None, 404, "no file"),
-        ("PUT", "jobs", {}, 405, "Method Not Allowed"),
-        ("GET", f"jobs/{JOB_ID}/rerun", None, 405, "Method Not Allowed"),
+        ("PUT", "jobs", {}, 405, "is no verb of this route; it has"),
+        ("GET", f"jobs/{JOB_ID}/rerun", None, 405, "is no verb of this route; it has"),
         ("DELETE", "jobs", None, 422, "give it 1 to 500 times"),
     ],
 )

@@ -163,7 +163,10 @@ class StockDatabase:
                 "permissions mended."
             ) from error
         if not is_there:
-            raise errors.NotFoundError(f"There is no database {self.path}.")
+            raise errors.NotFoundError(
+                f"There is no database {self.path}, so there is nothing to bring over. If it lies "
+                "elsewhere, name it with --database."
+            )
         uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
         try:
             with contextlib.closing(

@@ -378,7 +378,7 @@ ROW = shapes.Kind(
         "schedule_id": _LINE_IF_ANY,
         "rerun_of": _LINE_IF_ANY,
         "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
-        "warnings": (shapes.at_most(MAX_WARNINGS, shapes.text(MAX_STATUS_LENGTH)), None),
+        "warnings": shapes.at_most(MAX_WARNINGS, shapes.text(MAX_STATUS_LENGTH)),
         "tags": shapes.at_most(MAX_TAGS, _LINE),
         "request": JOB_REQUEST,
     }

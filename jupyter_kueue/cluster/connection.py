@@ -347,8 +347,11 @@ class Connection:
         except _network_errors() as error:
             log.info("%s %s: %s", method, path, str(error) or type(error).__name__)
             self.availability.note_silence()
+            # What passes by itself needs no words of the system's; a certificate must be mended.
+            why = f": {error}" if isinstance(error, aiohttp.ClientSSLError) else ""
             raise errors.ClusterUnavailableError(
-                f"The cluster does not answer (its Kubernetes API at {self.host})."
+                f"The cluster does not answer (its Kubernetes API at {self.host}{why}). Try again "
+                "in a moment."
             ) from error
         self.availability.note_answer()
         response = answer.response

@@ -170,7 +170,7 @@ def write_environment_parameters(request: Json) -> Json | None:
 def _status_message(row: Json) -> str | None:
     """Return why a run failed, and what is missing of one that ended."""
     why = row["message"] if row["state"] == "failed" else None
-    return " ".join(filter(None, (why, *(row["warnings"] or ())))) or None
+    return " ".join(filter(None, (why, *row["warnings"]))) or None
 
 
 def describe(row: Json) -> KueueJob:

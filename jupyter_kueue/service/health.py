@@ -388,8 +388,8 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
     return [
         _problem(
             _without_credentials(problem.message),
-            "Check the bucket and c.JupyterKueue.bucket (JUPYTER_KUEUE_BUCKET): its url, endpoint "
-            "and credentials.",
+            "Its url, endpoint and credentials are in c.JupyterKueue.bucket "
+            "(JUPYTER_KUEUE_BUCKET).",
         )
     ]
 
@@ -424,8 +424,8 @@ async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueErro
 def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
     return _problem(
         error.message if error else "The cluster does not answer.",
-        "Retrying automatically. If this lasts, check that the cluster is up and that KUBECONFIG "
-        "names it. A local cluster: `jupyter kueue local up`.",
+        "If this lasts, check that the cluster is up and that KUBECONFIG names it. A local "
+        "cluster: `jupyter kueue local up`.",
     )
 
 

@@ -44,7 +44,7 @@ def errors_of(facts: BucketFacts, field: str) -> dict[str, str]:
 
 def _all(facts: BucketFacts) -> Iterator[str]:
     for output_format, why in errors_of(facts, "format_errors").items():
-        yield texts.shown_line(f"The {output_format} could not be made: {why}", MAX_LENGTH)
+        yield texts.shown_line(f"No {output_format} output: {why}", MAX_LENGTH)
     for path, why in errors_of(facts, "file_errors").items():
         yield texts.shown_line(f"{path} was not kept: {why}", MAX_LENGTH)
     elsewhere = (facts.result or {}).get("elsewhere") or []

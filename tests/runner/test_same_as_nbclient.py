@@ -110,6 +110,8 @@ def compare(new_job: Callable[..., Job], folder: Path, content: bytes) -> str | 
         return None if is_refused else f"bare nbclient: {bare.stderr[-300:]}; here: {ended}"
     if ended != bare.stdout.strip():
         return f"bare nbclient: {bare.stdout.strip()}; here: {ended} {pod.log[-300:]}"
+    if ended == contract.KERNEL_DIED:
+        return None  # another attempt may follow, so that nothing is kept yet
     theirs = nbformat.read(path, as_version=4).cells
     ours = nbformat.reads(job.output("train.ipynb").decode(), as_version=4).cells
     error = job.result["error"]

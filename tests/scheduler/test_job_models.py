@@ -20,6 +20,7 @@ ROW = {
     "message": "a sentence",
     "schedule_id": None,
     "tags": [],
+    "warnings": [],
     "created_at": "2030-01-31T22:30:05.250Z",
     "started_at": None,
     "finished_at": None,

@@ -346,10 +346,10 @@ def test_each_end_has_its_status_and_says_why(place: Place):
         place.create("COMPLETED"): None,
         long_named: None,
         # Nothing here makes a PDF: the rest is there, and the download says what is missing.
-        place.create("COMPLETED", output_formats=["ipynb", "qtpdf"]): None,
+        place.create("COMPLETED", output_formats=["ipynb", "qtpdf"]): "No qtpdf output",
         place.create("FAILED", input_uri="fails.ipynb"): "ZeroDivisionError",
         place.create("FAILED", input_uri="dies.ipynb"): "kernel",
-        place.create("FAILED", input_uri="eats.ipynb"): "more memory",
+        place.create("FAILED", input_uri="eats.ipynb"): "Ran out of memory",
         place.create("FAILED", input_uri="sleeps.ipynb", **asked(timeout=1)): "limit",
         of_definition: None,
     }
@@ -394,7 +394,7 @@ def test_jobs_removed_with_kubectl(place: Place):
     place.expected.update({running: "FAILED", queued: "FAILED"})
     place.check()
     for job_id in (running, queued):
-        assert "removed its Job" in place.get(f"jobs/{job_id}")["status_message"]
+        assert "deleted this run" in place.get(f"jobs/{job_id}")["status_message"]
 
 
 def test_a_workload_that_is_deactivated(place: Place):
@@ -423,7 +423,7 @@ def test_a_queue_that_is_held_and_one_that_goes(place: Place):
 
     hold = '{"spec": {"stopPolicy": "Hold"}}'
     place.kubectl("patch", "localqueue", "team-b", "--type=merge", "-p", hold)
-    eventually(lambda: is_refused("queue: team-b takes no runs now: an admin stopped it"))
+    eventually(lambda: is_refused("queue: team-b takes no runs now: an admin paused it"))
     place.check()
     place.kubectl("delete", "localqueue", "team-b")
     eventually(lambda: is_refused("queue: there is no queue team-b"))

@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_and_the_download_can_be_repeated(namespace, tmp_pat
         asked = f"/scheduler/jobs/{job_id}/download_files"
         refused = lab.request("GET", asked)
         assert refused.status == 500
-        assert "No space left on device. Mend that and download again" in refused.json["message"]
+        assert "No space left on device. Fix that and download again" in refused.json["message"]
         shown = lab.request("GET", f"/scheduler/jobs/{job_id}").json
         assert not shown["downloaded"]
         # No half of a file is left, and no list fails: the report is larger than what was free.

@@ -156,7 +156,7 @@ async def test_queues_that_take_no_runs(
 
     async def problems(severity: str, number: int) -> bool:
         text = said(await look(session), severity)
-        return text.count("takes no runs: An admin paused it.") == number
+        return text.count("takes no runs: an admin paused it.") == number
 
     await stop("team-a")
     await eventually(lambda: problems("warning", 1))

@@ -120,7 +120,7 @@ async def test_what_is_missing_of_a_run_is_said(session, root, write_notebook, t
 
     assert list(done["format_errors"]) == ["html"]
     [html, elsewhere] = done["warnings"]
-    assert html.startswith("The html could not be made: ")
+    assert html.startswith("No html output: ")
     assert elsewhere == (
         "Written outside the run's folder and not kept: ~/model.pt, ../above.csv. Write files "
         "beside the notebook, with relative paths."

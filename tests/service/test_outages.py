@@ -178,7 +178,7 @@ async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
     ways.cluster.refuse = lambda verb, path: (
         roles_not_read(verb, path) if verb == "POST" and path.endswith("/jobs") else None
     )
-    with pytest.raises(errors.ClusterUnavailableError, match="permissions are still being checked"):
+    with pytest.raises(errors.ClusterUnavailableError, match="The cluster is starting up"):
         await session.submit(path)
 
     async def is_refused() -> bool:

@@ -25,7 +25,7 @@ def test_each_kind_is_a_sentence() -> None:
         elsewhere=["~/model.pt", "../out.csv"],
     )
     assert run_warnings.in_row(facts) == [
-        "The html could not be made: TemplateNotFound: lab.",
+        "No html output: TemplateNotFound: lab.",
         "big.bin was not kept: It has 9 bytes, more than the 8 that one file may have.",
         "Written outside the run's folder and not kept: ~/model.pt, ../out.csv. Write files beside "
         "the notebook, with relative paths.",

@@ -40,7 +40,7 @@ async def test_stop(open_session, write_notebook, local_cluster, namespace, even
 
         assert answered["state"] in ("stopping", "stopped")
         done = await session.until_state(job["job_id"], "stopped")
-        assert done["message"] == "Stopped by tess."
+        assert done["message"] == "You stopped it."
         await eventually(
             lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
         )

@@ -32,7 +32,15 @@ def open_job(name: str) -> BucketFacts:
         resources=Resources(),
         image="image",
         notebook="a.ipynb",
-        input=({"path": "a.ipynb", "size_bytes": 5, "sha256": "0" * 64},),
+        input=(
+            {
+                "path": "a.ipynb",
+                "size_bytes": 5,
+                "sha256": "0" * 64,
+                "executable": False,
+                "modified_at": None,
+            },
+        ),
     )
     accepted = {"kube_job": f"nb-{record.job_id}", "uid": "a uid"}
     return BucketFacts(record, accepted=accepted, meta={"name": f"{name}, renamed"})

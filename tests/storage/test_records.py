@@ -26,7 +26,15 @@ RECORD = JobRecord(
     resources=Resources(),
     image="registry.example/notebook:1",
     notebook="weekly.ipynb",
-    input=({"path": "weekly.ipynb", "size_bytes": 7, "sha256": "0" * 64},),
+    input=(
+        {
+            "path": "weekly.ipynb",
+            "size_bytes": 7,
+            "sha256": "0" * 64,
+            "executable": False,
+            "modified_at": None,
+        },
+    ),
     empty_folders=("out",),
 )
 MARKS: dict[str, dict[str, Any]] = {

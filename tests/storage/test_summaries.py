@@ -33,6 +33,7 @@ def row_of(number: int, **row: Any) -> Json:
         "resources": {"cpu": "1", "memory": "2Gi", "gpus": 0},
         "image": "registry.example/notebook:1",
         "tags": [],
+        "warnings": [],
         "updated_at": None,
         "request": JobRequest("report.ipynb").as_json(),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),

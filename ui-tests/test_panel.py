@@ -116,7 +116,7 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     job_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
     row = panel.row_in("waiting", job_id)
     expect(row).to_contain_text(re.compile(r"team-a · next · \d+ s"))
-    expect(row).to_contain_text("Waits for 1 GPU")
+    expect(row).to_contain_text("Asks for 1 GPU; 1 more must become free")
     expect(panel.section("queues")).to_contain_text("1 waiting")
 
     # A row that stays in its group stays the same element, so that nothing flickers or jumps.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.runner.pod import Job
 
 SOURCES = Path(__file__).parents[2] / "requirements" / "notebooks.txt"
+# They go on until they are interrupted, or until another notebook runs beside them.
+ENDLESS = ("Interrupt.ipynb", "Parallel Execute A.ipynb", "Parallel Execute B.ipynb")
 ALL = bool(os.environ.get("JUPYTER_KUEUE_TEST_ALL_NOTEBOOKS"))
 # Run by Python: executes a notebook as bare nbclient does and prints how it ended.
 BARE = """
@@ -47,7 +49,10 @@ except DeadKernelError:
 nbformat.write(notebook, path)
 """
 # What differs from run to run.
-VARYING = re.compile(r"0x[0-9a-f]{6,}|ipykernel_\d+|\b\d+(?:\.\d+)? [mµn]?s\b|\b[0-9a-f]{32}\b")
+VARYING = re.compile(
+    r"0x[0-9a-f]{6,}|ipykernel_\d+|\b[0-9a-f]{32}\b|\b\d+(?:\.\d+)? [mµn]?s\b"
+    r"|\d{4}-\d\d-\d\d[T ][\d:.]+"
+)
 
 
 def notebooks(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -74,7 +79,7 @@ def notebooks(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def is_wanted(name: str) -> bool:
     path = PurePosixPath(name)
-    of_tests = path.suffix == ".ipynb" and "tests" in path.parts
+    of_tests = path.suffix == ".ipynb" and "tests" in path.parts and path.name not in ENDLESS
     return of_tests and (ALL or name.startswith("nbclient"))
 
 

@@ -30,7 +30,7 @@ Json = dict[str, Any]
 # Someone waits for these answers; what they add is not worth more time.
 _TIMEOUT_SECONDS = 5
 # Usage is looked at while runs come and go; the lists are small.
-_QUOTA_SECONDS = 3.0
+_QUOTA_SECONDS = 1.0
 # Quotas change seldom; a run that asks for too much is told so within this time.
 _LIMITS_SECONDS = 15.0
 # Kueue's default page is 1,000 Workloads; its cap is 100,000.

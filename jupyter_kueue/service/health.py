@@ -53,7 +53,8 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
     """Return ``{"ok", "owner", "namespace", "kubernetes", "kueue", "bucket", "problems", ...}``.
 
     ``ok`` is false if any of ``problems`` has the severity ``error``; each problem is ``what``,
-    ``fix`` and ``severity``. ``problem`` tells why there is no application.
+    ``fix``, ``severity`` and ``reason``, the code of the error behind it (None where there is
+    none). ``problem`` tells why there is no application.
     """
     body: Json = {
         "ok": False,
@@ -75,7 +76,7 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
     if application is None:
         what = problem.message if problem else "jupyter-kueue is starting."
         fix = "Correct the setting and restart Jupyter." if problem else "Ask again in a moment."
-        body["problems"].append(_problem(what, fix))
+        body["problems"].append(_problem(what, fix, reason=problem.reason if problem else None))
         return body
     # A server that started a moment ago lacks nothing, it is just not ready.
     await application.started()
@@ -91,6 +92,7 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
                 why.message if why else "The cluster does not answer yet.",
                 "Retrying automatically. After changing a setting or an environment variable, "
                 "restart Jupyter.",
+                reason=why.reason if why else errors.ClusterUnavailableError.reason,
             )
         )
     else:
@@ -290,7 +292,8 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
             ]
         return []
     if missing and connection.availability.is_settling:
-        return [_problem(STARTING_UP, "Retrying automatically.")]
+        fix = "Retrying automatically."
+        return [_problem(STARTING_UP, fix, reason=errors.ClusterUnavailableError.reason)]
     found = []
     for permission, verbs in missing:
         role = permission.role
@@ -390,6 +393,7 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
             _without_credentials(problem.message),
             "Its url, endpoint and credentials are in c.JupyterKueue.bucket "
             "(JUPYTER_KUEUE_BUCKET).",
+            reason=problem.reason,
         )
     ]
 
@@ -426,11 +430,13 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
         error.message if error else "The cluster does not answer.",
         "If this lasts, check that the cluster is up and that KUBECONFIG names it. A local "
         "cluster: `jupyter kueue local up`.",
+        reason=error.reason if error else errors.ClusterUnavailableError.reason,
     )
 
 
-def _problem(what: str, fix: str, severity: str = ERROR) -> Json:
-    return {"what": texts.said(what, _MAX_WHAT_LENGTH), "fix": fix, "severity": severity}
+def _problem(what: str, fix: str, severity: str = ERROR, *, reason: str | None = None) -> Json:
+    said = texts.said(what, _MAX_WHAT_LENGTH)
+    return {"what": said, "fix": fix, "severity": severity, "reason": reason}
 
 
 def _shown_settings(settings: Settings) -> Json:

@@ -157,6 +157,7 @@ def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
         assert health["ok"] is False
         assert "does not answer" in health["problems"][0]["what"]
         assert health["problems"][0]["fix"]
+        assert health["problems"][0]["reason"] == "cluster-unavailable"
 
         place.cluster.up()
         states = []

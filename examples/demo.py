@@ -106,7 +106,10 @@ def main() -> None:
         say("\n4. Its outputs, downloaded:")
         download(client, done)
         client.call("DELETE", f"jobs/{blocker['job_id']}")
-    say("\nDone. `make lab` opens JupyterLab on the local cluster.")
+    say(
+        "\nDone. `make lab` opens JupyterLab with the panel, on a local cluster that stays. The "
+        "first time it builds the panel, about a minute."
+    )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ ROOT = f"{_PREFIX}root"
 _TEMPLATE = f"{_PREFIX}output-filename-template"
 _INPUT_FILENAME = f"{_PREFIX}input-filename"
 
+_RESULT = re.compile(
+    r"kueue:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/.+\.ipynb", re.IGNORECASE
+)
 _STEM_BYTES = 200
 _NO_NAME = "notebook.ipynb"
 
@@ -55,6 +59,11 @@ _NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
 _AMOUNTS = ("cpu", "memory", "gpus")
 JOB_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
 _PARAMETERS = DescribeJob.__fields__["runtime_environment_parameters"]
+# What a job of upstream's says of a request, but for its files and its token.
+REQUEST_FIELDS = (
+    *("name", "environment", "profile", "resources", "parameters", "output_formats", "tags"),
+    *("annotations", *_TEXTS.values(), *_NUMBERS.values()),
+)
 # All fields but ``resources``, which a profile may stand in for.
 FIELDS_OF_KEYS = (*_TEXTS.values(), *_NUMBERS.values())
 
@@ -94,6 +103,15 @@ def _zone(utc_offset: str | None) -> dt.tzinfo | None:
     except ValueError:
         # REST takes any annotations, these too.
         return None
+
+
+def run_of_result(input_uri: str) -> str | None:
+    """Return the id of the run that a notebook is the result of; None for one of the user's files.
+
+    ``kueue:<job_id>/<path>`` is how JupyterLab names it (``labextension/src/models/drive.ts``).
+    """
+    match = _RESULT.fullmatch(input_uri)
+    return None if match is None else match[1]
 
 
 def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JOB_KEYS) -> Json:

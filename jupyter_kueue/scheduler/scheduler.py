@@ -141,6 +141,11 @@ class KueueScheduler(BaseScheduler):
         with told():
             jobs = await self.jobs()
             body = await self._sized(job_models.request_body(model, self.root_dir))
+            run_id = job_models.run_of_result(model.input_uri)
+            if run_id is not None:
+                # A result has no place below the root folder: its run's own files are run again.
+                asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
+                return str((await jobs.rerun(run_id, asked))["job_id"])
             token = model.idempotency_token or None
             request = job_requests.parse_job_request({**body, "idempotency_key": token})
             try:
@@ -225,6 +230,10 @@ class KueueScheduler(BaseScheduler):
             SchedulerError: naming each bad field, or what is missing; nothing was created.
         """
         with told():
+            if job_models.run_of_result(model.input_uri) is not None:
+                raise errors.InvalidRequestError(
+                    {"input_path": "is a run's. Copy it to your files, and schedule the copy"}
+                )
             schedules = await self.schedules()
             body = await self._sized(definition_models.request_body(model, self.root_dir))
             schedule = await schedules.create(schedule_requests.parse_schedule_request(body))

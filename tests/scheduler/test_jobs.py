@@ -81,6 +81,28 @@ async def test_a_job_from_creation_to_its_files(backend, write_notebook, eventua
     assert names == {path.rpartition("/")[2] for path in by_format.values()}
 
 
+async def test_a_job_of_a_result_runs_the_notebook_that_this_is_the_result_of(
+    backend, write_notebook, root
+):
+    write_notebook("reports/weekly.ipynb", "label", parameters="label = 0")
+    first = await backend.create(
+        "reports/weekly.ipynb", parameters={"label": "one"}, tags=["old"], **blocked()
+    )
+    (root / "reports/weekly.ipynb").unlink()
+    again = await backend.create(
+        f"kueue:{first}/weekly.ipynb",
+        name="again",
+        parameters={"label": "two"},
+        **blocked(gpus=200),
+    )
+    job = await backend.get_job(again)
+    assert (job.name, job.input_filename, job.tags) == ("again", "weekly.ipynb", [])
+    assert job.parameters == {"label": "two"}
+    assert job.runtime_environment_parameters["gpus"] == 200
+    with pytest.raises(SchedulerError, match="input_uri"):
+        await backend.create("kueue:no-run/weekly.ipynb")
+
+
 async def test_what_a_notebook_wrote_comes_along_without_its_folder(
     backend, write_notebook, eventually, root
 ):

@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo   run a notebook through a real local Kueue, start to end"
 	@echo "make lab    JupyterLab on the local cluster, ready to use"
-	@echo "make test   all tests; ARGS='-k name' narrows them"
+	@echo "make test   all tests; ARGS='-k name' narrows those in Python"
 	@echo "make chaos  runs of all kinds under random faults; ARGS='--minutes 20 --seed 7'"
 	@echo "make bench  measure against stock jupyter-scheduler; ARGS=--write renews docs/benchmarks.md"
 	@echo "make lint   formatting, types, layers, spelling"
@@ -26,6 +26,7 @@ lab: $(VENV)/.labextension
 	  jupyter lab --ServerApp.root_dir=examples $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: $(VENV)/.test $(VENV)/.labextension browser
+	cd labextension && jlpm test
 	@# More than there are cores: tests wait most of their time.
 	PYTHONPATH="$(CURDIR)/tests/lean_imports" \
 	  python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
@@ -88,7 +89,8 @@ LABEXTENSION := $(wildcard labextension/*.json labextension/yarn.lock labextensi
   $(shell find labextension/schema labextension/src labextension/style -type f)
 
 $(VENV)/.labextension: $(VENV)/.lab $(LABEXTENSION) scripts/build-labextension
-	scripts/build-labextension
+	@echo "Building the panel for JupyterLab: about a minute the first time, seconds after that"
+	@scripts/build-labextension
 	@# An editable install leaves out shared files: JupyterLab finds the built ones through a link.
 	@mkdir -p $(VENV)/share/jupyter/labextensions
 	@rm -rf $(VENV)/share/jupyter/labextensions/jupyter-kueue

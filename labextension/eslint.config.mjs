@@ -17,7 +17,7 @@ const layers = LAYERS.map((layer, position) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['lib/', 'node_modules/', 'style/', 'eslint.config.mjs'] },
+  { ignores: ['lib/', 'node_modules/', 'style/', '*.config.mjs', '**/*.cjs'] },
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
   { plugins: { jupyter }, rules: jupyter.configs.recommended[0].rules },
@@ -30,6 +30,8 @@ export default tseslint.config(
         { selector: 'interface', format: ['PascalCase'], prefix: ['I'] }
       ],
       '@typescript-eslint/no-namespace': 'off',
+      // Signals are connected with a method and its object, which jupyter/signal rules check.
+      '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // All of it is needed to draw the panel, which is open from the start where it was before.
       'jupyter/prefer-lazy-imports': 'off',

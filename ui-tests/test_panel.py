@@ -27,7 +27,7 @@ from jupyter_kueue.storage.summaries import Summaries
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Request
 
     from conftest import Namespace
 
@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 SIZE = {"cpu": "100m", "memory": "512Mi"}
 NARROWEST = 200
+AXE = Path(__file__).parents[1] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Panel:
@@ -68,6 +69,11 @@ class Panel:
         row.hover()
         row.get_by_role("button", name=label).click()
 
+    def choose(self, job_id: str, item: str) -> None:
+        """Choose from the menu of a row, which the button with the dots opens as well."""
+        self.act(job_id, "More actions")
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+
 
 def write_notebook(lab: Lab, path: str, *sources: str) -> str:
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
@@ -89,7 +95,8 @@ def write_notebooks(lab: Lab) -> Lab:
     # Files hold texts as lists of lines.
     two_lines = "# of two\nprint('one', 'two', 'three', sep='\\n')"
     write_notebook(lab, "quick.ipynb", "print('made in the cluster')", two_lines)
-    write_notebook(lab, "endless.ipynb", "import time; time.sleep(3600)")
+    endless = ["print('made so far')", "import time; time.sleep(3600)", "'never'"]
+    write_notebook(lab, "endless.ipynb", *endless)
     return lab
 
 
@@ -112,17 +119,24 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     holder = submit(lab, "endless.ipynb", gpus=4, name="holds all GPUs")
     expect(panel.row_in("running", holder)).to_have_attribute("data-state", "running")
     expect(gpus).to_have_attribute("aria-valuetext", "2 of 2 + 2 borrowed")
+    expect(panel.row(holder)).to_contain_text(re.compile(r"cell 2 of 3 · \d+ s"))
+    panel.row(holder).dblclick()
+    so_far = panel.page.locator(".jp-NotebookPanel")
+    expect(so_far.get_by_text("made so far", exact=True)).to_be_visible()
+    expect(so_far.get_by_text("No Kernel")).to_be_visible()
+    panel.choose(holder, "Open the Log")
+    expect(panel.page.locator(".jp-FileEditor").get_by_text("made so far")).to_be_visible()
 
     job_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
     row = panel.row_in("waiting", job_id)
-    expect(row).to_contain_text(re.compile(r"team-a · next · \d+ s"))
-    expect(row).to_contain_text("Asks for 1 GPU; 1 more must become free")
+    expect(row).to_contain_text(re.compile(r"next · \d+ s"))
+    expect(row).to_contain_text("team-a · Asks for 1 GPU; 1 more")
     expect(panel.section("queues")).to_contain_text("1 waiting")
 
     # A row that stays in its group stays the same element, so that nothing flickers or jumps.
     row.evaluate("row => { row.marked = true }")
     later = submit(lab, "quick.ipynb", gpus=1, name="waits longer")
-    expect(panel.row_in("waiting", later)).to_contain_text("1 before it")
+    expect(panel.row_in("waiting", later)).to_contain_text("1 run ahead")
     assert row.evaluate("row => row.marked === true")
 
     panel.act(holder, "Stop")
@@ -132,7 +146,7 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     expect(gpus).to_have_attribute("aria-valuetext", "0 of 2")
 
     panel.row(job_id).dblclick()
-    notebook = panel.page.locator(".jp-NotebookPanel")
+    notebook = panel.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(notebook.get_by_text("made in the cluster", exact=True)).to_be_visible()
     expect(notebook.locator(".jp-OutputArea-output pre").nth(1)).to_have_text("one\ntwo\nthree\n")
     expect(notebook.locator(".jp-CodeCell .cm-line")).to_have_count(3)
@@ -141,8 +155,177 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
 
     panel.row(job_id).click(button="right")
     with panel.page.expect_download() as download:
-        panel.page.get_by_role("menuitem", name="Download the executed notebook").click()
+        panel.page.get_by_role("menuitem", name="Download", exact=True).click()
     assert "made in the cluster" in download.value.path().read_text()
+
+
+def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
+    page = panel.page
+    write_notebook(
+        lab,
+        "fails.ipynb",
+        *("print('x\\n' * 40)" for _ in range(5)),
+        "open('found.csv', 'w').write('region,sales')",
+        "raise ValueError('no column ' + column)",
+    )
+    source = (lab.root / "fails.ipynb").read_text()
+    failed = submit(lab, "fails.ipynb", name="sales", parameters={"column": "region"})
+    expect(panel.row_in("finished", failed)).to_contain_text("ValueError: no column region")
+
+    # It opens where it failed, clean, and is read-only.
+    panel.row(failed).dblclick()
+    result = page.locator(".jp-Kueue-result")
+    traceback = result.locator("pre").filter(has_text="ValueError: no column region")
+    expect(traceback).to_be_in_viewport()
+    expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
+
+    panel.choose(failed, "Show Files")
+    files = page.locator(".jp-Kueue-runFiles")
+    for path in ("fails.ipynb", "found.csv", "run.log", "input/fails.ipynb"):
+        expect(files.locator(f'[data-path="{path}"]')).to_be_visible()
+    files.get_by_role("button", name="Copy found.csv to my files").click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Select").click()
+    expect(page.get_by_text("Copied to found.csv.")).to_be_visible()
+    assert (lab.root / "found.csv").read_text() == "region,sales"
+    files.get_by_role("button", name="found.csv", exact=True).click()
+    expect(page.locator(".jp-CSVViewer")).to_be_visible()
+
+    # What is changed in a result is saved among the user's own files, whatever the name.
+    panel.row(failed).dblclick()
+    result.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.type("# mine ")
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Save Notebook As…", exact=True).click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("tab", name="fails-Copy1.ipynb")).to_be_visible()
+    expect(result).to_have_count(0)
+    assert "# mine" in (lab.root / "fails-Copy1.ipynb").read_text()
+    assert (lab.root / "fails.ipynb").read_text() == source
+
+    panel.choose(failed, "Edit and Run Again…")
+    dialog = page.locator(".jp-Dialog")
+    dialog.get_by_role("textbox", name="Memory").fill("lots")
+    dialog.get_by_role("button", name="Run again").click()
+    expect(dialog.get_by_text("Memory, such as 4 GB")).to_be_visible()
+    dialog.get_by_role("textbox", name="Memory").fill("0.25 GB")
+    dialog.get_by_role("textbox", name="Name of parameter 1").fill("not a name")
+    dialog.get_by_role("textbox", name="Value of parameter 1").fill("north")
+    dialog.get_by_role("button", name="Run again").click()
+    expect(dialog.locator(".jp-Kueue-parameters .jp-Kueue-error")).to_contain_text("not a name")
+    dialog.get_by_role("textbox", name="Name of parameter 1").fill("column")
+    dialog.get_by_role("button", name="Run again").click()
+    edited = panel.section("finished").locator(".jp-Kueue-job").filter(has_text="no column north")
+    expect(edited).to_be_visible()
+    panel.act(failed, "Run again")
+    expect(panel.section("finished").get_by_text("no column region")).to_have_count(2)
+    sent = {
+        job["request"]["parameters"]["column"]: job["request"]["resources"]
+        for job in lab.call("GET", "jobs")["items"]
+    }
+    assert sent["north"] == {**SIZE, "memory": "0.25G", "gpus": 0}
+
+
+def test_the_list_is_used_by_keyboard_and_filtered_and_axe_finds_nothing(panel: Panel, lab: Lab):
+    page = panel.page
+    holder = submit(lab, "endless.ipynb", gpus=4, name="holds all GPUs")
+    done = submit(lab, "quick.ipynb", name="done")
+    expect(panel.row_in("finished", done)).to_be_visible()
+    expect(panel.row(holder)).to_contain_text("cell 2 of 3")
+    for name in ("this", "that", "the other"):
+        submit(lab, "quick.ipynb", gpus=4, name=name)
+    waiting = panel.section("waiting").locator(".jp-Kueue-job")
+    expect(waiting).to_have_count(3)
+    expect(waiting.nth(2)).to_contain_text("2 runs ahead")
+    first, second, third = (row.get_attribute("data-job-id") or "" for row in waiting.all())
+
+    _axe_finds_nothing_in_three_themes(panel, done)
+
+    def selected() -> list[str | None]:
+        rows = panel.root.locator('[role="treeitem"][aria-selected="true"]')
+        return [row.get_attribute("data-job-id") for row in rows.all()]
+
+    panel.row(first).click()
+    page.keyboard.press("ArrowDown")
+    expect(panel.row(second)).to_be_focused()
+    page.keyboard.press("Shift+ArrowDown")
+    assert selected() == [second, third]
+    page.keyboard.press("Control+a")
+    assert selected() == [first, second, third, holder, done]
+    page.keyboard.press("Home")
+    expect(panel.section("waiting")).to_be_focused()
+    page.keyboard.press("End")
+    expect(panel.row(done)).to_be_focused()
+    panel.row(first).click()
+    panel.row(third).click(modifiers=["Shift"])
+    assert selected() == [first, second, third]
+    assert page.evaluate("() => getSelection().toString()") == ""
+
+    # Where a row is deleted the keyboard is on the next one.
+    panel.row(second).click()
+    page.keyboard.press("Delete")
+    page.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
+    expect(panel.row(second)).to_have_count(0)
+    expect(panel.row(third)).to_be_focused()
+
+    panel.root.get_by_role("searchbox").fill("state:succeeded")
+    expect(panel.row(third)).to_have_count(0)
+    expect(panel.section("waiting")).to_contain_text("0 of 2")
+    expect(panel.row(done)).to_be_visible()
+    panel.root.get_by_role("searchbox").fill("")
+    expect(panel.row(third)).to_be_visible()
+
+    _what_is_folded_stays_so(panel, third, done)
+
+
+def _axe_finds_nothing_in_three_themes(panel: Panel, done: str) -> None:
+    page = panel.page
+    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+        choose_theme(page, theme)
+        panel.row(done).hover()
+        panel.row(done).click()
+        expect_accessible(page, "#jp-kueue-panel", theme)
+    panel.choose(done, "Edit and Run Again…")
+    expect_accessible(page, ".jp-Dialog-content:has(.jp-Kueue-form) .jp-Dialog-body", theme)
+    page.locator(".jp-Dialog").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    choose_theme(page, "JupyterLab Light")
+
+
+def _what_is_folded_stays_so(panel: Panel, waiting: str, done: str) -> None:
+    page = panel.page
+    with page.expect_response(lambda answer: is_stored(answer.request, '"folded":["waiting"]')):
+        panel.section("waiting").locator(".jp-Kueue-heading").click()
+    expect(panel.row(waiting)).to_have_count(0)
+    page.reload()
+    expect(panel.row(done)).to_be_visible()
+    expect(panel.section("waiting")).to_have_attribute("aria-expanded", "false")
+
+
+def is_stored(request: Request, text: str) -> bool:
+    """Tell whether Lab stores its workspace with something in it."""
+    data = (request.post_data or "").replace(" ", "")
+    return request.method == "PUT" and "/api/workspaces/" in request.url and text in data
+
+
+def choose_theme(page: Page, theme: str) -> None:
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    labels = page.locator(".lm-Menu-itemLabel")
+    labels.get_by_text("Theme", exact=True).hover()
+    labels.get_by_text(theme, exact=True).click()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+
+
+def expect_accessible(page: Page, selector: str, theme: str) -> None:
+    """Have axe look at a part of the page in the theme that it is shown in."""
+    expect(page.locator(selector)).to_be_visible()
+    if not page.evaluate("() => 'axe' in window"):
+        page.add_script_tag(path=AXE)
+    found = page.evaluate(
+        "async selector => (await axe.run(selector)).violations.map(({ id, help, nodes }) =>"
+        " `${id}: ${help}: ${nodes.map(node => node.html.slice(0, 200)).join()}`)",
+        selector,
+    )
+    assert not found, f"{theme}:\n" + "\n".join(found)
 
 
 def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, lab: Lab):
@@ -154,7 +337,7 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     expect(panel.row_in("finished", blocked)).to_have_attribute("data-state", "stopped")
 
     dialog = panel.page.locator(".jp-Dialog")
-    panel.act(blocked, "Delete")
+    panel.choose(blocked, "Delete…")
     expect(dialog).to_contain_text("Delete this run?")
     expect(dialog).to_contain_text("asks for too much")
     dialog.get_by_role("button", name="Cancel").click()
@@ -176,7 +359,7 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
 def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
     (lab.root / ".env").write_text("TOKEN=secret")
     job_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
-    expect(panel.row(job_id)).to_contain_text("Hidden files stayed behind: .env.")
+    expect(panel.row(job_id)).to_contain_text(". Hidden files stayed behind: .env.")
 
 
 def test_it_goes_on_by_itself_after_the_server_was_restarted(
@@ -189,11 +372,11 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
     lab.wait_until_stored(page, "jp-kueue-panel")
 
     lab.stop()
-    expect(panel.root.get_by_text("The Jupyter server does not answer")).to_be_visible()
+    expect(panel.root.get_by_text("What you see is from then")).to_be_visible()
     expect(panel.row(job_id)).to_be_visible()
 
     restarted = start_lab(namespace.env, port=lab.port)
-    expect(panel.root.get_by_text("The Jupyter server does not answer")).to_have_count(0)
+    expect(panel.root.get_by_text("What you see is from then")).to_have_count(0)
     expect(panel.row(job_id)).to_be_visible()
     new = submit(restarted, "quick.ipynb", gpus=16, name="after the restart")
     expect(panel.row_in("waiting", new)).to_be_visible()
@@ -327,7 +510,7 @@ def test_more_than_a_thousand_runs_are_listed_and_only_those_in_sight_are_drawn(
     panel = Panel(page).open(again)
     finished = panel.section("finished")
     expect(finished.locator(".jp-Kueue-count")).to_have_text("1201")
-    older = finished.get_by_role("button", name="Show older runs")
+    older = panel.root.get_by_role("button", name="Show older runs")
     for shown in (100, 600, 1100):
         expect(finished.locator(".jp-Kueue-job")).to_have_count(shown)
         older.click()

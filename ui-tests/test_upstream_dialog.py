@@ -289,6 +289,7 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
     _define(jobs)
     assert cron_job()["schedule"] == "0 9 * * 1-5"
     _pause_and_resume(jobs, cron_job)
+    _edit_what_the_form_lacks(jobs, lab)
     _edit(jobs)
     assert (cron_job()["schedule"], cron_job()["suspend"]) == ("30 7 * * *", True)
 
@@ -304,8 +305,9 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
     _run_now(jobs, region="west", seconds="3600")
     running = job_named(lab, "daily report", "running")["job_id"]
 
-    # Nothing on the screen says so, but upstream deletes a definition's jobs with it.
     jobs.show_definition("daily report")
+    details = jobs.root.locator(".jp-Kueue-scheduler")
+    expect(details).to_contain_text("Deleting it also deletes its 2 runs and their results.")
     question = "Are you sure that you want to delete this job definition?"
     jobs.confirm("Delete Job Definition", question, "Delete")
     expect(jobs.root.get_by_text("There are no job definitions.")).to_be_visible()
@@ -347,6 +349,32 @@ def _pause_and_resume(jobs: Jobs, cron_job: Callable[[], Any]) -> None:
     expect(jobs.shown("Status")).to_have_text("Paused")
 
 
+def _edit_what_the_form_lacks(jobs: Jobs, lab: Lab) -> None:
+    """From the detail view of the paused definition."""
+    details = jobs.root.locator(".jp-Kueue-scheduler")
+    expect(details).to_contain_text("No next run")
+    details.get_by_role("button", name="Edit queue, size and parameters…").click()
+    dialog = jobs.page.locator(".jp-Dialog")
+    dialog.get_by_label("Queue").select_option("team-b")
+    dialog.get_by_label("Size").select_option("")
+    dialog.get_by_role("textbox", name="Memory").fill("300 MB")
+    dialog.get_by_role("textbox", name="Value of parameter 1").fill("east")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+
+    def changed() -> Any:
+        [schedule] = lab.call("GET", "schedules")["items"]
+        return schedule["request"]["local_queue"] == "team-b" and schedule["request"]
+
+    request = until(changed)
+    assert (request["profile"], request["resources"]["memory"]) == (None, "300M")
+    assert request["parameters"] == {"region": "east", "seconds": 0}
+    jobs.button("Resume").click()
+    expect(details).to_contain_text("Next run: ")
+    jobs.button("Pause").click()
+    expect(details).to_contain_text("No next run")
+
+
 def _edit(jobs: Jobs) -> None:
     # The form names the notebook without its folder; it stays the one that was taken.
     jobs.button("Edit Job Definition").click()
@@ -386,7 +414,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
 
     options = page.locator(".jp-Kueue-scheduler")
     queue = options.get_by_role("combobox")
-    expect(queue.locator("option", has_text="team-a")).to_have_text(
+    expect(queue.locator("option", has_text="team-a: ")).to_have_text(
         re.compile("team-a: free GPU 4, CPU 8")
     )
     queue.select_option("team-a")
@@ -394,9 +422,22 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     options.get_by_role("textbox", name="GPUs").fill("many")
     expect(options.get_by_text("A whole number, such as 1")).to_be_visible()
     expect(create).to_be_disabled()
+    expect(queue.locator("option").first).to_have_text("team-a (default)")
+    expect(options.get_by_text("Compute type Small: 1 CPU, 2 GiB of memory")).to_be_visible()
+
+    # What the server refuses is said at its field, with the options open again.
+    options.get_by_role("textbox", name="GPUs").fill("20000")
+    page.get_by_role("button", name="Additional options").click()
+    expect(options).not_to_be_visible()
+    create.click()
+    refused = options.locator(".jp-Kueue-field").filter(has_text="GPUs").locator(".jp-Kueue-error")
+    expect(refused).to_contain_text("1024")
+    expect(refused).to_be_in_viewport()
+
     options.get_by_role("textbox", name="GPUs").fill("16")
-    options.get_by_role("textbox", name="CPU").fill("500m")
-    options.get_by_role("textbox", name="Memory").fill("1Gi")
+    expect(refused).to_have_count(0)
+    options.get_by_role("textbox", name="CPU").fill("0.5")
+    options.get_by_role("textbox", name="Memory").fill("1 GiB")
     options.get_by_role("textbox", name="Tags").fill("weekly, sales")
     with page.expect_request(is_creation) as sent:
         create.click()
@@ -416,5 +457,8 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     status = page.locator(".jp-Kueue-status")
     expect(status).to_contain_text("Waiting · queue team-a")
     expect(status).to_contain_text("Will not start: asks for 16 GPUs")
+    # The two views of the job say the same, without anybody's doing.
+    expect(Jobs(page).shown("Status")).to_have_text("Queued")
     status.get_by_role("button", name="Stop").click()
     expect(status).to_have_attribute("data-state", "stopped")
+    expect(Jobs(page).shown("Status")).to_have_text("Stopped")

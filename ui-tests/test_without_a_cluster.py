@@ -52,6 +52,7 @@ def test_the_panel_says_what_is_missing_and_how_to_mend_it(page: Page, lab: Lab)
     panel = Panel(page).open(lab)
     problem = lab.call("GET", "health")["problems"][0]
     expect(panel.root.get_by_text(problem["what"])).to_have_count(1)
+    panel.root.get_by_role("button", name="Details").click()
     expect(panel.root.get_by_text(problem["fix"])).to_be_visible()
 
 
@@ -65,6 +66,7 @@ def test_every_part_of_the_dialog_says_what_is_missing(page: Page, lab: Lab):
     jobs.root.get_by_role("button", name="Additional options").click()
     options = jobs.root.locator(".jp-Kueue-scheduler")
     expect(options.get_by_text(problem["what"])).to_be_visible()
+    options.get_by_role("button", name="Details").click()
     expect(options.get_by_text(problem["fix"])).to_be_visible()
     expect(options.get_by_role("combobox")).to_contain_text("The queues could not be read")
     jobs.button("Create").click()

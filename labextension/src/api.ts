@@ -11,8 +11,12 @@ import type {
   IJobRow,
   ILocalQueue,
   IPage,
+  IProfile,
+  IRequest,
+  ISchedule,
   IStockBackend,
-  JobState
+  JobState,
+  RequestChanges
 } from './wire';
 
 type Settings = ServerConnection.ISettings;
@@ -41,8 +45,25 @@ export async function getJob(settings: Settings, jobId: string): Promise<IJob> {
   return await json(settings, jobPath(jobId));
 }
 
+/** Queue a run of a notebook. */
+export async function submitJob(
+  settings: Settings,
+  asked: RequestChanges & Pick<IRequest, 'input_path'>
+): Promise<IJobRow> {
+  return await json(settings, 'jobs', sent('POST', asked));
+}
+
 export async function stopJob(settings: Settings, jobId: string): Promise<void> {
   await request(settings, `${jobPath(jobId)}/stop`, { method: 'POST' });
+}
+
+/** Queue a run of the same files once more, with `changes` to what was asked for. */
+export async function rerunJob(
+  settings: Settings,
+  jobId: string,
+  changes: RequestChanges
+): Promise<IJobRow> {
+  return await json(settings, `${jobPath(jobId)}/rerun`, sent('POST', changes));
 }
 
 /** Delete runs, up to `MOST_PER_PAGE` of them; each is tried. */
@@ -59,6 +80,17 @@ export async function readFile(settings: Settings, jobId: string, path: string):
   return await response.blob();
 }
 
+/** Return the notebook as it stands now: with the outputs so far, at the end the executed one. */
+export async function readNotebook(settings: Settings, jobId: string): Promise<unknown> {
+  return await json(settings, `${jobPath(jobId)}/notebook`);
+}
+
+/** Return what a run has printed so far. */
+export async function readLog(settings: Settings, jobId: string): Promise<string> {
+  const response = await request(settings, `${jobPath(jobId)}/logs`);
+  return await response.text();
+}
+
 /** Return where the browser downloads a file from. */
 export function fileUrl(settings: Settings, jobId: string, path: string): string {
   return routeUrl(settings, filePath(jobId, path));
@@ -67,6 +99,31 @@ export function fileUrl(settings: Settings, jobId: string, path: string): string
 export async function listLocalQueues(settings: Settings): Promise<readonly ILocalQueue[]> {
   const page: IPage<ILocalQueue> = await json(settings, 'local-queues');
   return page.items;
+}
+
+export async function listProfiles(settings: Settings): Promise<readonly IProfile[]> {
+  const page: IPage<IProfile> = await json(settings, 'profiles');
+  return page.items;
+}
+
+export async function getSchedule(settings: Settings, scheduleId: string): Promise<ISchedule> {
+  return await json(settings, schedulePath(scheduleId));
+}
+
+/** Change what the runs of a schedule ask for, from the next one on. */
+export async function changeSchedule(
+  settings: Settings,
+  scheduleId: string,
+  changes: RequestChanges
+): Promise<ISchedule> {
+  return await json(settings, schedulePath(scheduleId), sent('PATCH', changes));
+}
+
+/** Return how many runs of a schedule there are. */
+export async function countJobsOfSchedule(settings: Settings, scheduleId: string): Promise<number> {
+  const parameters = new URLSearchParams({ schedule_id: scheduleId, limit: '0' });
+  const page: IPage<IJobRow> = await json(settings, `jobs?${parameters}`);
+  return page.total;
 }
 
 export async function getHealth(settings: Settings): Promise<IHealth> {
@@ -100,6 +157,14 @@ export async function* listenToChanges(
 async function json<T>(settings: Settings, path: string, init: RequestInit = {}): Promise<T> {
   const response = await request(settings, path, init);
   return (await response.json()) as T;
+}
+
+function sent(method: string, body: unknown): RequestInit {
+  return { method, body: JSON.stringify(body) };
+}
+
+function schedulePath(scheduleId: string): string {
+  return `schedules/${encodeURIComponent(scheduleId)}`;
 }
 
 function jobPath(jobId: string): string {

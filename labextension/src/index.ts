@@ -1,9 +1,15 @@
-/** The plugins of this extension. */
+/** The plugins of this extension, and what it offers to others. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { jobsPlugin } from './plugins/jobs';
 import { panelPlugin } from './plugins/panel';
+import { resultsPlugin } from './plugins/results';
 
+export type { Connection, IInterruption } from './models/connection';
+export type { IJobGroups } from './models/job-store';
+export { CommandIDs, IJobsModel } from './tokens';
+export type { IJobsProgress } from './tokens';
+export type * from './wire';
 type Plugins = JupyterFrontEndPlugin<unknown>[];
 
 /** Lab has registered the modules of all extensions by now, so a missing one is not installed. */
@@ -17,6 +23,6 @@ async function schedulerPlugins(): Promise<Plugins> {
   }
 }
 
-const plugins: Plugins = [jobsPlugin, panelPlugin, ...(await schedulerPlugins())];
+const plugins: Plugins = [jobsPlugin, panelPlugin, resultsPlugin, ...(await schedulerPlugins())];
 
 export default plugins;

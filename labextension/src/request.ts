@@ -7,20 +7,31 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type { IErrorBody } from './wire';
 
-/** A request that failed; `message` is a sentence for the user. */
+/** What is wrong with each field of a request: its name as in `docs/rest.md`, and a sentence. */
+export type FieldErrors = Readonly<Record<string, string>>;
+
+/** A request that failed; `message` is a sentence for the user, but for the reason `offline`. */
 export class RequestError extends Error {
   /**
    * @param status the HTTP status, 0 where the server did not answer at all.
    * @param reason a code: `docs/rest.md` lists them; `offline` where it did not answer.
+   * @param message what the server says.
+   * @param fields what is wrong with fields of the request; none where that is not the reason.
    */
   constructor(
     readonly status: number,
     readonly reason: string,
-    message: string
+    message: string,
+    readonly fields: FieldErrors = {}
   ) {
     super(message);
     this.name = 'RequestError';
   }
+}
+
+/** Return any error as one of a request: what is no answer of the server means that it is away. */
+export function asRequestError(error: unknown): RequestError {
+  return error instanceof RequestError ? error : new RequestError(0, 'offline', messageOf(error));
 }
 
 /** Return the address of a route below `jupyter-kueue/`; the path's parts must be encoded. */
@@ -42,7 +53,7 @@ export async function request(
   try {
     response = await ServerConnection.makeRequest(routeUrl(settings, path), init, settings);
   } catch (error) {
-    throw new RequestError(0, 'offline', error instanceof Error ? error.message : String(error));
+    throw asRequestError(error);
   }
   if (!response.ok) {
     throw await errorOf(response);
@@ -54,10 +65,14 @@ async function errorOf(response: Response): Promise<RequestError> {
   const text = await response.text();
   try {
     const body = JSON.parse(text) as IErrorBody;
-    return new RequestError(response.status, body.reason, body.message);
+    return new RequestError(response.status, body.reason, body.message, body.fields ?? {});
   } catch {
     // Not ours: a proxy's page, or a server without this extension.
     const message = `${response.status} ${response.statusText}`;
     return new RequestError(response.status, 'unexpected', message);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

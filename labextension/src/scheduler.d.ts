@@ -10,6 +10,12 @@ declare module '@jupyterlab/scheduler' {
 
     export interface IModel {
       readonly jobId?: string;
+      /** Of a job definition. */
+      readonly definitionId?: string;
+      /** Of a job, in jupyter-scheduler's words. */
+      readonly status?: string;
+      /** What the last attempt to create it was answered. */
+      readonly createError?: string;
       readonly createType?: 'Job' | 'JobDefinition';
       readonly environment?: string;
       readonly computeType?: string;

@@ -23,6 +23,42 @@ export interface ILeftBehind {
   readonly message: string;
 }
 
+/** How far a run has come; cells are counted from 0, code cells alone. */
+export interface IProgress {
+  readonly cell: number | null;
+  readonly cells_done: number | null;
+  readonly cells: number | null;
+  readonly since: string | null;
+}
+
+/** Where a notebook failed. */
+export interface ICellError {
+  readonly name: string | null;
+  readonly value: string;
+  readonly cell_index: number | null;
+}
+
+/** Amounts as Kubernetes writes them: `500m`, `4Gi`. */
+export interface IResources {
+  readonly cpu?: string | number | null;
+  readonly memory?: string | number | null;
+  readonly gpus?: number | null;
+}
+
+/** What was asked for; what is null was left to the server. */
+export interface IRequest {
+  readonly name?: string | null;
+  readonly input_path: string;
+  readonly local_queue?: string | null;
+  readonly profile?: string | null;
+  readonly resources?: IResources | null;
+  readonly parameters?: Readonly<Record<string, unknown>> | null;
+  readonly timeout_seconds?: number | null;
+}
+
+/** Fields of a request that another run, or a schedule from now on, has otherwise. */
+export type RequestChanges = Partial<Omit<IRequest, 'input_path'>>;
+
 export interface IJobRow {
   readonly job_id: string;
   readonly name: string;
@@ -36,12 +72,34 @@ export interface IJobRow {
   readonly admitted_at: string | null;
   readonly started_at: string | null;
   readonly finished_at: string | null;
+  readonly schedule_id: string | null;
+  readonly tags: readonly string[];
+  readonly request: IRequest;
   readonly left_behind: ILeftBehind | null;
 }
 
-/** Everything of a run: its row and its files, the executed notebook first. */
+/** Everything of a run: its row, how far it came, and its files, the executed notebook first. */
 export interface IJob extends IJobRow {
+  readonly progress: IProgress | null;
+  readonly error: ICellError | null;
   readonly files: readonly IFile[];
+}
+
+/** A schedule, which jupyter-scheduler calls a job definition. */
+export interface ISchedule {
+  readonly schedule_id: string;
+  readonly name: string;
+  readonly message: string | null;
+  readonly next_run_at: string | null;
+  readonly request: IRequest;
+}
+
+/** A size that runs can have. */
+export interface IProfile extends IResources {
+  readonly name: string;
+  readonly display_name: string;
+  readonly description: string;
+  readonly default: boolean;
 }
 
 export interface IResourceUsage {
@@ -74,10 +132,13 @@ export interface IProblem {
   readonly what: string;
   readonly fix: string;
   readonly severity: 'error' | 'warning';
+  /** A code for what is wrong, one of those that errors have; null where there is none. */
+  readonly reason?: string | null;
 }
 
 export interface IHealth {
   readonly ok: boolean;
+  readonly settings: { readonly local_queue?: string | null };
   readonly problems: readonly IProblem[];
 }
 
@@ -107,11 +168,15 @@ export interface IDeletion {
 export interface IErrorBody {
   readonly message: string;
   readonly reason: string;
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 /** One event of the stream `changes`. */
 export type Change =
-  | { readonly type: 'hello' | 'gap' | 'local-queues' | 'schedule'; readonly cursor: string }
+  | {
+      readonly type: 'hello' | 'gap' | 'local-queues' | 'schedule' | 'schedule-deleted';
+      readonly cursor: string;
+    }
   | {
       readonly type: 'job';
       readonly cursor: string;

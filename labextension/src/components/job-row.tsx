@@ -1,119 +1,179 @@
 /** One run in the panel: two lines that say the most important, and its actions. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { closeIcon, notebookIcon, stopIcon } from '@jupyterlab/ui-components';
+import { ellipsesIcon, notebookIcon, redoIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { moment, position, runtime, stateName } from '../models/words';
-import type { IJobRow } from '../wire';
+import {
+  cellOf,
+  moment,
+  position,
+  runtime,
+  sentences,
+  shareDone,
+  stateName
+} from '../models/words';
+import type { IJobRow, IProgress } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { Elapsed } from './elapsed';
 
 export interface IJobActions {
   readonly openOutput: (jobId: string) => void;
+  readonly rerun: (jobId: string) => void;
   readonly stop: (jobId: string) => void;
-  readonly delete: (jobId: string) => void;
-  readonly click: (jobId: string, event: React.MouseEvent | React.KeyboardEvent) => void;
+  readonly click: (jobId: string, event: React.MouseEvent) => void;
+  /** A menu is about to open for it. */
+  readonly meanInMenu: (jobId: string) => void;
 }
 
 interface IJobRowProps {
   readonly job: IJobRow;
+  /** How many runs start before it; null where that is not known. */
+  readonly ahead: number | null;
+  readonly progress: IProgress | undefined;
   readonly isSelected: boolean;
+  /** Whether the keyboard is here: it alone is reached by the Tab key, with its actions. */
+  readonly isCurrent: boolean;
   readonly actions: IJobActions;
   readonly trans: TranslationBundle;
 }
 
 export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX.Element {
-  const { job, isSelected, actions, trans } = props;
+  const { job, ahead, progress, isSelected, isCurrent, actions, trans } = props;
   const isFinished = FINISHED_STATES.includes(job.state);
-  const saying = job.message ?? stateName(job.state, trans);
-  const leftBehind = job.left_behind?.message ?? null;
-
-  const onKeyDown = (event: React.KeyboardEvent) => {
-    if (event.target !== event.currentTarget) {
-      return;
-    }
-    if (event.key === 'Enter' && isFinished) {
-      actions.openOutput(job.job_id);
-    } else if (event.key === 'Delete') {
-      actions.delete(job.job_id);
-    } else if (event.key === ' ') {
-      event.preventDefault();
-      actions.click(job.job_id, event);
-    }
-  };
-
+  const isQueued = job.state === 'queued';
+  const saying = sayingOf(job, trans);
+  const share = job.state === 'running' ? shareDone(progress) : null;
+  const tabIndex = isCurrent ? 0 : -1;
   return (
-    <li
+    <div
       className={`jp-Kueue-job${isSelected ? ' jp-mod-selected' : ''}`}
       data-job-id={job.job_id}
+      data-key={job.job_id}
       data-state={job.state}
-      role="option"
+      role="treeitem"
+      aria-level={2}
       aria-selected={isSelected}
-      tabIndex={0}
+      aria-label={labelOf(job, ahead, progress, trans)}
+      tabIndex={tabIndex}
       onClick={event => actions.click(job.job_id, event)}
-      onDoubleClick={() => isFinished && actions.openOutput(job.job_id)}
-      onKeyDown={onKeyDown}
+      onContextMenu={() => actions.meanInMenu(job.job_id)}
+      onDoubleClick={() => !isQueued && actions.openOutput(job.job_id)}
     >
       <div className="jp-Kueue-line">
         <span className="jp-Kueue-name" title={job.name}>
           {job.name}
         </span>
         <span className="jp-Kueue-note">
-          <Summary job={job} trans={trans} />
+          <Summary {...{ job, ahead, progress, trans }} />
         </span>
         <span className="jp-Kueue-actions">
-          {isFinished ? (
+          {!isQueued && (
             <Action
               icon={notebookIcon}
-              label={trans.__('Open the executed notebook')}
+              label={
+                isFinished ? trans.__('Open the result') : trans.__('Open the notebook so far')
+              }
+              tabIndex={tabIndex}
               onClick={() => actions.openOutput(job.job_id)}
+            />
+          )}
+          {isFinished ? (
+            <Action
+              icon={redoIcon}
+              label={trans.__('Run again')}
+              tabIndex={tabIndex}
+              onClick={() => actions.rerun(job.job_id)}
             />
           ) : (
             <Action
               icon={stopIcon}
               label={trans.__('Stop')}
               isEnabled={job.state !== 'stopping'}
+              tabIndex={tabIndex}
               onClick={() => actions.stop(job.job_id)}
             />
           )}
           <Action
-            icon={closeIcon}
-            label={trans.__('Delete…')}
-            onClick={() => actions.delete(job.job_id)}
+            icon={ellipsesIcon}
+            label={trans.__('More actions')}
+            tabIndex={tabIndex}
+            onClick={openMenu}
           />
         </span>
       </div>
-      <div
-        className="jp-Kueue-why"
-        title={[job.message, job.detail, leftBehind].filter(text => text !== null).join('\n')}
-      >
-        {leftBehind === null ? saying : `${saying.replace(/[^.!?…]$/, '$&.')} ${leftBehind}`}
-      </div>
-    </li>
+      {share === null ? (
+        <div className="jp-Kueue-why" title={sentences(saying, job.detail)}>
+          {saying}
+        </div>
+      ) : (
+        <div className="jp-Kueue-progress" title={saying}>
+          <div className="jp-Kueue-bar">
+            <div style={{ width: `${100 * share}%` }} />
+          </div>
+        </div>
+      )}
+    </div>
   );
 });
 
+/** Return what a run says of itself, with its queue while it waits there. */
+function sayingOf(job: IJobRow, trans: TranslationBundle): string {
+  const said = job.message ?? stateName(job.state, trans);
+  const leftBehind = job.left_behind?.message ?? null;
+  const text = leftBehind === null ? said : sentences(said, leftBehind);
+  return job.state === 'queued' ? trans.__('%1 · %2', job.local_queue, text) : text;
+}
+
+/** Return a row's name for those who do not see it. */
+function labelOf(
+  job: IJobRow,
+  ahead: number | null,
+  progress: IProgress | undefined,
+  trans: TranslationBundle
+): string {
+  return [
+    job.name,
+    stateName(job.state, trans),
+    job.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans),
+    job.message
+  ]
+    .filter(text => text !== null)
+    .join(', ');
+}
+
+/** Open the menu of the right mouse button, which has the same actions, at the button. */
+function openMenu(event: React.MouseEvent): void {
+  const { left, bottom } = event.currentTarget.getBoundingClientRect();
+  event.currentTarget.closest('.jp-Kueue-job')?.dispatchEvent(
+    new MouseEvent('contextmenu', {
+      bubbles: true,
+      cancelable: true,
+      clientX: left,
+      clientY: bottom
+    })
+  );
+}
+
 interface ISummaryProps {
   readonly job: IJobRow;
+  readonly ahead: number | null;
+  readonly progress: IProgress | undefined;
   readonly trans: TranslationBundle;
 }
 
-/** What matters most at a glance: where it stands, how long it runs, when it ended. */
-function Summary({ job, trans }: ISummaryProps): React.JSX.Element {
-  if (job.state === 'queued') {
-    const where = position(job, trans);
+/** What matters most at a glance: where it stands, how far it is, when it ended. */
+function Summary({ job, ahead, progress, trans }: ISummaryProps): React.JSX.Element {
+  if (job.finished_at === null) {
+    const isQueued = job.state === 'queued';
+    const where = isQueued ? position(ahead, trans) : cellOf(progress, trans);
+    const since = isQueued ? job.created_at : (job.started_at ?? job.admitted_at ?? job.created_at);
     return (
       <>
-        {job.local_queue}
-        {where !== null && ` · ${where}`}
-        {' · '}
-        <Elapsed since={job.created_at} trans={trans} />
+        {where !== null && `${where} · `}
+        <Elapsed since={since} trans={trans} />
       </>
     );
-  }
-  if (job.finished_at === null) {
-    return <Elapsed since={job.started_at ?? job.admitted_at ?? job.created_at} trans={trans} />;
   }
   const ran = runtime(job, trans);
   return (
@@ -128,10 +188,12 @@ interface IActionProps {
   readonly icon: LabIcon;
   readonly label: string;
   readonly isEnabled?: boolean;
-  readonly onClick: () => void;
+  readonly tabIndex: number;
+  readonly onClick: (event: React.MouseEvent) => void;
 }
 
-function Action({ icon, label, isEnabled = true, onClick }: IActionProps): React.JSX.Element {
+function Action(props: IActionProps): React.JSX.Element {
+  const { icon, label, isEnabled = true, tabIndex, onClick } = props;
   return (
     <button
       type="button"
@@ -139,9 +201,10 @@ function Action({ icon, label, isEnabled = true, onClick }: IActionProps): React
       title={label}
       aria-label={label}
       disabled={!isEnabled}
+      tabIndex={tabIndex}
       onClick={event => {
         event.stopPropagation();
-        onClick();
+        onClick(event);
       }}
       onDoubleClick={event => event.stopPropagation()}
     >

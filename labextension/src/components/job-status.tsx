@@ -2,19 +2,23 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { position, stateName } from '../models/words';
-import type { IJobRow } from '../wire';
+import { cellOf, position, stateName } from '../models/words';
+import type { IJobRow, IProgress } from '../wire';
 import { UNFINISHED_STATES } from '../wire';
 import { Elapsed } from './elapsed';
 
 interface IJobStatusProps {
   readonly job: IJobRow;
+  /** How many runs start before it; null where that is not known. */
+  readonly ahead: number | null;
+  readonly progress: IProgress | undefined;
   readonly onStop: () => void;
   readonly trans: TranslationBundle;
 }
 
-export function JobStatus({ job, onStop, trans }: IJobStatusProps): React.JSX.Element {
-  const where = position(job, trans);
+export function JobStatus(props: IJobStatusProps): React.JSX.Element {
+  const { job, ahead, progress, onStop, trans } = props;
+  const where = job.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans);
   const isUnfinished = UNFINISHED_STATES.includes(job.state);
   return (
     <div className="jp-Kueue-status" role="status" data-state={job.state}>
@@ -22,7 +26,7 @@ export function JobStatus({ job, onStop, trans }: IJobStatusProps): React.JSX.El
         <strong>{stateName(job.state, trans)}</strong>
         {' · '}
         {trans.__('queue %1', job.local_queue)}
-        {job.state === 'queued' && where !== null && ` · ${where}`}
+        {isUnfinished && where !== null && ` · ${where}`}
         {isUnfinished && (
           <>
             {' · '}

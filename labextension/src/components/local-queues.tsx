@@ -7,14 +7,21 @@ import type { ILocalQueue, IResourceUsage } from '../wire';
 
 interface ILocalQueuesProps {
   readonly queues: readonly ILocalQueue[];
+  readonly defaultQueue: string | null;
   readonly trans: TranslationBundle;
 }
 
-export function LocalQueues({ queues, trans }: ILocalQueuesProps): React.JSX.Element {
+export function LocalQueues(props: ILocalQueuesProps): React.JSX.Element {
+  const { queues, defaultQueue, trans } = props;
   return (
     <ul className="jp-Kueue-queues">
       {queues.map(queue => (
-        <LocalQueue key={queue.name} queue={queue} trans={trans} />
+        <LocalQueue
+          key={queue.name}
+          queue={queue}
+          isDefault={queues.length > 1 && queue.name === defaultQueue}
+          trans={trans}
+        />
       ))}
     </ul>
   );
@@ -22,10 +29,11 @@ export function LocalQueues({ queues, trans }: ILocalQueuesProps): React.JSX.Ele
 
 interface ILocalQueueProps {
   readonly queue: ILocalQueue;
+  readonly isDefault: boolean;
   readonly trans: TranslationBundle;
 }
 
-function LocalQueue({ queue, trans }: ILocalQueueProps): React.JSX.Element {
+function LocalQueue({ queue, isDefault, trans }: ILocalQueueProps): React.JSX.Element {
   const resources = Object.entries(queue.resources).sort(([a], [b]) => compareResources(a, b));
   return (
     <li className="jp-Kueue-queue" data-queue={queue.name}>
@@ -33,11 +41,14 @@ function LocalQueue({ queue, trans }: ILocalQueueProps): React.JSX.Element {
         <span className="jp-Kueue-name" title={queue.cluster_queue}>
           {queue.name}
         </span>
-        {queue.pending > 0 && (
-          <span className="jp-Kueue-note">
-            {trans._n('%1 waiting', '%1 waiting', queue.pending)}
-          </span>
-        )}
+        <span className="jp-Kueue-note">
+          {[
+            isDefault && trans.__('default'),
+            queue.pending > 0 && trans._n('%1 waiting', '%1 waiting', queue.pending)
+          ]
+            .filter(text => text !== false)
+            .join(' · ')}
+        </span>
       </div>
       {!queue.active && <div className="jp-Kueue-why">{queue.message}</div>}
       <div className="jp-Kueue-resources">

@@ -1,90 +1,148 @@
 /** The whole panel: notices, queues, and my runs in three groups. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { InputGroup } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IInterruption, IJobGroups } from '../models/jobs';
+import type { IJobGroups } from '../models/job-store';
+import type { INotice } from '../models/notices';
+import type { SectionId } from '../models/panel-state';
 import type { ISelection } from '../models/selection';
-import type { ILocalQueue, IProblem, IStockBackend } from '../wire';
-import { JobList } from './job-list';
-import type { IJobActions } from './job-row';
+import type { ILocalQueue, IProgress } from '../wire';
+import type { IJobTreeGroup, ITreeActions } from './job-tree';
+import { JobTree } from './job-tree';
 import { LocalQueues } from './local-queues';
 import { Notices } from './notices';
 import { Section } from './section';
 
+export interface IPanelActions extends ITreeActions {
+  readonly act: (notice: INotice) => void;
+  readonly filter: (query: string) => void;
+  readonly submit: () => void;
+  readonly listOlder: () => void;
+}
+
 interface IPanelProps {
   readonly isLoaded: boolean;
-  readonly interruption: IInterruption | null;
-  readonly problems: readonly IProblem[];
-  readonly stockBackend: IStockBackend | null;
-  readonly queues: readonly ILocalQueue[];
-  readonly groups: IJobGroups;
+  readonly isInterrupted: boolean;
+  readonly notices: readonly INotice[];
+  readonly queues: readonly ILocalQueue[] | null;
+  readonly defaultQueue: string | null;
+  /** All runs, and those that the filter leaves. */
+  readonly all: IJobGroups;
+  readonly shown: IJobGroups;
+  readonly filter: string;
+  readonly isFolded: (section: SectionId) => boolean;
   readonly olderCount: number;
   readonly selection: ISelection;
-  readonly actions: IJobActions;
-  readonly onRetry: () => void;
-  readonly onListOlder: () => void;
-  readonly onDismissStockBackend: () => void;
+  readonly progressOf: (jobId: string) => IProgress | undefined;
+  readonly actions: IPanelActions;
   readonly trans: TranslationBundle;
 }
 
 export function Panel(props: IPanelProps): React.JSX.Element {
-  const { isLoaded, interruption, trans } = props;
+  const { isLoaded, isInterrupted, notices, actions, trans } = props;
   return (
     <>
-      <Notices {...props} />
+      <Notices notices={notices} onAction={actions.act} trans={trans} />
       {isLoaded ? (
         <Lists {...props} />
       ) : (
-        interruption === null && (
-          <p className="jp-Kueue-empty">{trans.__('Reading queues and runs…')}</p>
-        )
+        !isInterrupted && <p className="jp-Kueue-empty">{trans.__('Reading queues and runs…')}</p>
       )}
     </>
   );
 }
 
 function Lists(props: IPanelProps): React.JSX.Element {
-  const { queues, groups, olderCount, selection, actions, onListOlder, trans } = props;
-  const { waiting, running, finished } = groups;
-  const isEmpty = waiting.length + running.length + finished.length === 0;
-  const list = (label: string, jobs: typeof waiting) => (
-    <JobList {...{ label, jobs, selection, actions, trans }} />
-  );
+  const { queues, defaultQueue, all, isFolded, actions, trans } = props;
+  const isEmpty = all.waiting.length + all.running.length + all.finished.length === 0;
   return (
     <>
-      <Section id="queues" title={trans.__('Queues')}>
-        {queues.length > 0 ? (
-          <LocalQueues queues={queues} trans={trans} />
+      <Section
+        id="queues"
+        title={trans.__('Queues')}
+        isFolded={isFolded('queues')}
+        onFold={fold => actions.fold('queues', fold)}
+      >
+        {queues !== null && queues.length > 0 ? (
+          <LocalQueues queues={queues} defaultQueue={defaultQueue} trans={trans} />
         ) : (
           <p className="jp-Kueue-empty">
-            {trans.__('There is no queue here. Ask an admin to create a LocalQueue.')}
+            {queues === null
+              ? trans.__('The queues can’t be read now.')
+              : trans.__('There is no queue here. Ask an admin to create a LocalQueue.')}
           </p>
         )}
       </Section>
-      {isEmpty ? (
-        <p className="jp-Kueue-empty">
-          {trans.__(
-            'No runs yet. Submit a notebook to a queue, and it is shown here: where it waits, why, and its results.'
-          )}
-        </p>
-      ) : (
-        // A group without runs keeps its heading, so that nothing jumps when one moves on.
-        <>
-          <Section id="waiting" title={trans.__('Waiting')} count={waiting.length}>
-            {list(trans.__('Waiting runs'), waiting)}
-          </Section>
-          <Section id="running" title={trans.__('Running')} count={running.length}>
-            {list(trans.__('Running runs'), running)}
-          </Section>
-          <Section id="finished" title={trans.__('Finished')} count={finished.length + olderCount}>
-            {list(trans.__('Finished runs'), finished)}
-            {olderCount > 0 && (
-              <button type="button" className="jp-Kueue-link" onClick={onListOlder}>
-                {trans.__('Show older runs')}
-              </button>
-            )}
-          </Section>
-        </>
+      {isEmpty ? <NoRuns {...props} /> : <Runs {...props} />}
+    </>
+  );
+}
+
+function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
+  return (
+    <div className="jp-Kueue-empty">
+      <p>
+        {trans.__(
+          'No runs yet. Submit a notebook to a queue, and it is shown here: where it waits, why, and its results.'
+        )}
+      </p>
+      <button
+        type="button"
+        className="jp-Kueue-submit jp-mod-styled jp-mod-accept"
+        onClick={actions.submit}
+      >
+        {trans.__('Submit a notebook…')}
+      </button>
+      <p>{trans.__('Or right-click a notebook in the file browser and choose “Create Job”.')}</p>
+    </div>
+  );
+}
+
+function Runs(props: IPanelProps): React.JSX.Element {
+  const { all, shown, filter, isFolded, olderCount, actions, trans } = props;
+  const group = (id: keyof IJobGroups, title: string, older: number): IJobTreeGroup => {
+    const total = String(all[id].length + older);
+    return {
+      id,
+      title,
+      count: filter === '' ? total : trans.__('%1 of %2', shown[id].length, total),
+      isFolded: isFolded(id),
+      jobs: shown[id]
+    };
+  };
+  const isNothingFound =
+    filter !== '' && shown.waiting.length + shown.running.length + shown.finished.length === 0;
+  return (
+    <>
+      <div className="jp-Kueue-filter">
+        <InputGroup
+          type="search"
+          aria-label={trans.__('Filter runs')}
+          title={trans.__('Words, or state:failed, queue:team-a, tag:weekly')}
+          placeholder={trans.__('Filter runs')}
+          rightIcon="ui-components:search"
+          value={filter}
+          onChange={event => actions.filter(event.target.value)}
+        />
+      </div>
+      {/* A group without runs keeps its heading, so that nothing jumps when one moves on. */}
+      <JobTree
+        groups={[
+          group('waiting', trans.__('Waiting'), 0),
+          group('running', trans.__('Running'), 0),
+          group('finished', trans.__('Finished'), olderCount)
+        ]}
+        selection={props.selection}
+        progressOf={props.progressOf}
+        actions={actions}
+        trans={trans}
+      />
+      {isNothingFound && <p className="jp-Kueue-empty">{trans.__('No run fits the filter.')}</p>}
+      {olderCount > 0 && !isFolded('finished') && (
+        <button type="button" className="jp-Kueue-link" onClick={actions.listOlder}>
+          {filter === '' ? trans.__('Show older runs') : trans.__('Look through older runs')}
+        </button>
       )}
     </>
   );

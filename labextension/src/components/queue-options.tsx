@@ -1,13 +1,16 @@
-/** The queue's fields in jupyter-scheduler's create form. */
+/** The queue and the amounts of a run, in forms. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { HTMLSelect } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import type { AmountField } from '../models/amounts';
+import { amountError, asQuantity, shownCpu, shownMemory } from '../models/amounts';
 import { amount, compareResources, free, resourceName } from '../models/words';
-import type { ILocalQueue } from '../wire';
+import type { FieldErrors } from '../request';
+import type { ILocalQueue, IProfile } from '../wire';
+import { SelectField, TextField } from './field';
 
-/** What travels in `runtime_environment_parameters`; an empty text means the server's default. */
 export interface IQueueChoice {
+  /** An empty text means the server's default. */
   readonly queue: string;
   readonly gpus: string;
   readonly cpu: string;
@@ -16,63 +19,90 @@ export interface IQueueChoice {
 
 export type ChoiceField = keyof IQueueChoice;
 
-/** Return what is wrong with each field, empty where all is well. */
-export function choiceErrors(
-  choice: IQueueChoice,
-  trans: TranslationBundle
-): Record<ChoiceField, string> {
-  return {
-    queue: '',
-    gpus: /^\d*$/.test(choice.gpus) ? '' : trans.__('A whole number, such as 1'),
-    cpu: /^(\d+(\.\d+)?|\.\d+|\d+m)?$/.test(choice.cpu) ? '' : trans.__('CPUs, such as 2 or 500m'),
-    memory: /^(\d+(\.\d+)?([KMGT]i?)?)?$/.test(choice.memory)
-      ? ''
-      : trans.__('Bytes with a unit, such as 4Gi')
-  };
-}
-
-interface IQueueOptionsProps {
+interface IQueueSelectProps {
   readonly queues: readonly ILocalQueue[];
   /** What stands in the list while no queue is chosen. */
   readonly unchosen: string;
-  readonly choice: IQueueChoice;
-  readonly onChange: (field: ChoiceField, value: string) => void;
+  readonly value: string;
+  readonly error: string;
+  readonly onChange: (value: string) => void;
   readonly trans: TranslationBundle;
 }
 
-export function QueueOptions(props: IQueueOptionsProps): React.JSX.Element {
-  const { queues, unchosen, choice, onChange, trans } = props;
-  const errors = choiceErrors(choice, trans);
-  const chosen = queues.find(queue => queue.name === choice.queue);
-  const field = (name: 'gpus' | 'cpu' | 'memory', label: string, placeholder: string) => (
-    <Field {...{ name, label, placeholder, onChange }} value={choice[name]} error={errors[name]} />
-  );
+export function QueueSelect(props: IQueueSelectProps): React.JSX.Element {
+  const { queues, unchosen, value, error, onChange, trans } = props;
+  const chosen = queues.find(queue => queue.name === value);
   return (
-    <div className="jp-Kueue-options">
-      <label className="jp-Kueue-field">
-        <span>{trans.__('Queue')}</span>
-        <HTMLSelect
-          name="queue"
-          value={choice.queue}
-          onChange={event => onChange('queue', event.target.value)}
-        >
-          <option value="">{unchosen}</option>
-          {queues.map(queue => (
-            <option key={queue.name} value={queue.name} disabled={!queue.active}>
-              {queueLabel(queue, trans)}
-            </option>
-          ))}
-        </HTMLSelect>
-        {chosen?.message && <span className="jp-Kueue-error">{chosen.message}</span>}
-      </label>
-      {field('gpus', trans.__('GPUs'), trans.__('none'))}
-      {field('cpu', trans.__('CPU'), trans.__('the default, or 2 or 500m'))}
-      {field('memory', trans.__('Memory'), trans.__('the default, or 4Gi'))}
+    <SelectField
+      name="queue"
+      label={trans.__('Queue')}
+      value={value}
+      error={error === '' ? (chosen?.message ?? '') : error}
+      onChange={onChange}
+      options={[
+        { value: '', label: unchosen },
+        ...queues.map(queue => ({
+          value: queue.name,
+          label: queueLabel(queue, trans),
+          isDisabled: !queue.active
+        }))
+      ]}
+    />
+  );
+}
+
+interface IAmountFieldsProps {
+  readonly choice: Omit<IQueueChoice, 'queue'>;
+  /** What the server said of each field. */
+  readonly errors: FieldErrors;
+  /** The size that counts where a field is empty; null where that is not known. */
+  readonly profile: IProfile | null;
+  readonly onChange: (field: AmountField, value: string) => void;
+  readonly trans: TranslationBundle;
+}
+
+export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
+  const { choice, errors, profile, onChange, trans } = props;
+  const field = (name: AmountField, label: string, placeholder: string) => (
+    <TextField
+      name={name}
+      label={label}
+      placeholder={placeholder}
+      value={choice[name]}
+      error={amountError(name, choice[name], trans) || (errors[name] ?? '')}
+      hint={hintOf(name, choice[name])}
+      onChange={value => onChange(name, value)}
+    />
+  );
+  const of = (value: string) =>
+    profile === null ? value : trans.__('%1, as in %2', value, profile.display_name);
+  const unset = trans.__('default');
+  return (
+    <div className="jp-Kueue-amounts">
+      {field('gpus', trans.__('GPUs'), of(String(profile?.gpus ?? 0)))}
+      {field(
+        'cpu',
+        trans.__('CPU'),
+        of(profile?.cpu == null ? unset : shownCpu(String(profile.cpu)))
+      )}
+      {field(
+        'memory',
+        trans.__('Memory'),
+        of(profile?.memory == null ? unset : shownMemory(String(profile.memory)))
+      )}
     </div>
   );
 }
 
-/** Return a queue's name with what is free in it: `team-a: GPU 2, CPU 6 free`. */
+/** Return what is understood of an amount, where that is not plain. */
+function hintOf(field: AmountField, text: string): string {
+  const quantity = asQuantity(field, text);
+  return field === 'memory' && quantity !== null && quantity !== '' && quantity !== text.trim()
+    ? shownMemory(quantity)
+    : '';
+}
+
+/** Return a queue's name with what is free in it: `team-a: free GPU 2, CPU 6`. */
 function queueLabel(queue: ILocalQueue, trans: TranslationBundle): string {
   if (!queue.active) {
     return trans.__('%1: on hold', queue.name);
@@ -87,35 +117,4 @@ function queueLabel(queue: ILocalQueue, trans: TranslationBundle): string {
   return amounts.length === 0
     ? queue.name
     : trans.__('%1: free %2', queue.name, amounts.join(', '));
-}
-
-interface IFieldProps {
-  readonly name: ChoiceField;
-  readonly label: string;
-  readonly placeholder: string;
-  readonly value: string;
-  readonly error: string;
-  readonly onChange: (field: ChoiceField, value: string) => void;
-}
-
-function Field(props: IFieldProps): React.JSX.Element {
-  const { name, label, placeholder, value, error, onChange } = props;
-  const errorId = React.useId();
-  return (
-    <label className="jp-Kueue-field">
-      <span>{label}</span>
-      <input
-        className="jp-mod-styled"
-        name={name}
-        value={value}
-        placeholder={placeholder}
-        aria-invalid={error !== ''}
-        aria-describedby={errorId}
-        onChange={event => onChange(name, event.target.value.trim())}
-      />
-      <span id={errorId} className="jp-Kueue-error">
-        {error}
-      </span>
-    </label>
-  );
 }

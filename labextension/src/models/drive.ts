@@ -1,6 +1,10 @@
 /**
  * The files of runs as a read-only drive of JupyterLab, `kueue:<job_id>/<path>`, so that every
- * viewer that Lab has opens them and nothing is copied into the user's folders.
+ * viewer that Lab has opens them and nothing is copied into the user's folders. While a run goes on
+ * its notebook and its log are what there is of them so far.
+ *
+ * Lab's "Save as…" stays in a document's drive. Whatever does not lie in a run is therefore taken
+ * for a path in the user's own files: a changed result is saved there.
  *
  * Whoever wrote a notebook may have written that it is trusted, and Lab would run the scripts in its
  * outputs with the user's session. Trust is what a user gives to a signed file in a folder of theirs,
@@ -8,23 +12,47 @@
  */
 import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import type { IJob } from '../wire';
+import type { IFile, IJob } from '../wire';
+import { FINISHED_STATES } from '../wire';
+import { asContents, isNotebookPath } from './notebook-contents';
+import { asBase64, freePath } from './own-files';
 
 export const DRIVE_NAME = 'kueue';
+
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Return the path in Lab of a run's file. */
 export function drivePath(jobId: string, path: string): string {
   return `${DRIVE_NAME}:${jobId}/${path}`;
 }
 
+/** Return which file of which run lies at a path of this drive; null where it is none of a run. */
+export function runFileAt(localPath: string): { jobId: string; path: string } | null {
+  const [jobId = '', ...parts] = localPath.split('/').filter(part => part !== '');
+  return RUN_ID.test(jobId) ? { jobId, path: parts.join('/') } : null;
+}
+
+export interface IKueueDriveOptions {
+  readonly serverSettings: ServerConnection.ISettings;
+  /** The user's own files. */
+  readonly own: Contents.IManager;
+  readonly trans: TranslationBundle;
+}
+
 export class KueueDrive implements Contents.IDrive {
-  constructor(readonly serverSettings: ServerConnection.ISettings) {}
+  constructor({ serverSettings, own, trans }: IKueueDriveOptions) {
+    this.serverSettings = serverSettings;
+    this._own = own;
+    this._trans = trans;
+  }
 
   readonly name = DRIVE_NAME;
+  readonly serverSettings: ServerConnection.ISettings;
 
   get fileChanged(): ISignal<this, Contents.IChangedArgs> {
     return this._fileChanged;
@@ -40,140 +68,133 @@ export class KueueDrive implements Contents.IDrive {
   }
 
   async get(localPath: string, options: Contents.IFetchOptions = {}): Promise<Contents.IModel> {
-    const { jobId, path } = parsed(localPath);
-    const job = await api.getJob(this.serverSettings, jobId);
-    if (job.files.every(file => file.path !== path)) {
-      return folderModel(job, path);
+    const at = runFileAt(localPath);
+    if (at === null) {
+      return await this._own.get(localPath, options);
     }
-    const isNotebook = options.type === 'notebook' || isNotebookPath(path);
+    const job = await api.getJob(this.serverSettings, at.jobId);
+    const file = fileOf(job, at.path);
+    if (file === undefined) {
+      return this._folderModel(job, at.path);
+    }
+    const isNotebook = options.type === 'notebook' || isNotebookPath(at.path);
     const model: Contents.IModel = {
-      ...fileModel(job, path),
+      ...fileModel(job, at.path),
       type: isNotebook ? 'notebook' : 'file'
     };
     if (options.content === false) {
       return model;
     }
-    const blob = await api.readFile(this.serverSettings, jobId, path);
     if (isNotebook) {
-      const content = asContents(JSON.parse(await blob.text()));
-      return { ...model, format: 'json', content };
+      return { ...model, format: 'json', content: asContents(await this._notebook(job, file)) };
     }
+    if (file.role === 'log' && !FINISHED_STATES.includes(job.state)) {
+      const content = await api.readLog(this.serverSettings, job.job_id);
+      return { ...model, format: 'text', content };
+    }
+    const blob = await api.readFile(this.serverSettings, job.job_id, at.path);
     return options.format === 'base64'
-      ? { ...model, format: 'base64', content: await base64(blob) }
+      ? { ...model, format: 'base64', content: await asBase64(blob) }
       : { ...model, format: 'text', content: await blob.text() };
   }
 
   getDownloadUrl(localPath: string): Promise<string> {
-    const { jobId, path } = parsed(localPath);
-    return Promise.resolve(api.fileUrl(this.serverSettings, jobId, path));
+    const at = runFileAt(localPath);
+    return at === null
+      ? this._own.getDownloadUrl(localPath)
+      : Promise.resolve(api.fileUrl(this.serverSettings, at.jobId, at.path));
+  }
+
+  /** Save into the user's own files; what was opened from a run gets a name that is free there. */
+  async save(localPath: string, options: Partial<Contents.IModel> = {}): Promise<Contents.IModel> {
+    const at = runFileAt(localPath);
+    const path = at === null ? localPath : await freePath(this._own, PathExt.basename(at.path));
+    return await this._own.save(path, options);
+  }
+
+  async delete(localPath: string): Promise<void> {
+    if (runFileAt(localPath) !== null) {
+      await this._refuse();
+    }
+    await this._own.delete(localPath);
   }
 
   listCheckpoints(): Promise<Contents.ICheckpointModel[]> {
     return Promise.resolve([]);
   }
 
-  newUntitled = refuse;
-  delete = refuse;
-  rename = refuse;
-  save = refuse;
-  copy = refuse;
-  createCheckpoint = refuse;
-  restoreCheckpoint = refuse;
-  deleteCheckpoint = refuse;
+  newUntitled(): Promise<Contents.IModel> {
+    return this._refuse();
+  }
 
+  rename(): Promise<Contents.IModel> {
+    return this._refuse();
+  }
+
+  copy(): Promise<Contents.IModel> {
+    return this._refuse();
+  }
+
+  createCheckpoint(): Promise<Contents.ICheckpointModel> {
+    return this._refuse();
+  }
+
+  restoreCheckpoint(): Promise<void> {
+    return this._refuse();
+  }
+
+  deleteCheckpoint(): Promise<void> {
+    return this._refuse();
+  }
+
+  /** Return a notebook; the run's own as it stands, where it is no output yet or never became one. */
+  private async _notebook(job: IJob, file: IFile): Promise<unknown> {
+    const isOutput = FINISHED_STATES.includes(job.state) && job.files.includes(file);
+    if (file.role === 'notebook' && !isOutput) {
+      return await api.readNotebook(this.serverSettings, job.job_id);
+    }
+    const blob = await api.readFile(this.serverSettings, job.job_id, file.path);
+    return JSON.parse(await blob.text()) as unknown;
+  }
+
+  private _folderModel(job: IJob, path: string): Contents.IModel {
+    const prefix = path === '' ? '' : `${path}/`;
+    const inside = job.files
+      .filter(file => file.path.startsWith(prefix))
+      .map(file => file.path.slice(prefix.length));
+    if (inside.length === 0 && path !== '') {
+      throw new Error(this._trans.__('The run “%1” has no file %2.', job.name, path));
+    }
+    const names = [...new Set(inside.map(name => name.split('/')[0] ?? name))];
+    const content = names.map(name => fileModel(job, prefix + name, !inside.includes(name)));
+    return { ...fileModel(job, path, true), format: 'json', content };
+  }
+
+  private _refuse(): Promise<never> {
+    return Promise.reject(
+      new Error(
+        this._trans.__(
+          'The files of a run never change. Choose “Copy to my files…” to work on a copy.'
+        )
+      )
+    );
+  }
+
+  private readonly _own: Contents.IManager;
+  private readonly _trans: TranslationBundle;
   private readonly _fileChanged = new Signal<this, Contents.IChangedArgs>(this);
   private _isDisposed = false;
 }
 
-function isNotebookPath(path: string): boolean {
-  return PathExt.extname(path).toLowerCase() === '.ipynb';
+/** Return a run's notebook by its name, which it has before there is an output of it. */
+export function notebookName(job: Pick<IJob, 'request'>): string {
+  return PathExt.basename(job.request.input_path);
 }
 
-/**
- * Return a notebook as Jupyter's contents manager hands it out: texts that a file holds as lists of
- * lines are whole, and no cell says that it is trusted, of whatever format it is: in format 3 the
- * cells lie in worksheets.
- */
-function asContents(notebook: unknown): unknown {
-  if (!isObject(notebook)) {
-    return notebook;
-  }
-  const cleaned: Record<string, unknown> = { ...notebook };
-  if (Array.isArray(notebook.cells)) {
-    cleaned.cells = notebook.cells.map(cellAsContents);
-  }
-  if (Array.isArray(notebook.worksheets)) {
-    cleaned.worksheets = notebook.worksheets.map(asContents);
-  }
-  return cleaned;
-}
-
-function cellAsContents(cell: unknown): unknown {
-  if (!isObject(cell)) {
-    return cell;
-  }
-  const cleaned: Record<string, unknown> = { ...cell };
-  if ('source' in cell) {
-    cleaned.source = joined(cell.source);
-  }
-  if (isObject(cell.metadata)) {
-    cleaned.metadata = { ...cell.metadata, trusted: false };
-  }
-  if (isObject(cell.attachments)) {
-    cleaned.attachments = Object.fromEntries(
-      Object.entries(cell.attachments).map(([name, bundle]) => [name, bundleAsContents(bundle)])
-    );
-  }
-  if (Array.isArray(cell.outputs)) {
-    cleaned.outputs = cell.outputs.map(outputAsContents);
-  }
-  return cleaned;
-}
-
-function outputAsContents(output: unknown): unknown {
-  if (!isObject(output)) {
-    return output;
-  }
-  const cleaned: Record<string, unknown> = { ...output };
-  if ('text' in output) {
-    cleaned.text = joined(output.text);
-  }
-  if ('data' in output) {
-    cleaned.data = bundleAsContents(output.data);
-  }
-  return cleaned;
-}
-
-/** Join the lines of each media type but JSON's, whose lists are values. */
-function bundleAsContents(bundle: unknown): unknown {
-  if (!isObject(bundle)) {
-    return bundle;
-  }
-  const isJson = (type: string) => type === 'application/json' || type.endsWith('+json');
-  return Object.fromEntries(
-    Object.entries(bundle).map(([type, value]) => [type, isJson(type) ? value : joined(value)])
-  );
-}
-
-/** Return the text in a list of its lines, and anything else as it is. */
-function joined(value: unknown): unknown {
-  const isText = Array.isArray(value) && value.every(line => typeof line === 'string');
-  return isText ? value.join('') : value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function refuse(): Promise<never> {
-  return Promise.reject(
-    new Error("A run's files never change. Save a copy in your own folder and work on that.")
-  );
-}
-
-function parsed(localPath: string): { jobId: string; path: string } {
-  const [jobId = '', ...parts] = localPath.split('/').filter(part => part !== '');
-  return { jobId, path: parts.join('/') };
+function fileOf(job: IJob, path: string): IFile | undefined {
+  const listed = job.files.find(file => file.path === path);
+  const isNotebook = path === notebookName(job);
+  return listed ?? (isNotebook ? { path, size_bytes: 0, role: 'notebook' } : undefined);
 }
 
 /** Return a file or folder without its content. */
@@ -191,22 +212,4 @@ function fileModel(job: IJob, path: string, isFolder = false): Contents.IModel {
     created: job.created_at,
     last_modified: job.finished_at ?? job.created_at
   };
-}
-
-function folderModel(job: IJob, path: string): Contents.IModel {
-  const prefix = path === '' ? '' : `${path}/`;
-  const inside = job.files
-    .filter(file => file.path.startsWith(prefix))
-    .map(file => file.path.slice(prefix.length));
-  if (inside.length === 0 && path !== '') {
-    throw new Error(`The run ${job.name} has no file ${path}.`);
-  }
-  const names = [...new Set(inside.map(name => name.split('/')[0] ?? name))];
-  const content = names.map(name => fileModel(job, prefix + name, !inside.includes(name)));
-  return { ...fileModel(job, path, true), format: 'json', content };
-}
-
-async function base64(blob: Blob): Promise<string> {
-  const bytes = new Uint8Array(await blob.arrayBuffer());
-  return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
 }

@@ -1,299 +1,301 @@
 /**
  * What the panel and the dialog show: my runs, the queues, what is wrong.
  *
- * It is kept true by the stream of changes, and only while somebody observes it: a stream holds
- * one of the few connections that a browser opens to a server, for all its tabs together. Nothing
- * is asked for on a clock: only what failed is tried again, with growing pauses.
+ * Runs are kept true by the stream of changes, and only while somebody observes them: a stream holds
+ * one of the few connections that a browser opens to a server, for all its tabs together.
  */
 import type { ServerConnection } from '@jupyterlab/services';
-import { PromiseDelegate } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
-import { DisposableDelegate } from '@lumino/disposable';
+import { DisposableDelegate, DisposableSet } from '@lumino/disposable';
+import { Debouncer, Throttler } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import { RequestError } from '../request';
-import type { Change, IJobRow, ILocalQueue, IPosition, IProblem, JobState } from '../wire';
+import type { IJobsModel } from '../tokens';
+import type {
+  Change,
+  IHealth,
+  IJobRow,
+  ILocalQueue,
+  IProblem,
+  JobState,
+  RequestChanges
+} from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
+import { ChangeStream } from './change-stream';
+import type { Connection, IInterruption } from './connection';
+import { known } from './connection';
+import type { IJobGroups } from './job-store';
+import { JobStore } from './job-store';
+import { ProgressModel } from './progress';
+import { Reader } from './reader';
 
 /** As many finished runs as are read at first. */
 const FINISHED_AT_FIRST = 100;
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 15_000;
-/** The server gives a sign of life every 15 s: three missed ones, and the connection is dead. */
-const SILENCE_MS = 45_000;
-/** Queues change all the time where many share them: they are read once a second at most. */
-const QUEUES_PAUSE_MS = 1000;
-/** The server keeps the quotas that it has read for three seconds. */
-const QUOTA_SETTLES_MS = 4000;
+/** Queues change all the time where many share them. */
+const QUEUES_PAUSE_MS = 300;
+/** The server keeps the quotas that it has read for a second. */
+const QUOTA_SETTLES_MS = 1500;
+/** What is wrong comes and goes without a change of any run. */
+const HEALTH_MS = 60_000;
 /** Changes that come together are shown together. */
 const GATHER_MS = 30;
+/** Runs are deleted in parts, so that it is seen how far that has come. */
+const DELETED_AT_ONCE = 20;
+const DELETIONS_AT_ONCE = 4;
 
 type JobChange = Extract<Change, { type: 'job' | 'job-deleted' }>;
 
-/** Why what is shown may be out of date. */
-export interface IInterruption {
-  readonly error: RequestError;
-  readonly since: Date;
-}
-
-export interface IJobGroups {
-  readonly waiting: readonly IJobRow[];
-  readonly running: readonly IJobRow[];
+interface IJobLists {
+  readonly unfinished: readonly IJobRow[];
   readonly finished: readonly IJobRow[];
 }
 
-export class JobsModel {
+export class JobsModel implements IJobsModel, IDisposable {
   constructor(settings: ServerConnection.ISettings) {
     this._settings = settings;
+    this._stream = new ChangeStream(settings);
+    this.progress = new ProgressModel({
+      serverSettings: settings,
+      running: () => this.groups.running.map(job => job.job_id)
+    });
+    this._parts.add(this._stream);
+    this._parts.add(this.progress);
+    for (const part of [this._lists, this._queues, this._health, this._emission, this._settling]) {
+      this._parts.add(part);
+    }
+    this._parts.add(this._queuesSoon);
+    this._stream.received.connect(this._apply, this);
+    this._stream.connectionChanged.connect(this._onConnection, this);
+    for (const reader of [this._lists, this._queues, this._health]) {
+      reader.changed.connect(this._touch, this);
+    }
   }
 
-  /** Anything that is shown has changed. */
+  readonly progress: ProgressModel;
+
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** Whether runs and queues have been read once. */
+  get connection(): Connection {
+    return this._stream.connection;
+  }
+
   get isLoaded(): boolean {
-    return this._isLoaded;
+    return known(this._lists.reading) !== null;
   }
 
-  get queues(): readonly ILocalQueue[] {
-    return this._queues;
+  get queues(): readonly ILocalQueue[] | null {
+    return known(this._queues.reading);
   }
 
-  /** What is missing or wrong, each with its fix. */
+  get defaultQueue(): string | null {
+    const configured = known(this._health.reading)?.settings.local_queue;
+    const names = (this.queues ?? []).filter(queue => queue.active).map(queue => queue.name);
+    return configured ?? names.find(name => name === 'default') ?? names[0] ?? null;
+  }
+
   get problems(): readonly IProblem[] {
-    return this._problems;
+    return known(this._health.reading)?.problems ?? [];
   }
 
-  /** Why what is shown may be out of date; null while all is well. */
   get interruption(): IInterruption | null {
-    return this._interruption;
+    const { connection } = this;
+    if (connection.kind === 'lost') {
+      return connection;
+    }
+    const failed = [this._lists.reading, this._queues.reading, this._health.reading].find(
+      reading => reading.kind === 'failed'
+    );
+    return failed?.kind === 'failed' ? failed : null;
   }
 
-  /** How many finished runs there are beyond those that have been read. */
   get olderCount(): number {
     return this._olderCount;
   }
 
-  /** The runs by what they do: waiting ones oldest first, the others newest first. */
   get groups(): IJobGroups {
-    this._groups ??= groupsOf(this._jobs.values());
-    return this._groups;
+    return this._store.groups;
+  }
+
+  get isDisposed(): boolean {
+    return this._parts.isDisposed;
+  }
+
+  dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    document.removeEventListener('visibilitychange', this._onVisibility);
+    this._parts.dispose();
+    Signal.clearData(this);
   }
 
   job(jobId: string): IJobRow | undefined {
-    return this._jobs.get(jobId);
+    return this._store.get(jobId);
   }
 
-  /** Keep this true until the returned object is disposed of. */
   observe(): IDisposable {
     this._observers += 1;
     if (this._observers === 1) {
       document.addEventListener('visibilitychange', this._onVisibility);
-      this._listenOrPause();
+      this._openOrClose();
     }
     return new DisposableDelegate(() => {
       this._observers -= 1;
       if (this._observers === 0) {
         document.removeEventListener('visibilitychange', this._onVisibility);
-        this._listenOrPause();
+        this._openOrClose();
       }
     });
   }
 
-  /** Read everything anew. */
   async refresh(): Promise<void> {
-    this._pauses.forEach(end => end());
-    await this._read();
+    this._stream.retry();
+    await Promise.all([this._lists.refresh(), this._queues.refresh(), this._health.refresh()]);
   }
 
-  /** Read a run that need not be among those shown, and show it from now on. */
   async fetchJob(jobId: string): Promise<void> {
     const job = await api.getJob(this._settings, jobId);
-    if (!this._jobs.has(jobId)) {
-      this._put(job);
+    if (this._store.get(jobId) === undefined) {
+      this._store.put(job);
+      this._touch();
     }
   }
 
-  /** Read the next page of finished runs. */
   async listOlderJobs(): Promise<void> {
     const page = await this._listFinished(api.MOST_PER_PAGE, this._olderCursor);
-    page.items.forEach(job => this._jobs.set(job.job_id, job));
+    page.items.forEach(job => this._store.put(job));
     this._olderCursor = page.next_cursor;
     this._olderCount = Math.max(0, this._olderCount - page.items.length);
     this._touch();
   }
 
-  /** Stop runs in whatever state they are; what becomes of them comes with the changes. */
   async stopJobs(jobIds: readonly string[]): Promise<void> {
     await Promise.all(jobIds.map(jobId => api.stopJob(this._settings, jobId)));
   }
 
-  /** Delete runs; returns why some could not be, as sentences. */
-  async deleteJobs(jobIds: readonly string[]): Promise<readonly string[]> {
-    const failures: string[] = [];
-    for (let start = 0; start < jobIds.length; start += api.MOST_PER_PAGE) {
-      const some = jobIds.slice(start, start + api.MOST_PER_PAGE);
-      const done = await api.deleteJobs(this._settings, some);
-      done.deleted.forEach(jobId => this._jobs.delete(jobId));
-      failures.push(...done.failures.map(failure => failure.message));
-    }
+  async rerunJob(jobId: string, changes: RequestChanges = {}): Promise<IJobRow> {
+    const job = await api.rerunJob(this._settings, jobId, changes);
+    this._store.put(job);
     this._touch();
+    return job;
+  }
+
+  async deleteJobs(
+    jobIds: readonly string[],
+    onProgress: (done: number) => void = () => undefined
+  ): Promise<readonly string[]> {
+    const failures: string[] = [];
+    const parts: (readonly string[])[] = [];
+    for (let start = 0; start < jobIds.length; start += DELETED_AT_ONCE) {
+      parts.push(jobIds.slice(start, start + DELETED_AT_ONCE));
+    }
+    let done = 0;
+    const deleteParts = async () => {
+      for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+        const answer = await api.deleteJobs(this._settings, part);
+        answer.deleted.forEach(jobId => this._store.delete(jobId));
+        failures.push(...answer.failures.map(failure => failure.message));
+        done += part.length;
+        this._touch();
+        onProgress(done);
+      }
+    };
+    await Promise.all(Array.from({ length: DELETIONS_AT_ONCE }, deleteParts));
     return failures;
   }
 
-  private _listenOrPause(): void {
-    const isWanted = this._observers > 0 && !document.hidden;
-    if (isWanted && this._stop === null) {
-      const stop = new AbortController();
-      this._stop = stop;
-      void this._listen(stop.signal);
-    } else if (!isWanted && this._stop !== null) {
-      this._stop.abort();
-      this._stop = null;
+  private _openOrClose(): void {
+    if (this._observers > 0 && !document.hidden && !this.isDisposed) {
+      this._stream.open();
+      this.progress.start();
+    } else {
+      this._stream.close();
+      this.progress.stop();
+      [this._lists, this._queues, this._health].forEach(reader => reader.stop());
     }
   }
 
-  private async _listen(stop: AbortSignal): Promise<void> {
-    let pause = FIRST_PAUSE_MS / 2;
-    do {
-      try {
-        for await (const change of this._changesWhileAlive(stop)) {
-          pause = FIRST_PAUSE_MS / 2;
-          await this._take(change, stop);
-        }
-        this._interrupt(new RequestError(0, 'offline', ''), stop);
-      } catch (error) {
-        this._interrupt(error, stop);
+  /**
+   * Lists are read once the stream is open, so that no change falls in between. Where it cannot be
+   * opened they are read all the same: they may be answered from memory.
+   */
+  private _onConnection(_: ChangeStream, connection: Connection): void {
+    if (connection.kind === 'live' || connection.kind === 'lost') {
+      if (this._isListWanted || this._lists.reading.kind !== 'read') {
+        void this._lists.refresh();
       }
-      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
-    } while (await this._pause(pause, stop));
+      void this._queues.refresh();
+      void this._health.refresh();
+    }
+    this._touch();
   }
 
-  /** Yield changes; a connection that has been silent for too long is an error. */
-  private async *_changesWhileAlive(stop: AbortSignal): AsyncGenerator<Change | null, void> {
-    const silence = new AbortController();
-    let timer = window.setTimeout(() => silence.abort(), SILENCE_MS);
-    try {
-      const signal = AbortSignal.any([stop, silence.signal]);
-      for await (const change of api.listenToChanges(this._settings, this._cursor, signal)) {
-        window.clearTimeout(timer);
-        timer = window.setTimeout(() => silence.abort(), SILENCE_MS);
-        yield change;
-      }
-    } finally {
-      window.clearTimeout(timer);
-    }
-  }
-
-  /** Take a change, or a sign of life (null): from the first one on nothing is missed. */
-  private async _take(change: Change | null, stop: AbortSignal): Promise<void> {
-    if (change !== null) {
-      this._apply(change);
-    }
-    if (this._isStale) {
-      await this._readUntilDone(stop);
-    } else if (this._interruption !== null && !this._isReadingAgain) {
-      this._interruption = null;
-      this._touch();
-    }
-  }
-
-  private _apply(change: Change): void {
-    this._cursor = change.cursor;
+  private _apply(_: ChangeStream, change: Change): void {
     switch (change.type) {
       case 'hello':
-        break;
       case 'gap':
-        this._isStale = true;
+        // What came before this cursor was missed.
+        this._isListWanted = true;
+        void this._lists.refresh();
         break;
       case 'local-queues':
-        this._readQueuesSoon();
+        void this._queuesSoon.invoke().catch(() => undefined);
+        void this._settling.invoke().catch(() => undefined);
         break;
       case 'schedule':
+      case 'schedule-deleted':
         this._touch();
         break;
       case 'job':
       case 'job-deleted':
         this._applyToJob(change);
-        if (this._isReading) {
-          this._changesWhileReading.push(change);
-        }
+        this._changesWhileReading?.push(change);
+        this._touch();
         break;
     }
   }
 
   private _applyToJob(change: JobChange): void {
     if (change.type === 'job') {
-      this._put(change.job);
+      this._store.put(change.job);
     } else {
-      this._jobs.delete(change.job_id);
-      this._touch();
+      this._store.delete(change.job_id);
     }
   }
 
-  /** Read everything once now, and in the background again until it works. Never raises. */
-  private async _readUntilDone(stop: AbortSignal): Promise<void> {
-    if (this._isReadingAgain) {
-      return;
-    }
-    await this._read();
-    if (this._isStale || this._hasErrors()) {
-      void this._readAgain(stop);
-    }
-  }
-
-  private async _readAgain(stop: AbortSignal): Promise<void> {
-    this._isReadingAgain = true;
-    let pause = FIRST_PAUSE_MS;
-    while ((this._isStale || this._hasErrors()) && (await this._pause(pause, stop))) {
-      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
-      await this._read();
-    }
-    this._isReadingAgain = false;
-  }
-
-  private _hasErrors(): boolean {
-    return this._problems.some(problem => problem.severity === 'error');
-  }
-
-  private async _read(): Promise<void> {
-    this._isReading = true;
-    this._changesWhileReading.length = 0;
+  private async _readLists(): Promise<IJobLists> {
+    this._isListWanted = false;
+    const changes: JobChange[] = [];
+    this._changesWhileReading = changes;
     try {
-      const [health, unfinished, finished, queues] = await Promise.all([
-        api.getHealth(this._settings),
+      const [unfinished, finished] = await Promise.all([
         this._listUnfinished(UNFINISHED_STATES),
-        this._listFinishedAgain(),
-        api.listLocalQueues(this._settings)
+        this._listFinishedAgain()
       ]);
-      this._jobs = new Map([...unfinished, ...finished].map(job => [job.job_id, job]));
+      this._store.replace([...unfinished, ...finished]);
       // An answer may be older than what the stream told while it was on its way.
-      this._changesWhileReading.forEach(change => this._applyToJob(change));
-      this._queues = queues;
-      this._problems = health.problems;
-      this._isLoaded = true;
-      this._isStale = false;
-      this._interruption = null;
+      changes.forEach(change => this._applyToJob(change));
+      return { unfinished, finished };
     } catch (error) {
-      this._interrupt(error, this._stop?.signal);
-      await this._readHealth();
+      this._isListWanted = true;
+      throw error;
     } finally {
-      this._isReading = false;
+      this._changesWhileReading = null;
     }
-    this._touch();
   }
 
-  /** What keeps the rest away: health answers even then. */
-  private async _readHealth(): Promise<void> {
-    try {
-      this._problems = (await api.getHealth(this._settings)).problems;
-    } catch (error) {
-      this._interrupt(error, this._stop?.signal);
-    }
+  private async _readQueues(): Promise<readonly ILocalQueue[]> {
+    const [queues, waiting] = await Promise.all([
+      api.listLocalQueues(this._settings),
+      // One admission moves all who wait, which is no change of theirs.
+      this.groups.waiting.length > 0 ? this._listUnfinished(['queued']) : []
+    ]);
+    waiting.forEach(job => this._store.place(job));
+    return queues;
   }
 
   private async _listUnfinished(states: readonly JobState[]): Promise<readonly IJobRow[]> {
@@ -333,149 +335,44 @@ export class JobsModel {
     return await api.listJobs(this._settings, { states, sort: '-finished_at', limit, cursor });
   }
 
-  /**
-   * Read how full the queues are and who stands where, once for all that happens meanwhile, and
-   * once more when the server's own knowledge of quotas is sure to be newer than the last change.
-   */
-  private _readQueuesSoon(): void {
-    window.clearTimeout(this._settling);
-    this._settling = window.setTimeout(() => void this._readQueues(), QUOTA_SETTLES_MS);
-    void this._readQueues();
-  }
-
-  private async _readQueues(): Promise<void> {
-    const stop = this._stop?.signal;
-    this._areQueuesStale = true;
-    if (this._isReadingQueues || stop === undefined) {
-      return;
-    }
-    this._isReadingQueues = true;
-    while (this._areQueuesStale && !stop.aborted) {
-      this._areQueuesStale = false;
-      try {
-        const [queues, waiting] = await Promise.all([
-          api.listLocalQueues(this._settings),
-          this.groups.waiting.length > 0 ? this._listUnfinished(['queued']) : []
-        ]);
-        this._queues = queues;
-        waiting.forEach(job => this._place(job));
-      } catch (error) {
-        this._isStale = true;
-        this._interrupt(error, stop);
-        void this._readUntilDone(stop);
-      }
-      this._touch();
-      await this._pause(QUEUES_PAUSE_MS, stop);
-    }
-    this._isReadingQueues = false;
-  }
-
-  /** Take over a waiting run's position alone: the stream is newer in all else. */
-  private _place(job: IJobRow): void {
-    const known = this._jobs.get(job.job_id);
-    if (known?.state === 'queued' && !isSame(known.position, job.position)) {
-      this._jobs.set(job.job_id, { ...known, position: job.position });
-    }
-  }
-
-  /** Take over a run; a change does not tell its position, which is then the one known so far. */
-  private _put(job: IJobRow): void {
-    const position = job.position ?? this._jobs.get(job.job_id)?.position ?? null;
-    this._jobs.set(job.job_id, job.state === 'queued' ? { ...job, position } : job);
-    this._touch();
-  }
-
-  private _interrupt(error: unknown, stop: AbortSignal | undefined): void {
-    if (stop?.aborted) {
-      return;
-    }
-    if (!(error instanceof RequestError)) {
-      error = new RequestError(0, 'offline', error instanceof Error ? error.message : '');
-    }
-    const since = this._interruption?.since ?? new Date();
-    this._interruption = { error: error as RequestError, since };
-    this._touch();
-  }
-
-  /** Wait, or until the user asks to try again; returns whether anybody still looks. */
-  private async _pause(milliseconds: number, stop: AbortSignal): Promise<boolean> {
-    const over = new PromiseDelegate<void>();
-    const end = () => over.resolve();
-    const timer = window.setTimeout(end, milliseconds * (0.75 + Math.random() / 2));
-    stop.addEventListener('abort', end);
-    if (stop.aborted) {
-      end();
-    }
-    this._pauses.add(end);
-    await over.promise;
-    this._pauses.delete(end);
-    stop.removeEventListener('abort', end);
-    window.clearTimeout(timer);
-    return !stop.aborted;
-  }
-
   private _touch(): void {
-    this._groups = null;
-    this._emitting ??= window.setTimeout(() => {
-      this._emitting = null;
-      this._changed.emit();
-    }, GATHER_MS);
+    void this._emission.invoke().catch(() => undefined);
   }
 
-  private readonly _onVisibility = () => this._listenOrPause();
+  private readonly _onVisibility = () => this._openOrClose();
 
   private readonly _settings: ServerConnection.ISettings;
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _parts = new DisposableSet();
+  private readonly _stream: ChangeStream;
+  private readonly _store = new JobStore();
+  private readonly _lists = new Reader<IJobLists>({
+    name: 'jupyter-kueue:jobs',
+    read: () => this._readLists()
+  });
+  private readonly _queues = new Reader<readonly ILocalQueue[]>({
+    name: 'jupyter-kueue:local-queues',
+    read: () => this._readQueues()
+  });
+  private readonly _health = new Reader<IHealth>({
+    name: 'jupyter-kueue:health',
+    read: () => api.getHealth(this._settings),
+    interval: HEALTH_MS,
+    isUnsettled: health => !health.ok
+  });
+  private readonly _queuesSoon = new Throttler(() => this._queues.refresh(), {
+    limit: QUEUES_PAUSE_MS,
+    edge: 'trailing'
+  });
+  /** Quotas are read once more when the server's knowledge of them is sure to be new. */
+  private readonly _settling = new Debouncer(() => this._queues.refresh(), QUOTA_SETTLES_MS);
+  private readonly _emission = new Throttler(() => this._changed.emit(), {
+    limit: GATHER_MS,
+    edge: 'trailing'
+  });
   private _observers = 0;
-  private _stop: AbortController | null = null;
-  private readonly _pauses = new Set<() => void>();
-  private _emitting: number | null = null;
-  private _cursor: string | null = null;
-  private _jobs = new Map<string, IJobRow>();
-  private _groups: IJobGroups | null = null;
-  private _queues: readonly ILocalQueue[] = [];
-  private _settling = 0;
-  private _areQueuesStale = false;
-  private _isReadingQueues = false;
-  private _isReadingAgain = false;
-  private _problems: readonly IProblem[] = [];
-  private _interruption: IInterruption | null = null;
-  private _isReading = false;
-  private readonly _changesWhileReading: JobChange[] = [];
-  private _isLoaded = false;
-  private _isStale = true;
+  private _isListWanted = true;
+  private _changesWhileReading: JobChange[] | null = null;
   private _olderCursor: string | null = null;
   private _olderCount = 0;
-}
-
-function groupsOf(jobs: Iterable<IJobRow>): IJobGroups {
-  const waiting: IJobRow[] = [];
-  const running: IJobRow[] = [];
-  const finished: IJobRow[] = [];
-  for (const job of jobs) {
-    if (job.state === 'queued') {
-      waiting.push(job);
-    } else if (UNFINISHED_STATES.includes(job.state)) {
-      running.push(job);
-    } else {
-      finished.push(job);
-    }
-  }
-  // None of these times changes later, so no row leaves its place within its group.
-  waiting.sort((a, b) => compare(a.created_at, b.created_at) || compare(a.job_id, b.job_id));
-  running.sort((a, b) => compare(b.created_at, a.created_at) || compare(a.job_id, b.job_id));
-  finished.sort((a, b) => compare(ended(b), ended(a)) || compare(a.job_id, b.job_id));
-  return { waiting, running, finished };
-}
-
-function isSame(a: IPosition | null, b: IPosition | null): boolean {
-  return a?.local_queue === b?.local_queue;
-}
-
-function ended(job: IJobRow): string {
-  return job.finished_at ?? job.created_at;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

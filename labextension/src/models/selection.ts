@@ -1,4 +1,4 @@
-/** Which runs are selected in the panel: click, ctrl and shift as in any list. */
+/** Which runs are selected in the panel, and where the keyboard is: as in any list. */
 
 export interface ISelection {
   readonly jobIds: ReadonlySet<string>;
@@ -28,4 +28,43 @@ export function select(
     return { jobIds, anchor: jobId };
   }
   return { jobIds: new Set([jobId]), anchor: jobId };
+}
+
+/** Return the selection of all that is shown. */
+export function selectAll(selection: ISelection, shown: readonly string[]): ISelection {
+  return { jobIds: new Set(shown), anchor: selection.anchor ?? shown[0] ?? null };
+}
+
+/** Return the selection without what is not there any more; the same object if all is. */
+export function retain(selection: ISelection, shown: readonly string[]): ISelection {
+  const there = new Set(shown);
+  const jobIds = [...selection.jobIds].filter(jobId => there.has(jobId));
+  return jobIds.length === selection.jobIds.size
+    ? selection
+    : {
+        jobIds: new Set(jobIds),
+        anchor: selection.anchor !== null && there.has(selection.anchor) ? selection.anchor : null
+      };
+}
+
+/**
+ * Return where the keyboard is once the rows have changed: where it was, if that is still there,
+ * else at the row that came after it, else at the one before.
+ */
+export function successor(
+  current: string | null,
+  before: readonly string[],
+  now: readonly string[]
+): string | null {
+  if (current !== null && now.includes(current)) {
+    return current;
+  }
+  const place = current === null ? -1 : before.indexOf(current);
+  if (place >= 0) {
+    const there = new Set(now);
+    const after = before.slice(place + 1).find(key => there.has(key));
+    const ahead = before.slice(0, place).reverse();
+    return after ?? ahead.find(key => there.has(key)) ?? now[0] ?? null;
+  }
+  return now[0] ?? null;
 }

@@ -7,13 +7,16 @@
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import type { IDisposable } from '@lumino/disposable';
+import { Throttler } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import { RequestError } from '../request';
+import type { IJobsModel } from '../tokens';
 import type { IStockBackend } from '../wire';
-import type { JobsModel } from './jobs';
+import { known } from './connection';
+import { Reader } from './reader';
 
 /** Runs change in bursts, and each count reads a database. */
 const PAUSE_MS = 5000;
@@ -21,15 +24,23 @@ const SETTING = 'stockBackendNotice';
 
 export interface IStockBackendOptions {
   readonly serverSettings: ServerConnection.ISettings;
-  readonly jobs: JobsModel;
+  readonly jobs: IJobsModel;
   /** Where it is kept that the user does not want to be told; null where nothing can be kept. */
   readonly preferences: Promise<ISettingRegistry.ISettings> | null;
 }
 
-export class StockBackendModel {
+export class StockBackendModel implements IDisposable {
   constructor({ serverSettings, jobs, preferences }: IStockBackendOptions) {
-    this._serverSettings = serverSettings;
     this._jobs = jobs;
+    this._count = new Reader<IStockBackend>({
+      name: 'jupyter-kueue:stock-backend',
+      read: () => api.countStockBackend(serverSettings)
+    });
+    this._count.changed.connect(this._emit, this);
+    this._countSoon = new Throttler(() => this._count.refresh(), {
+      limit: PAUSE_MS,
+      edge: 'trailing'
+    });
     void this._follow(preferences);
   }
 
@@ -39,70 +50,73 @@ export class StockBackendModel {
 
   /** What there is to be told; null for nothing. */
   get notice(): IStockBackend | null {
-    return this._isWanted && !this._isDone ? this._found : null;
+    return this._isWanted && !this._isDone ? known(this._count.reading) : null;
+  }
+
+  get isDisposed(): boolean {
+    return this._count.isDisposed;
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this._preferences?.changed.disconnect(this._onPreference, this);
+      this._jobs.changed.disconnect(this._onJobs, this);
+      this._countSoon.dispose();
+      this._count.dispose();
+      Signal.clearData(this);
+    }
   }
 
   /** Do not tell it again, in this page or any other. */
   async dismiss(): Promise<void> {
     this._isWanted = false;
-    this._changed.emit();
+    this._emit();
     await this._preferences?.set(SETTING, false);
   }
 
   private async _follow(preferences: Promise<ISettingRegistry.ISettings> | null): Promise<void> {
     try {
       this._preferences = await preferences;
-      this._preferences?.changed.connect(this._onPreference, this);
-      this._onPreference();
     } catch (error) {
       console.error('The settings of jupyter-kueue cannot be read.', error);
     }
-    this._jobs.changed.connect(this._onJobs, this);
-    this._onJobs();
-  }
-
-  private async _read(): Promise<void> {
-    this._isReading = true;
-    while (this._isStale && this._isWanted && !this._isDone) {
-      this._isStale = false;
-      try {
-        this._found = await api.countStockBackend(this._serverSettings);
-        this._changed.emit();
-      } catch (error) {
-        // The panel's other notices tell why the server does not answer; the next change asks anew.
-        if (!(error instanceof RequestError)) {
-          throw error;
-        }
-      }
-      await new Promise(resolve => window.setTimeout(resolve, PAUSE_MS));
+    if (!this.isDisposed) {
+      this._preferences?.changed.connect(this._onPreference, this);
+      this._jobs.changed.connect(this._onJobs, this);
+      this._onPreference();
     }
-    this._isReading = false;
   }
 
   private get _isDone(): boolean {
-    const found = this._found;
+    const found = known(this._count.reading);
     return found !== null && found.jobs + found.schedules === 0 && found.problem === null;
   }
 
-  private readonly _onPreference = () => {
+  private _onPreference(): void {
     this._isWanted = this._preferences?.get(SETTING).composite !== false;
-    this._changed.emit();
+    this._emit();
     this._onJobs();
-  };
+  }
 
-  private readonly _onJobs = () => {
-    this._isStale = true;
-    if (this._jobs.isLoaded && this._isWanted && !this._isDone && !this._isReading) {
-      void this._read();
+  private _onJobs(): void {
+    if (!this._jobs.isLoaded || !this._isWanted || this._isDone) {
+      return;
     }
-  };
+    if (this._count.reading.kind === 'unread') {
+      void this._count.refresh();
+    } else {
+      void this._countSoon.invoke().catch(() => undefined);
+    }
+  }
 
-  private readonly _serverSettings: ServerConnection.ISettings;
-  private readonly _jobs: JobsModel;
+  private _emit(): void {
+    this._changed.emit();
+  }
+
+  private readonly _jobs: IJobsModel;
+  private readonly _count: Reader<IStockBackend>;
+  private readonly _countSoon: Throttler;
   private readonly _changed = new Signal<this, void>(this);
   private _preferences: ISettingRegistry.ISettings | null = null;
-  private _found: IStockBackend | null = null;
   private _isWanted = true;
-  private _isStale = false;
-  private _isReading = false;
 }

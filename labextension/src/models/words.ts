@@ -1,7 +1,8 @@
 /** Numbers, times and states in words. Pure: everything comes in, text comes out. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IJobRow, IResourceUsage, JobState } from '../wire';
+import { RequestError } from '../request';
+import type { IJobRow, IProgress, IResourceUsage, JobState } from '../wire';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -40,13 +41,71 @@ export function moment(time: string, now: Date): string {
     : date.toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
 }
 
-/** Return where a waiting run stands in its queue; null where that is not known. */
-export function position(job: IJobRow, trans: TranslationBundle): string | null {
-  const before = job.position?.local_queue ?? null;
-  if (before === null || job.reason === 'blocked') {
+/** Return where a waiting run stands, by how many start before it; null where that is not known. */
+export function position(ahead: number | null, trans: TranslationBundle): string | null {
+  if (ahead === null) {
     return null;
   }
-  return before === 0 ? trans.__('next') : trans._n('%1 before it', '%1 before it', before);
+  return ahead === 0 ? trans.__('next') : trans._n('%1 run ahead', '%1 runs ahead', ahead);
+}
+
+/** Return which cell runs, people's way: from 1; null before the first one. */
+export function cellOf(progress: IProgress | undefined, trans: TranslationBundle): string | null {
+  if (progress?.cells == null || progress.cells === 0) {
+    return null;
+  }
+  const cell = (progress.cell ?? progress.cells_done ?? 0) + 1;
+  return trans.__('cell %1 of %2', Math.min(cell, progress.cells), progress.cells);
+}
+
+/** Return how far a run has come, from 0 to 1; null before its first cell. */
+export function shareDone(progress: IProgress | undefined): number | null {
+  if (progress?.cells == null || progress.cells === 0) {
+    return null;
+  }
+  return Math.min(1, (progress.cells_done ?? 0) / progress.cells);
+}
+
+/** Return a sentence about an error, as the user needs it. */
+export function reasonOf(error: unknown, trans: TranslationBundle): string {
+  if (!(error instanceof RequestError)) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  if (error.reason === 'offline') {
+    return trans.__(
+      'The Jupyter server does not answer: it may be restarting, or you are offline. Try again once it is back.'
+    );
+  }
+  if (error.reason === 'unexpected' && error.status === 404) {
+    return trans.__(
+      'This Jupyter server runs without jupyter-kueue. Install it where the server runs, then restart the server.'
+    );
+  }
+  if (error.reason === 'cluster-unavailable') {
+    return trans.__('The cluster does not answer. Try again once it does.');
+  }
+  return error.message;
+}
+
+/** Put a text into quotation marks. */
+export function quoted(text: string, trans: TranslationBundle): string {
+  return trans.__('“%1”', text);
+}
+
+/** Return the names of runs: three of them, and how many more there are. */
+export function namesOf(jobs: readonly IJobRow[], trans: TranslationBundle): string {
+  const names = jobs.slice(0, 3).map(job => quoted(job.name, trans));
+  const more = jobs.length - names.length;
+  const shown = names.join(trans.__(', '));
+  return more > 0 ? trans._n('%2 and %1 more', '%2 and %1 more', more, shown) : shown;
+}
+
+/** Return sentences as one text; each ends with a full stop. */
+export function sentences(...parts: readonly (string | null | undefined)[]): string {
+  return parts
+    .filter(part => part !== null && part !== undefined && part !== '')
+    .map(part => (/[.!?…:]$/.test(part ?? '') ? part : `${part}.`))
+    .join(' ');
 }
 
 export function stateName(state: JobState, trans: TranslationBundle): string {
@@ -118,4 +177,15 @@ export function free(shown: IResourceUsage): number | null {
   return shown.nominal === null
     ? null
     : Math.max(0, shown.nominal - (shown.cluster_queue_used ?? shown.used));
+}
+
+/** Return a file's size: `812 B`, `4.2 KB`, `3 MB`. */
+export function fileSize(bytes: number, trans: TranslationBundle): string {
+  const units = [trans.__('B'), trans.__('KB'), trans.__('MB'), trans.__('GB'), trans.__('TB')];
+  const power = Math.min(
+    units.length - 1,
+    bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / Math.log10(1000))
+  );
+  const value = bytes / 1000 ** power;
+  return `${value >= 100 || power === 0 ? Math.round(value) : Math.round(10 * value) / 10} ${units[power] ?? ''}`;
 }

@@ -1,29 +1,29 @@
 /** Every action on runs, as commands of Lab: buttons, menus and other extensions call these. */
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
+import { FileDialog } from '@jupyterlab/filebrowser';
 import type { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import {
-  closeIcon,
-  downloadIcon,
-  notebookIcon,
-  refreshIcon,
-  stopIcon
-} from '@jupyterlab/ui-components';
+import { addIcon, closeIcon, redoIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import * as api from '../api';
+import type { Args } from '../widgets/reporting';
+import { reportingCommands, showFailure, showSuccess, textArg } from '../widgets/reporting';
 import { drivePath } from '../models/drive';
-import type { JobsModel } from '../models/jobs';
 import type { StockBackendModel } from '../models/stock-backend';
+import { formFor, OPEN_FORM } from '../models/upstream-form';
+import { namesOf, quoted, sentences } from '../models/words';
+import { RequestError } from '../request';
+import type { IJobsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
-import type { IFile, IJobRow } from '../wire';
+import { showRequestDialog } from '../widgets/request-dialog';
+import type { IJobRow, IRequest, RequestChanges } from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
 
 export interface ICommandsOptions {
   readonly commands: CommandRegistry;
-  readonly model: JobsModel;
+  readonly model: IJobsModel;
   readonly stockBackend: StockBackendModel;
   readonly documents: IDocumentManager;
   readonly settings: ServerConnection.ISettings;
@@ -34,82 +34,132 @@ export interface ICommandsOptions {
   readonly meantJobIds: () => readonly string[];
 }
 
-type Args = ReadonlyPartialJSONObject;
+/** More than these, and it is shown how far their deletion has come. */
+const FEW = 20;
 
-const ARGUMENTS = {
-  type: 'object',
-  properties: {
-    job_id: { type: 'string' },
-    job_ids: { type: 'array', items: { type: 'string' } }
-  }
-} as const;
+/** Return the runs that a command's arguments name, else those that the panel means. */
+export function jobsMeant(
+  args: Args,
+  { model, meantJobIds }: Pick<ICommandsOptions, 'model' | 'meantJobIds'>
+): readonly IJobRow[] {
+  const jobIds = namedIn(args) ?? meantJobIds();
+  return jobIds.flatMap(jobId => model.job(jobId) ?? []);
+}
 
-/** Add all commands. Their arguments: `job_id` or `job_ids`, else what the panel means. */
+/** Add what can be done with runs. */
 export function addCommands(options: ICommandsOptions): void {
-  const { commands, model, documents, settings, trans, show } = options;
-  const jobIds = (args: Args): readonly string[] => namedIn(args) ?? options.meantJobIds();
-  const jobs = (args: Args): readonly IJobRow[] =>
-    jobIds(args).flatMap(jobId => model.job(jobId) ?? []);
+  const { commands, model, settings, trans, show } = options;
+  const jobs = (args: Args) => jobsMeant(args, options);
   const finished = (args: Args) => jobs(args).filter(job => FINISHED_STATES.includes(job.state));
   const stoppable = (args: Args) =>
     jobs(args).filter(job => UNFINISHED_STATES.includes(job.state) && job.state !== 'stopping');
-
-  const add = (id: string, command: CommandRegistry.ICommandOptions) => {
-    commands.addCommand(id, {
-      describedBy: { args: ARGUMENTS },
-      ...command,
-      execute: async args => {
-        try {
-          await command.execute(args);
-        } catch (error) {
-          showError(error instanceof Error ? error.message : String(error));
-        }
-      }
-    });
+  const names = (args: Args) => namesOf(jobs(args), trans);
+  // What does not answer now is told at once, and not only once it is asked for again.
+  const onError = (error: unknown) => {
+    if (error instanceof RequestError && error.status === 503) {
+      void model.refresh();
+    }
   };
+  const add = reportingCommands(commands, trans, onError);
 
-  add(CommandIDs.showPanel, { label: trans.__('Show queues and my runs'), execute: show });
+  add(CommandIDs.showPanel, {
+    label: trans.__('Show Queues and My Runs'),
+    failed: () => trans.__('The panel was not shown.'),
+    execute: show
+  });
 
   add(CommandIDs.refresh, {
-    label: trans.__('Read queues and runs anew'),
+    label: trans.__('Refresh'),
     icon: refreshIcon,
+    failed: () => trans.__('Queues and runs were not read.'),
     execute: () => model.refresh()
   });
 
-  add(CommandIDs.listOlderJobs, {
-    label: trans.__('Show older runs'),
-    execute: () => model.listOlderJobs()
-  });
-
-  add(CommandIDs.dismissStockBackend, {
-    label: trans.__('Do not tell of jupyter-scheduler’s own backend'),
-    execute: () => options.stockBackend.dismiss()
-  });
-
-  add(CommandIDs.openOutput, {
-    label: trans.__('Open the executed notebook'),
-    icon: notebookIcon,
-    isEnabled: args => finished(args).length > 0,
+  add(CommandIDs.submit, {
+    label: trans.__('Submit a Notebook…'),
+    caption: trans.__('Submit a notebook to a queue'),
+    icon: addIcon,
+    failed: () => trans.__('No notebook was submitted.'),
     execute: async args => {
-      for (const job of finished(args)) {
-        const file = await executedNotebook(settings, job, trans);
-        documents.openOrReveal(drivePath(job.job_id, file.path), 'default');
+      const path =
+        typeof args.path === 'string' ? args.path : await askForNotebook(options.documents, trans);
+      if (path !== null) {
+        await submit(path, options);
       }
     }
   });
 
-  add(CommandIDs.downloadOutput, {
-    label: trans.__('Download the executed notebook'),
-    icon: downloadIcon,
-    isEnabled: args => finished(args).length > 0,
+  add(CommandIDs.submitAgain, {
+    label: trans.__('Create a Job'),
+    caption: trans.__('Create a job of the notebook that this is the result of'),
+    icon: addIcon,
+    failed: () => trans.__('No job was created.'),
     execute: async args => {
-      for (const job of finished(args)) {
-        const file = await executedNotebook(settings, job, trans);
-        const link = document.createElement('a');
-        link.href = api.fileUrl(settings, job.job_id, file.path);
-        link.download = file.path;
-        link.click();
+      const path = drivePath(textArg(args, 'job_id'), textArg(args, 'path'));
+      if (commands.hasCommand(OPEN_FORM)) {
+        const { request } = await api.getJob(settings, textArg(args, 'job_id'));
+        await commands.execute(OPEN_FORM, formFor(path, request));
+      } else {
+        await commands.execute(CommandIDs.editAndRerunJob, { job_id: textArg(args, 'job_id') });
       }
+    }
+  });
+
+  add(CommandIDs.listOlderJobs, {
+    label: trans.__('Show Older Runs'),
+    failed: () => trans.__('Older runs were not read.'),
+    execute: () => model.listOlderJobs()
+  });
+
+  add(CommandIDs.dismissStockBackend, {
+    label: trans.__('Do Not Tell of jupyter-scheduler’s Own Backend'),
+    failed: () => trans.__('That could not be remembered.'),
+    execute: () => options.stockBackend.dismiss()
+  });
+
+  add(CommandIDs.rerunJobs, {
+    label: trans.__('Run Again'),
+    icon: redoIcon,
+    isEnabled: args => finished(args).length > 0,
+    failed: args => trans.__('%1 was not submitted again.', names(args)),
+    execute: async args => {
+      const again = finished(args);
+      await Promise.all(again.map(job => model.rerunJob(job.job_id)));
+      showSuccess(trans.__('%1 is queued again.', namesOf(again, trans)));
+    }
+  });
+
+  add(CommandIDs.editAndRerunJob, {
+    label: trans.__('Edit and Run Again…'),
+    isEnabled: args => jobs(args).length === 1 && finished(args).length === 1,
+    failed: args => trans.__('%1 was not submitted again.', names(args)),
+    execute: async args => {
+      const [job] = finished(args);
+      if (job !== undefined) {
+        const again = await askForRequest(
+          trans.__('Run %1 again', quoted(job.name, trans)),
+          trans.__('Run again'),
+          { ...job.request, name: job.name },
+          changes => model.rerunJob(job.job_id, changes)
+        );
+        if (again !== null) {
+          showSuccess(trans.__('%1 is queued.', quoted(again.name, trans)));
+        }
+      }
+    }
+  });
+
+  add(CommandIDs.editSchedule, {
+    label: trans.__('Edit Queue, Size and Parameters…'),
+    failed: () => trans.__('The job definition was not changed.'),
+    execute: async args => {
+      const schedule = await api.getSchedule(settings, textArg(args, 'schedule_id'));
+      await askForRequest(
+        trans.__('Edit %1', quoted(schedule.name, trans)),
+        trans.__('Save'),
+        { ...schedule.request, name: schedule.name },
+        changes => api.changeSchedule(settings, schedule.schedule_id, changes)
+      );
     }
   });
 
@@ -117,6 +167,15 @@ export function addCommands(options: ICommandsOptions): void {
     label: trans.__('Stop'),
     icon: stopIcon,
     isEnabled: args => stoppable(args).length > 0,
+    failed: args => {
+      const doomed = stoppable(args);
+      return trans._n(
+        '%2 was not stopped.',
+        '%2 were not all stopped.',
+        doomed.length,
+        namesOf(doomed, trans)
+      );
+    },
     execute: args => model.stopJobs(stoppable(args).map(job => job.job_id))
   });
 
@@ -124,19 +183,95 @@ export function addCommands(options: ICommandsOptions): void {
     label: trans.__('Delete…'),
     icon: closeIcon,
     isEnabled: args => jobs(args).length > 0,
+    failed: args => trans.__('%1: not all was deleted.', names(args)),
     execute: async args => {
       const doomed = jobs(args);
       if (doomed.length > 0 && (await isDeletionWanted(doomed, trans))) {
-        const failures = await model.deleteJobs(doomed.map(job => job.job_id));
-        failures.forEach(showError);
+        await deleteJobs(doomed, model, trans);
       }
     }
   });
+
+  async function askForRequest<T>(
+    title: string,
+    accept: string,
+    request: IRequest,
+    send: (changes: RequestChanges) => Promise<T>
+  ): Promise<T | null> {
+    const profiles = await api.listProfiles(settings);
+    const { queues, defaultQueue } = model;
+    const known = { queues: queues ?? [], defaultQueue, profiles };
+    return await showRequestDialog({ title, accept, request, ...known, send, trans });
+  }
 }
 
-/** Say that something was not done, until the user has seen it. */
-function showError(message: string): void {
-  Notification.error(message, { autoClose: false });
+/** Open the form for a notebook, or the shorter one where jupyter-scheduler is not installed. */
+async function submit(path: string, options: ICommandsOptions): Promise<void> {
+  const { commands, model, settings, trans } = options;
+  if (commands.hasCommand(OPEN_FORM)) {
+    await commands.execute(OPEN_FORM, formFor(path));
+    return;
+  }
+  const job = await showRequestDialog({
+    title: trans.__('Submit %1', path),
+    accept: trans.__('Submit'),
+    request: { input_path: path },
+    queues: model.queues ?? [],
+    defaultQueue: model.defaultQueue,
+    profiles: await api.listProfiles(settings),
+    send: changes => api.submitJob(settings, { ...changes, input_path: path }),
+    trans
+  });
+  if (job !== null) {
+    showSuccess(trans.__('%1 is queued.', quoted(job.name, trans)));
+  }
+}
+
+async function askForNotebook(
+  documents: IDocumentManager,
+  trans: TranslationBundle
+): Promise<string | null> {
+  const { button, value } = await FileDialog.getOpenFiles({
+    manager: documents,
+    title: trans.__('Which notebook?'),
+    filter: model => (model.type === 'notebook' ? {} : null)
+  });
+  return button.accept ? (value?.[0]?.path ?? null) : null;
+}
+
+async function deleteJobs(
+  jobs: readonly IJobRow[],
+  model: IJobsModel,
+  trans: TranslationBundle
+): Promise<void> {
+  const total = jobs.length;
+  const progress =
+    total > FEW
+      ? Notification.emit(trans.__('Deleting %1 runs…', total), 'in-progress', {
+          autoClose: false,
+          progress: 0
+        })
+      : null;
+  const failures = await model
+    .deleteJobs(
+      jobs.map(job => job.job_id),
+      done => {
+        if (progress !== null) {
+          const message = trans.__('Deleting runs: %1 of %2', done, total);
+          Notification.update({ id: progress, message, progress: done / total });
+        }
+      }
+    )
+    .finally(() => {
+      if (progress !== null) {
+        Notification.dismiss(progress);
+      }
+    });
+  const [first] = failures;
+  if (first !== undefined) {
+    const what = trans._n('%1 run was not deleted.', '%1 runs were not deleted.', failures.length);
+    showFailure(sentences(what, first));
+  }
 }
 
 function namedIn(args: Args): readonly string[] | null {
@@ -146,35 +281,28 @@ function namedIn(args: Args): readonly string[] | null {
   return Array.isArray(args.job_ids) ? args.job_ids.map(String) : null;
 }
 
-async function executedNotebook(
-  settings: ServerConnection.ISettings,
-  job: IJobRow,
-  trans: TranslationBundle
-): Promise<IFile> {
-  const { files } = await api.getJob(settings, job.job_id);
-  const notebook = files.find(file => file.role === 'notebook');
-  if (notebook === undefined) {
-    throw new Error(
-      trans.__('%1 has no executed notebook: it ended before its first cell.', job.name)
-    );
-  }
-  return notebook;
-}
-
 async function isDeletionWanted(
   jobs: readonly IJobRow[],
   trans: TranslationBundle
 ): Promise<boolean> {
-  const names = jobs.slice(0, 3).map(job => `“${job.name}”`);
-  const what =
-    jobs.length > names.length
-      ? trans.__('%1 and %2 more', names.join(', '), jobs.length - names.length)
-      : names.join(', ');
+  const isUnfinished = jobs.some(job => UNFINISHED_STATES.includes(job.state));
   const answer = await showDialog({
     title: trans._n('Delete this run?', 'Delete %1 runs?', jobs.length),
-    body: trans.__(
-      'This deletes %1 with all files for good. What has not ended is stopped. Notebooks in your folders stay.',
-      what
+    body: sentences(
+      trans._n(
+        'This permanently deletes %2 and its results.',
+        'This permanently deletes %2 and their results.',
+        jobs.length,
+        namesOf(jobs, trans)
+      ),
+      isUnfinished
+        ? trans._n(
+            'It is stopped first.',
+            'Those that have not ended are stopped first.',
+            jobs.length
+          )
+        : null,
+      trans.__('Your own notebooks are kept.')
     ),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),

@@ -1,32 +1,22 @@
 /** Provides the runs and queues, and their files as a drive. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { PageConfig } from '@jupyterlab/coreutils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { DRIVE_NAME, KueueDrive } from '../models/drive';
 import { JobsModel } from '../models/jobs';
 import { IJobsModel } from '../tokens';
 
-export const jobsPlugin: JupyterFrontEndPlugin<JobsModel> = {
+export const jobsPlugin: JupyterFrontEndPlugin<IJobsModel> = {
   id: 'jupyter-kueue:jobs',
   description: 'Provides my runs in Kueue, the queues, and the files of runs as a drive.',
   autoStart: true,
+  optional: [ITranslator],
   provides: IJobsModel,
-  activate: (app: JupyterFrontEnd) => {
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null) => {
     const { contents, serverSettings } = app.serviceManager;
-    contents.addDrive(new KueueDrive(serverSettings));
-    // A result is for reading, also where Lab itself opens it again after a reload: no kernel is
-    // started for it. Lab draws a notebook before it fetches it, and looks for a kernel after that.
-    app.docRegistry.addWidgetExtension('Notebook', {
-      createNew: (_, { path, sessionContext }) => {
-        if (contents.driveName(path) === DRIVE_NAME) {
-          sessionContext.kernelPreference = {
-            ...sessionContext.kernelPreference,
-            shouldStart: false,
-            autoStartDefault: false
-          };
-        }
-      }
-    });
+    const trans = (translator ?? nullTranslator).load('jupyter_kueue');
+    contents.addDrive(new KueueDrive({ serverSettings, own: contents, trans }));
     openAddressed(app);
     return new JobsModel(serverSettings);
   }

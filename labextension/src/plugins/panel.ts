@@ -4,13 +4,15 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { addCommands } from './commands';
-import type { JobsModel } from '../models/jobs';
+import { PanelState } from '../models/panel-state';
 import { StockBackendModel } from '../models/stock-backend';
 import { CommandIDs, IJobsModel } from '../tokens';
 import { KueuePanel } from '../widgets/panel';
+import { addCommands } from './commands';
+import { addFileCommands } from './file-commands';
 
 /** Below the file browser and the running sessions, above the extension manager. */
 const RANK = 300;
@@ -20,15 +22,16 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   description: 'A side panel with the queues and my runs.',
   autoStart: true,
   requires: [IJobsModel, IDocumentManager],
-  optional: [ITranslator, ILayoutRestorer, ICommandPalette, ISettingRegistry],
+  optional: [ITranslator, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStateDB],
   activate: (
     app: JupyterFrontEnd,
-    model: JobsModel,
+    model: IJobsModel,
     documents: IDocumentManager,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    memory: IStateDB | null
   ) => {
     const { commands, shell } = app;
     const language = translator ?? nullTranslator;
@@ -39,38 +42,41 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       jobs: model,
       preferences: registry?.load(panelPlugin.id) ?? null
     });
-    const panel = new KueuePanel({ model, stockBackend, commands, translator: language });
+    const state = new PanelState({ jobs: model, memory });
+    const panel = new KueuePanel({ model, state, stockBackend, commands, translator: language });
+    panel.disposed.connect(() => {
+      state.dispose();
+      stockBackend.dispose();
+    });
 
-    addCommands({
+    const options = {
+      app,
       commands,
       model,
       stockBackend,
       documents,
       settings: serverSettings,
+      restorer,
       trans,
       show: () => shell.activateById(panel.id),
       meantJobIds: () => {
-        const hit = app.contextMenuHitTest(node => node.dataset.jobId !== undefined);
-        const jobId = hit?.dataset.jobId;
-        const selected = panel.selectedJobIds;
-        return jobId === undefined || selected.includes(jobId) ? selected : [jobId];
+        const selected = [...state.selection.jobIds];
+        return selected.length > 0 ? selected : jobIdsInFocus();
       }
-    });
+    };
+    addCommands(options);
+    addFileCommands(options);
 
     shell.add(panel, 'left', { rank: RANK, type: 'Kueue' });
     restorer?.add(panel, panel.id);
-
-    const inMenu = [
-      CommandIDs.openOutput,
-      CommandIDs.downloadOutput,
-      CommandIDs.stopJobs,
-      CommandIDs.deleteJobs
-    ];
-    inMenu.forEach((command, rank) =>
-      app.contextMenu.addItem({ command, rank, selector: '.jp-Kueue-job' })
-    );
-    for (const command of [CommandIDs.showPanel, CommandIDs.refresh]) {
+    for (const command of [CommandIDs.showPanel, CommandIDs.submit, CommandIDs.refresh]) {
       palette?.addItem({ command, category: trans.__('Kueue') });
     }
   }
 };
+
+/** Without a selection a key means the row that it is pressed on. */
+function jobIdsInFocus(): readonly string[] {
+  const row = document.activeElement?.closest<HTMLElement>('[data-job-id]');
+  return row?.dataset.jobId === undefined ? [] : [row.dataset.jobId];
+}

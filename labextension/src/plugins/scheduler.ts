@@ -8,7 +8,6 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Scheduler } from '@jupyterlab/scheduler';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import type { JobsModel } from '../models/jobs';
 import { IJobsModel } from '../tokens';
 import { advancedOptions } from '../widgets/advanced-options';
 
@@ -19,9 +18,10 @@ export const schedulerPlugin: JupyterFrontEndPlugin<Scheduler.IAdvancedOptions> 
   requires: [IJobsModel],
   optional: [ITranslator],
   provides: Scheduler.IAdvancedOptions,
-  activate: (app: JupyterFrontEnd, model: JobsModel, translator: ITranslator | null) =>
+  activate: (app: JupyterFrontEnd, model: IJobsModel, translator: ITranslator | null) =>
     advancedOptions({
       model,
+      serverSettings: app.serviceManager.serverSettings,
       commands: app.commands,
       trans: (translator ?? nullTranslator).load('jupyter_kueue')
     })

@@ -1,12 +1,6 @@
 /** The side panel: shows the model and turns clicks into commands. */
 import type { TranslationBundle, ITranslator } from '@jupyterlab/translation';
-import {
-  CommandToolbarButton,
-  LabIcon,
-  ReactWidget,
-  SidePanel,
-  UseSignal
-} from '@jupyterlab/ui-components';
+import { CommandToolbarButton, ReactWidget, SidePanel } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
@@ -14,49 +8,45 @@ import { Signal } from '@lumino/signaling';
 import { Panel as LuminoPanel } from '@lumino/widgets';
 import React from 'react';
 
-import type { IJobActions } from '../components/job-row';
+import type { IPanelActions } from '../components/panel';
 import { Panel } from '../components/panel';
-import type { JobsModel } from '../models/jobs';
-import type { ISelection } from '../models/selection';
-import { NOTHING_SELECTED, select } from '../models/selection';
+import type { INotice } from '../models/notices';
+import { noticesOf } from '../models/notices';
+import type { PanelState } from '../models/panel-state';
 import type { StockBackendModel } from '../models/stock-backend';
+import type { IJobsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
-
-const kueueIcon = new LabIcon({
-  name: 'jupyter-kueue:queue',
-  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16">
-  <g class="jp-icon3" fill="#616161"><path d="M2 3h12v2H2zM2 7h12v2H2zM2 11h7v2H2zM11 10l4 2-4 2z"/></g>
-</svg>`
-});
+import { kueueIcon } from './icon';
+import { run } from './reporting';
 
 export interface IKueuePanelOptions {
-  readonly model: JobsModel;
+  readonly model: IJobsModel;
+  readonly state: PanelState;
   readonly stockBackend: StockBackendModel;
   readonly commands: CommandRegistry;
   readonly translator: ITranslator;
 }
 
 export class KueuePanel extends SidePanel {
-  constructor({ model, stockBackend, commands, translator }: IKueuePanelOptions) {
+  constructor(options: IKueuePanelOptions) {
+    const { model, commands, translator } = options;
     super({ content: new LuminoPanel(), translator });
     const trans = translator.load('jupyter_kueue');
     this.id = 'jp-kueue-panel';
     this.addClass('jp-Kueue');
     this.title.icon = kueueIcon;
     this.title.caption = trans.__('Kueue: queues and my runs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Queues and my runs'));
     this.toolbar.node.setAttribute('aria-label', trans.__('Kueue'));
-    this.toolbar.addItem(
-      'refresh',
-      new CommandToolbarButton({ commands, id: CommandIDs.refresh, label: '' })
-    );
+    for (const [name, id] of [
+      ['submit', CommandIDs.submit],
+      ['refresh', CommandIDs.refresh]
+    ] as const) {
+      this.toolbar.addItem(name, new CommandToolbarButton({ commands, id, label: '' }));
+    }
     this._model = model;
-    this._lists = new Lists(model, stockBackend, commands, trans);
-    this.addWidget(this._lists);
-  }
-
-  /** The runs that are selected. */
-  get selectedJobIds(): readonly string[] {
-    return [...this._lists.selection.jobIds];
+    this.addWidget(new Lists(options, trans));
   }
 
   override dispose(): void {
@@ -90,93 +80,110 @@ export class KueuePanel extends SidePanel {
     }
   }
 
-  private readonly _model: JobsModel;
-  private readonly _lists: Lists;
+  private readonly _model: IJobsModel;
   private _observation: IDisposable | null = null;
 }
 
+/** Draws what the models hold, whenever one of them changes. */
 class Lists extends ReactWidget {
   constructor(
-    model: JobsModel,
-    stockBackend: StockBackendModel,
-    commands: CommandRegistry,
-    trans: TranslationBundle
+    private readonly _options: IKueuePanelOptions,
+    private readonly _trans: TranslationBundle
   ) {
     super();
     this.addClass('jp-Kueue-content');
-    this._model = model;
-    this._stockBackend = stockBackend;
-    this._commands = commands;
-    this._trans = trans;
+    const { model, state, stockBackend } = this._options;
+    for (const { changed } of [model, model.progress, state, stockBackend]) {
+      changed.connect(this._onChange, this);
+    }
   }
 
-  get selection(): ISelection {
-    return this._selection;
+  override dispose(): void {
+    if (!this.isDisposed) {
+      Signal.disconnectReceiver(this);
+      super.dispose();
+    }
   }
 
   protected override render(): React.JSX.Element {
-    const model = this._model;
+    const { model, state } = this._options;
     return (
-      <UseSignal signal={model.changed}>
-        {() => (
-          <UseSignal signal={this._selectionChanged}>
-            {() => (
-              <UseSignal signal={this._stockBackend.changed}>
-                {() => (
-                  <Panel
-                    isLoaded={model.isLoaded}
-                    interruption={model.interruption}
-                    problems={model.problems}
-                    stockBackend={this._stockBackend.notice}
-                    queues={model.queues}
-                    groups={model.groups}
-                    olderCount={model.olderCount}
-                    selection={this._selection}
-                    actions={this._actions}
-                    onRetry={this._onRetry}
-                    onListOlder={this._onListOlder}
-                    onDismissStockBackend={this._onDismissStockBackend}
-                    trans={this._trans}
-                  />
-                )}
-              </UseSignal>
-            )}
-          </UseSignal>
-        )}
-      </UseSignal>
+      <Panel
+        isLoaded={model.isLoaded}
+        isInterrupted={model.interruption !== null}
+        notices={this._notices}
+        queues={model.queues}
+        defaultQueue={model.defaultQueue}
+        all={model.groups}
+        shown={state.groups}
+        filter={state.filter}
+        isFolded={section => state.isFolded(section)}
+        olderCount={model.olderCount}
+        selection={state.selection}
+        progressOf={jobId => model.progress.of(jobId)}
+        actions={this._actions}
+        trans={this._trans}
+      />
     );
   }
 
-  private _select(jobId: string, toggle: boolean, range: boolean): void {
-    const { waiting, running, finished } = this._model.groups;
-    const shown = [...waiting, ...running, ...finished].map(job => job.job_id);
-    this._selection = select(this._selection, jobId, { toggle, range }, shown);
-    this._selectionChanged.emit();
+  private get _notices(): readonly INotice[] {
+    const { model, state, stockBackend } = this._options;
+    return noticesOf(
+      {
+        interruption: model.interruption,
+        problems: model.problems,
+        isLoaded: model.isLoaded,
+        dismissed: state.dismissed,
+        stockBackend: stockBackend.notice
+      },
+      this._trans
+    );
   }
 
-  /** A selected run stands for all that are selected. */
-  private _meant(jobId: string): string[] {
-    const { jobIds } = this._selection;
-    return jobIds.has(jobId) ? [...jobIds] : [jobId];
+  private _onChange(): void {
+    this.update();
+  }
+
+  private _act({ action }: INotice): void {
+    const { commands, model, state } = this._options;
+    switch (action) {
+      case 'retry':
+        run(commands, CommandIDs.refresh);
+        break;
+      case 'dismiss':
+        state.dismiss(
+          model.problems.filter(({ severity }) => severity === 'warning').map(({ what }) => what)
+        );
+        break;
+      case 'forget-stock-backend':
+        run(commands, CommandIDs.dismissStockBackend);
+        break;
+      case null:
+        break;
+    }
   }
 
   // One object for the widget's life: rows are drawn anew only when their own run changed.
-  private readonly _actions: IJobActions = {
-    openOutput: jobId => void this._commands.execute(CommandIDs.openOutput, { job_id: jobId }),
-    stop: jobId => void this._commands.execute(CommandIDs.stopJobs, { job_ids: [jobId] }),
-    delete: jobId =>
-      void this._commands.execute(CommandIDs.deleteJobs, { job_ids: this._meant(jobId) }),
-    click: (jobId, event) => this._select(jobId, event.ctrlKey || event.metaKey, event.shiftKey)
+  private readonly _actions: IPanelActions = {
+    act: notice => this._act(notice),
+    submit: () => run(this._options.commands, CommandIDs.submit),
+    listOlder: () => run(this._options.commands, CommandIDs.listOlderJobs),
+    openOutput: jobId => run(this._options.commands, CommandIDs.openOutput, { job_id: jobId }),
+    rerun: jobId => run(this._options.commands, CommandIDs.rerunJobs, { job_id: jobId }),
+    stop: jobId => run(this._options.commands, CommandIDs.stopJobs, { job_id: jobId }),
+    click: (jobId, event) =>
+      this._options.state.select(jobId, {
+        toggle: event.ctrlKey || event.metaKey,
+        range: event.shiftKey
+      }),
+    meanInMenu: jobId => this._options.state.include(jobId),
+    select: (jobId, keys) => this._options.state.select(jobId, keys),
+    selectAll: () => this._options.state.selectAll(),
+    clearSelection: () => this._options.state.clearSelection(),
+    fold: (section, isFolded) => this._options.state.fold(section, isFolded),
+    filter: query => {
+      this._options.state.filter = query;
+    }
   };
-
-  private readonly _onRetry = () => void this._commands.execute(CommandIDs.refresh);
-  private readonly _onListOlder = () => void this._commands.execute(CommandIDs.listOlderJobs);
-  private readonly _onDismissStockBackend = () =>
-    void this._commands.execute(CommandIDs.dismissStockBackend);
-  private readonly _model: JobsModel;
-  private readonly _stockBackend: StockBackendModel;
-  private readonly _commands: CommandRegistry;
-  private readonly _trans: TranslationBundle;
-  private readonly _selectionChanged = new Signal<this, void>(this);
-  private _selection: ISelection = NOTHING_SELECTED;
 }

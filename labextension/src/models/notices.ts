@@ -1,0 +1,160 @@
+/** What the panel says above its lists: one line each, with details for whoever wants them. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { IProblem, IStockBackend } from '../wire';
+import type { IInterruption } from './connection';
+import { moment, reasonOf, sentences } from './words';
+
+export interface INotice {
+  readonly key: string;
+  readonly severity: 'error' | 'warning' | 'hint';
+  readonly line: string;
+  readonly details: readonly string[];
+  /** What can be done about it here. */
+  readonly action: 'retry' | 'dismiss' | 'forget-stock-backend' | null;
+}
+
+export interface INoticeSources {
+  readonly interruption: IInterruption | null;
+  readonly problems: readonly IProblem[];
+  /** Whether there is something to be seen that may be out of date. */
+  readonly isLoaded: boolean;
+  /** What the user has read and does not want to be told again. */
+  readonly dismissed: ReadonlySet<string>;
+  readonly stockBackend: IStockBackend | null;
+}
+
+const OUTAGES: readonly string[] = ['cluster-unavailable', 'bucket-unavailable', 'unavailable'];
+
+/** Return what is to be said, the worst first. One cause is told once. */
+export function noticesOf(
+  { interruption, problems, isLoaded, dismissed, stockBackend }: INoticeSources,
+  trans: TranslationBundle
+): readonly INotice[] {
+  const notices: INotice[] = [];
+  const errors = problems.filter(problem => problem.severity === 'error');
+  const outage = interruption === null ? null : outageOf(interruption, errors, isLoaded, trans);
+  if (outage !== null) {
+    notices.push(outage);
+  }
+  // Of what does not answer, one line is enough: the rest follows from it.
+  const told = new Set([outage?.line, ...(outage?.details ?? [])]);
+  for (const problem of errors) {
+    if (!told.has(problem.what)) {
+      notices.push(problemNotice(problem, trans));
+    }
+  }
+  const hint = hintOf(
+    problems.filter(({ severity, what }) => severity === 'warning' && !dismissed.has(what)),
+    trans
+  );
+  if (hint !== null) {
+    notices.push(hint);
+  }
+  if (stockBackend !== null) {
+    notices.push(stockBackendNotice(stockBackend, trans));
+  }
+  return notices;
+}
+
+function outageOf(
+  { error, since }: IInterruption,
+  errors: readonly IProblem[],
+  isLoaded: boolean,
+  trans: TranslationBundle
+): INotice {
+  const same = errors.filter(
+    problem => problem.reason === error.reason || problem.what === error.message
+  );
+  const at = moment(since.toISOString(), new Date());
+  const who =
+    error.reason === 'offline'
+      ? trans.__('The Jupyter server can’t be reached since %1.', at)
+      : error.reason === 'cluster-unavailable'
+        ? trans.__('The cluster can’t be reached since %1.', at)
+        : error.reason === 'bucket-unavailable'
+          ? trans.__('The bucket can’t be used since %1.', at)
+          : null;
+  if (who === null) {
+    const line = reasonOf(error, trans);
+    return {
+      key: 'interruption',
+      severity: 'error',
+      line,
+      details: same.flatMap(({ what, fix }) => [what, fix]).filter(text => text !== line),
+      action: 'retry'
+    };
+  }
+  const details = same.flatMap(problem => [problem.what, problem.fix]);
+  return {
+    key: 'interruption',
+    severity: 'error',
+    line: sentences(
+      who,
+      isLoaded ? trans.__('What you see is from then.') : null,
+      trans.__('Trying again.')
+    ),
+    details: details.length > 0 ? details : [error.message].filter(text => text !== ''),
+    action: 'retry'
+  };
+}
+
+function problemNotice({ what, fix, reason }: IProblem, trans: TranslationBundle): INotice {
+  const isOutage = reason != null && OUTAGES.includes(reason);
+  const line =
+    reason === 'bucket-unavailable'
+      ? trans.__('The bucket can’t be used: runs can’t be submitted, results can’t be opened.')
+      : reason === 'cluster-unavailable'
+        ? trans.__('The cluster does not answer: runs can’t be submitted, stopped or deleted.')
+        : what;
+  return {
+    key: what,
+    severity: 'error',
+    line: isOutage ? sentences(line, trans.__('Trying again.')) : line,
+    details: isOutage ? [what, fix] : [fix],
+    action: isOutage ? 'retry' : null
+  };
+}
+
+/** What is merely worth knowing is one line, however much it is. */
+function hintOf(problems: readonly IProblem[], trans: TranslationBundle): INotice | null {
+  const [first] = problems;
+  if (first === undefined) {
+    return null;
+  }
+  return problems.length === 1
+    ? { key: 'hint', severity: 'hint', line: first.what, details: [first.fix], action: 'dismiss' }
+    : {
+        key: 'hint',
+        severity: 'hint',
+        line: trans._n(
+          '%1 thing is not set up completely; runs work without it.',
+          '%1 things are not set up completely; runs work without them.',
+          problems.length
+        ),
+        details: problems.map(({ what, fix }) => sentences(what, fix)),
+        action: 'dismiss'
+      };
+}
+
+function stockBackendNotice(stockBackend: IStockBackend, trans: TranslationBundle): INotice {
+  const isReadable = stockBackend.problem === null;
+  return {
+    key: 'stock-backend',
+    severity: 'hint',
+    line: stockBackend.problem ?? whatIsLeft(stockBackend, trans),
+    details: isReadable
+      ? [trans.__('To bring them over, run “jupyter kueue import” in a terminal.')]
+      : [],
+    action: 'forget-stock-backend'
+  };
+}
+
+function whatIsLeft({ jobs, schedules }: IStockBackend, trans: TranslationBundle): string {
+  const counted = [
+    jobs > 0 && trans._n('%1 job', '%1 jobs', jobs),
+    schedules > 0 && trans._n('%1 job definition', '%1 job definitions', schedules)
+  ].filter(text => text !== false);
+  const what = counted.length > 1 ? trans.__('%1 and %2', ...counted) : counted[0];
+  return trans.__('jupyter-scheduler’s own backend has %1 that you do not see here.', what);
+}

@@ -1,0 +1,90 @@
+/**
+ * How far the runs have come that go on: their rows do not tell, so it is asked for each of them,
+ * every few seconds and only while somebody looks.
+ */
+import type { ServerConnection } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import * as api from '../api';
+import type { IProgress } from '../wire';
+
+const INTERVAL_MS = 3000;
+/** More than these are not asked for at once: a screen shows fewer. */
+const MOST_RUNS = 20;
+
+export interface IProgressOptions {
+  readonly serverSettings: ServerConnection.ISettings;
+  /** The runs that go on, the newest first. */
+  readonly running: () => readonly string[];
+}
+
+export class ProgressModel implements IDisposable {
+  constructor({ serverSettings, running }: IProgressOptions) {
+    this._serverSettings = serverSettings;
+    this._running = running;
+    this._poll = new Poll({
+      name: 'jupyter-kueue:progress',
+      auto: false,
+      factory: () => this._read(),
+      frequency: { interval: INTERVAL_MS, backoff: true, max: 10 * INTERVAL_MS },
+      standby: () => this._running().length === 0 || 'when-hidden'
+    });
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** What is known of a run that goes on. */
+  of(jobId: string): IProgress | undefined {
+    return this._progress.get(jobId);
+  }
+
+  get isDisposed(): boolean {
+    return this._poll.isDisposed;
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this._poll.dispose();
+      Signal.clearData(this);
+    }
+  }
+
+  start(): void {
+    void this._poll.start();
+  }
+
+  stop(): void {
+    void this._poll.stop();
+  }
+
+  private async _read(): Promise<void> {
+    const asked = this._running().slice(0, MOST_RUNS);
+    const answers = await Promise.allSettled(
+      asked.map(jobId => api.getJob(this._serverSettings, jobId))
+    );
+    const found = new Map<string, IProgress>();
+    answers.forEach((answer, place) => {
+      const jobId = asked[place] ?? '';
+      const progress =
+        answer.status === 'fulfilled' ? answer.value.progress : this._progress.get(jobId);
+      if (progress) {
+        found.set(jobId, progress);
+      }
+    });
+    if (!this.isDisposed) {
+      this._progress = found;
+      this._changed.emit();
+    }
+  }
+
+  private readonly _serverSettings: ServerConnection.ISettings;
+  private readonly _running: () => readonly string[];
+  private readonly _poll: Poll<void>;
+  private readonly _changed = new Signal<this, void>(this);
+  private _progress: ReadonlyMap<string, IProgress> = new Map();
+}

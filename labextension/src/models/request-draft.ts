@@ -1,0 +1,126 @@
+/** What a form holds while a request is being changed: texts as they are typed, and back. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { FieldErrors } from '../request';
+import type { IRequest, RequestChanges } from '../wire';
+import type { AmountField } from './amounts';
+import { amountError, asQuantity } from './amounts';
+
+export interface IRequestDraft {
+  readonly name: string;
+  readonly queue: string;
+  /** A size by its name; empty where the amounts say it. */
+  readonly profile: string;
+  readonly cpu: string;
+  readonly memory: string;
+  readonly gpus: string;
+  readonly parameters: readonly IParameterDraft[];
+}
+
+export interface IParameterDraft {
+  readonly name: string;
+  readonly value: string;
+}
+
+const AMOUNTS: readonly AmountField[] = ['cpu', 'memory', 'gpus'];
+
+/** The fields of the form by their names in REST. */
+const FIELDS: Readonly<Record<string, string>> = {
+  local_queue: 'queue',
+  'resources.cpu': 'cpu',
+  'resources.memory': 'memory',
+  'resources.gpus': 'gpus'
+};
+
+/** Return what a form begins with. */
+export function draftOf(request: IRequest): IRequestDraft {
+  const { resources } = request;
+  return {
+    name: request.name ?? '',
+    queue: request.local_queue ?? '',
+    profile: request.profile ?? '',
+    cpu: String(resources?.cpu ?? ''),
+    memory: String(resources?.memory ?? ''),
+    gpus: resources?.gpus ? String(resources.gpus) : '',
+    parameters: Object.entries(request.parameters ?? {}).map(([name, value]) => ({
+      name,
+      value: parameterText(value)
+    }))
+  };
+}
+
+/** Return what a form changes; a field that is null goes back to the server's default. */
+export function changesOf(draft: IRequestDraft, request: IRequest): RequestChanges {
+  const before = draftOf(request);
+  const isAmountChanged = AMOUNTS.some(field => draft[field] !== before[field]);
+  const isSizeChanged = draft.profile !== before.profile || isAmountChanged;
+  const isParameterChanged = JSON.stringify(draft.parameters) !== JSON.stringify(before.parameters);
+  return {
+    ...(draft.name === before.name ? {} : { name: draft.name.trim() || null }),
+    ...(draft.queue === before.queue ? {} : { local_queue: draft.queue || null }),
+    ...(isSizeChanged ? sizeChanges(draft) : {}),
+    ...(isParameterChanged ? { parameters: parametersOf(draft) } : {})
+  };
+}
+
+/** Return what is wrong with a draft by its fields, before anything is sent. */
+export function draftErrors(draft: IRequestDraft, trans: TranslationBundle): FieldErrors {
+  if (draft.profile !== '') {
+    return {};
+  }
+  const wrong = AMOUNTS.map(field => [field, amountError(field, draft[field], trans)] as const);
+  return Object.fromEntries(wrong.filter(([, error]) => error !== ''));
+}
+
+/** Return the server's errors by the fields of the form; `''` has what belongs to none. */
+export function formErrors(fields: FieldErrors): FieldErrors {
+  const found: Record<string, string> = {};
+  for (const [field, error] of Object.entries(fields)) {
+    const own = FIELDS[field] ?? field;
+    const isShown = ['name', 'queue', 'profile', ...AMOUNTS].includes(own);
+    const key = own.startsWith('parameters') ? 'parameters' : isShown ? own : '';
+    const [, parameter] = /^parameters\.(.+)$/.exec(own) ?? [];
+    const text = parameter === undefined ? error : `${parameter}: ${error}`;
+    found[key] = key in found ? `${found[key] ?? ''}\n${text}` : text;
+  }
+  return found;
+}
+
+/** Return a parameter's value as it is typed: a text as it is, unless it looks like something else. */
+export function parameterText(value: unknown): string {
+  return typeof value === 'string' && parameterValue(value) === value
+    ? value
+    : JSON.stringify(value);
+}
+
+/** Return what a typed value stands for: what is no JSON is a text. */
+export function parameterValue(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function sizeChanges(draft: IRequestDraft): RequestChanges {
+  if (draft.profile !== '') {
+    return { profile: draft.profile, resources: null };
+  }
+  const amounts = AMOUNTS.flatMap(field => {
+    const quantity = asQuantity(field, draft[field]) ?? '';
+    const value = field === 'gpus' ? Number(quantity) : quantity;
+    return quantity === '' ? [] : [[field, value] as const];
+  });
+  return {
+    profile: null,
+    resources: amounts.length === 0 ? null : Object.fromEntries(amounts)
+  };
+}
+
+function parametersOf({ parameters }: IRequestDraft): Record<string, unknown> {
+  return Object.fromEntries(
+    parameters
+      .filter(({ name }) => name.trim() !== '')
+      .map(({ name, value }) => [name.trim(), parameterValue(value)])
+  );
+}

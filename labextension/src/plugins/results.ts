@@ -1,0 +1,61 @@
+/** Makes results what they are: for reading, told apart from their sources, and to be run again. */
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import type { Toolbar } from '@jupyterlab/ui-components';
+import { CommandToolbarButton } from '@jupyterlab/ui-components';
+
+import { DRIVE_NAME, runFileAt } from '../models/drive';
+import { CommandIDs } from '../tokens';
+import { kueueIcon } from '../widgets/icon';
+
+/** What Lab's notebooks have, as far as it counts here. */
+interface INotebookPanel extends IDocumentWidget {
+  readonly toolbar: Toolbar;
+}
+
+export const resultsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-kueue:results',
+  description: 'Results of runs open without a kernel, and can be run again and copied.',
+  autoStart: true,
+  activate: ({ commands, docRegistry, serviceManager }: JupyterFrontEnd) => {
+    const { contents } = serviceManager;
+    docRegistry.addWidgetExtension('Notebook', {
+      createNew: (widget, context) => {
+        const { path, sessionContext } = context;
+        const at = contents.driveName(path) === DRIVE_NAME && runFileAt(contents.localPath(path));
+        if (!at) {
+          return;
+        }
+        // No kernel is started for it, also where Lab itself opens it again after a reload. Lab
+        // draws a notebook before it fetches it, and looks for a kernel after that.
+        sessionContext.kernelPreference = {
+          ...sessionContext.kernelPreference,
+          shouldStart: false,
+          autoStartDefault: false
+        };
+        widget.addClass('jp-Kueue-result');
+        // Lab closes a document that is saved as another one, and would ask about its changes first.
+        context.saveState.connect((_, state) => {
+          if (state === 'started') {
+            context.model.dirty = false;
+          } else if (state === 'failed') {
+            context.model.dirty = true;
+          }
+        });
+        // A notebook of an older format is converted, which is no change of the user's.
+        void context.ready.then(() => {
+          context.model.dirty = false;
+          widget.title.icon = kueueIcon;
+        });
+        const { toolbar } = widget as INotebookPanel;
+        const args = { job_id: at.jobId, path: at.path };
+        for (const [name, id] of [
+          ['kueue-create-job', CommandIDs.submitAgain],
+          ['kueue-copy', CommandIDs.copyToMyFiles]
+        ] as const) {
+          toolbar.addItem(name, new CommandToolbarButton({ commands, id, args }));
+        }
+      }
+    });
+  }
+};

@@ -1,0 +1,82 @@
+/** Commands whose errors reach the user and the caller alike. */
+import { Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import { reasonOf, sentences } from '../models/words';
+
+export type Args = ReadonlyPartialJSONObject;
+
+/** Return an argument that is a text; an empty one where it is missing. */
+export function textArg(args: Args, name: string): string {
+  const value = args[name];
+  return typeof value === 'string' ? value : '';
+}
+
+export interface IReportedCommand extends CommandRegistry.ICommandOptions {
+  /** What did not happen if the command fails, as a sentence. */
+  readonly failed: (args: Args) => string;
+}
+
+/** Return a function that adds commands; one that fails says so, until the user has seen it. */
+export function reportingCommands(
+  commands: CommandRegistry,
+  trans: TranslationBundle,
+  onError: (error: unknown) => void = () => undefined
+): (id: string, command: IReportedCommand) => void {
+  return (id, { failed, ...command }) => {
+    commands.addCommand(id, {
+      describedBy: { args: ARGUMENTS },
+      ...command,
+      execute: async args => {
+        const what = failed(args);
+        try {
+          return (await command.execute(args)) as unknown;
+        } catch (error) {
+          showFailure(sentences(what, reasonOf(error, trans)));
+          onError(error);
+          throw error;
+        }
+      }
+    });
+  };
+}
+
+/** Say that something was not done, until the user has seen it. */
+export function showFailure(message: string): void {
+  Notification.error(message, { autoClose: false });
+}
+
+/** How long is shown what was done. */
+const SEEN_MS = 5000;
+
+/** Say that something was done; `open` leads to it. */
+export function showSuccess(
+  message: string,
+  open?: { readonly label: string; readonly callback: () => void }
+): void {
+  Notification.success(message, {
+    autoClose: SEEN_MS,
+    ...(open === undefined ? {} : { actions: [open] })
+  });
+}
+
+/** Run a command from the panel: what goes wrong is told by the command itself. */
+export function run(commands: CommandRegistry, id: string, args: Args = {}): void {
+  commands.execute(id, args).catch((error: unknown) => console.debug(`${id} failed`, error));
+}
+
+const ARGUMENTS = {
+  type: 'object',
+  properties: {
+    job_id: { type: 'string', description: 'The id of a run' },
+    job_ids: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'The ids of runs; without any, those that are selected in the panel'
+    },
+    path: { type: 'string', description: 'The path of a file' },
+    schedule_id: { type: 'string', description: 'The id of a schedule' }
+  }
+} as const;

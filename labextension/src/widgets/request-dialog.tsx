@@ -1,0 +1,92 @@
+/** Asks what a run, or the runs of a schedule, are to ask for; open until the server takes it. */
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import { RequestFields } from '../components/request-fields';
+import type { IRequestDraft } from '../models/request-draft';
+import { changesOf, draftErrors, draftOf, formErrors } from '../models/request-draft';
+import { reasonOf } from '../models/words';
+import type { FieldErrors } from '../request';
+import { RequestError } from '../request';
+import type { ILocalQueue, IProfile, IRequest, RequestChanges } from '../wire';
+
+export interface IRequestDialogOptions<T> {
+  readonly title: string;
+  readonly accept: string;
+  readonly request: IRequest;
+  readonly queues: readonly ILocalQueue[];
+  readonly defaultQueue: string | null;
+  readonly profiles: readonly IProfile[];
+  readonly send: (changes: RequestChanges) => Promise<T>;
+  readonly trans: TranslationBundle;
+}
+
+/** Return what `send` did with the changes; null if the user leaves it. */
+export async function showRequestDialog<T>(options: IRequestDialogOptions<T>): Promise<T | null> {
+  const { title, accept, request, send, trans } = options;
+  let draft = draftOf(request);
+  let errors: FieldErrors = {};
+  for (;;) {
+    const body = new RequestForm(options, draft, errors);
+    const { button, value } = await showDialog({
+      title,
+      body,
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.okButton({ label: accept })
+      ]
+    });
+    if (!button.accept || value === null) {
+      return null;
+    }
+    draft = value;
+    errors = draftErrors(draft, trans);
+    if (Object.keys(errors).length === 0) {
+      try {
+        return await send(changesOf(draft, request));
+      } catch (error) {
+        errors = errorsOf(error, trans);
+      }
+    }
+  }
+}
+
+function errorsOf(error: unknown, trans: TranslationBundle): FieldErrors {
+  const fields = error instanceof RequestError ? formErrors(error.fields) : {};
+  return Object.keys(fields).length > 0 ? fields : { '': reasonOf(error, trans) };
+}
+
+class RequestForm extends ReactWidget implements Dialog.IBodyWidget<IRequestDraft> {
+  constructor(
+    private readonly _options: Omit<IRequestDialogOptions<unknown>, 'send'>,
+    private _draft: IRequestDraft,
+    private readonly _errors: FieldErrors
+  ) {
+    super();
+    this.addClass('jp-Kueue-form');
+  }
+
+  getValue(): IRequestDraft {
+    return this._draft;
+  }
+
+  protected override render(): React.JSX.Element {
+    const { queues, defaultQueue, profiles, trans } = this._options;
+    return (
+      <RequestFields
+        draft={this._draft}
+        errors={this._errors}
+        queues={queues}
+        defaultQueue={defaultQueue}
+        profiles={profiles}
+        trans={trans}
+        onChange={draft => {
+          this._draft = draft;
+          this.update();
+        }}
+      />
+    );
+  }
+}

@@ -1,0 +1,47 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import { amountError, asQuantity, sizeOf } from '../src/models/amounts';
+
+const trans = nullTranslator.load('jupyter_kueue');
+
+describe('amounts as people write them', () => {
+  it.each([
+    ['memory', '4', '4Gi'],
+    ['memory', '4 GB', '4G'],
+    ['memory', '4GB', '4G'],
+    ['memory', '4 GiB', '4Gi'],
+    ['memory', '4Gi', '4Gi'],
+    ['memory', '512 mb', '512M'],
+    ['memory', '1,5 GB', '1.5G'],
+    ['memory', '64 KB', '64k'],
+    ['cpu', '0.5', '500m'],
+    ['cpu', '.25', '250m'],
+    ['cpu', '0,5', '500m'],
+    ['cpu', '500m', '500m'],
+    ['cpu', ' 2 ', '2'],
+    ['gpus', '4', '4'],
+    ['gpus', '', '']
+  ] as const)('%s: %j is %j', (field, text, quantity) => {
+    expect(asQuantity(field, text)).toBe(quantity);
+    expect(amountError(field, text, trans)).toBe('');
+  });
+
+  it.each([
+    ['memory', 'much', 'Memory, such as 4 GB'],
+    ['memory', '4 G B', 'Memory, such as 4 GB'],
+    ['cpu', 'two', 'A number of CPUs, such as 2 or 0.5'],
+    ['gpus', '0.5', 'A whole number, such as 1']
+  ] as const)('%s: %j is none', (field, text, error) => {
+    expect(amountError(field, text, trans)).toBe(error);
+  });
+});
+
+describe('sizes', () => {
+  it.each([
+    [{ cpu: '1', memory: '2Gi', gpus: 0 }, '1 CPU, 2 GiB of memory'],
+    [{ cpu: '500m', memory: '4G', gpus: 2 }, '0.5 CPUs, 4 GB of memory, 2 GPUs'],
+    [{}, '']
+  ])('%j', (size, words) => {
+    expect(sizeOf(size, trans)).toBe(words);
+  });
+});

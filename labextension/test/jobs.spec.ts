@@ -1,0 +1,139 @@
+import { JobsModel } from '../src/models/jobs';
+import type { IJobRow } from '../src/wire';
+import { row } from './rows';
+import { refusal, Server, until } from './server';
+
+function page(items: readonly IJobRow[], total = items.length) {
+  return { items, total, next_cursor: null };
+}
+
+const TEAM_A = {
+  name: 'team-a',
+  cluster_queue: 'team-a',
+  active: true,
+  message: null,
+  pending: 0,
+  admitted: 0,
+  resources: {}
+};
+
+let server: Server;
+let model: JobsModel;
+let listed: IJobRow[];
+
+beforeEach(() => {
+  server = new Server();
+  listed = [row('a')];
+  server.answers.set('jobs', () => page(listed));
+  server.answers.set('local-queues', () => page([TEAM_A as never]));
+  server.answers.set('health', () => ({ ok: true, settings: {}, problems: [] }));
+  model = new JobsModel(server.settings);
+});
+
+afterEach(() => model.dispose());
+
+/** Have the model listen to the server, and know what it lists. */
+async function follow() {
+  const observation = model.observe();
+  await until(() => server.isListenedTo);
+  server.tell({ type: 'hello', cursor: '1' });
+  await until(() => model.isLoaded && model.queues !== null);
+  return observation;
+}
+
+it('asks nothing while nobody looks, and stops when nobody does any more', async () => {
+  expect(server.asked).toEqual([]);
+  expect(model.connection.kind).toBe('closed');
+  const observation = await follow();
+  expect(model.connection.kind).toBe('live');
+  observation.dispose();
+  expect(model.connection.kind).toBe('closed');
+  await until(() => !server.isListenedTo);
+});
+
+it('reads the lists once the stream is open', async () => {
+  await follow();
+  expect(server.asked[0]).toBe('GET changes');
+  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['a']);
+  expect(model.defaultQueue).toBe('team-a');
+  expect(server.asked.filter(asked => asked.includes('state=queued')).length).toBeLessThan(3);
+});
+
+it('follows the changes', async () => {
+  await follow();
+  server.tell({ type: 'job', cursor: '2', job_id: 'b', job: row('b', { state: 'running' }) });
+  await until(() => model.groups.running.length === 1);
+  server.tell({ type: 'job-deleted', cursor: '3', job_id: 'a' });
+  await until(() => model.groups.waiting.length === 0);
+});
+
+it('reads all anew after a gap', async () => {
+  await follow();
+  listed = [row('c')];
+  server.tell({ type: 'gap', cursor: '9' });
+  await until(() => model.job('c') !== undefined);
+  expect(model.job('a')).toBeUndefined();
+});
+
+it('keeps what it knows when the server goes, and goes on where it was', async () => {
+  await follow();
+  server.hangUp();
+  await until(() => model.connection.kind === 'lost');
+  expect(model.interruption?.error.reason).toBe('offline');
+  expect(model.job('a')).toBeDefined();
+  await until(() => server.isListenedTo);
+  expect(server.asked.filter(asked => asked.startsWith('GET changes')).pop()).toBe(
+    'GET changes?since=1'
+  );
+  server.tell({ type: 'job', cursor: '2', job_id: 'b', job: row('b') });
+  await until(() => model.connection.kind === 'live');
+  await until(() => model.interruption === null);
+  expect(model.job('b')).toBeDefined();
+});
+
+it('shows runs from memory while the cluster is away', async () => {
+  const down = () => refusal(503, 'cluster-unavailable');
+  server.answers.set('changes', down);
+  server.answers.set('local-queues', down);
+  model.observe();
+  await until(() => model.isLoaded);
+  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['a']);
+  expect(model.queues).toBeNull();
+  expect(model.interruption?.error.reason).toBe('cluster-unavailable');
+});
+
+it('deletes many in parts, and tells how far it is', async () => {
+  listed = Array.from({ length: 300 }, (_, number) => row(`run-${number}`));
+  await follow();
+  const deletions: string[][] = [];
+  server.answers.set('jobs', () => {
+    const asked = server.asked[server.asked.length - 1] ?? '';
+    const named = [...new URLSearchParams(asked.split('?')[1]).getAll('job_id')];
+    deletions.push(named);
+    const failures = named.includes('run-7')
+      ? [{ job_id: 'run-7', message: 'It is gone.', reason: 'not-found' }]
+      : [];
+    return { deleted: named.filter(jobId => jobId !== 'run-7'), failures };
+  });
+  const done: number[] = [];
+  const failures = await model.deleteJobs(
+    listed.map(job => job.job_id),
+    count => done.push(count)
+  );
+  expect(failures).toEqual(['It is gone.']);
+  expect(deletions.flat()).toHaveLength(300);
+  expect(done).toEqual([...done].sort((a, b) => a - b));
+  expect(done[done.length - 1]).toBe(300);
+  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['run-7']);
+});
+
+it('shows a run that was submitted again at once', async () => {
+  await follow();
+  server.answers.set('jobs/a/rerun', () => row('again', { name: 'a' }));
+  await model.rerunJob('a', { parameters: { lr: 0.1 } });
+  expect(model.job('again')?.name).toBe('a');
+  server.answers.set('jobs/a/rerun', () =>
+    refusal(422, 'invalid', 'parameters: no', { parameters: 'no' })
+  );
+  await expect(model.rerunJob('a')).rejects.toMatchObject({ fields: { parameters: 'no' } });
+});

@@ -1,0 +1,86 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import type { INoticeSources } from '../src/models/notices';
+import { noticesOf } from '../src/models/notices';
+import { RequestError } from '../src/request';
+
+const trans = nullTranslator.load('jupyter_kueue');
+const SINCE = new Date();
+const AT = SINCE.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+const ALL_WELL: INoticeSources = {
+  interruption: null,
+  problems: [],
+  isLoaded: true,
+  dismissed: new Set(),
+  stockBackend: null
+};
+
+function lines(sources: Partial<INoticeSources>): readonly string[] {
+  return noticesOf({ ...ALL_WELL, ...sources }, trans).map(notice => notice.line);
+}
+
+const CLUSTER_DOWN = {
+  what: 'The Kubernetes API at https://127.0.0.1:1 does not answer (Connect call failed).',
+  fix: 'Check that the cluster is up.',
+  severity: 'error',
+  reason: 'cluster-unavailable'
+} as const;
+const RIGHT = {
+  what: 'Not allowed: list clusterqueues',
+  fix: 'Ask.',
+  severity: 'warning'
+} as const;
+
+describe('notices', () => {
+  it('say nothing while all is well', () => {
+    expect(lines({})).toEqual([]);
+  });
+
+  it('tell of a cluster that is down in one line, with the rest as details', () => {
+    const error = new RequestError(503, 'cluster-unavailable', 'Try again in a moment.');
+    const notices = noticesOf(
+      { ...ALL_WELL, interruption: { error, since: SINCE }, problems: [CLUSTER_DOWN] },
+      trans
+    );
+    expect(notices.map(({ line, action }) => [line, action])).toEqual([
+      [
+        `The cluster can’t be reached since ${AT}. What you see is from then. Trying again.`,
+        'retry'
+      ]
+    ]);
+    expect(notices[0]?.details).toEqual([CLUSTER_DOWN.what, CLUSTER_DOWN.fix]);
+  });
+
+  it('tell of a server that does not answer', () => {
+    const error = new RequestError(0, 'offline', 'Failed to fetch');
+    expect(lines({ interruption: { error, since: SINCE }, isLoaded: false })).toEqual([
+      `The Jupyter server can’t be reached since ${AT}. Trying again.`
+    ]);
+  });
+
+  it('tell of a bucket that is away, though lists are answered', () => {
+    const problem = { ...CLUSTER_DOWN, what: 'S3: timeout', reason: 'bucket-unavailable' };
+    expect(lines({ problems: [problem] })).toEqual([
+      'The bucket can’t be used: runs can’t be submitted, results can’t be opened. Trying again.'
+    ]);
+  });
+
+  it('tell of missing optional rights in one line, until it is dismissed', () => {
+    const other = { ...RIGHT, what: 'Not allowed: list cohorts' };
+    expect(lines({ problems: [RIGHT] })).toEqual([RIGHT.what]);
+    expect(lines({ problems: [RIGHT, other] })).toEqual([
+      '2 things are not set up completely; runs work without them.'
+    ]);
+    expect(lines({ problems: [RIGHT, other], dismissed: new Set([RIGHT.what]) })).toEqual([
+      other.what
+    ]);
+    expect(lines({ problems: [RIGHT], dismissed: new Set([RIGHT.what]) })).toEqual([]);
+  });
+
+  it('tell what the stock backend has', () => {
+    const stockBackend = { database: 'x', jobs: 2, schedules: 1, problem: null };
+    expect(lines({ stockBackend })).toEqual([
+      'jupyter-scheduler’s own backend has 2 jobs and 1 job definition that you do not see here.'
+    ]);
+  });
+});

@@ -1,0 +1,100 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import {
+  changesOf,
+  draftErrors,
+  draftOf,
+  formErrors,
+  parameterText,
+  parameterValue
+} from '../src/models/request-draft';
+import { refusedFields } from '../src/models/refusal';
+
+const trans = nullTranslator.load('jupyter_kueue');
+const REQUEST = {
+  name: 'report',
+  input_path: 'report.ipynb',
+  local_queue: 'team-a',
+  resources: { cpu: '1', memory: '2Gi', gpus: 0 },
+  parameters: { region: 'north', weeks: 8, code: '007', list: [1, 2] }
+};
+
+describe('a draft', () => {
+  const draft = draftOf(REQUEST);
+
+  it('that was not changed changes nothing', () => {
+    expect(changesOf(draft, REQUEST)).toEqual({});
+  });
+
+  it('changes what is typed, as the server takes it', () => {
+    const typed = { ...draft, queue: 'team-b', memory: '4 GB', gpus: '2' };
+    expect(changesOf(typed, REQUEST)).toEqual({
+      local_queue: 'team-b',
+      profile: null,
+      resources: { cpu: '1', memory: '4G', gpus: 2 }
+    });
+  });
+
+  it('has a size by its name or by its amounts', () => {
+    expect(changesOf({ ...draft, profile: 'small' }, REQUEST)).toEqual({
+      profile: 'small',
+      resources: null
+    });
+  });
+
+  it('changes parameters all together', () => {
+    const parameters = [
+      { name: 'region', value: 'south' },
+      { name: 'weeks', value: '9' },
+      { name: ' ', value: 'left empty' }
+    ];
+    expect(changesOf({ ...draft, parameters }, REQUEST)).toEqual({
+      parameters: { region: 'south', weeks: 9 }
+    });
+  });
+
+  it('says what cannot be an amount', () => {
+    expect(draftErrors({ ...draft, memory: 'lots' }, trans)).toEqual({
+      memory: 'Memory, such as 4 GB'
+    });
+    expect(draftErrors({ ...draft, memory: 'lots', profile: 'small' }, trans)).toEqual({});
+  });
+});
+
+it.each([
+  ['north', 'north'],
+  ['007', '007'],
+  ['8', '"8"'],
+  [8, '8'],
+  [[1, 2], '[1,2]'],
+  [null, 'null']
+])('the value %j is typed as %s, and read back', (value, text) => {
+  expect(parameterText(value)).toBe(text);
+  expect(parameterValue(text)).toEqual(value);
+});
+
+it('puts the server’s errors at the fields of the form', () => {
+  expect(
+    formErrors({
+      local_queue: 'there is no queue x',
+      'resources.gpus': 'is too much',
+      'parameters.lr': 'must be a valid variable name',
+      max_retries: 'must be a whole number'
+    })
+  ).toEqual({
+    queue: 'there is no queue x',
+    gpus: 'is too much',
+    parameters: 'lr: must be a valid variable name',
+    '': 'must be a whole number'
+  });
+});
+
+it.each([
+  [undefined, {}],
+  ['The cluster does not answer.', {}],
+  ['queue: there is no queue x', { queue: 'there is no queue x' }],
+  [
+    'input_uri: no such file; gpus: at most 1024; memory: such as 4Gi; then more; name: too long',
+    { gpus: 'at most 1024', memory: 'such as 4Gi; then more' }
+  ]
+])('reads %j', (message, fields) => expect(refusedFields(message)).toEqual(fields));

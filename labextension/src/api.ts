@@ -16,7 +16,8 @@ import type {
   ISchedule,
   IStockBackend,
   JobState,
-  RequestChanges
+  RequestChanges,
+  IRunFile
 } from './wire';
 
 type Settings = ServerConnection.ISettings;
@@ -75,8 +76,8 @@ export async function deleteJobs(
   return await json(settings, `jobs?${parameters}`, { method: 'DELETE' });
 }
 
-export async function readFile(settings: Settings, jobId: string, path: string): Promise<Blob> {
-  const response = await request(settings, filePath(jobId, path));
+export async function readFile(settings: Settings, file: IRunFile): Promise<Blob> {
+  const response = await request(settings, filePath(file));
   return await response.blob();
 }
 
@@ -92,8 +93,8 @@ export async function readLog(settings: Settings, jobId: string): Promise<string
 }
 
 /** Return where the browser downloads a file from. */
-export function fileUrl(settings: Settings, jobId: string, path: string): string {
-  return routeUrl(settings, filePath(jobId, path));
+export function fileUrl(settings: Settings, file: IRunFile): string {
+  return routeUrl(settings, filePath(file));
 }
 
 export async function listLocalQueues(settings: Settings): Promise<readonly ILocalQueue[]> {
@@ -171,6 +172,6 @@ function jobPath(jobId: string): string {
   return `jobs/${encodeURIComponent(jobId)}`;
 }
 
-function filePath(jobId: string, path: string): string {
-  return `${jobPath(jobId)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
+function filePath({ jobId, kind, path }: IRunFile): string {
+  return `${jobPath(jobId)}/${kind}/${path.split('/').map(encodeURIComponent).join('/')}`;
 }

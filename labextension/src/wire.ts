@@ -16,14 +16,16 @@ export interface IPosition {
   readonly approximate: boolean;
 }
 
-/** Hidden files of a notebook's folder that did not go along; `message` is a sentence about them. */
+/** What did not go along of a notebook's folder; `message` is a sentence about it. */
 export interface ILeftBehind {
   readonly count: number;
   readonly paths: readonly string[];
+  readonly ignored_count: number;
+  readonly ignored_paths: readonly string[];
   readonly message: string;
 }
 
-/** How far a run has come; cells are counted from 0, code cells alone. */
+/** How far a run has come; cells are numbered as Jupyter numbers them: 1 is `In [1]`. */
 export interface IProgress {
   readonly cell: number | null;
   readonly cells_done: number | null;
@@ -35,6 +37,7 @@ export interface IProgress {
 export interface ICellError {
   readonly name: string | null;
   readonly value: string;
+  readonly cell: number | null;
   readonly cell_index: number | null;
 }
 
@@ -76,13 +79,16 @@ export interface IJobRow {
   readonly tags: readonly string[];
   readonly request: IRequest;
   readonly left_behind: ILeftBehind | null;
+  /** What was asked for or written and is not among its files, in sentences; the first of them. */
+  readonly warnings: readonly string[];
 }
 
-/** Everything of a run: its row, how far it came, and its files, the executed notebook first. */
+/** Everything of a run: its row, how far it came, what it wrote and what it took along. */
 export interface IJob extends IJobRow {
   readonly progress: IProgress | null;
   readonly error: ICellError | null;
   readonly files: readonly IFile[];
+  readonly inputs: readonly IFile[];
 }
 
 /** A schedule, which jupyter-scheduler calls a job definition. */
@@ -120,6 +126,16 @@ export interface ILocalQueue {
   readonly pending: number;
   readonly admitted: number;
   readonly resources: Readonly<Record<string, IResourceUsage>>;
+}
+
+/** What a run wrote, and what it took along: two namespaces, so that no path means two files. */
+export type FileKind = 'files' | 'inputs';
+
+/** Which file of which run. */
+export interface IRunFile {
+  readonly jobId: string;
+  readonly kind: FileKind;
+  readonly path: string;
 }
 
 export interface IFile {

@@ -36,7 +36,8 @@ let drive: KueueDrive;
 function run(state: 'running' | 'succeeded', ...paths: readonly [string, string][]) {
   const files = paths.map(([path, role]) => ({ path, role, size_bytes: 1 }));
   const job = row(ID, { state, request: { input_path: 'reports/weekly.ipynb' } });
-  server.answers.set(`jobs/${ID}`, () => ({ ...job, progress: null, error: null, files }));
+  const inputs = [{ path: 'data/a.csv', role: 'input', size_bytes: 1 }];
+  server.answers.set(`jobs/${ID}`, () => ({ ...job, progress: null, error: null, files, inputs }));
 }
 
 beforeEach(() => {
@@ -60,6 +61,21 @@ it('lists the files of a run as a folder', async () => {
   expect((folder.content as Contents.IModel[]).map(({ name, type }) => [name, type])).toEqual([
     ['weekly.ipynb', 'notebook'],
     ['data', 'directory']
+  ]);
+});
+
+it('tells what a run took along from what it wrote under the same name', async () => {
+  run('succeeded', ['data/a.csv', 'side-effect']);
+  server.answers.set(`jobs/${ID}/files/data/a.csv`, () => new Response('written'));
+  server.answers.set(`jobs/${ID}/inputs/data/a.csv`, () => new Response('taken along'));
+  expect(await drive.get(`${ID}/data/a.csv`)).toMatchObject({ content: 'written' });
+  expect(await drive.get(`inputs/${ID}/data/a.csv`)).toMatchObject({
+    path: `inputs/${ID}/data/a.csv`,
+    content: 'taken along'
+  });
+  const folder = await drive.get(`inputs/${ID}`);
+  expect((folder.content as Contents.IModel[]).map(({ path }) => path)).toEqual([
+    `inputs/${ID}/data`
   ]);
 });
 

@@ -19,6 +19,7 @@ export function row(jobId: string, fields: Partial<IJobRow> = {}): IJobRow {
     tags: [],
     request: { input_path: 'reports/weekly.ipynb' },
     left_behind: null,
+    warnings: [],
     ...fields
   };
 }

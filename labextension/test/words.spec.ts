@@ -34,7 +34,7 @@ it.each([
 it.each([
   [undefined, null],
   [{ cell: null, cells_done: 0, cells: 0, since: null }, null],
-  [{ cell: 6, cells_done: 6, cells: 21, since: null }, 'cell 7 of 21'],
+  [{ cell: 7, cells_done: 6, cells: 21, since: null }, 'cell 7 of 21'],
   [{ cell: null, cells_done: 21, cells: 21, since: null }, 'cell 21 of 21']
 ])('%j is %j', (progress, words) => expect(cellOf(progress, trans)).toBe(words));
 
@@ -65,7 +65,19 @@ it('has words of its own for what does not answer', () => {
 });
 
 it('says how full a queue is, and what is free in it', () => {
-  const gpus = { used: 3, cluster_queue_used: 3, nominal: 2, borrowed: 1, limit: 4 };
+  const gpus = {
+    used: 3,
+    cluster_queue_used: 3,
+    nominal: 2,
+    borrowed: 1,
+    limit: 4,
+    free: 1,
+    reclaimable: 0
+  };
   expect(usage('nvidia.com/gpu', gpus, trans)).toBe('2 of 2 + 1 borrowed');
   expect(free(gpus)).toBe(1);
+  // What others borrow of it is in use, whatever the queue itself uses.
+  expect(free({ ...gpus, used: 0, cluster_queue_used: 0, free: 0, reclaimable: 2 })).toBe(0);
+  // Without the right to read the cohorts, what it owns itself.
+  expect(free({ ...gpus, cluster_queue_used: 1, limit: null, free: null })).toBe(1);
 });

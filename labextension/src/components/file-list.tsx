@@ -5,37 +5,38 @@ import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { fileSize } from '../models/words';
-import type { IFile } from '../wire';
+import type { FileKind, IFile } from '../wire';
 
 export interface IFileActions {
-  readonly open: (path: string) => void;
-  readonly copy: (path: string) => void;
-  readonly download: (path: string) => void;
+  readonly open: (path: string, kind: FileKind) => void;
+  readonly copy: (path: string, kind: FileKind) => void;
+  readonly download: (path: string, kind: FileKind) => void;
 }
 
 interface IFileListProps {
   readonly files: readonly IFile[];
+  readonly inputs: readonly IFile[];
   readonly iconOf: (path: string) => LabIcon;
   readonly actions: IFileActions;
   readonly trans: TranslationBundle;
 }
 
 export function FileList(props: IFileListProps): React.JSX.Element {
-  const { files, trans } = props;
-  const groups: (readonly [string, readonly IFile[]])[] = [
-    [trans.__('Results'), files.filter(file => file.role !== 'input')],
-    [trans.__('Inputs'), files.filter(file => file.role === 'input')]
+  const { files, inputs, trans } = props;
+  const groups: (readonly [FileKind, string, readonly IFile[]])[] = [
+    ['files', trans.__('Results'), files],
+    ['inputs', trans.__('Inputs'), inputs]
   ];
   return (
     <>
       {groups.map(
-        ([title, shown]) =>
+        ([kind, title, shown]) =>
           shown.length > 0 && (
-            <section key={title}>
+            <section key={kind}>
               <h3 className="jp-Kueue-heading">{title}</h3>
               <ul className="jp-Kueue-files" aria-label={title}>
                 {shown.map(file => (
-                  <File key={file.path} {...props} file={file} />
+                  <File key={file.path} {...props} kind={kind} file={file} />
                 ))}
               </ul>
             </section>
@@ -46,8 +47,13 @@ export function FileList(props: IFileListProps): React.JSX.Element {
   );
 }
 
-function File(props: IFileListProps & { readonly file: IFile }): React.JSX.Element {
-  const { file, iconOf, actions, trans } = props;
+interface IFileProps extends IFileListProps {
+  readonly kind: FileKind;
+  readonly file: IFile;
+}
+
+function File(props: IFileProps): React.JSX.Element {
+  const { kind, file, iconOf, actions, trans } = props;
   const icon = iconOf(file.path);
   return (
     <li className="jp-Kueue-file" data-path={file.path}>
@@ -56,7 +62,7 @@ function File(props: IFileListProps & { readonly file: IFile }): React.JSX.Eleme
         type="button"
         className="jp-Kueue-link"
         title={file.path}
-        onClick={() => actions.open(file.path)}
+        onClick={() => actions.open(file.path, kind)}
       >
         {file.path}
       </button>
@@ -64,12 +70,12 @@ function File(props: IFileListProps & { readonly file: IFile }): React.JSX.Eleme
       <FileAction
         icon={copyIcon}
         label={trans.__('Copy %1 to my files…', file.path)}
-        onClick={() => actions.copy(file.path)}
+        onClick={() => actions.copy(file.path, kind)}
       />
       <FileAction
         icon={downloadIcon}
         label={trans.__('Download %1', file.path)}
-        onClick={() => actions.download(file.path)}
+        onClick={() => actions.download(file.path, kind)}
       />
     </li>
   );

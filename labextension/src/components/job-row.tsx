@@ -120,8 +120,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
 /** Return what a run says of itself, with its queue while it waits there. */
 function sayingOf(job: IJobRow, trans: TranslationBundle): string {
   const said = job.message ?? stateName(job.state, trans);
-  const leftBehind = job.left_behind?.message ?? null;
-  const text = leftBehind === null ? said : sentences(said, leftBehind);
+  const text = sentences(said, ...job.warnings, job.left_behind?.message);
   return job.state === 'queued' ? trans.__('%1 · %2', job.local_queue, text) : text;
 }
 

@@ -35,6 +35,11 @@ export function JobStatus(props: IJobStatusProps): React.JSX.Element {
         )}
       </div>
       {job.message !== null && <div className="jp-Kueue-fix">{job.message}</div>}
+      {job.warnings.map(warning => (
+        <div key={warning} className="jp-Kueue-fix">
+          {warning}
+        </div>
+      ))}
       {job.left_behind !== null && <div className="jp-Kueue-fix">{job.left_behind.message}</div>}
       {isUnfinished && (
         <button

@@ -112,7 +112,12 @@ function queueLabel(queue: ILocalQueue, trans: TranslationBundle): string {
     .flatMap(([name, shown]) => {
       const left = free(shown);
       const unit = name === 'memory' ? ` ${trans.__('GiB')}` : '';
-      return left === null ? [] : [`${resourceName(name, trans)} ${amount(name, left)}${unit}`];
+      if (left === null) {
+        return [];
+      }
+      const said = `${resourceName(name, trans)} ${amount(name, left)}${unit}`;
+      const back = shown.reclaimable ?? 0;
+      return [back > 0 ? trans.__('%1 (takes back %2)', said, amount(name, back)) : said];
     });
   return amounts.length === 0
     ? queue.name

@@ -1,7 +1,8 @@
 /**
- * The files of runs as a read-only drive of JupyterLab, `kueue:<job_id>/<path>`, so that every
- * viewer that Lab has opens them and nothing is copied into the user's folders. While a run goes on
- * its notebook and its log are what there is of them so far.
+ * The files of runs as a read-only drive of JupyterLab, `kueue:<job_id>/<path>`, and what they took
+ * along, `kueue:inputs/<job_id>/<path>`, so that every viewer that Lab has opens them and nothing is
+ * copied into the user's folders. While a run goes on its notebook and its log are what there is of
+ * them so far.
  *
  * Lab's "Save as…" stays in a document's drive. Whatever does not lie in a run is therefore taken
  * for a path in the user's own files: a changed result is saved there.
@@ -17,24 +18,31 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import type { IFile, IJob } from '../wire';
+import type { FileKind, IFile, IJob, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { asContents, isNotebookPath } from './notebook-contents';
 import { asBase64, freePath } from './own-files';
 
 export const DRIVE_NAME = 'kueue';
 
+const INPUTS = 'inputs';
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Return the path in Lab of a run's file. */
-export function drivePath(jobId: string, path: string): string {
-  return `${DRIVE_NAME}:${jobId}/${path}`;
+export function drivePath(jobId: string, path: string, kind: FileKind = 'files'): string {
+  return `${DRIVE_NAME}:${localPathOf({ jobId, kind, path })}`;
 }
 
 /** Return which file of which run lies at a path of this drive; null where it is none of a run. */
-export function runFileAt(localPath: string): { jobId: string; path: string } | null {
-  const [jobId = '', ...parts] = localPath.split('/').filter(part => part !== '');
-  return RUN_ID.test(jobId) ? { jobId, path: parts.join('/') } : null;
+export function runFileAt(localPath: string): IRunFile | null {
+  const parts = localPath.split('/').filter(part => part !== '');
+  const kind: FileKind = parts[0] === INPUTS ? 'inputs' : 'files';
+  const [jobId = '', ...rest] = kind === 'inputs' ? parts.slice(1) : parts;
+  return RUN_ID.test(jobId) ? { jobId, kind, path: rest.join('/') } : null;
+}
+
+function localPathOf({ jobId, kind, path }: IRunFile): string {
+  return PathExt.join(kind === 'inputs' ? INPUTS : '', jobId, path);
 }
 
 export interface IKueueDriveOptions {
@@ -73,26 +81,26 @@ export class KueueDrive implements Contents.IDrive {
       return await this._own.get(localPath, options);
     }
     const job = await api.getJob(this.serverSettings, at.jobId);
-    const file = fileOf(job, at.path);
+    const file = fileOf(job, at);
     if (file === undefined) {
-      return this._folderModel(job, at.path);
+      return this._folderModel(job, at);
     }
     const isNotebook = options.type === 'notebook' || isNotebookPath(at.path);
     const model: Contents.IModel = {
-      ...fileModel(job, at.path),
+      ...fileModel(job, at),
       type: isNotebook ? 'notebook' : 'file'
     };
     if (options.content === false) {
       return model;
     }
     if (isNotebook) {
-      return { ...model, format: 'json', content: asContents(await this._notebook(job, file)) };
+      return { ...model, format: 'json', content: asContents(await this._notebook(job, at, file)) };
     }
     if (file.role === 'log' && !FINISHED_STATES.includes(job.state)) {
       const content = await api.readLog(this.serverSettings, job.job_id);
       return { ...model, format: 'text', content };
     }
-    const blob = await api.readFile(this.serverSettings, job.job_id, at.path);
+    const blob = await api.readFile(this.serverSettings, at);
     return options.format === 'base64'
       ? { ...model, format: 'base64', content: await asBase64(blob) }
       : { ...model, format: 'text', content: await blob.text() };
@@ -102,7 +110,7 @@ export class KueueDrive implements Contents.IDrive {
     const at = runFileAt(localPath);
     return at === null
       ? this._own.getDownloadUrl(localPath)
-      : Promise.resolve(api.fileUrl(this.serverSettings, at.jobId, at.path));
+      : Promise.resolve(api.fileUrl(this.serverSettings, at));
   }
 
   /** Save into the user's own files; what was opened from a run gets a name that is free there. */
@@ -148,26 +156,29 @@ export class KueueDrive implements Contents.IDrive {
   }
 
   /** Return a notebook; the run's own as it stands, where it is no output yet or never became one. */
-  private async _notebook(job: IJob, file: IFile): Promise<unknown> {
+  private async _notebook(job: IJob, at: IRunFile, file: IFile): Promise<unknown> {
     const isOutput = FINISHED_STATES.includes(job.state) && job.files.includes(file);
     if (file.role === 'notebook' && !isOutput) {
       return await api.readNotebook(this.serverSettings, job.job_id);
     }
-    const blob = await api.readFile(this.serverSettings, job.job_id, file.path);
+    const blob = await api.readFile(this.serverSettings, at);
     return JSON.parse(await blob.text()) as unknown;
   }
 
-  private _folderModel(job: IJob, path: string): Contents.IModel {
+  private _folderModel(job: IJob, at: IRunFile): Contents.IModel {
+    const { path } = at;
     const prefix = path === '' ? '' : `${path}/`;
-    const inside = job.files
+    const inside = job[at.kind]
       .filter(file => file.path.startsWith(prefix))
       .map(file => file.path.slice(prefix.length));
     if (inside.length === 0 && path !== '') {
       throw new Error(this._trans.__('The run “%1” has no file %2.', job.name, path));
     }
     const names = [...new Set(inside.map(name => name.split('/')[0] ?? name))];
-    const content = names.map(name => fileModel(job, prefix + name, !inside.includes(name)));
-    return { ...fileModel(job, path, true), format: 'json', content };
+    const content = names.map(name =>
+      fileModel(job, { ...at, path: prefix + name }, !inside.includes(name))
+    );
+    return { ...fileModel(job, at, true), format: 'json', content };
   }
 
   private _refuse(): Promise<never> {
@@ -191,18 +202,18 @@ export function notebookName(job: Pick<IJob, 'request'>): string {
   return PathExt.basename(job.request.input_path);
 }
 
-function fileOf(job: IJob, path: string): IFile | undefined {
-  const listed = job.files.find(file => file.path === path);
-  const isNotebook = path === notebookName(job);
+function fileOf(job: IJob, { kind, path }: IRunFile): IFile | undefined {
+  const listed = job[kind].find(file => file.path === path);
+  const isNotebook = kind === 'files' && path === notebookName(job);
   return listed ?? (isNotebook ? { path, size_bytes: 0, role: 'notebook' } : undefined);
 }
 
 /** Return a file or folder without its content. */
-function fileModel(job: IJob, path: string, isFolder = false): Contents.IModel {
-  const type = isFolder ? 'directory' : isNotebookPath(path) ? 'notebook' : 'file';
+function fileModel(job: IJob, at: IRunFile, isFolder = false): Contents.IModel {
+  const type = isFolder ? 'directory' : isNotebookPath(at.path) ? 'notebook' : 'file';
   return {
-    name: PathExt.basename(path),
-    path: PathExt.join(job.job_id, path),
+    name: PathExt.basename(at.path),
+    path: localPathOf(at),
     type,
     format: null,
     content: null,

@@ -3,6 +3,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
 
 import * as api from '../api';
+import type { IRunFile } from '../wire';
 
 /** Return the path, or one beside it that is free: `report.ipynb`, `report-Copy1.ipynb`. */
 export async function freePath(own: Contents.IManager, path: string): Promise<string> {
@@ -20,10 +21,10 @@ export async function freePath(own: Contents.IManager, path: string): Promise<st
 export async function copyToFolder(
   settings: ServerConnection.ISettings,
   own: Contents.IManager,
-  file: { readonly jobId: string; readonly path: string },
+  file: IRunFile,
   folder: string
 ): Promise<string> {
-  const blob = await api.readFile(settings, file.jobId, file.path);
+  const blob = await api.readFile(settings, file);
   const path = await freePath(own, PathExt.join(folder, PathExt.basename(file.path)));
   const content = await asBase64(blob);
   await own.save(path, { type: 'file', format: 'base64', content });

@@ -49,12 +49,12 @@ export function position(ahead: number | null, trans: TranslationBundle): string
   return ahead === 0 ? trans.__('next') : trans._n('%1 run ahead', '%1 runs ahead', ahead);
 }
 
-/** Return which cell runs, people's way: from 1; null before the first one. */
+/** Return which cell runs, by its number; null before the first one. */
 export function cellOf(progress: IProgress | undefined, trans: TranslationBundle): string | null {
   if (progress?.cells == null || progress.cells === 0) {
     return null;
   }
-  const cell = (progress.cell ?? progress.cells_done ?? 0) + 1;
+  const cell = progress.cell ?? (progress.cells_done ?? 0) + 1;
   return trans.__('cell %1 of %2', Math.min(cell, progress.cells), progress.cells);
 }
 

@@ -22,7 +22,7 @@ import { reportingCommands, run, showSuccess, textArg } from '../widgets/reporti
 import { namesOf } from '../models/words';
 import { CommandIDs } from '../tokens';
 import { RunFiles } from '../widgets/run-files';
-import type { IFile, IJobRow } from '../wire';
+import type { FileKind, IFile, IJobRow, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import type { ICommandsOptions } from './commands';
 import { jobsMeant } from './commands';
@@ -82,7 +82,9 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     label: trans.__('Open'),
     failed: args => trans.__('%1 was not opened.', textArg(args, 'path')),
     execute: args => {
-      documents.openOrReveal(drivePath(textArg(args, 'job_id'), textArg(args, 'path')));
+      documents.openOrReveal(
+        drivePath(textArg(args, 'job_id'), textArg(args, 'path'), kindArg(args))
+      );
     }
   });
 
@@ -119,10 +121,10 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     isEnabled: args => typeof args.path === 'string' || begun(args).length > 0,
     failed: args => trans.__('%1 was not downloaded.', names(args)),
     execute: async args => {
-      for (const { jobId, path } of await filesMeant(args)) {
+      for (const file of await filesMeant(args)) {
         const link = document.createElement('a');
-        link.href = api.fileUrl(settings, jobId, path);
-        link.download = PathExt.basename(path);
+        link.href = api.fileUrl(settings, file);
+        link.download = PathExt.basename(file.path);
         link.click();
       }
     }
@@ -136,9 +138,9 @@ export function addFileCommands(options: IFileCommandsOptions): void {
   }
 
   /** Return the file that the arguments name, else the notebooks of the runs that are meant. */
-  async function filesMeant(args: Args): Promise<readonly { jobId: string; path: string }[]> {
+  async function filesMeant(args: Args): Promise<readonly IRunFile[]> {
     if (typeof args.path === 'string') {
-      return [{ jobId: textArg(args, 'job_id'), path: args.path }];
+      return [{ jobId: textArg(args, 'job_id'), kind: kindArg(args), path: args.path }];
     }
     return await Promise.all(
       begun(args).map(async job => {
@@ -146,10 +148,14 @@ export function addFileCommands(options: IFileCommandsOptions): void {
         if (notebook === undefined) {
           throw new Error(trans.__('It has no result: it ended before its first cell.'));
         }
-        return { jobId: job.job_id, path: notebook.path };
+        return { jobId: job.job_id, kind: 'files', path: notebook.path };
       })
     );
   }
+}
+
+function kindArg(args: Args): FileKind {
+  return args.kind === 'inputs' ? 'inputs' : 'files';
 }
 
 /** Have a document show what there is now, and the cell in which the notebook failed. */
@@ -197,9 +203,11 @@ function addFilesTab(
       serverSettings: settings,
       registry: app.docRegistry,
       actions: {
-        open: path => run(commands, CommandIDs.openFile, { job_id: jobId, path }),
-        copy: path => run(commands, CommandIDs.copyToMyFiles, { job_id: jobId, path }),
-        download: path => run(commands, CommandIDs.downloadOutput, { job_id: jobId, path })
+        open: (path, kind) => run(commands, CommandIDs.openFile, { job_id: jobId, path, kind }),
+        copy: (path, kind) =>
+          run(commands, CommandIDs.copyToMyFiles, { job_id: jobId, path, kind }),
+        download: (path, kind) =>
+          run(commands, CommandIDs.downloadOutput, { job_id: jobId, path, kind })
       },
       trans
     });

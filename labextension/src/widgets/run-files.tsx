@@ -69,6 +69,7 @@ export class RunFiles extends ReactWidget {
     return (
       <FileList
         files={job.files}
+        inputs={job.inputs}
         iconOf={path => registry.getFileTypesForPath(path)[0]?.icon ?? fileIcon}
         actions={actions}
         trans={trans}

@@ -181,8 +181,9 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
 
     panel.choose(failed, "Show Files")
     files = page.locator(".jp-Kueue-runFiles")
-    for path in ("fails.ipynb", "found.csv", "run.log", "input/fails.ipynb"):
-        expect(files.locator(f'[data-path="{path}"]')).to_be_visible()
+    for path in ("fails.ipynb", "found.csv", "run.log"):
+        expect(files.locator(f'[data-kind="files"][data-path="{path}"]')).to_be_visible()
+    expect(files.locator('[data-kind="inputs"][data-path="fails.ipynb"]')).to_be_visible()
     files.get_by_role("button", name="Copy found.csv to my files").click()
     page.locator(".jp-Dialog").get_by_role("button", name="Select").click()
     expect(page.get_by_text("Copied to found.csv.")).to_be_visible()

@@ -56,7 +56,7 @@ function File(props: IFileProps): React.JSX.Element {
   const { kind, file, iconOf, actions, trans } = props;
   const icon = iconOf(file.path);
   return (
-    <li className="jp-Kueue-file" data-path={file.path}>
+    <li className="jp-Kueue-file" data-kind={kind} data-path={file.path}>
       <icon.react tag="span" height="16px" width="16px" />
       <button
         type="button"

@@ -24,6 +24,8 @@ from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
+from .test_upstream_dialog import Jobs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -357,6 +359,19 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     assert lab.call("GET", "jobs")["total"] == 0
 
 
+def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
+    page = panel.page
+    panel.root.get_by_role("button", name="Submit a notebook…").click()
+    dialog = page.locator(".jp-Dialog")
+    dialog.locator(".jp-DirListing-item", has_text="quick.ipynb").click()
+    dialog.get_by_role("button", name="Select").click()
+    form = Jobs(page)
+    form.expect_few_formats()
+    expect(form.field("Input file")).to_have_value("quick.ipynb")
+    form.button("Create").click()
+    expect(panel.section("finished")).to_contain_text("quick")
+
+
 def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
     (lab.root / ".env").write_text("TOKEN=secret")
     job_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
@@ -371,14 +386,25 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
     job_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
     expect(panel.row(job_id)).to_be_visible()
     lab.wait_until_stored(page, "jp-kueue-panel")
+    # Lab loads what it shows messages with when there is the first one.
+    other = submit(lab, "quick.ipynb", gpus=16, name="other")
+    panel.act(other, "Stop")
+    expect(panel.row_in("finished", other)).to_be_visible()
+    panel.act(other, "Run again")
+    expect(page.get_by_role("alert").filter(has_text="“other” is queued again.")).to_be_visible()
 
     lab.stop()
     expect(panel.root.get_by_text("What you see is from then")).to_be_visible()
     expect(panel.row(job_id)).to_be_visible()
+    # What was not done is said, and stays until it is seen.
+    panel.act(job_id, "Stop")
+    toast = page.get_by_role("alert").filter(has_text="“still here” was not stopped.")
+    expect(toast).to_contain_text("The Jupyter server does not answer")
 
     restarted = start_lab(namespace.env, port=lab.port)
     expect(panel.root.get_by_text("What you see is from then")).to_have_count(0)
-    expect(panel.row(job_id)).to_be_visible()
+    expect(panel.row_in("waiting", job_id)).to_be_visible()
+    expect(toast).to_be_visible()
     new = submit(restarted, "quick.ipynb", gpus=16, name="after the restart")
     expect(panel.row_in("waiting", new)).to_be_visible()
 

@@ -102,6 +102,20 @@ it('shows runs from memory while the cluster is away', async () => {
   expect(model.interruption?.error.reason).toBe('cluster-unavailable');
 });
 
+it('asks what is wrong when the queues cannot be read, and again when they can', async () => {
+  await follow();
+  server.answers.set('local-queues', () => refusal(503, 'cluster-unavailable'));
+  const problem = { what: 'It is away.', fix: 'Wait.', severity: 'error' };
+  server.answers.set('health', () => ({ ok: false, settings: {}, problems: [problem] }));
+  server.tell({ type: 'local-queues', cursor: '2' });
+  await until(() => model.problems.length === 1);
+  expect(model.queues).toHaveLength(1);
+  expect(model.interruption?.error.reason).toBe('cluster-unavailable');
+  server.answers.set('local-queues', () => page([TEAM_A as never]));
+  server.answers.set('health', () => ({ ok: true, settings: {}, problems: [] }));
+  await until(() => model.problems.length === 0 && model.interruption === null);
+});
+
 it('deletes many in parts, and tells how far it is', async () => {
   listed = Array.from({ length: 300 }, (_, number) => row(`run-${number}`));
   await follow();

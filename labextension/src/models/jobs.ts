@@ -24,7 +24,7 @@ import type {
 } from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
 import { ChangeStream } from './change-stream';
-import type { Connection, IInterruption } from './connection';
+import type { Connection, IInterruption, Reading } from './connection';
 import { known } from './connection';
 import type { IJobGroups } from './job-store';
 import { JobStore } from './job-store';
@@ -35,6 +35,8 @@ import { Reader } from './reader';
 const FINISHED_AT_FIRST = 100;
 /** Queues change all the time where many share them. */
 const QUEUES_PAUSE_MS = 300;
+/** A cluster that goes away is no change of any queue: it is noticed by asking. */
+const QUEUES_MS = 10_000;
 /** The server keeps the quotas that it has read for a second. */
 const QUOTA_SETTLES_MS = 1500;
 /** What is wrong comes and goes without a change of any run. */
@@ -71,6 +73,7 @@ export class JobsModel implements IJobsModel, IDisposable {
     for (const reader of [this._lists, this._queues, this._health]) {
       reader.changed.connect(this._touch, this);
     }
+    this._queues.changed.connect(this._onQueues, this);
   }
 
   readonly progress: ProgressModel;
@@ -234,6 +237,13 @@ export class JobsModel implements IJobsModel, IDisposable {
     this._touch();
   }
 
+  /** Health knows why the queues cannot be read, and that they can be again. */
+  private _onQueues(_: unknown, { kind }: Reading<readonly ILocalQueue[]>): void {
+    if (kind === 'failed' || known(this._health.reading)?.ok === false) {
+      void this._health.refresh();
+    }
+  }
+
   private _apply(_: ChangeStream, change: Change): void {
     switch (change.type) {
       case 'hello':
@@ -352,7 +362,8 @@ export class JobsModel implements IJobsModel, IDisposable {
   });
   private readonly _queues = new Reader<readonly ILocalQueue[]>({
     name: 'jupyter-kueue:local-queues',
-    read: () => this._readQueues()
+    read: () => this._readQueues(),
+    interval: QUEUES_MS
   });
   private readonly _health = new Reader<IHealth>({
     name: 'jupyter-kueue:health',

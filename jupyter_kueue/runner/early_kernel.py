@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with six differences. It imports nothing from the notebook's
+# ``python -m ipykernel_launcher`` with seven differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -36,7 +36,9 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
 # notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
 # once; ipykernel would wait for its own threads for ever. And it waits for the end of its standard
-# input before it reads the connection file, which is written while it imports.
+# input before it reads the connection file, which is written while it imports. And it leaves that
+# file as it is: ipykernel 7.4 takes keys in it for changed ones and writes it anew, while somebody
+# may read it.
 PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -51,6 +53,7 @@ del sys.modules["debugpy"]
 import ipykernel.kernelapp
 gc.freeze()
 gc.enable()
+ipykernel.kernelapp.IPKernelApp.write_connection_file = lambda *_, **__: None
 sys.stdin.buffer.read()
 try:
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
@@ -66,7 +69,7 @@ for thread in threading.enumerate():
 class EarlyKernel:
     """A kernel's process, where it runs, its kernelspec's folder, and how to connect to it.
 
-    ``is_encrypted``: only who has the keys in its connection file can connect.
+    ``connection`` is what the connection file holds; a kernel that ends takes the file with it.
     """
 
     def __init__(
@@ -75,13 +78,17 @@ class EarlyKernel:
         folder: str,
         resource_dir: str,
         connection_file: str,
-        is_encrypted: bool,
     ) -> None:
         self.process = process
         self.folder = folder
         self.resource_dir = resource_dir
         self.connection_file = connection_file
-        self.is_encrypted = is_encrypted
+        self.connection: dict[str, Any] = {}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether only those can connect who have the keys."""
+        return "curve_publickey" in self.connection
 
     def end(self) -> None:
         """Kill the kernel, which has run nothing."""
@@ -114,11 +121,10 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
         start_new_session=True,
     )
     assert process.stdin is not None
-    kernel = EarlyKernel(process, folder, resource_dir, connection_file, is_encrypted=False)
+    kernel = EarlyKernel(process, folder, resource_dir, connection_file)
     try:
         keys = _curve_keys() if can_encrypt else {}
-        kernel.is_encrypted = bool(keys)
-        _write_connection_file(connection_file, kernel_name, keys)
+        kernel.connection = _write_connection_file(connection_file, kernel_name, keys)
         process.stdin.close()  # the kernel reads the file
     except BaseException:
         kernel.end()
@@ -167,8 +173,8 @@ def _curve_keys() -> dict[str, str]:
     return {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
 
 
-def _write_connection_file(path: str, kernel_name: str, keys: dict[str, str]) -> None:
-    """Write what both ends of a connection need to know ("Making kernels for Jupyter")."""
+def _write_connection_file(path: str, kernel_name: str, keys: dict[str, str]) -> dict[str, Any]:
+    """Write and return what both ends of a connection must know ("Making kernels for Jupyter")."""
     taken = [socket.socket() for _ in CONNECTION_PORTS]
     try:
         for one in taken:
@@ -189,3 +195,4 @@ def _write_connection_file(path: str, kernel_name: str, keys: dict[str, str]) ->
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(connection, file)
+    return connection

@@ -177,7 +177,8 @@ def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
 
 def _adopt(early: EarlyKernel, manager: Any) -> None:
     """Make ``manager`` what it would be had it started the kernel itself."""
-    manager.load_connection_file(early.connection_file)
+    manager.connection_file = early.connection_file
+    manager.load_connection_info(early.connection)
     provisioner = LocalProvisioner(
         kernel_id=str(early.process.pid),
         kernel_spec=KernelSpec.from_resource_dir(early.resource_dir),

@@ -90,5 +90,10 @@ def test_no_port_of_a_kernel_lets_a_stranger_in(
         for kind in (zmq.SUB, zmq.DEALER, zmq.REQ):
             for has_keys in (False, True):
                 assert connect(port, kind, has_keys=has_keys) in REFUSED, (port, kind)
+    # It is read by whoever connects, so nobody writes it anew.
+    [file] = (pod.folder / "scratch").glob("jupyter-runtime-*/kernel-*.json")
+    text = file.read_text()
+    assert json.loads(text)["curve_publickey"]
+    assert not is_early or text == json.dumps(json.loads(text)), "ipykernel writes it in lines"
     (workspace / "go").touch()
     assert pod.wait() == 0, pod.log

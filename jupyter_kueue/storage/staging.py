@@ -7,11 +7,13 @@ lets a path lead out of the server's root, never changes a file there, and holds
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import stat
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,7 +28,7 @@ from jupyter_kueue.storage.ignore_rules import IgnoreRules
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from jupyter_kueue.storage.bucket import Bucket
 
@@ -181,7 +183,7 @@ async def upload(
 
 async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str, Any]:
     try:
-        with await asyncio.to_thread(_opened, file) as opened:
+        async with _opening(file) as opened:
             marks = FileMarks.of_status(os.fstat(opened.fileno()))
             stored = await bucket.put_file(prefix + file.path, opened)
     except OSError as error:
@@ -194,6 +196,28 @@ async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str
         "sha256": stored.sha256,
         **marks._asdict(),
     }
+
+
+@contextlib.asynccontextmanager
+async def _opening(file: InputFile) -> AsyncIterator[IO[bytes]]:
+    """Open a file in a thread, and close it, also where nobody waits for the thread any more."""
+    lock, opened, is_given_up = threading.Lock(), [], threading.Event()
+
+    def open_it() -> None:
+        found = _opened(file)
+        with lock:
+            opened.append(found)
+            if is_given_up.is_set():
+                found.close()
+
+    try:
+        await asyncio.to_thread(open_it)
+        yield opened[0]
+    finally:
+        with lock:
+            is_given_up.set()
+            for found in opened:
+                found.close()
 
 
 def _opened(file: InputFile) -> IO[bytes]:

@@ -1,6 +1,6 @@
 """What a notebook wrote beside its run's folder, which is not kept: in HOME, and one folder up.
 
-Used by ``running``, in the user's image. Of other places it cannot be told what the notebook wrote.
+Used by ``running``, in the user's image. Elsewhere, the notebook's files look like any others.
 Hidden names are programs' settings and caches, and are none of this.
 """
 

@@ -274,7 +274,7 @@ class KueueHandler(APIHandler):
                 "token, or log in to JupyterLab in this browser."
             )
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-            return f"{self.request.method} is no verb of this route; it has {self._verbs()}."
+            return f"This route does not take {self.request.method}. It takes {self._verbs()}."
         said = error.log_message or error.reason or http.HTTPStatus(status_code).phrase
         text = str(said % error.args if error.args else said)
         if "_xsrf" in text:

@@ -385,7 +385,7 @@ def _trim_pod(item: Json) -> Json:
 
 
 def _trim_workload(item: Json) -> Json:
-    """Return a Workload with what it requests, if that can be told, in place of its templates."""
+    """Return a Workload with its requests, where they are readable, in place of its templates."""
     _checked(item, _WORKLOAD)
     spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
     pod_sets = item["spec"].get("podSets") or []

@@ -53,9 +53,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     execute: async args => {
       for (const job of begun(args)) {
         const notebook = await fileOfRole(job, 'notebook');
-        const path = drivePath(job.job_id, notebook?.path ?? notebookName(job));
-        const isOpen = documents.findWidget(path, null) !== undefined;
-        await showAsItIs(documents.openOrReveal(path), isOpen, job);
+        await openOrUpdate(job, notebook?.path ?? notebookName(job));
       }
     }
   });
@@ -71,9 +69,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
         if (log === undefined) {
           throw new Error(trans.__('It has printed nothing yet.'));
         }
-        const path = drivePath(job.job_id, log.path);
-        const isOpen = documents.findWidget(path, null) !== undefined;
-        await showAsItIs(documents.openOrReveal(path), isOpen, job);
+        await openOrUpdate(job, log.path);
       }
     }
   });
@@ -131,6 +127,12 @@ export function addFileCommands(options: IFileCommandsOptions): void {
   });
 
   addFilesTab(options, add, begun, notOpened);
+
+  async function openOrUpdate(job: IJobRow, file: string): Promise<void> {
+    const path = drivePath(job.job_id, file);
+    const isOpen = documents.findWidget(path, null) !== undefined;
+    await showAsItIs(documents.openOrReveal(path), isOpen, job);
+  }
 
   async function fileOfRole(job: IJobRow, role: IFile['role']): Promise<IFile | undefined> {
     const { files } = await api.getJob(settings, job.job_id);

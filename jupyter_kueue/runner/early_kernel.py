@@ -27,7 +27,12 @@ LOOPBACK = "127.0.0.1"
 # No history database of a run's cells, as nbclient has it.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# ``python -m ipykernel_launcher`` with seven differences. It imports nothing from the notebook's
+# So many messages of outputs wait for the reader, in the kernel and again in ``execute``, before
+# ZeroMQ drops any and says nothing. Its own 1000 are less than a second of a quick kernel's, and a
+# busy machine gives the reader no turn for longer. A message of text takes about 1 KB.
+WAITING_MESSAGES = 100_000
+
+# ``python -m ipykernel_launcher`` with eight differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -38,8 +43,8 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # once; ipykernel would wait for its own threads for ever. And it waits for the end of its standard
 # input before it reads the connection file, which is written while it imports. And it leaves that
 # file as it is: ipykernel 7.4 takes keys in it for changed ones and writes it anew, while somebody
-# may read it.
-PROGRAM = """
+# may read it. And it keeps more messages for a reader that is late.
+PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
 import gc, os, runpy, threading, traceback
@@ -53,7 +58,13 @@ del sys.modules["debugpy"]
 import ipykernel.kernelapp
 gc.freeze()
 gc.enable()
-ipykernel.kernelapp.IPKernelApp.write_connection_file = lambda *_, **__: None
+application = ipykernel.kernelapp.IPKernelApp
+application.write_connection_file = lambda *_, **__: None
+init_iopub = application.init_iopub
+def init_patient_iopub(self, context):
+    context.sndhwm = {WAITING_MESSAGES}
+    init_iopub(self, context)
+application.init_iopub = init_patient_iopub
 sys.stdin.buffer.read()
 try:
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)

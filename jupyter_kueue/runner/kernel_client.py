@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
 from jupyter_kueue.runner import bounds, streams
+from jupyter_kueue.runner.early_kernel import WAITING_MESSAGES
 from jupyter_kueue.runner.output_budget import OUTPUT_BYTES, OutputBudget, size_of
 from jupyter_kueue.runner.output_widget import OutputWidget
 
@@ -146,6 +147,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self.kc = self.km.client()
         # It has a context of its own, which the manager's settings do not reach.
         self.kc.context.reconnect_ivl = RECONNECT_MILLISECONDS
+        self.kc.context.rcvhwm = WAITING_MESSAGES
         self.kc.start_channels()
         self.kc.allow_stdin = False
         reply = await self._kernel_info()

@@ -275,3 +275,33 @@ def test_outputs_whose_end_does_not_come_are_waited_for_and_that_is_said(
         said = "".join("".join(out["text"]) for out in cell["outputs"])
         assert said.startswith(f"{text}\n")
         assert "the last ones may be missing" in said
+
+
+def test_nothing_is_lost_while_the_reader_has_no_turn(new_job: Callable[..., Job]) -> None:
+    """A process that is stopped stands for one that a busy machine gives no time to."""
+    pieces = 12_000
+    job = new_job(
+        "import os, time\nopen('running', 'w').close()\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "kernel = get_ipython().kernel\n"
+        f"for number in range({pieces}):\n"
+        "    text = f'{number:<2000}\\n'\n"
+        "    content = {'name': 'stdout', 'text': text}\n"
+        "    kernel.send_response(kernel.iopub_socket, 'stream', content)\n"
+        "open('sent', 'w').close()"
+    )
+    pod = job.pod()
+    assert pod.stage_in() == 0
+    pod.start()
+    workspace = pod.folder / "workspace"
+    until((workspace / "running").exists, "the cell runs")
+    client = client_of(pod)
+    client.suspend()
+    (workspace / "go").touch()
+    until((workspace / "sent").exists, "all is sent", 60)
+    client.resume()
+
+    assert pod.wait() == 0, pod.log[-2000:]
+    pod.stop_sidecar()
+    lines = text_of(outputs(job.output("train.ipynb"), 0)).splitlines()
+    assert [line.strip() for line in lines] == [str(number) for number in range(pieces)]

@@ -134,7 +134,7 @@ def test_their_own_notebooks_end_as_under_bare_nbclient(
     new_job: Callable[..., Job], tmp_path: Path
 ) -> None:
     found = list(notebooks(tmp_path / "sources"))
-    assert len(found) >= (70 if ALL else 20)
+    assert len(found) >= (67 if ALL else 20)
 
     def differs(numbered: tuple[int, tuple[str, bytes]]) -> str | None:
         number, (name, content) = numbered

@@ -8,7 +8,6 @@ import {
   parameterText,
   parameterValue
 } from '../src/models/request-draft';
-import { refusedFields } from '../src/models/refusal';
 
 const trans = nullTranslator.load('jupyter_kueue');
 const REQUEST = {
@@ -88,13 +87,3 @@ it('puts the server’s errors at the fields of the form', () => {
     '': 'must be a whole number'
   });
 });
-
-it.each([
-  [undefined, {}],
-  ['The cluster does not answer.', {}],
-  ['queue: there is no queue x', { queue: 'there is no queue x' }],
-  [
-    'input_uri: no such file; gpus: at most 1024; memory: such as 4Gi; then more; name: too long',
-    { gpus: 'at most 1024', memory: 'such as 4Gi; then more' }
-  ]
-])('reads %j', (message, fields) => expect(refusedFields(message)).toEqual(fields));

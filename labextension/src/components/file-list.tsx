@@ -6,6 +6,7 @@ import React from 'react';
 
 import { fileSize } from '../models/words';
 import type { FileKind, IFile } from '../wire';
+import { IconButton } from './icon-button';
 
 export interface IFileActions {
   readonly open: (path: string, kind: FileKind) => void;
@@ -67,36 +68,16 @@ function File(props: IFileProps): React.JSX.Element {
         {file.path}
       </button>
       <span className="jp-Kueue-note">{fileSize(file.size_bytes, trans)}</span>
-      <FileAction
+      <IconButton
         icon={copyIcon}
         label={trans.__('Copy %1 to my files…', file.path)}
         onClick={() => actions.copy(file.path, kind)}
       />
-      <FileAction
+      <IconButton
         icon={downloadIcon}
         label={trans.__('Download %1', file.path)}
         onClick={() => actions.download(file.path, kind)}
       />
     </li>
-  );
-}
-
-interface IFileActionProps {
-  readonly icon: LabIcon;
-  readonly label: string;
-  readonly onClick: () => void;
-}
-
-function FileAction({ icon, label, onClick }: IFileActionProps): React.JSX.Element {
-  return (
-    <button
-      type="button"
-      className="jp-Kueue-action"
-      title={label}
-      aria-label={label}
-      onClick={onClick}
-    >
-      <icon.react tag="span" height="16px" width="16px" />
-    </button>
   );
 }

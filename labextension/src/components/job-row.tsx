@@ -1,7 +1,6 @@
 /** One run in the panel: two lines that say the most important, and its actions. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ellipsesIcon, notebookIcon, redoIcon, stopIcon } from '@jupyterlab/ui-components';
-import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import {
@@ -16,6 +15,7 @@ import {
 import type { IJobRow, IProgress } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { Elapsed } from './elapsed';
+import { IconButton } from './icon-button';
 
 export interface IJobActions {
   readonly openOutput: (jobId: string) => void;
@@ -69,7 +69,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
         </span>
         <span className="jp-Kueue-actions">
           {!isQueued && (
-            <Action
+            <IconButton
               icon={notebookIcon}
               label={
                 isFinished ? trans.__('Open the result') : trans.__('Open the notebook so far')
@@ -79,14 +79,14 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
             />
           )}
           {isFinished ? (
-            <Action
+            <IconButton
               icon={redoIcon}
               label={trans.__('Run again')}
               tabIndex={tabIndex}
               onClick={() => actions.rerun(job.job_id)}
             />
           ) : (
-            <Action
+            <IconButton
               icon={stopIcon}
               label={trans.__('Stop')}
               isEnabled={job.state !== 'stopping'}
@@ -94,7 +94,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
               onClick={() => actions.stop(job.job_id)}
             />
           )}
-          <Action
+          <IconButton
             icon={ellipsesIcon}
             label={trans.__('More actions')}
             tabIndex={tabIndex}
@@ -180,34 +180,5 @@ function Summary({ job, ahead, progress, trans }: ISummaryProps): React.JSX.Elem
       {moment(job.finished_at, new Date())}
       {ran !== null && ` · ${ran}`}
     </span>
-  );
-}
-
-interface IActionProps {
-  readonly icon: LabIcon;
-  readonly label: string;
-  readonly isEnabled?: boolean;
-  readonly tabIndex: number;
-  readonly onClick: (event: React.MouseEvent) => void;
-}
-
-function Action(props: IActionProps): React.JSX.Element {
-  const { icon, label, isEnabled = true, tabIndex, onClick } = props;
-  return (
-    <button
-      type="button"
-      className="jp-Kueue-action"
-      title={label}
-      aria-label={label}
-      disabled={!isEnabled}
-      tabIndex={tabIndex}
-      onClick={event => {
-        event.stopPropagation();
-        onClick(event);
-      }}
-      onDoubleClick={event => event.stopPropagation()}
-    >
-      <icon.react tag="span" height="14px" width="14px" />
-    </button>
   );
 }

@@ -1,17 +1,52 @@
-/** What jupyter-scheduler's form was answered: `field: text; field: text`. */
+/** What jupyter-scheduler's form was answered: `field: text; field: text`, by REST's names. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
 import type { FieldErrors } from '../request';
 
-/** The fields of ours in that form, by the names that the answer has for them. */
-const FIELDS = ['queue', 'gpus', 'cpu', 'memory', 'tags', 'idempotency_token'];
+export interface IRefusal {
+  /** What is wrong with the fields that this extension adds to the form, by their names. */
+  readonly fields: FieldErrors;
+  /** The whole answer, with each field called as the form calls it. */
+  readonly message: string;
+}
 
-/** Return what the answer says of our fields; nothing where it is of others. */
-export function refusedFields(message: string | undefined): FieldErrors {
-  const parts = (message ?? '').split(new RegExp(`(?:^|; )(${FIELDS.join('|')}): `));
-  const found: Record<string, string> = {};
+/** Return what an answer says of fields; null where it names none. */
+export function refusalOf(answer: string, trans: TranslationBundle): IRefusal | null {
+  const labels = labelsOf(trans);
+  const names = Object.keys(labels).join('|');
+  const parts = answer.split(new RegExp(`(?:^|; )((?:${names})(?:\\.[^\\s:;]+)?): `));
+  const fields: Record<string, string> = {};
+  const sentences = parts[0] === '' ? [] : [parts[0] ?? ''];
   for (let at = 1; at < parts.length; at += 2) {
-    const [field = '', text = ''] = parts.slice(at, at + 2);
-    // What follows belongs to a field of the form's own.
-    found[field] = text.replace(/; [a-z_.]+: .*$/s, '');
+    const [name = '', text = ''] = parts.slice(at, at + 2);
+    const [first = '', rest] = name.split(/\.(.*)/s);
+    fields[name] = text;
+    sentences.push(
+      rest === undefined
+        ? trans.__('%1: %2', labels[first], text)
+        : trans.__('%1 %2: %3', labels[first], rest, text)
+    );
   }
-  return found;
+  return parts.length === 1 ? null : { fields, message: sentences.join('; ') };
+}
+
+/** The form's labels of the fields that an answer may name. */
+function labelsOf(trans: TranslationBundle): Record<string, string> {
+  return {
+    name: trans.__('Job name'),
+    input_uri: trans.__('Input file'),
+    package_input_folder: trans.__('Input folder'),
+    runtime_environment_name: trans.__('Environment'),
+    output_formats: trans.__('Output formats'),
+    compute_type: trans.__('Compute type'),
+    parameters: trans.__('Parameters'),
+    schedule: trans.__('Schedule'),
+    timezone: trans.__('Time zone'),
+    queue: trans.__('Queue'),
+    gpus: trans.__('GPUs'),
+    cpu: trans.__('CPU'),
+    memory: trans.__('Memory'),
+    tags: trans.__('Tags'),
+    idempotency_token: trans.__('Idempotency token')
+  };
 }

@@ -3,8 +3,10 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import type { Toolbar } from '@jupyterlab/ui-components';
 import { CommandToolbarButton } from '@jupyterlab/ui-components';
+import type { Widget } from '@lumino/widgets';
 
 import { DRIVE_NAME, runFileAt } from '../models/drive';
+import { moment } from '../models/words';
 import { CommandIDs } from '../tokens';
 import { kueueIcon } from '../widgets/icon';
 
@@ -19,6 +21,23 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   activate: ({ commands, docRegistry, serviceManager }: JupyterFrontEnd) => {
     const { contents } = serviceManager;
+    const nameTabs = (factory: string | undefined) =>
+      factory !== undefined &&
+      docRegistry.addWidgetExtension(factory, {
+        createNew: (widget, context) => {
+          if (contents.driveName(context.path) === DRIVE_NAME) {
+            void context.ready.then(() => nameTab(widget, context.contentsModel?.last_modified));
+          }
+        }
+      });
+    for (const { name } of docRegistry.widgetFactories()) {
+      nameTabs(name);
+    }
+    docRegistry.changed.connect((_, { type, change, name }) => {
+      if (type === 'widgetFactory' && change === 'added') {
+        nameTabs(name);
+      }
+    });
     docRegistry.addWidgetExtension('Notebook', {
       createNew: (widget, context) => {
         const { path, sessionContext } = context;
@@ -59,3 +78,10 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+/** Add to a tab's name when its run ended, or was submitted: other runs have files of that name. */
+function nameTab({ title }: Widget, time: string | undefined): void {
+  if (time !== undefined) {
+    title.label = `${title.label} · ${moment(time, new Date())}`;
+  }
+}

@@ -7,7 +7,7 @@ import { TextField } from '../components/field';
 import { AmountFields, QueueSelect } from '../components/queue-options';
 import type { AmountField } from '../models/amounts';
 import { amountError, asQuantity, sizeOf } from '../models/amounts';
-import { refusedFields } from '../models/refusal';
+import { refusalOf } from '../models/refusal';
 import type { FieldErrors } from '../request';
 import type { IProfile } from '../wire';
 import type { IOptionsContext, OptionsProps } from './advanced-options';
@@ -16,7 +16,7 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
   const { model, handleModelChange, errors, handleErrorsChange, context } = props;
   const { trans } = context;
   useFewFormats(props);
-  const [refused, forget] = useRefusal(model.createError);
+  const [refused, forget] = useRefusal(props);
   const root = useOpenedFor(refused);
   const profiles = useProfiles(context);
   const profile = profiles.find(({ name, default: isDefault }) =>
@@ -87,13 +87,29 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
   );
 }
 
-/** What the server refused of our fields, until the user changes them. */
-function useRefusal(message: string | undefined): [FieldErrors, (field: string) => void] {
-  const refused = React.useMemo(() => refusedFields(message), [message]);
-  const [changed, setChanged] = React.useState<ReadonlySet<string>>(new Set());
-  React.useEffect(() => setChanged(new Set()), [refused]);
-  const left = Object.entries(refused).filter(([field]) => !changed.has(field));
-  return [Object.fromEntries(left), field => setChanged(new Set([...changed, field]))];
+/**
+ * What the server refused, by field, until the user changes it. What the form itself shows of the
+ * answer is put into the form's words.
+ */
+function useRefusal(props: OptionsProps): [FieldErrors, (field: string) => void] {
+  const { model, handleModelChange, context } = props;
+  const { createError } = model;
+  const [refused, setRefused] = React.useState<FieldErrors>({});
+  const inWords = React.useRef<string>();
+  React.useEffect(() => {
+    if (createError !== undefined && createError === inWords.current) {
+      return;
+    }
+    const refusal = refusalOf(createError ?? '', context.trans);
+    inWords.current = refusal?.message;
+    setRefused(refusal?.fields ?? {});
+    if (refusal !== null) {
+      handleModelChange({ ...model, createError: refusal.message });
+    }
+  }, [createError]);
+  const forget = (field: string) =>
+    setRefused(Object.fromEntries(Object.entries(refused).filter(([name]) => name !== field)));
+  return [refused, forget];
 }
 
 /** Opens the part of the form that hides the fields, and brings the first bad one into view. */

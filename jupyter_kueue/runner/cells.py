@@ -21,7 +21,7 @@ from nbclient.util import ensure_async
 from jupyter_kueue import contract
 from jupyter_kueue.runner import bounds
 from jupyter_kueue.runner.keeper_link import DISK, LIMIT, STOP
-from jupyter_kueue.runner.kernel_client import Client
+from jupyter_kueue.runner.kernel_client import Client, NotEncryptedError
 from jupyter_kueue.runner.last_word import is_full
 from jupyter_kueue.runner.limit_keeper import (
     INTERRUPT_SECONDS_AT_LIMIT,
@@ -214,7 +214,8 @@ class Cells:
         if self._client.kc is not None:
             self._client.kc.stop_channels()
         await self._launched.abandon()
-        self._launched = await self._launched.again()
+        is_encrypted = not isinstance(error, NotEncryptedError)
+        self._launched = await self._launched.again(encrypted=is_encrypted)
 
     async def _unless_stopped(self, what: Coroutine[Any, Any, Any]) -> None:
         """Await ``what``, unless the pod is to stop."""

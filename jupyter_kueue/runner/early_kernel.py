@@ -31,8 +31,10 @@ NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 # ZeroMQ drops any and says nothing. Its own 1000 are less than a second of a quick kernel's, and a
 # busy machine gives the reader no turn for longer. A message of text takes about 1 KB.
 WAITING_MESSAGES = 100_000
+# How long a message may wait for a peer before it counts as not sent.
+SEND_MILLISECONDS = 1000
 
-# ``python -m ipykernel_launcher`` with eight differences. It imports nothing from the notebook's
+# ``python -m ipykernel_launcher`` with nine differences. It imports nothing from the notebook's
 # folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
 # debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
 # and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
@@ -43,7 +45,9 @@ WAITING_MESSAGES = 100_000
 # once; ipykernel would wait for its own threads for ever. And it waits for the end of its standard
 # input before it reads the connection file, which is written while it imports. And it leaves that
 # file as it is: ipykernel 7.4 takes keys in it for changed ones and writes it anew, while somebody
-# may read it. And it keeps more messages for a reader that is late.
+# may read it. And it keeps more messages for a reader that is late. And the port on which it takes
+# what processes print that a notebook has forked is encrypted like the others: ipykernel 7.4 takes
+# what anybody sends there, and shows it in the notebook.
 PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -58,6 +62,28 @@ del sys.modules["debugpy"]
 import ipykernel.kernelapp
 gc.freeze()
 gc.enable()
+import zmq
+from ipykernel.iostream import IOPubThread, ZMQStream
+def listen_to_children(self):
+    self._pipe_uuid = os.urandom(16)
+    pipe = self.socket.context.socket(zmq.PULL)
+    pipe.linger = 0
+    self.key_of_pipe, pipe.curve_secretkey = zmq.curve_keypair()
+    pipe.curve_server = True
+    self._pipe_port = pipe.bind_to_random_port("tcp://127.0.0.1")
+    self._pipe_in = ZMQStream(pipe, self.io_loop)
+    self._pipe_in.on_recv(self._handle_pipe_msg)
+def speak_to_parent(self):
+    context = zmq.Context()
+    pipe = context.socket(zmq.PUSH)
+    pipe.linger = 3000
+    pipe.curve_publickey, pipe.curve_secretkey = zmq.curve_keypair()
+    pipe.curve_serverkey = self.key_of_pipe
+    pipe.connect("tcp://127.0.0.1:" + str(self._pipe_port))
+    return context, pipe
+if zmq.has("curve"):
+    IOPubThread._setup_pipe_in = listen_to_children
+    IOPubThread._setup_pipe_out = speak_to_parent
 application = ipykernel.kernelapp.IPKernelApp
 application.write_connection_file = lambda *_, **__: None
 init_iopub = application.init_iopub

@@ -37,6 +37,7 @@ MODULES = (
     "runner/stopping.py",
     "runner/streams.py",
     "runner/kernel_client.py",
+    "runner/kernel_messages.py",
     "runner/launching.py",
     "runner/cells.py",
     "runner/execute.py",

@@ -8,20 +8,22 @@ follow each other are joined. Each message costs what it holds, never what came 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+import zmq
 from nbclient import NotebookClient
+from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbclient.util import ensure_async
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
-from jupyter_kueue.runner import bounds, streams
-from jupyter_kueue.runner.early_kernel import WAITING_MESSAGES
+from jupyter_kueue.runner import bounds, kernel_messages, streams
+from jupyter_kueue.runner.early_kernel import SEND_MILLISECONDS, WAITING_MESSAGES
+from jupyter_kueue.runner.kernel_messages import NOT_UNDERSTOOD, TOO_DEEP
 from jupyter_kueue.runner.output_budget import OUTPUT_BYTES, OutputBudget, size_of
 from jupyter_kueue.runner.output_widget import OutputWidget
 
@@ -56,8 +58,6 @@ READ_BEYOND_BYTES = 64 * 2**20
 # Outputs of more than this are taken as they come.
 LARGE_BYTES = 2**20
 
-TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
-NOT_UNDERSTOOD = "A message of the kernel could not be understood ({}). It is not kept."
 # Stands for frames that are not a message, or are not signed with the kernel's key.
 _NO_MESSAGE: dict[str, Any] = {"parent_header": {}}
 
@@ -66,6 +66,10 @@ OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
 class NoAnswerError(RuntimeError):
     """The kernel runs and does not answer."""
+
+
+class NotEncryptedError(NoAnswerError):
+    """The kernel's side of a connection that should be encrypted is not."""
 
 
 class QuietError(Exception):
@@ -148,6 +152,9 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         # It has a context of its own, which the manager's settings do not reach.
         self.kc.context.reconnect_ivl = RECONNECT_MILLISECONDS
         self.kc.context.rcvhwm = WAITING_MESSAGES
+        # A peer that does not speak ZeroMQ's CURVE is given up by ZeroMQ, and who sends to nobody
+        # waits for ever, and the loop with it.
+        self.kc.context.sndtimeo = SEND_MILLISECONDS
         self.kc.start_channels()
         self.kc.allow_stdin = False
         reply = await self._kernel_info()
@@ -166,9 +173,13 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         asked = set()
         deadline = time.monotonic() + self.startup_timeout
         while True:
-            asked.add(self.kc.kernel_info())
             try:
-                reply = await ensure_async(self.kc.get_shell_msg(timeout=REPLY_SECONDS))
+                asked.add(self.kc.kernel_info())
+            except zmq.Again as error:
+                message = "it does not take connections that are encrypted"
+                raise NotEncryptedError(message) from error
+            try:
+                reply = await self._next_reply(REPLY_SECONDS)
                 while reply["msg_type"] == "kernel_info_reply":
                     seen = await ensure_async(self.kc.get_iopub_msg(timeout=ECHO_SECONDS))
                     if (
@@ -223,8 +234,46 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 await asyncio.sleep(0)
                 turn_ends = time.monotonic() + TURN_SECONDS
 
+    async def _async_poll_for_reply(
+        self,
+        msg_id: str,
+        cell: Any,
+        _timeout: Any,
+        task_poll_output_msg: asyncio.Future[Any],
+        task_poll_kernel_alive: asyncio.Future[Any],
+    ) -> Any:
+        """Return the reply to a cell once its outputs are there; what is no reply is passed over.
+
+        nbclient's own ends with an exception for what it cannot read. The time limits are the
+        keeper's.
+        """
+        while True:
+            reply = await self._next_reply()
+            if reply["parent_header"].get("msg_id") == msg_id:
+                break
+        cell.metadata.setdefault("execution", {})["shell.execute_reply"] = timestamp(reply)
+        await task_poll_output_msg
+        task_poll_kernel_alive.cancel()
+        return reply
+
+    async def _next_reply(self, seconds: float | None = None) -> Any:
+        """Return the next reply.
+
+        Raises:
+            Empty: none came within so many seconds.
+        """
+        channel = self.kc.shell_channel
+        while True:
+            if not await channel.socket.poll(None if seconds is None else 1000 * seconds):
+                raise Empty
+            frames = await channel.socket.recv_multipart()
+            try:
+                return kernel_messages.reply(channel.session, frames)
+            except Exception:  # noqa: BLE001, S112 - code in the kernel can send anything
+                continue
+
     async def _next_message(self, cell: Any = None) -> Any:
-        """Return the kernel's next message, as ``_read`` does.
+        """Return the kernel's next message, as ``kernel_messages.read`` does.
 
         Raises:
             QuietError: there is none for a long time after the kernel said that ``cell`` is done.
@@ -241,27 +290,10 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         if is_quiet:
             raise QuietError
         try:
-            return self._read(channel.session, received.result())
+            limit = READ_FACTOR * self._budget.limit_bytes + READ_BEYOND_BYTES
+            return kernel_messages.read(channel.session, received.result(), limit)
         except Exception:  # noqa: BLE001 - code in the kernel can send anything
             return _NO_MESSAGE
-
-    def _read(self, session: Any, frames: list[Any]) -> Any:
-        """Return the message in ``frames``; its content is None where that is not to be read."""
-        _, parts = session.feed_identities(frames)
-        why = ""
-        if len(parts[4]) <= READ_FACTOR * self._budget.limit_bytes + READ_BEYOND_BYTES:
-            try:
-                return {**session.deserialize(parts), "size": len(parts[4])}
-            except RecursionError:
-                why = TOO_DEEP
-        header = json.loads(parts[1])
-        return {
-            "header": header,
-            "msg_type": header["msg_type"],
-            "parent_header": json.loads(parts[2]),
-            "content": None,
-            "why": why,
-        }
 
     def _take(self, message: Any, parent_id: str, cell: Any, cell_index: int) -> None:
         if message["parent_header"].get("msg_id") != parent_id:

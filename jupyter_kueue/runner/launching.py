@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
 
-from jupyter_kueue.runner.early_kernel import NO_HISTORY, PROGRAM
+from jupyter_kueue.runner.early_kernel import NO_HISTORY, PROGRAM, SEND_MILLISECONDS
 
 try:
     from jupyter_client.provisioning import LocalProvisioner
@@ -66,9 +66,11 @@ class Launched:
         if self.manager.has_kernel:
             await self.manager.shutdown_kernel(now=True)
 
-    async def again(self) -> Launched:
+    async def again(self, *, encrypted: bool = True) -> Launched:
         """Start it once more, with a connection of its own."""
-        return await launch(self.kernel_name, self.folder, self.environment, None)
+        return await launch(
+            self.kernel_name, self.folder, self.environment, None, encrypted=encrypted
+        )
 
     def signalled(self) -> tuple[int | None, bool]:
         """Return the kernel's process group, and whether SIGINT to that interrupts it."""
@@ -125,13 +127,17 @@ async def launch(
     folder: Path,
     environment: dict[str, str],
     early: EarlyKernel | None,
+    *,
+    encrypted: bool = True,
 ) -> Launched:
     """Return the kernel ``kernel_name`` in ``folder``; it is not ready to be talked to yet.
 
     That is ``early`` if jupyter_client would have started the same, else a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
-    if CAN_ENCRYPT:  # where the kernelspec says that its kernel can, too
+    # It sends on its own, to ask a kernel to shut down.
+    manager.context.sndtimeo = SEND_MILLISECONDS
+    if CAN_ENCRYPT and encrypted:  # where the kernelspec says that its kernel can, too
         manager.transport_encryption = "auto"
     launched = Launched(manager, kernel_name, folder, environment)
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.runner.pod import Job, Pod
 
+# A process that it forks prints through a port of its own.
 WAITS = "import os, time\nopen('started', 'w')\nwhile not os.path.exists('go'): time.sleep(0.01)"
 REFUSED = {
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
@@ -85,9 +86,9 @@ def test_no_port_of_a_kernel_lets_a_stranger_in(
 
     ports = listening_ports(pod)
 
-    assert len(ports) >= 5
+    assert len(ports) == 6, "five of its connection file, one for what it forks"
     for port in ports:
-        for kind in (zmq.SUB, zmq.DEALER, zmq.REQ):
+        for kind in (zmq.SUB, zmq.DEALER, zmq.REQ, zmq.PUSH):
             for has_keys in (False, True):
                 assert connect(port, kind, has_keys=has_keys) in REFUSED, (port, kind)
     # It is read by whoever connects, so nobody writes it anew.
@@ -97,3 +98,16 @@ def test_no_port_of_a_kernel_lets_a_stranger_in(
     assert not is_early or text == json.dumps(json.loads(text)), "ipykernel writes it in lines"
     (workspace / "go").touch()
     assert pod.wait() == 0, pod.log
+
+
+def test_what_a_forked_process_prints_is_in_the_notebook(new_job: Callable[..., Job]) -> None:
+    job = new_job(
+        "import multiprocessing\n"
+        "child = multiprocessing.get_context('fork').Process(target=print, args=('of a child',))\n"
+        "child.start(); child.join()"
+    )
+
+    assert job.run().exit_code == 0
+
+    [cell] = json.loads(job.output("train.ipynb"))["cells"]
+    assert "of a child" in "".join(text for out in cell["outputs"] for text in out["text"])

@@ -144,3 +144,29 @@ def test_a_kernel_that_is_interrupted_by_message(
     assert pod.exit_code == contract.EXIT_TIME_LIMIT
     outputs = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"]
     assert outputs[-1]["ename"] == "KeyboardInterrupt"
+
+
+def test_a_kernel_that_cannot_encrypt_as_its_kernelspec_says_runs_without(
+    new_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    """A kernelspec that a newer ipykernel has left is one."""
+    program = (
+        "import json, runpy, sys\n"
+        "path = sys.argv[1]\n"
+        "with open(path) as file: connection = json.load(file)\n"
+        "for name in ('curve_publickey', 'curve_secretkey'): connection.pop(name, None)\n"
+        "with open(path, 'w') as file: json.dump(connection, file)\n"
+        "sys.argv = ['kernel', '-f', path]\n"
+        "runpy.run_module('ipykernel_launcher', run_name='__main__')\n"
+    )
+    environment = kernelspec(
+        tmp_path,
+        [sys.executable, "-c", program, "{connection_file}"],
+        metadata={"supported_encryption": ["curve"]},
+    )
+
+    pod = new_job("print('it', 'runs')", kernel_name="wrapped").run(**environment)
+
+    assert pod.exit_code == 0, pod.log
+    assert "it runs" in pod.log
+    assert "it does not take connections that are encrypted" in pod.log

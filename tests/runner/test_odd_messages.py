@@ -32,6 +32,42 @@ kernel.iopub_socket.send_multipart([b"<IDS|MSG>", b"forged", b"{}", b"{}", b"{}"
 kernel.iopub_socket.send_multipart([b"<IDS|MSG>", b"", b"[", b"\\xff", b"", b""])
 print("after")
 """
+# Signed with the kernel's key, and of shapes that its own library refuses to send.
+RAW = """
+import json
+session = kernel.session
+def this_cell():
+    return json.loads(json.dumps(kernel.get_parent("shell")["header"], default=str))
+def raw(socket, kind, parent, content, idents=()):
+    header = {**session.msg_header(kind), "date": "2026-01-01T00:00:00Z"}
+    parts = [json.dumps(part).encode() for part in (header, parent, {}, content)]
+    socket.send_multipart([*idents, b"<IDS|MSG>", session.sign(parts), *parts])
+"""
+MISSHAPEN = """
+parent = this_cell()
+for odd in ([], None, "x", 3, {}):
+    raw(kernel.iopub_socket, "stream", odd, {"name": "stdout", "text": "of nobody"})
+for odd in ([], None, "x", 3):
+    raw(kernel.iopub_socket, "stream", parent, odd)
+    raw(kernel.iopub_socket, "status", parent, odd)
+widget = {"target_name": "jupyter.widget",
+          "data": {"state": {"_model_name": "x"}, "buffer_paths": []}}
+for comm_id in (1, "a", None, 2.5):
+    raw(kernel.iopub_socket, "comm_open", parent, {"comm_id": comm_id, **widget})
+print("after")
+"""
+REPLIES = """
+parent = this_cell()
+shell = getattr(kernel.shell_stream, "socket", kernel.shell_stream)
+ident = kernel._parent_ident["shell"]
+idents = ident if isinstance(ident, list) else [ident]
+for odd in ([], None, "x", 3, {}, {"status": []}):
+    raw(shell, "execute_reply", parent, odd, idents)
+raw(shell, "execute_reply", [], {"status": "ok"}, idents)
+shell.send_multipart([*idents, b"junk"])
+shell.send_multipart([*idents, b"<IDS|MSG>", b"forged", b"{}", b"{}", b"{}", b"{}"])
+print("after")
+"""
 # What libraries of widgets do, and bare nbclient takes.
 COMMS = """
 from comm import create_comm
@@ -88,6 +124,22 @@ def test_comms_without_a_state_are_no_fault(new_job: Callable[..., Job]) -> None
     [cell] = json.loads(job.output("train.ipynb"))["cells"]
     assert _texts(cell, "stdout") == ["after\n"]
     assert _texts(cell, "stderr") == []
+
+
+def test_parts_that_are_no_objects_cost_their_message_alone(new_job: Callable[..., Job]) -> None:
+    job = new_job(SEND + RAW, MISSHAPEN, REPLIES, "print('the last cell')")
+
+    pod = job.run()
+
+    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    notebook = json.loads(job.output("train.ipynb"))
+    _, misshapen, replies, last = notebook["cells"]
+    assert "".join(_texts(misshapen, "stdout")) == "after\n"
+    assert "could not be understood (TypeError)" in "".join(_texts(misshapen, "stderr"))
+    assert "".join(_texts(replies, "stdout")) == "after\n"
+    assert "".join(_texts(last, "stdout")) == "the last cell\n"
+    [widgets] = notebook["metadata"]["widgets"].values()
+    assert list(widgets["state"]) == ["a"]
 
 
 def _texts(cell: dict, name: str) -> list[str]:

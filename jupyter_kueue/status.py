@@ -102,6 +102,8 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
     if pod is None and workload_conditions.is_true(found.get("Evicted")):
         # Its quota is being taken back: the pods are gone or going, the reservation is not yet.
         return workload_conditions.waiting_status(workload, queue, now, cluster.most)
+    if ended := _ended_by_itself(bucket, cluster, times):
+        return ended
     if obstacle := _obstacle(bucket, cluster, pod, limits):
         lasted = obstacle.has_lasted(now, limits.start_timeout)
         return Status(
@@ -190,6 +192,36 @@ def _evicted(
         f"{message} The last time {last[1].cause}." if last else message,
         last[0]["status"].get("message") if last else None,
         **times,
+    )
+
+
+def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) -> Status | None:
+    """Return the end of a run in which something sends SIGTERM, None while it may be retried.
+
+    The Job does not count such an end, since SIGTERM is also how a pod is deleted; but then the
+    pod, or its node, says so.
+    """
+    count = sum(_is_ended_by_itself(pod) for pod in cluster.pods)
+    retries = bucket.record.request.get("max_retries") or 0
+    if count <= retries:
+        return None
+    return Status(
+        "failed",
+        contract.INTERRUPTED,
+        "Something in the run told it to stop (SIGTERM), and nobody else did. Look for what "
+        "signals its parent or its process group, such as os.kill. What was done so far is kept.",
+        **times,
+    )
+
+
+def _is_ended_by_itself(pod: Json) -> bool:
+    ended = pod_containers.terminated(pod, contract.NOTEBOOK) or {}
+    return (
+        pod.get("status", {}).get("phase") == "Failed"
+        and ended.get("exitCode") == contract.EXIT_INTERRUPTED
+        and "deletionTimestamp" not in pod["metadata"]
+        and not _is_disrupted(pod)
+        and evictions.of(pod) is None
     )
 
 

@@ -370,7 +370,10 @@ def test_a_complete_job_whose_pod_still_uploads_is_no_success() -> None:
     [
         (1, terminated(44), {}, "retrying"),
         (1, terminated(137, "OOMKilled"), {}, "retrying"),
-        (0, terminated(43), {}, "retrying"),  # interrupted: never counted
+        # Its pod was deleted, which nothing counts.
+        (0, terminated(43), {"conditions": [condition("DisruptionTarget")]}, "retrying"),
+        (1, terminated(43), {}, "retrying"),
+        (0, terminated(43), {}, "interrupted"),  # nobody but the run itself
         (0, terminated(143), {"conditions": [condition("DisruptionTarget")]}, "retrying"),
         (0, terminated(44), {}, "finishing"),  # the Job is about to fail
         (1, terminated(41), {}, "finishing"),  # a cell failed: its result is on its way
@@ -387,6 +390,21 @@ def test_a_failed_attempt_says_whether_another_follows(
         assert found.state == "starting"
         assert "Retrying automatically" in (found.message or "")
         assert found.detail
+
+
+def test_a_run_that_stops_itself_is_retried_as_often_as_it_asked_for() -> None:
+    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 2})
+    ends = [failed_pod(terminated(43), at=f"2026-01-02T03:0{n}:00Z") for n in range(3)]
+    others = [
+        failed_pod(terminated(43), deleting=True),
+        failed_pod(terminated(43), conditions=[condition("DisruptionTarget")]),
+        failed_pod(terminated(44)),
+    ]
+    allowed = derive(facts, *ends[:2], *others, kube_job=kube_job(), workload=admitted)
+    assert allowed.state == "starting"
+    found = derive(facts, *ends, *others, kube_job=kube_job(), workload=admitted)
+    assert (found.state, found.reason) == ("failed", "interrupted")
+    assert "os.kill" in (found.message or "")
 
 
 # --- Preemption, with objects that lag behind each other ----------------------------------------

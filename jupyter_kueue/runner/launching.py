@@ -50,6 +50,10 @@ LAUNCHER = "ipykernel_launcher"
 CAN_ENCRYPT = hasattr(AsyncKernelManager, "transport_encryption") and zmq.has("curve")
 
 
+class KernelspecError(RuntimeError):
+    """A kernelspec holds what none may hold."""
+
+
 @dataclass
 class Launched:
     """A kernel's process, or why there is none, and what it was started from."""
@@ -88,6 +92,8 @@ class Launched:
         """
         if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
             return f"its program cannot be run ({error})"
+        if isinstance(error, KernelspecError):
+            return f"its kernelspec cannot be understood ({error})"
         command = list(self.argv or self.manager.kernel_spec.argv)
         if "-m" not in command[1:-1]:
             return None
@@ -155,6 +161,8 @@ async def launch(
         await manager.start_kernel(extra_arguments=arguments, cwd=str(folder), env=environment)
     except (NoSuchKernel, RuntimeError, OSError) as error:
         launched.error = error
+    except Exception as error:  # noqa: BLE001 - a kernelspec holds anything, a provisioner too
+        launched.error = KernelspecError(f"{type(error).__name__}: {error}")
     return launched
 
 

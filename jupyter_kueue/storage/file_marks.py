@@ -11,6 +11,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_kueue import shapes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
@@ -26,11 +28,13 @@ class FileMarks(NamedTuple):
 
     @classmethod
     def of_status(cls, status: os.stat_result) -> Self:
-        """Return the marks of a file on disk; a time that no date can hold is not known."""
+        """Return the marks of a file on disk; a time that records may not hold is not known."""
         executable = bool(status.st_mode & stat.S_IXUSR)
         try:
             moment = _EPOCH + dt.timedelta(microseconds=status.st_mtime_ns // 1000)
         except OverflowError:
+            return cls(executable)
+        if not shapes.OLDEST_YEAR <= moment.year <= shapes.LATEST_YEAR:
             return cls(executable)
         return cls(executable, moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 

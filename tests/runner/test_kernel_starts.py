@@ -170,3 +170,21 @@ def test_a_kernel_that_cannot_encrypt_as_its_kernelspec_says_runs_without(
     assert pod.exit_code == 0, pod.log
     assert "it runs" in pod.log
     assert "it does not take connections that are encrypted" in pod.log
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"metadata": [1]}, {"env": "x"}, {"argv": []}, {"argv": [1]}],
+    ids=str,
+)
+def test_a_kernelspec_that_none_may_write_is_final(
+    new_job: Callable[..., Job], tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], **odd}
+    environment = kernelspec(tmp_path, **spec)
+
+    pod = new_job("print(1)", kernel_name="wrapped").run(**environment)
+
+    assert pod.exit_code == contract.EXIT_NO_KERNEL, pod.log
+    assert "'wrapped'" in pod.termination_message
+    assert "Traceback" not in pod.termination_message

@@ -60,7 +60,7 @@ nbformat.write(notebook, path)
 # What differs from run to run.
 VARYING = re.compile(
     r"0x[0-9a-f]{6,}|ipykernel_\d+|\b[0-9a-f]{32}\b|\b\d+(?:\.\d+)? [mµn]?s\b"
-    r"|\d{4}-\d\d-\d\d[T ][\d:.]+"
+    r"|\d{4}-\d\d-\d\d[T ][\d:.]+|/\S*/(?:bare|workspace)\b"
 )
 
 

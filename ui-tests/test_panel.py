@@ -24,6 +24,7 @@ from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
+from .accessibility import THEMES, choose_theme, expect_accessible
 from .test_upstream_dialog import Jobs
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 SIZE = {"cpu": "100m", "memory": "512Mi"}
 NARROWEST = 200
-AXE = Path(__file__).parents[1] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Panel:
@@ -179,6 +179,9 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     result = page.locator(".jp-Kueue-result")
     traceback = result.locator("pre").filter(has_text="ValueError: no column region")
     expect(traceback).to_be_in_viewport()
+    # Its tab says when: the source, and other runs of it, have the same name.
+    tab = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="fails.ipynb")
+    expect(tab).to_have_attribute("data-kueue-time", re.compile(r"^\d"))
     expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
 
     panel.choose(failed, "Show Files")
@@ -282,8 +285,10 @@ def test_the_list_is_used_by_keyboard_and_filtered_and_axe_finds_nothing(panel: 
 
 def _axe_finds_nothing_in_three_themes(panel: Panel, done: str) -> None:
     page = panel.page
-    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+    panel.choose(done, "Show Files")
+    for theme in THEMES:
         choose_theme(page, theme)
+        expect_accessible(page, f"#jp-kueue-files-{done}", theme)
         panel.row(done).hover()
         panel.row(done).click()
         expect_accessible(page, "#jp-kueue-panel", theme)
@@ -308,27 +313,6 @@ def is_stored(request: Request, text: str) -> bool:
     """Tell whether Lab stores its workspace with something in it."""
     data = (request.post_data or "").replace(" ", "")
     return request.method == "PUT" and "/api/workspaces/" in request.url and text in data
-
-
-def choose_theme(page: Page, theme: str) -> None:
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
-    labels = page.locator(".lm-Menu-itemLabel")
-    labels.get_by_text("Theme", exact=True).hover()
-    labels.get_by_text(theme, exact=True).click()
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
-
-
-def expect_accessible(page: Page, selector: str, theme: str) -> None:
-    """Have axe look at a part of the page in the theme that it is shown in."""
-    expect(page.locator(selector)).to_be_visible()
-    if not page.evaluate("() => 'axe' in window"):
-        page.add_script_tag(path=AXE)
-    found = page.evaluate(
-        "async selector => (await axe.run(selector)).violations.map(({ id, help, nodes }) =>"
-        " `${id}: ${help}: ${nodes.map(node => node.html.slice(0, 200)).join()}`)",
-        selector,
-    )
-    assert not found, f"{theme}:\n" + "\n".join(found)
 
 
 def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, lab: Lab):

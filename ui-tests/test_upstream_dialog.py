@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from jupyter_kueue.storage.bucket import Bucket
 
+from .accessibility import THEMES, choose_theme, expect_accessible
 from .test_lab import open_lab, watch_console
 
 if TYPE_CHECKING:
@@ -433,6 +434,12 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     refused = options.locator(".jp-Kueue-field").filter(has_text="GPUs").locator(".jp-Kueue-error")
     expect(refused).to_contain_text("1024")
     expect(refused).to_be_in_viewport()
+    # The form's own line calls the field as the form does.
+    expect(page.get_by_role("alert").filter(has_text="GPUs: ")).to_be_visible()
+    for theme in THEMES:
+        choose_theme(page, theme)
+        expect_accessible(page, ".jp-Kueue-scheduler", theme)
+    choose_theme(page, "JupyterLab Light")
 
     options.get_by_role("textbox", name="GPUs").fill("16")
     expect(refused).to_have_count(0)
@@ -459,6 +466,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     expect(status).to_contain_text("Will not start: asks for 16 GPUs")
     # The two views of the job say the same, without anybody's doing.
     expect(Jobs(page).shown("Status")).to_have_text("Queued")
+    expect_accessible(page, ".jp-Kueue-scheduler", "JupyterLab Light")
     status.get_by_role("button", name="Stop").click()
     expect(status).to_have_attribute("data-state", "stopped")
     expect(Jobs(page).shown("Status")).to_have_text("Stopped")

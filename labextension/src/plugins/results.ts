@@ -21,21 +21,21 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   activate: ({ commands, docRegistry, serviceManager }: JupyterFrontEnd) => {
     const { contents } = serviceManager;
-    const nameTabs = (factory: string | undefined) =>
+    const tellTabsApart = (factory: string | undefined) =>
       factory !== undefined &&
       docRegistry.addWidgetExtension(factory, {
         createNew: (widget, context) => {
           if (contents.driveName(context.path) === DRIVE_NAME) {
-            void context.ready.then(() => nameTab(widget, context.contentsModel?.last_modified));
+            void context.ready.then(() => tellApart(widget, context.contentsModel?.last_modified));
           }
         }
       });
     for (const { name } of docRegistry.widgetFactories()) {
-      nameTabs(name);
+      tellTabsApart(name);
     }
     docRegistry.changed.connect((_, { type, change, name }) => {
       if (type === 'widgetFactory' && change === 'added') {
-        nameTabs(name);
+        tellTabsApart(name);
       }
     });
     docRegistry.addWidgetExtension('Notebook', {
@@ -79,9 +79,12 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Add to a tab's name when its run ended, or was submitted: other runs have files of that name. */
-function nameTab({ title }: Widget, time: string | undefined): void {
+/**
+ * Show in a tab when its run ended, or was submitted: other runs have files of that name. Lab takes
+ * another label for a wish to rename the file, so the style sheet shows it.
+ */
+function tellApart({ title }: Widget, time: string | undefined): void {
   if (time !== undefined) {
-    title.label = `${title.label} · ${moment(time, new Date())}`;
+    title.dataset = { ...title.dataset, 'kueue-time': moment(time, new Date()) };
   }
 }

@@ -44,6 +44,7 @@ lint-python: $(VENV)/.test
 	ruff check .
 	mypy
 	lint-imports --no-cache
+	scripts/sentences --check
 	codespell jupyter_kueue tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 
 lint-labextension: $(VENV)/.labextension

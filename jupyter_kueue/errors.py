@@ -22,8 +22,13 @@ chained. They become HTTP in ``server``, exit codes in ``runner`` and ``cli``, a
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 from jupyter_kueue import texts
+from jupyter_kueue.sentences import foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Errors quote what was sent, stored or answered, which may be anything of any length.
 MAX_MESSAGE_LENGTH = 4000
@@ -43,7 +48,7 @@ class JupyterKueueError(Exception):
     reason = "internal"
 
     def __init__(self, message: str) -> None:
-        self.message = texts.said(message, MAX_MESSAGE_LENGTH)
+        self.message = texts.said(foreign(message), MAX_MESSAGE_LENGTH)
         super().__init__(self.message)
 
 
@@ -56,9 +61,9 @@ class InvalidRequestError(JupyterKueueError):
     status = 422
     reason = "invalid"
 
-    def __init__(self, fields: dict[str, str]) -> None:
+    def __init__(self, fields: Mapping[str, str]) -> None:
         self.fields = {
-            texts.said(field, _MAX_FIELD_NAME_LENGTH): texts.said(text, _MAX_FIELD_LENGTH)
+            texts.said(field, _MAX_FIELD_NAME_LENGTH): texts.said(foreign(text), _MAX_FIELD_LENGTH)
             for field, text in itertools.islice(fields.items(), MAX_FIELDS)
         }
         super().__init__("; ".join(f"{field}: {text}" for field, text in self.fields.items()))
@@ -93,7 +98,7 @@ class TooLargeError(JupyterKueueError):
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(f"{field}: {message}" if field else message)
-        self.fields = {field: texts.said(message, _MAX_FIELD_LENGTH)} if field else {}
+        self.fields = {field: texts.said(foreign(message), _MAX_FIELD_LENGTH)} if field else {}
 
 
 class RangeNotSatisfiableError(JupyterKueueError):

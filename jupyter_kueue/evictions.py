@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, quantities
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -29,7 +33,14 @@ _CONTAINER = re.compile(
 _LOW = re.compile(r"The node was low on resource: (?P<resource>[\w-]+)")
 _USING = re.compile(r"Container (?P<name>\S+) was using (?P<amount>\S+), request is")
 _CONDITION = re.compile(r"The node had condition: \[(?P<conditions>[^\]]*)\]")
-_LACKS = {"memory": "memory", "ephemeral-storage": "disk", "inodes": "disk", "pids": "process ids"}
+_LACKS = {
+    "memory": say("lacks-memory", "memory"),
+    "ephemeral-storage": say("lacks-disk", "disk"),
+    "inodes": say("lacks-disk", "disk"),
+    "pids": say("lacks-process-ids", "process ids"),
+}
+
+_BY_ITS_NODE = say("node-evicted-it", "its node evicted it")
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,8 @@ class Eviction:
     """
 
     reason: str
-    message: str
-    cause: str = "its node evicted it"
+    message: Sentence
+    cause: Sentence = _BY_ITS_NODE
 
     @property
     def is_its_own_doing(self) -> bool:
@@ -60,41 +71,77 @@ def of(pod: Json) -> Eviction | None:
         return None
     text = str(status.get("message") or "")
     if match := _VOLUME.search(text):
-        return _own(f"its volume {match['name']} may hold {_size(match['limit'])}")
+        return _own(
+            say(
+                "volume-may-hold",
+                "its volume {volume} may hold {amount}",
+                volume=match["name"],
+                amount=_size(match["limit"]),
+            )
+        )
     if match := _POD.search(text):
-        return _own(f"it may use {_size(match['limit'])} of its node's disk")
+        return _own(
+            say(
+                "may-use-of-disk",
+                "it may use {amount} of its node's disk",
+                amount=_size(match["limit"]),
+            )
+        )
     if match := _CONTAINER.search(text):
         return _own(
-            f"its container {match['name']} may use {_size(match['limit'])} of its node's disk"
+            say(
+                "container-may-use-of-disk",
+                "its container {container} may use {amount} of its node's disk",
+                container=match["name"],
+                amount=_size(match["limit"]),
+            )
         )
     if match := _CONDITION.search(text):
         if "DiskPressure" in match["conditions"]:
-            return Eviction(
-                "node-full", "The disk of its node was full before it began. Run it again."
+            said = say(
+                "node-full-before", "The disk of its node was full before it began. Run it again."
             )
-        return Eviction(
-            contract.EVICTED,
-            f"Its node took no more pods ({match['conditions']}). Run it again.",
+            return Eviction("node-full", said)
+        said = say(
+            "node-took-no-pods",
+            "Its node took no more pods ({conditions}). Run it again.",
+            conditions=match["conditions"],
         )
+        return Eviction(contract.EVICTED, said)
     lacked = _LOW.search(text)
-    what = _LACKS.get(lacked["resource"], lacked["resource"]) if lacked else "resources"
+    what = (
+        _LACKS.get(lacked["resource"], lacked["resource"])
+        if lacked
+        else say("lacks-resources", "resources")
+    )
     used = next(
         (m["amount"] for m in _USING.finditer(text) if m["name"] == contract.NOTEBOOK), None
     )
-    more = f" The notebook used {used} of it." if used else ""
-    cause = f"its node ran out of {what}"
-    return Eviction(contract.EVICTED, f"Evicted: {cause}.{more} Run it again.", cause)
+    cause = say("node-ran-out", "its node ran out of {what}", what=what)
+    message = (
+        say(
+            "evicted-using",
+            "Evicted: {cause}. The notebook used {amount} of it. Run it again.",
+            cause=cause,
+            amount=used,
+        )
+        if used
+        else say("evicted", "Evicted: {cause}. Run it again.", cause=cause)
+    )
+    return Eviction(contract.EVICTED, message, cause)
 
 
 def _size(text: str | None) -> str:
     try:
-        return quantities.in_words("memory", float(quantities.parse(text or ""))).split(" of ")[0]
+        return quantities.shortly("memory", float(quantities.parse(text or "")))
     except ValueError:
-        return text or "less"
+        return text or say("less", "less")
 
 
-def _own(limit: str) -> Eviction:
-    return Eviction(
-        contract.DISK_FULL,
-        f"Evicted: it wrote more than it may: {limit}. Write less, or ask an admin for more.",
+def _own(limit: Sentence) -> Eviction:
+    said = say(
+        "wrote-too-much",
+        "Evicted: it wrote more than it may: {limit}. Write less, or ask an admin for more.",
+        limit=limit,
     )
+    return Eviction(contract.DISK_FULL, said)

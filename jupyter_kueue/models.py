@@ -11,7 +11,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, names, quantities, shapes, texts
+from jupyter_kueue import contract, errors, names, quantities, sentences, shapes, texts
+from jupyter_kueue.sentences import Sentence, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -356,6 +357,9 @@ META = shapes.Kind(
     }
 )
 _STATUS_TEXT = (shapes.text(MAX_STATUS_LENGTH), None)
+_SENTENCE = (shapes.sentence(MAX_STATUS_LENGTH), None)
+_is_sentence = shapes.sentence(MAX_STATUS_LENGTH)
+_MAX_LEFT_BEHIND_LENGTH = 3 * MAX_LEFT_BEHIND * shapes.MAX_PATH_LENGTH
 # A list row as ``service.job_view`` builds it and ``storage.summaries`` keeps it.
 ROW = shapes.Kind(
     {
@@ -365,6 +369,7 @@ ROW = shapes.Kind(
         "state": shapes.one_of(*STATES),
         "reason": _LINE_IF_ANY,
         "message": _STATUS_TEXT,
+        "sentence": _SENTENCE,
         "detail": _STATUS_TEXT,
         "local_queue": _LINE,
         "priority_class": _LINE_IF_ANY,
@@ -377,8 +382,16 @@ ROW = shapes.Kind(
         "image": shapes.line(shapes.MAX_PATH_LENGTH),
         "schedule_id": _LINE_IF_ANY,
         "rerun_of": _LINE_IF_ANY,
-        "left_behind": ({**_LEFT_BEHIND, "message": str}, None),
+        "left_behind": (
+            {
+                **_LEFT_BEHIND,
+                "message": str,
+                "sentence": (shapes.sentence(_MAX_LEFT_BEHIND_LENGTH), None),
+            },
+            None,
+        ),
         "warnings": shapes.at_most(MAX_WARNINGS, shapes.text(MAX_STATUS_LENGTH)),
+        "warning_sentences": (shapes.at_most(MAX_WARNINGS, _SENTENCE), None),
         "tags": shapes.at_most(MAX_TAGS, _LINE),
         "request": JOB_REQUEST,
     }
@@ -448,7 +461,7 @@ class BucketFacts:
     final: Json | None = None
     attempts: tuple[Json, ...] = ()
     is_recorded: bool = True
-    problem: str | None = None
+    problem: Sentence | None = None
 
 
 @dataclass(frozen=True)
@@ -493,7 +506,7 @@ class Status:
 
     state: str
     reason: str | None = None
-    message: str | None = None
+    message: Sentence | None = None
     detail: str | None = None
     admitted_at: str | None = None
     started_at: str | None = None
@@ -508,6 +521,19 @@ class Status:
         for field_name in ("admitted_at", "started_at", "finished_at"):
             if not shapes.moment(getattr(self, field_name)):
                 object.__setattr__(self, field_name, None)
+
+    def as_json(self) -> Json:
+        """Return what is stored as final.json."""
+        return {**asdict(self), "sentence": sentences.as_json(self.message)}
+
+
+def stored_sentence(text: str | None, stored: Any) -> Sentence | None:
+    """Return a text of the bucket with the code and values stored beside it, if these are any."""
+    if text is None:
+        return None
+    if not _is_sentence(stored):
+        return foreign(text)
+    return Sentence(text, stored["code"], stored["values"])
 
 
 def now() -> str:

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, pod_containers, quantities
 from jupyter_kueue.models import parse_time, rfc3339
+from jupyter_kueue.sentences import all_of, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -75,10 +78,10 @@ class Obstacle:
     """
 
     reason: str
-    message: str
+    message: Sentence
     detail: str | None = None
     since: dt.datetime | None = None
-    failure: str | None = None
+    failure: Sentence | None = None
     patience: dt.timedelta | None = None
 
     def has_lasted(self, now: dt.datetime, patience: dt.timedelta) -> bool:
@@ -89,12 +92,14 @@ class Obstacle:
         return now - self.since >= own
 
 
-def in_words(patience: dt.timedelta) -> str:
+def in_words(patience: dt.timedelta) -> Sentence:
     """Return a length of time as people say it."""
     seconds = int(patience.total_seconds())
     if seconds % 60 or not seconds:
-        return f"{seconds} seconds"
-    return "a minute" if seconds == 60 else f"{seconds // 60} minutes"  # noqa: PLR2004
+        return say("seconds", "{count} seconds", count=seconds)
+    if seconds == 60:  # noqa: PLR2004 - a minute
+        return say("a-minute", "a minute")
+    return say("minutes", "{count} minutes", count=seconds // 60)
 
 
 # --- Before there is a pod ----------------------------------------------------------------------
@@ -117,68 +122,83 @@ def refusal(events: Iterable[Json], since: dt.datetime, patience: dt.timedelta) 
     hopeless, message = _of_refusal(str(max(refused, key=_last).get("message") or ""))
     return Obstacle(
         "pod-refused",
-        message if hopeless else f"{message} Retrying automatically.",
+        message
+        if hopeless
+        else say("retrying-automatically", "{what} Retrying automatically.", what=message),
         detail,
         since=max(since, min(_first(event) for event in refused)),
         failure=message
         if hopeless
-        else f"{message} That lasted for {in_words(patience)}; run it again later.",
+        else say(
+            "refused-for",
+            "{what} That lasted for {time}; run it again later.",
+            what=message,
+            time=in_words(patience),
+        ),
         patience=_HOPELESS_AFTER if hopeless else None,
     )
 
 
-def _of_refusal(text: str) -> tuple[bool, str]:
+def _of_refusal(text: str) -> tuple[bool, Sentence]:
     """Return whether waiting for the end of a refusal is of no use, and what to say of it."""
     if match := _QUOTA.search(text):
         too_much = _over(match["asked"], match["limit"])
         if too_much:
-            return (
-                True,
-                f"The cluster refused its pod: it asks for {too_much} than the namespace's "
+            return True, say(
+                "refused-over-quota",
+                "The cluster refused its pod: it asks for more {resource} than the namespace's "
                 "ResourceQuota allows. Ask for less, or ask an admin for more.",
+                resource=too_much,
             )
-        return False, "The cluster refused its pod: the namespace's ResourceQuota is used up."
+        return False, say(
+            "refused-quota-used-up",
+            "The cluster refused its pod: the namespace's ResourceQuota is used up.",
+        )
     if match := _UNSET_IN_QUOTA.search(text):
         # "limits.cpu for: notebook,stage-in; requests.x for: notebook", without the names of old.
         named = re.findall(r"([\w./-]+) for:", match["resources"]) or match["resources"].split(",")
         settings = [_SETTINGS[resource] for resource in named if resource in _SETTINGS]
-        how = (
-            f"set {' and '.join(settings)}"
-            if settings
-            else "give containers a default by LimitRange"
-        )
-        return (
-            True,
-            "The cluster refused its pod: the namespace's ResourceQuota demands "
-            f"{' and '.join(named)} of every container. Ask an admin to {how}.",
+        if settings:
+            return True, say(
+                "refused-quota-demands-settings",
+                "The cluster refused its pod: the namespace's ResourceQuota demands {resources} of "
+                "every container. Ask an admin to set {settings}.",
+                resources=all_of(named),
+                settings=all_of(settings),
+            )
+        return True, say(
+            "refused-quota-demands",
+            "The cluster refused its pod: the namespace's ResourceQuota demands {resources} of "
+            "every container. Ask an admin to give containers a default by LimitRange.",
+            resources=all_of(named),
         )
     if _POD_SECURITY in text:
-        return (
-            True,
+        return True, say(
+            "refused-pod-security",
             "The cluster refused its pod: the namespace's pod security standard forbids what it "
             "asks for. Ask an admin to look at pod_template and at the detail.",
         )
     if _LIMIT_RANGE.search(text):
-        return (
-            True,
+        return True, say(
+            "refused-limit-range",
             "The cluster refused its pod: what it asks for is outside of the namespace's "
             "LimitRange. Ask for what the detail allows, or ask an admin.",
         )
     if _INVALID.search(text):
-        return (
-            True,
+        return True, say(
+            "refused-invalid",
             "The cluster refused its pod, because it is not valid. Ask an admin to look at "
             "pod_template and at the detail.",
         )
-    return False, "The cluster refused its pod. Ask an admin to look at the detail."
+    return False, say("refused", "The cluster refused its pod. Ask an admin to look at the detail.")
 
 
 def _over(asked: str, limit: str) -> str | None:
-    """Return what is asked beyond what there is in all, None where it would fit."""
+    """Return of what is asked more than there is in all, None where it would fit."""
     most = _amounts(limit)
     for resource, amount in _amounts(asked).items():
         if resource in most and amount > most[resource]:
-            return f"more {resource}"
+            return resource
     return None
 
 
@@ -234,23 +254,16 @@ def _of_container(
         reason, detail = _CANNOT_PULL[0], str(failed.get("message") or "")
     is_staging = status["name"] in _STAGING
     image = str(status.get("image") or environment)
-    called = f"the runner image {image}" if is_staging else f"the environment {image}"
     since = _failing_since(status["name"], events)
     lasted = in_words(patience)
     if reason in _CANNOT_PULL:
-        check = "Ask an admin to check runner_image." if is_staging else "Check its name."
         if reason == "InvalidImageName":
-            text = f"{called[0].upper()}{called[1:]} has no valid name. {check}"
+            text = _no_image_name(image, is_staging=is_staging)
             return Obstacle("image-pull", text, detail, since, text, _HOPELESS_AFTER)
         if any(mark in str(detail) for mark in _NO_SPACE):
             return _full_node(str(detail), since, patience)
-        return Obstacle(
-            "image-pull",
-            f"Can't fetch {called}. {check} Retrying automatically.",
-            detail,
-            since,
-            f"{called[0].upper()}{called[1:]} could not be fetched for {lasted}. {check}",
-        )
+        fetching, failure = _not_fetched(image, lasted, is_staging=is_staging)
+        return Obstacle("image-pull", fetching, detail, since, failure)
     if reason in _CANNOT_CREATE:
         if _NO_PROGRAM.search(str(detail)):
             return _no_python(pod, image, is_staging=is_staging, detail=str(detail))
@@ -258,12 +271,63 @@ def _of_container(
             return _full_node(str(detail), since, patience)
         return Obstacle(
             "container-config",
-            "Its pod can't be set up. Ask an admin to look at the detail.",
+            say("container-config", "Its pod can't be set up. Ask an admin to look at the detail."),
             detail,
             since,
-            f"Its pod could not be set up for {lasted}. Ask an admin to look at the detail.",
+            say(
+                "container-config-for",
+                "Its pod could not be set up for {time}. Ask an admin to look at the detail.",
+                time=lasted,
+            ),
         )
     return None
+
+
+def _no_image_name(image: str, *, is_staging: bool) -> Sentence:
+    if is_staging:
+        return say(
+            "runner-image-name",
+            "The runner image {image} has no valid name. Ask an admin to check runner_image.",
+            image=image,
+        )
+    return say(
+        "environment-name",
+        "The environment {image} has no valid name. Check its name.",
+        image=image,
+    )
+
+
+def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sentence, Sentence]:
+    """Return what to say of an image that cannot be fetched, and if that has lasted too long."""
+    if is_staging:
+        return (
+            say(
+                "runner-image-not-fetched",
+                "Can't fetch the runner image {image}. Ask an admin to check runner_image. "
+                "Retrying automatically.",
+                image=image,
+            ),
+            say(
+                "runner-image-not-fetched-for",
+                "The runner image {image} could not be fetched for {time}. Ask an admin to check "
+                "runner_image.",
+                image=image,
+                time=lasted,
+            ),
+        )
+    return (
+        say(
+            "environment-not-fetched",
+            "Can't fetch the environment {image}. Check its name. Retrying automatically.",
+            image=image,
+        ),
+        say(
+            "environment-not-fetched-for",
+            "The environment {image} could not be fetched for {time}. Check its name.",
+            image=image,
+            time=lasted,
+        ),
+    )
 
 
 def image_fault(pod: Json, environment: str) -> Obstacle | None:
@@ -288,9 +352,11 @@ def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
         if ended.get("reason") in _NOT_BEGUN and _NO_PROGRAM.search(said):
             return _no_python(pod, image, is_staging=is_staging, detail=said)
         if is_staging and _NO_PACKAGE.search(said):
-            text = (
-                f"The runner image {image} does not have this version of jupyter-kueue in it. Ask "
-                "an admin to set runner_image to one that has."
+            text = say(
+                "runner-image-without-package",
+                "The runner image {image} does not have this version of jupyter-kueue in it. Ask "
+                "an admin to set runner_image to one that has.",
+                image=image,
             )
             return Obstacle("runner-image", text, said, _since(pod), text, _AT_ONCE)
     return None
@@ -298,9 +364,17 @@ def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
 
 def _no_python(pod: Json, image: str, *, is_staging: bool, detail: str) -> Obstacle:
     if is_staging:
-        text = f"The runner image {image} has no `python`. Ask an admin to check runner_image."
+        text = say(
+            "runner-image-without-python",
+            "The runner image {image} has no `python`. Ask an admin to check runner_image.",
+            image=image,
+        )
         return Obstacle("runner-image", text, detail, _since(pod), text, _AT_ONCE)
-    text = f"The environment {image} has no `python`. Choose an image with Python in its PATH."
+    text = say(
+        "environment-without-python",
+        "The environment {image} has no `python`. Choose an image with Python in its PATH.",
+        image=image,
+    )
     return Obstacle(contract.NO_KERNEL, text, detail, _since(pod), text, _AT_ONCE)
 
 
@@ -318,23 +392,36 @@ def _of_set_up(events: list[Json], patience: dt.timedelta) -> Obstacle | None:
         return _full_node(detail, since, patience)
     return Obstacle(
         "pod-setup",
-        "Its machine can't set it up. Retrying automatically; ask an admin to look at the detail.",
+        say(
+            "pod-setup",
+            "Its machine can't set it up. Retrying automatically; ask an admin to look at the "
+            "detail.",
+        ),
         detail,
         since,
-        f"Its machine could not set it up for {in_words(patience)}. Ask an admin to look at the "
-        "detail.",
+        say(
+            "pod-setup-for",
+            "Its machine could not set it up for {time}. Ask an admin to look at the detail.",
+            time=in_words(patience),
+        ),
     )
 
 
 def _full_node(detail: str, since: dt.datetime | None, patience: dt.timedelta) -> Obstacle:
     return Obstacle(
         "node-full",
-        "The disk of its machine is full, so it can't start there. Retrying automatically; an "
-        "admin can make room.",
+        say(
+            "node-full",
+            "The disk of its machine is full, so it can't start there. Retrying automatically; an "
+            "admin can make room.",
+        ),
         detail,
         since,
-        f"The disk of its machine was full for {in_words(patience)}. Run it again, or ask an "
-        "admin.",
+        say(
+            "node-full-for",
+            "The disk of its machine was full for {time}. Run it again, or ask an admin.",
+            time=in_words(patience),
+        ),
     )
 
 
@@ -346,8 +433,12 @@ def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None
         latest = _latest_of_pull(events, status["name"])
         if latest is not None and latest["reason"] == "Pulling":
             image = str(status.get("image") or environment)
-            what = "runner image" if status["name"] in _STAGING else "environment"
-            return Obstacle("pulling", f"Fetches the {what} {image}.")
+            return Obstacle(
+                "pulling",
+                say("fetches-runner-image", "Fetches the runner image {image}.", image=image)
+                if status["name"] in _STAGING
+                else say("fetches-environment", "Fetches the environment {image}.", image=image),
+            )
     return None
 
 

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from jupyter_kueue import texts
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 _UNITS = {
     "n": Decimal("1e-9"),
@@ -86,15 +91,17 @@ def number(text: str | int) -> float | int:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def in_words(resource: str, value: float) -> str:
+def in_words(resource: str, value: float) -> Sentence:
     """Return an amount as a person says it: ``2 GPUs``, ``4 GiB of memory``, ``1.5 CPUs``."""
     amount = shortly(resource, value)
     if resource == "memory":
-        return f"{amount} of memory"
-    name = {"cpu": "CPU", "nvidia.com/gpu": "GPU"}.get(resource)
-    if name is None:
-        return f"{amount} {resource}"
-    return f"{amount} {name}" if amount == "1" else f"{amount} {name}s"
+        return say("memory-amount", "{amount} of memory", amount=amount)
+    is_one = amount == "1"
+    if resource == "cpu":
+        return say("one-cpu", "1 CPU") if is_one else say("cpus", "{count} CPUs", count=amount)
+    if resource == "nvidia.com/gpu":
+        return say("one-gpu", "1 GPU") if is_one else say("gpus", "{count} GPUs", count=amount)
+    return say("resource-amount", "{amount} {resource}", amount=amount, resource=resource)
 
 
 def shortly(resource: str, value: float) -> str:

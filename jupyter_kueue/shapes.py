@@ -7,6 +7,8 @@ who may write there may have written something else, and one such object must no
 from __future__ import annotations
 
 import datetime as dt
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import texts
@@ -162,6 +164,51 @@ def text(max_length: int) -> Callable[[Any], bool]:
     return lambda value: (
         isinstance(value, str) and texts.problem(value, max_length, lines=True) is None
     )
+
+
+_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_VALUE_NAME = re.compile("[a-z_]{1,40}")
+_MAX_CODE_LENGTH = 80
+# Each text of a sentence stands in it, and beside it stand the codes of the sentences in it.
+_SENTENCE_FACTOR = 8
+_MAX_SENTENCES_DEEP = 8
+
+
+def sentence(max_length: int) -> Callable[[Any], bool]:
+    """Return the shape of a sentence's code and values, if its text may have so many characters."""
+    most = max_length * _SENTENCE_FACTOR
+    return lambda value: isinstance(value, dict) and _spent(value, most, _MAX_SENTENCES_DEEP) >= 0
+
+
+def _spent(value: Any, left: int, depth: int) -> int:
+    """Return what is left of a bound after a sentence or a value of one; less than 0 for none."""
+    if left < 0 or depth < 0:
+        return -1
+    if isinstance(value, str):
+        return left - len(value) - 1 if text(left)(value) else -1
+    if isinstance(value, int | float):
+        is_finite = number(value) or (isinstance(value, float) and math.isfinite(value))
+        return left - 1 if is_finite else -1
+    if isinstance(value, list):
+        parts: list[Any] = value
+    else:
+        is_sentence = isinstance(value, dict) and value.keys() == {"code", "values"}
+        if not (is_sentence and _is_code(value["code"]) and isinstance(value["values"], dict)):
+            return -1
+        if not all(map(_VALUE_NAME.fullmatch, value["values"])):
+            return -1
+        parts = list(value["values"].values())
+        left -= len(value["code"])
+    for part in parts:
+        left = _spent(part, left - 1, depth - 1)
+        if left < 0:
+            return -1
+    return left
+
+
+def _is_code(value: Any) -> bool:
+    is_short = isinstance(value, str) and len(value) <= _MAX_CODE_LENGTH
+    return is_short and _CODE.fullmatch(value) is not None
 
 
 def path(value: Any) -> bool:

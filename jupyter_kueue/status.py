@@ -17,11 +17,13 @@ from jupyter_kueue import (
     quantities,
     workload_conditions,
 )
-from jupyter_kueue.models import Limits, Status, parse_time
+from jupyter_kueue.models import Limits, Status, parse_time, stored_sentence
+from jupyter_kueue.sentences import both, foreign, say
 
 if TYPE_CHECKING:
     from jupyter_kueue.models import BucketFacts, ClusterFacts
     from jupyter_kueue.pod_start import Obstacle
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -44,7 +46,11 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
         return Status(
             "failed",
             UNREADABLE,
-            f"{bucket.problem} Delete the run: what it may still do in the cluster ends with it.",
+            say(
+                "run-unreadable",
+                "{problem} Delete the run: what it may still do in the cluster ends with it.",
+                problem=bucket.problem,
+            ),
             finished_at=bucket.record.created_at,
         )
     ended = _recorded_end(bucket)
@@ -61,23 +67,25 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
                 _stop_message(bucket),
                 finished_at=(bucket.stop or {}).get("at"),
             )
-        return Status("stopping", "stopping", "Stopping; finished cells are kept.")
+        return Status("stopping", "stopping", say("stopping", "Stopping; finished cells are kept."))
     times = _times(bucket, cluster)
     if job is None:
         if not cluster.known:
-            return Status("queued", "unknown", "The cluster has not answered yet.", **times)
+            said = say("cluster-not-answered-yet", "The cluster has not answered yet.")
+            return Status("queued", "unknown", said, **times)
         return _without_job(bucket, cluster, now)
     if failed := _condition(job, "Failed"):
         return _failure(bucket, cluster, failed)
     if complete := _condition(job, "Complete"):
         if any(_is_alive(pod) for pod in cluster.pods):
-            return Status("running", "finishing", "Finished; its outputs are being saved.", **times)
+            said = say("finished-saving", "Finished; its outputs are being saved.")
+            return Status("running", "finishing", said, **times)
         if given_up := _given_up(bucket, complete.get("lastTransitionTime"), times):
             return given_up
         return Status(
             "failed",
             "outputs-lost",
-            "The notebook ended but its outputs were not saved. Run it again.",
+            say("outputs-lost", "The notebook ended but its outputs were not saved. Run it again."),
             complete.get("message"),
             finished_at=complete.get("lastTransitionTime"),
         )
@@ -95,7 +103,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             return Status(
                 "queued",
                 "admission-check",
-                "Its turn has come; the cluster is preparing a machine.",
+                say("admission-check", "Its turn has come; the cluster is preparing a machine."),
                 found.get("Admitted", {}).get("message"),
             )
         return workload_conditions.waiting_status(workload, queue, now, cluster.most)
@@ -114,7 +122,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             **times,
         )
     if pod is None:
-        return Status("starting", "starting", "Starting.", **times)
+        return Status("starting", "starting", say("starting", "Starting."), **times)
     return _of_pod(pod, bucket, times)
 
 
@@ -185,11 +193,22 @@ def _evicted(
     if len(uids) <= limits.max_evictions:
         return None
     last = max(found, key=lambda item: str(item[0]["metadata"]["creationTimestamp"]), default=None)
-    message = f"Its nodes evicted it {len(uids)} times, and it is not tried again."
+    message = say(
+        "evicted-too-often",
+        "Its nodes evicted it {count} times, and it is not tried again.",
+        count=len(uids),
+    )
     return Status(
         "failed",
         contract.EVICTED,
-        f"{message} The last time {last[1].cause}." if last else message,
+        say(
+            "evicted-the-last-time",
+            "{what} The last time {cause}.",
+            what=message,
+            cause=last[1].cause,
+        )
+        if last
+        else message,
         last[0]["status"].get("message") if last else None,
         **times,
     )
@@ -230,7 +249,8 @@ def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None
     last = bucket.attempts[-1] if bucket.attempts else {}
     if last.get("reason") not in (contract.DISK_FULL, contract.EVICTED):
         return None
-    return Status("failed", last["reason"], last.get("message"), **{**times, "finished_at": at})
+    message = _said_by_runner(last)
+    return Status("failed", last["reason"], message, **{**times, "finished_at": at})
 
 
 def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
@@ -272,20 +292,25 @@ def _recorded_end(bucket: BucketFacts) -> Status | None:
     outcome = result["outcome"]
     if outcome == contract.SUCCEEDED:
         return Status("succeeded", None, None, **times)
-    message = result.get("message") or _DEFAULT_WORDS[outcome].format(where="")
-    return Status("failed", outcome, message, **times)
+    return Status("failed", outcome, _said_by_runner(result) or _default_words(outcome), **times)
+
+
+def _said_by_runner(document: Json) -> Sentence | None:
+    """Return what an attempt or a result says of its end, None where it says nothing."""
+    return stored_sentence(document.get("message") or None, document.get("sentence"))
 
 
 def _status_fields(final: Json) -> Json:
-    known = ("state", "reason", "message", "detail", "admitted_at", "started_at", "finished_at")
-    return {key: final.get(key) for key in known}
+    known = ("state", "reason", "detail", "admitted_at", "started_at", "finished_at")
+    message = stored_sentence(final.get("message"), final.get("sentence"))
+    return {**{key: final.get(key) for key in known}, "message": message}
 
 
-def _stop_message(bucket: BucketFacts) -> str:
+def _stop_message(bucket: BucketFacts) -> Sentence:
     by = (bucket.stop or {}).get("by")
     if by == bucket.record.owner.name:
-        return "You stopped it."
-    return f"Stopped by {by}." if by else "Stopped."
+        return say("stopped-by-you", "You stopped it.")
+    return say("stopped-by", "Stopped by {user}.", user=by) if by else say("stopped", "Stopped.")
 
 
 def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
@@ -304,31 +329,41 @@ def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
 
 def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -> Status:
     if bucket.accepted is None:
-        return Status("queued", "submitting", "Submitting.")
+        return Status("queued", "submitting", say("submitting", "Submitting."))
     if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
-        return Status("stopping", "removed", "Its Job was removed; its pod is ending.")
+        said = say("job-removed", "Its Job was removed; its pod is ending.")
+        return Status("stopping", "removed", said)
     if bucket.accepted.get("concurrency_policy") == "Replace":
         return Status(
             "stopped",
             "replaced",
-            "The schedule's next run took its place, as the concurrency policy Replace says.",
+            say(
+                "replaced",
+                "The schedule's next run took its place, as the concurrency policy Replace says.",
+            ),
         )
     return Status(
         "failed",
         "removed",
-        "Someone deleted this run from the cluster. Run it again if that was a mistake.",
+        say(
+            "removed",
+            "Someone deleted this run from the cluster. Run it again if that was a mistake.",
+        ),
     )
 
 
 def _without_workload(job: Json, queue: str, now: dt.datetime) -> Status:
     created = parse_time(job["metadata"]["creationTimestamp"])
     if now - created < _WORKLOAD_PATIENCE:
-        return Status("queued", "waiting", f"Waits for its turn in {queue}.")
+        return Status("queued", "waiting", workload_conditions.waits_for_turn(queue))
     return Status(
         "queued",
         "blocked",
-        "Kueue has not taken it up. Check that Kueue is running and that its priority class "
-        "exists, or ask an admin.",
+        say(
+            "not-taken-up",
+            "Kueue has not taken it up. Check that Kueue is running and that its priority class "
+            "exists, or ask an admin.",
+        ),
     )
 
 
@@ -341,8 +376,11 @@ def _deactivated(workload: Json) -> Status:
         return Status(
             "failed",
             contract.TIME_LIMIT,
-            "Stopped at the time cap an admin set for this queue. Ask for less work in one run, "
-            "or ask the admin.",
+            say(
+                "time-cap-of-queue",
+                "Stopped at the time cap an admin set for this queue. Ask for less work in one "
+                "run, or ask the admin.",
+            ),
             detail,
             finished_at=at,
         )
@@ -350,12 +388,16 @@ def _deactivated(workload: Json) -> Status:
         return Status(
             "failed",
             "requeue-limit",
-            "Could not start in time, again and again. Check its environment and resources, or "
-            "ask an admin.",
+            say(
+                "requeue-limit",
+                "Could not start in time, again and again. Check its environment and resources, "
+                "or ask an admin.",
+            ),
             detail,
             finished_at=at,
         )
-    return Status("stopped", "deactivated", "An admin stopped this run.", detail, finished_at=at)
+    said = say("stopped-by-admin", "An admin stopped this run.")
+    return Status("stopped", "deactivated", said, detail, finished_at=at)
 
 
 def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
@@ -368,13 +410,14 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         return Status(
             "starting",
             "retrying",
-            "Its last attempt ended early. Retrying automatically.",
+            say("retrying", "Its last attempt ended early. Retrying automatically."),
             _why(bucket, pod)[1],
             **times,
         )
     if "terminated" in notebook:
         # The Job has not counted this end yet: it may retry, or the result is on its way.
-        return Status("running", "finishing", "Its outputs are being saved.", **times)
+        said = say("saving", "Its outputs are being saved.")
+        return Status("running", "finishing", said, **times)
     scheduled = next(
         (item for item in pod_containers.conditions(pod) if item["type"] == "PodScheduled"), None
     )
@@ -382,14 +425,19 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         return Status(
             "starting",
             "unschedulable",
-            "Its turn has come, but no machine has room yet. It starts as soon as one has; an "
-            "admin can see which nodes are full.",
+            say(
+                "unschedulable",
+                "Its turn has come, but no machine has room yet. It starts as soon as one has; an "
+                "admin can see which nodes are full.",
+            ),
             scheduled.get("message"),
             **times,
         )
     if "running" in staging and not is_staged:
-        return Status("starting", contract.STAGING, "Fetching its notebook and files.", **times)
-    return Status("starting", "starting", "Starting on its machine.", **times)
+        said = say("staging", "Fetching its notebook and files.")
+        return Status("starting", contract.STAGING, said, **times)
+    said = say("starting-on-machine", "Starting on its machine.")
+    return Status("starting", "starting", said, **times)
 
 
 def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
@@ -450,14 +498,22 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
         return Status(
             "failed",
             contract.TIME_LIMIT,
-            "Stopped: it ran, staging included, far beyond its limit. Run it again with more.",
+            say(
+                "far-beyond-time-limit",
+                "Stopped: it ran, staging included, far beyond its limit. Run it again with more.",
+            ),
             detail,
             **times,
         )
     reason, message = _why(bucket, pod)
     retries = bucket.record.request.get("max_retries") or 0
     if retries and failed.get("reason") == "BackoffLimitExceeded":
-        message = f"{message} Its {retries} retries are used up."
+        message = say(
+            "retries-used-up",
+            "{what} Its {count} retries are used up.",
+            what=message,
+            count=retries,
+        )
     return Status("failed", reason, message, detail, **times)
 
 
@@ -465,14 +521,15 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
 _ENDS_OF_ITS_OWN = frozenset(contract.EXIT_CODES.values()) - {contract.EXIT_KERNEL_DIED}
 
 
-def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
+def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
     """Say why the last pod failed: the reason's code and a sentence."""
     last = bucket.attempts[-1] if bucket.attempts else {}
     if pod is None:
         reason = last.get("reason") or "node-lost"
-        return reason, str(last.get("message") or "Its pod is gone and left no word. Run it again.")
+        gone = say("pod-gone", "Its pod is gone and left no word. Run it again.")
+        return reason, _said_by_runner(last) or gone
     wanted = bucket.record.resources
-    where = f" in cell {last['cell']}" if last.get("cell") else ""
+    cell = last.get("cell")
     unstaged = _failed_staging(pod, bucket)
     for status in pod_containers.statuses(pod):
         ended = status.get("state", {}).get("terminated")
@@ -485,56 +542,140 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, str]:
             if status["name"] == contract.NOTEBOOK:
                 had = float(quantities.reported(wanted.memory))
                 amount, more = (quantities.shortly("memory", value) for value in (had, 2 * had))
-                return (
-                    "out-of-memory",
-                    f"Ran out of memory{where}: used all of its {amount}. Run it again with more, "
-                    f"such as {more}.",
-                )
+                return "out-of-memory", _out_of_memory(cell, amount, more)
             return (
                 contract.STAGING,
-                f"The container {status['name']} ran out of memory while moving files. Ask an "
-                "admin to raise staging_memory_limit.",
+                say(
+                    "staging-out-of-memory",
+                    "The container {container} ran out of memory while moving files. Ask an "
+                    "admin to raise staging_memory_limit.",
+                    container=status["name"],
+                ),
             )
     if eviction := evictions.of(pod):
         return eviction.reason, eviction.message
     if last.get("pod_uid") == pod["metadata"]["uid"] and last.get("reason") == contract.DISK_FULL:
-        return contract.DISK_FULL, str(last.get("message"))
+        return contract.DISK_FULL, _said_by_runner(last) or _default_words(contract.DISK_FULL)
     pod_reason = pod.get("status", {}).get("reason", "")
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
-        return "node-lost", "The machine it ran on was lost. Run it again."
+        return "node-lost", say("node-lost", "The machine it ran on was lost. Run it again.")
     # The notebook waited in vain for a stage-in that failed.
     ended = unstaged or pod_containers.terminated(pod, contract.NOTEBOOK)
     if ended is None:
         message = pod.get("status", {}).get("message") or pod_reason
-        return "pod-failed", f"Its pod could not run. The cluster says: {message}"
-    return _of_exit(ended, where)
+        return "pod-failed", say(
+            "pod-could-not-run",
+            "Its pod could not run. The cluster says: {message}",
+            message=message,
+        )
+    return _of_exit(ended, cell)
 
 
-def _of_exit(ended: Json, where: str) -> tuple[str, str]:
+def _out_of_memory(cell: int | None, amount: str, more: str) -> Sentence:
+    if cell:
+        return say(
+            "out-of-memory-in-cell",
+            "Ran out of memory in cell {cell}: used all of its {amount}. Run it again with more, "
+            "such as {more}.",
+            cell=cell,
+            amount=amount,
+            more=more,
+        )
+    return say(
+        "out-of-memory",
+        "Ran out of memory: used all of its {amount}. Run it again with more, such as {more}.",
+        amount=amount,
+        more=more,
+    )
+
+
+def _of_exit(ended: Json, cell: int | None) -> tuple[str, Sentence]:
     code = ended.get("exitCode", 1)
     said = str(ended.get("message") or "").strip()
     outcome = contract.OUTCOME_OF_EXIT_CODE.get(code)
     if outcome and outcome != contract.SUCCEEDED:
-        return outcome, said or _DEFAULT_WORDS[outcome].format(where=where)
+        return outcome, foreign(said) if said else _default_words(outcome, cell)
     if ended.get("reason") in ("StartError", "ContainerCannotRun"):
-        return "no-kernel", f"Its environment can't run notebooks: {said or 'no Python in it'}."
-    if code == 137:  # noqa: PLR2004 - 128 + SIGKILL
-        return (
-            "killed",
-            f"Was killed from outside{where}, and the cluster does not say why. Run it again, with "
-            "more memory if it used most of what it had.",
+        return "no-kernel", say(
+            "environment-cannot-run",
+            "Its environment can't run notebooks: {why}.",
+            why=said or say("no-python-in-it", "no Python in it"),
         )
-    return "pod-failed", f"Ended with code {code}{where}. {said[:500]}".strip()
+    if code == 137:  # noqa: PLR2004 - 128 + SIGKILL
+        return "killed", _killed(cell)
+    how = (
+        say(
+            "ended-with-code-in-cell",
+            "Ended with code {code} in cell {cell}.",
+            code=code,
+            cell=cell,
+        )
+        if cell
+        else say("ended-with-code", "Ended with code {code}.", code=code)
+    )
+    return "pod-failed", both(how, said[:500]) if said else how
+
+
+def _killed(cell: int | None) -> Sentence:
+    if cell:
+        return say(
+            "killed-in-cell",
+            "Was killed from outside in cell {cell}, and the cluster does not say why. Run it "
+            "again, with more memory if it used most of what it had.",
+            cell=cell,
+        )
+    return say(
+        "killed",
+        "Was killed from outside, and the cluster does not say why. Run it again, with more "
+        "memory if it used most of what it had.",
+    )
+
+
+def _default_words(outcome: str, cell: int | None = None) -> Sentence:
+    """Return what to say of an end that left no words; ``cell`` is the one that ran, if any."""
+    if cell and outcome in _IN_CELL:
+        return _IN_CELL[outcome](cell)
+    return _DEFAULT_WORDS[outcome]
 
 
 _DEFAULT_WORDS = {
-    contract.NOTEBOOK_FAILED: "A cell failed.",
-    contract.TIME_LIMIT: "Stopped at its time limit{where}. Run it again with a higher limit.",
-    contract.INTERRUPTED: "Was interrupted{where}.",
-    contract.KERNEL_DIED: "The kernel died{where}. Often a native library; see the log.",
-    contract.NO_KERNEL: "Its environment has no such kernel. Choose another environment.",
-    contract.STAGING: "Its files could not be moved to or from the bucket. Run it again.",
-    contract.DISK_FULL: "The disk was full{where}. Write less, or ask for a bigger disk.",
+    contract.NOTEBOOK_FAILED: say("cell-failed", "A cell failed."),
+    contract.TIME_LIMIT: say(
+        "time-limit", "Stopped at its time limit. Run it again with a higher limit."
+    ),
+    contract.INTERRUPTED: say("interrupted", "Was interrupted."),
+    contract.KERNEL_DIED: say(
+        "kernel-died", "The kernel died. Often a native library; see the log."
+    ),
+    contract.NO_KERNEL: say(
+        "no-such-kernel", "Its environment has no such kernel. Choose another environment."
+    ),
+    contract.STAGING: say(
+        "staging-failed", "Its files could not be moved to or from the bucket. Run it again."
+    ),
+    contract.DISK_FULL: say(
+        "disk-full", "The disk was full. Write less, or ask for a bigger disk."
+    ),
+}
+_IN_CELL = {
+    contract.TIME_LIMIT: lambda cell: say(
+        "time-limit-in-cell",
+        "Stopped at its time limit in cell {cell}. Run it again with a higher limit.",
+        cell=cell,
+    ),
+    contract.INTERRUPTED: lambda cell: say(
+        "interrupted-in-cell", "Was interrupted in cell {cell}.", cell=cell
+    ),
+    contract.KERNEL_DIED: lambda cell: say(
+        "kernel-died-in-cell",
+        "The kernel died in cell {cell}. Often a native library; see the log.",
+        cell=cell,
+    ),
+    contract.DISK_FULL: lambda cell: say(
+        "disk-full-in-cell",
+        "The disk was full in cell {cell}. Write less, or ask for a bigger disk.",
+        cell=cell,
+    ),
 }
 
 

@@ -7,6 +7,9 @@ NUL, a control character, or megabytes. ``problem`` refuses it, ``shown`` makes 
 from __future__ import annotations
 
 import re
+from typing import overload
+
+from jupyter_kueue.sentences import Sentence, say
 
 # Half of a pair of UTF-16: JSON can escape one alone, and no encoding can carry it.
 _HALF = re.compile("[\ud800-\udfff]")
@@ -21,7 +24,7 @@ _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def problem(text: str, max_length: int, *, lines: bool = False) -> str | None:
+def problem(text: str, max_length: int, *, lines: bool = False) -> Sentence | None:
     """Say what is wrong with a text, in words that follow its field's name; None if nothing is.
 
     Args:
@@ -32,21 +35,29 @@ def problem(text: str, max_length: int, *, lines: bool = False) -> str | None:
     if len(text) <= max_length and text.isprintable():
         return None
     if len(text) > max_length:
-        return f"must have at most {max_length} characters (it has {len(text)})"
+        return say(
+            "field-too-long",
+            "must have at most {most} characters (it has {count})",
+            most=max_length,
+            count=len(text),
+        )
     if half := half_character(text):
         return half
     if "\0" in text:
-        return "holds a NUL character; remove it"
+        return say("field-holds-nul", "holds a NUL character; remove it")
     if not lines and _CONTROL.search(text):
-        return "must be one line without control characters"
+        return say("field-is-no-line", "must be one line without control characters")
     return None
 
 
-def half_character(text: str) -> str | None:
+def half_character(text: str) -> Sentence | None:
     """Say that a text holds half a character, None if it does not: data may hold all others."""
     if _HALF.search(text) is None:
         return None
-    return "holds half a character (a lone surrogate); send whole ones"
+    return say(
+        "field-holds-half-character",
+        "holds half a character (a lone surrogate); send whole ones",
+    )
 
 
 def shown(text: object, max_length: int) -> str:
@@ -59,12 +70,27 @@ def shown(text: object, max_length: int) -> str:
     return _NEVER_SHOWN.sub(_REPLACEMENT, kept)
 
 
+@overload
+def said(text: Sentence, max_length: int) -> Sentence: ...
+@overload
+def said(text: object, max_length: int) -> str: ...
 def said(text: object, max_length: int) -> str:
-    """Return the same as part of a sentence: without colours, and read from left to right."""
+    """Return the same as part of a sentence: without colours, and read from left to right.
+
+    A sentence keeps its code, and its values become what its text does.
+    """
+    if isinstance(text, Sentence):
+        return text.cleaned(max_length, said)
     whole = text if isinstance(text, str) else str(text)
     return shown(_DIRECTIONS.sub("", _ESCAPES.sub("", whole)), max_length)
 
 
+@overload
+def shown_line(text: Sentence, max_length: int) -> Sentence: ...
+@overload
+def shown_line(text: object, max_length: int) -> str: ...
 def shown_line(text: object, max_length: int) -> str:
     """Return the same on one line."""
+    if isinstance(text, Sentence):
+        return text.cleaned(max_length, shown_line)
     return _CONTROL.sub(" ", said(text, max_length))

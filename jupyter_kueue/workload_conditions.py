@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import quantities
 from jupyter_kueue.models import Status, parse_time
+from jupyter_kueue.sentences import all_of, both, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -33,14 +36,13 @@ _PREEMPTED = re.compile(r"due to ([A-Za-z ]+); preemptor path: \S*?([^/\s;]+);")
 _WAITS = frozenset(
     ("", "Pending", "Inadmissible", "Waiting", "WaitingForQuota", "PendingEvaluation")
 )
-_NEXT = "Starts next: other runs are making room."
 # Reasons of the condition Evicted, beside Preempted.
 _INTERRUPTIONS = {
-    "AdmissionCheck": "the cluster could not prepare a machine",
-    "ClusterQueueStopped": "an admin stopped its queue",
-    "LocalQueueStopped": "an admin stopped its queue",
-    "NodeFailures": "its machine failed",
-    "PodsReadyTimeout": "it could not start in time",
+    "AdmissionCheck": say("paused-no-machine", "the cluster could not prepare a machine"),
+    "ClusterQueueStopped": say("paused-queue-stopped", "an admin stopped its queue"),
+    "LocalQueueStopped": say("paused-queue-stopped", "an admin stopped its queue"),
+    "NodeFailures": say("paused-machine-failed", "its machine failed"),
+    "PodsReadyTimeout": say("paused-start-too-late", "it could not start in time"),
 }
 _WRONG_NAMESPACE = "workload namespace doesn't match ClusterQueue selector"
 _MAX_SEARCHED = 4000
@@ -69,7 +71,7 @@ def is_pending(workload: Json) -> bool:
 
 def blocked(
     workload: Json, local_queue: str, most: Mapping[str, Decimal] | None = None
-) -> str | None:
+) -> Sentence | None:
     """Say why a pending Workload will not start by itself, None where it may.
 
     It takes what ``waiting_status`` takes.
@@ -117,52 +119,82 @@ def waiting_status(
         return _queued("blocked", why, detail)
     if backoff:
         at = backoff.astimezone(dt.UTC).strftime("%H:%M UTC")
-        return _queued("backoff", f"Could not start. Retrying at {at} (attempt {attempt}).", detail)
+        why = say(
+            "backoff",
+            "Could not start. Retrying at {time} (attempt {attempt}).",
+            time=at,
+            attempt=attempt,
+        )
+        return _queued("backoff", why, detail)
     is_next = reason == "WaitingForPreemptedWorkloads" or "Pending the preemption" in text
-    needs = _NEXT if is_next else _needs(text, workload["spec"].get("asked") or {})
+    needs = (
+        say("starts-next", "Starts next: other runs are making room.")
+        if is_next
+        else _needs(text, workload["spec"].get("asked") or {})
+    )
     evicted = found.get("Evicted", {})
     if is_true(evicted) or attempt > 1:
-        why = _interruption(evicted, found.get("Requeued", {}))
+        paused = say(
+            "paused",
+            "Paused: {why}. It restarts automatically (attempt {attempt}).",
+            why=_interruption(evicted, found.get("Requeued", {})),
+            attempt=attempt,
+        )
         return _queued(
             "preempted",
-            f"Paused: {why}. It restarts automatically (attempt {attempt}). {needs or ''}".strip(),
+            both(paused, needs) if needs else paused,
             evicted.get("message") or detail,
         )
     if is_next or reason in _WAITS:
-        return _queued("waiting", needs or f"Waits for its turn in {local_queue}.", detail)
-    return _queued("waiting", f"Kueue says: {text or reason}", detail)
+        return _queued("waiting", needs or waits_for_turn(local_queue), detail)
+    said = say("kueue-says", "Kueue says: {message}", message=text or reason)
+    return _queued("waiting", said, detail)
 
 
-def _queued(reason: str, message: str, detail: str | None) -> Status:
+def waits_for_turn(local_queue: str) -> Sentence:
+    """Return what to say of a run that waits, with nothing in its way."""
+    return say("waits-for-turn", "Waits for its turn in {queue}.", queue=local_queue)
+
+
+def _queued(reason: str, message: Sentence, detail: str | None) -> Status:
     return Status("queued", reason, message, detail)
 
 
-def _held(kind: str, name: str, local_queue: str) -> str:
+def _held(kind: str, name: str, local_queue: str) -> Sentence:
     if kind == "LocalQueue":
-        return f"On hold: an admin paused {name}. It continues when the queue is reopened."
-    return (
-        f"On hold: {local_queue} takes no runs now (its ClusterQueue {name} is paused, or not set "
-        "up). It continues when the queue is reopened; an admin can see why it is closed."
+        return say(
+            "held",
+            "On hold: an admin paused {queue}. It continues when the queue is reopened.",
+            queue=name,
+        )
+    return say(
+        "held-cluster-queue",
+        "On hold: {queue} takes no runs now (its ClusterQueue {cluster_queue} is paused, or not "
+        "set up). It continues when the queue is reopened; an admin can see why it is closed.",
+        queue=local_queue,
+        cluster_queue=name,
     )
 
 
-def _interruption(evicted: Json, requeued: Json) -> str:
+def _interruption(evicted: Json, requeued: Json) -> Sentence:
     """Say why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
     reason = evicted.get("reason") or requeued.get("reason")
     if reason != "Preempted":
-        return _INTERRUPTIONS.get(str(reason), "the cluster needed its place")
+        return _INTERRUPTIONS.get(
+            str(reason), say("paused-cluster-needs-place", "the cluster needed its place")
+        )
     match = _PREEMPTED.search((evicted.get("message") or "")[:_MAX_SEARCHED])
     cause, queue = (match[1], match[2]) if match else ("", "")
     if cause.startswith("reclamation"):
-        return f"{queue} took back what it had lent"
+        return say("paused-taken-back", "{queue} took back what it had lent", queue=queue)
     if cause.startswith("Fair Sharing"):
-        return f"{queue} had less than its fair share"
+        return say("paused-fair-share", "{queue} had less than its fair share", queue=queue)
     if cause.startswith("prioritization"):
-        return "a run of higher priority took its place"
-    return "other runs needed its place"
+        return say("paused-higher-priority", "a run of higher priority took its place")
+    return say("paused-others-need-place", "other runs needed its place")
 
 
-def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) -> str | None:
+def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) -> Sentence | None:
     """Say that a run asks for more than its queue could ever have.
 
     Kueue says so of one of several equal Workloads only, and of the others nothing.
@@ -176,29 +208,41 @@ def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) 
     return None
 
 
-def _too_much(resource: str, asked: float, most: float, local_queue: str) -> str:
-    in_words = quantities.in_words
-    return (
-        f"Will not start: asks for {in_words(resource, asked)}, {local_queue} can have "
-        f"{in_words(resource, most)} at most. Change the request, or ask an admin for more quota."
+def _too_much(resource: str, asked: float, most: float, local_queue: str) -> Sentence:
+    return say(
+        "asks-for-too-much",
+        "Will not start: asks for {asked}, {queue} can have {most} at most. Change the request, or "
+        "ask an admin for more quota.",
+        asked=quantities.in_words(resource, asked),
+        queue=local_queue,
+        most=quantities.in_words(resource, most),
     )
 
 
 def _blocked(
     reason: str, text: str, local_queue: str, of_notebook: Mapping[str, Decimal]
-) -> str | None:
+) -> Sentence | None:
     if match := _MISSING_QUEUE.search(text):
         if match[1] == "LocalQueue":
-            return (
-                f"Will not start: there is no queue {match[2]} here. Move it to another queue, "
-                "or ask an admin."
+            return say(
+                "no-such-queue",
+                "Will not start: there is no queue {queue} here. Move it to another queue, or ask "
+                "an admin.",
+                queue=match[2],
             )
-        return (
-            f"Will not start: {local_queue} leads to {match[2]}, which does not exist. Ask an "
-            "admin, or move it to another queue."
+        return say(
+            "no-such-cluster-queue",
+            "Will not start: {queue} leads to {cluster_queue}, which does not exist. Ask an admin, "
+            "or move it to another queue.",
+            queue=local_queue,
+            cluster_queue=match[2],
         )
     if _WRONG_NAMESPACE in text:
-        return f"Will not start: {local_queue} is not open to this namespace. Ask an admin."
+        return say(
+            "queue-not-open",
+            "Will not start: {queue} is not open to this namespace. Ask an admin.",
+            queue=local_queue,
+        )
     match = _OVER_MAXIMUM.search(text)
     # Too much for one flavor, while another has enough of it and is only in use: that one is waited
     # for.
@@ -211,26 +255,38 @@ def _blocked(
             local_queue,
         )
     if match := _UNCOVERED.search(text):
-        return (
-            f"Will not start: {local_queue} has no quota for {match[1]}. Ask for none of it, use "
-            "another queue, or ask an admin."
+        return say(
+            "no-quota-for",
+            "Will not start: {queue} has no quota for {resource}. Ask for none of it, use another "
+            "queue, or ask an admin.",
+            queue=local_queue,
+            resource=match[1],
         )
     if reason in ("ExceedsMaxQuota", "NoMatchingFlavor", "Misconfigured"):
-        return f"Will not start as it is. Kueue says: {text or reason}"
+        return say(
+            "will-not-start",
+            "Will not start as it is. Kueue says: {message}",
+            message=text or reason,
+        )
     return None
 
 
-def _needs(text: str, asked: Mapping[str, Decimal]) -> str | None:
+def _needs(text: str, asked: Mapping[str, Decimal]) -> Sentence | None:
     missing = {match[1]: float(_number(match[2])) for match in _MORE_NEEDED.finditer(text)}
     if not missing:
         return None
-    more = " and ".join(quantities.in_words(name, value) for name, value in missing.items())
+    more = all_of(quantities.in_words(name, value) for name, value in missing.items())
     if not all(name in asked for name in missing):
-        return f"Waits for {more} to become free."
-    wanted = " and ".join(quantities.in_words(name, float(asked[name])) for name in missing)
+        return say("waits-for-amount", "Waits for {amount} to become free.", amount=more)
+    wanted = all_of(quantities.in_words(name, float(asked[name])) for name in missing)
     if len(missing) == 1:
-        more = " ".join(quantities.shortly(name, value) for name, value in missing.items())
-    return f"Asks for {wanted}; {more} more must become free."
+        [more] = [quantities.shortly(name, value) for name, value in missing.items()]
+    return say(
+        "asks-and-lacks",
+        "Asks for {wanted}; {more} more must become free.",
+        wanted=wanted,
+        more=more,
+    )
 
 
 def _number(text: str) -> Decimal:

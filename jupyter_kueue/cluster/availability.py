@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 
+from jupyter_kueue.sentences import say
+
 # A refusal after an outage, or of what was allowed before, counts as one only if it lasts so long.
 SETTLING_SECONDS = 60.0
-STARTING_UP = "The cluster is starting up. Try again in a moment."
+STARTING_UP = say("cluster-starting-up", "The cluster is starting up. Try again in a moment.")
 
 
 class Availability:

@@ -13,11 +13,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, texts
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_kueue.cluster.connection import Connection, Params
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -66,7 +68,7 @@ class Watched:
         self._on_change = on_change
         self._trim = trim
         self.items: dict[str, Json] = {}
-        self.unreadable: dict[str, str] = {}
+        self.unreadable: dict[str, Sentence] = {}
         self.synced = asyncio.Event()
         self.error: errors.JupyterKueueError | None = None
         # The newest resourceVersion that the list or the watch has shown.
@@ -200,7 +202,8 @@ class Watched:
         if name not in self.unreadable:
             log.warning("path=%s name=%s is not understood: %r", self._path, name, error)
         # A list object is small beside so many objects.
-        self.unreadable[name] = str(error) or type(error).__name__
+        known = error.message if isinstance(error, errors.JupyterKueueError) else None
+        self.unreadable[name] = known or foreign(str(error) or type(error).__name__)
 
 
 def _is_older(version: str, other: str) -> bool:

@@ -26,6 +26,7 @@ from jupyter_kueue.models import (
 )
 from jupyter_kueue.scheduler import job_models, literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
 
 if TYPE_CHECKING:
@@ -203,10 +204,10 @@ def build_facts(
         schedule_id=schedule_id(owner, definition) if definition else None,
     )
     if not has_result(job, uploaded.formats):
-        return BucketFacts(record, final=dataclasses.asdict(_end(job)))
+        return BucketFacts(record, final=_end(job).as_json())
     facts = BucketFacts(record, result=_result(job, record.job_id, uploaded))
     ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
-    return dataclasses.replace(facts, final=dataclasses.asdict(ended))
+    return dataclasses.replace(facts, final=ended.as_json())
 
 
 def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
@@ -236,9 +237,9 @@ def _end(job: StockJob) -> Status:
     """Return the end of a job without outputs."""
     times = {"started_at": job.started_at, "finished_at": job.finished_at}
     if job.row["status"] == STOPPED:
-        return Status("stopped", "stopped", "Stopped.", **times)
+        return Status("stopped", "stopped", say("stopped", "Stopped."), **times)
     message, _ = _failure(job)
-    return Status("failed", None, message, job.row["status_message"], **times)
+    return Status("failed", None, foreign(message), job.row["status_message"], **times)
 
 
 def _failure(job: StockJob) -> tuple[str, Json | None]:
@@ -246,7 +247,9 @@ def _failure(job: StockJob) -> tuple[str, Json | None]:
     text = _COLOUR.sub("", str(job.row["status_message"] or "")).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        return "It failed, and jupyter-scheduler did not note why.", None
+        return say(
+            "stock-failed-wordless", "It failed, and jupyter-scheduler did not note why."
+        ), None
     cell = _CELL_FAILED.search(text)
     if cell is None:
         return lines[0][:_TEXT_LIMIT], None

@@ -16,11 +16,12 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_kueue import errors, names, plain_json
+from jupyter_kueue import errors, names, plain_json, sentences
+from jupyter_kueue.sentences import Sentence, foreign, say
 from jupyter_kueue.service.hosted import SETTING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Coroutine
+    from collections.abc import AsyncIterable, Callable, Coroutine, Mapping
 
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.hosted import Service
@@ -85,7 +86,7 @@ class KueueHandler(APIHandler):
         await super().prepare()
         length = self.request.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit() and int(length[:18]) > _HEARD_OUT_BYTES:
-            raise _too_large(f"has {length[:18]} bytes")
+            raise _too_large(say("body-has-bytes", "has {bytes} bytes", bytes=length[:18]))
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, as long as it is not too large."""
@@ -93,34 +94,41 @@ class KueueHandler(APIHandler):
         if self._body_bytes <= MAX_BODY_BYTES:
             self._body += chunk
         elif self._body_bytes > _HEARD_OUT_BYTES and not self._finished:
-            error = _too_large("is longer than what is read of it")
+            error = _too_large(say("body-too-long", "is longer than what is read of it"))
             self.send_error(error.status, exc_info=(type(error), error, None))
 
     def job_id(self, text: str) -> str:
         """Return the job id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
         job_id = names.plain_id(text)
         if not names.is_job_id(job_id):
-            raise errors.NotFoundError(f"There is no run {text[:60]!r}.")
+            raise errors.NotFoundError(
+                say("no-such-run", "There is no run {run}.", run=repr(text[:60]))
+            )
         return job_id
 
     def schedule_id(self, text: str) -> str:
         """Return the schedule id in ``text``, as ``job_id`` does a job's."""
         schedule_id = names.plain_id(text)
         if not names.is_job_id(schedule_id):
-            raise errors.NotFoundError(f"There is no schedule {text[:60]!r}.")
+            raise errors.NotFoundError(
+                say(
+                    "no-such-schedule", "There is no schedule {schedule}.", schedule=repr(text[:60])
+                )
+            )
         return schedule_id
 
     def json_body(self, *, required: bool = True) -> Any:
         """Return the body as strict JSON; ``{}`` for an empty one that is not required."""
         if self._body_bytes > MAX_BODY_BYTES:
-            raise _too_large(f"has {self._body_bytes} bytes")
+            raise _too_large(say("body-has-bytes", "has {bytes} bytes", bytes=self._body_bytes))
         if not self._body and not required:
             return {}
         try:
             return plain_json.loads(bytes(self._body))
         except ValueError as error:
-            # As an argument: what is wrong may hold a % sign.
-            raise web.HTTPError(400, "The body is no JSON: %s.", str(error)[:200]) from error
+            what = str(error)[:200]
+            said = say("body-no-json", "The body is no JSON: {problem}.", problem=what)
+            raise web.HTTPError(400, "%s", said) from error
 
     def check_query(self, *known: str, repeatable: tuple[str, ...] = ()) -> None:
         """Refuse query parameters other than these, so that a slip is not taken for a filter.
@@ -138,10 +146,16 @@ class KueueHandler(APIHandler):
             # JupyterLab appends the time, as a name without value, to get past caches.
             is_time = name.isdigit() and not any(values)
             if name not in known and name not in _JUPYTER_PARAMETERS and not is_time:
-                takes = f"known are {', '.join(known)}" if known else "this route takes none"
+                takes = (
+                    f"known are {', '.join(known)}"
+                    if known
+                    else say("query-takes-none", "this route takes none")
+                )
                 wrong[name[:100]] = f"is not a query parameter; {takes}"
             elif len(values) > 1 and name in known and name not in repeatable:
-                wrong[name] = f"is given {len(values)} times; give it once"
+                wrong[name] = say(
+                    "query-given-often", "is given {count} times; give it once", count=len(values)
+                )
         if wrong:
             raise errors.InvalidRequestError(wrong)
 
@@ -161,7 +175,15 @@ class KueueHandler(APIHandler):
         is_number = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 - 64 bits
         if not is_number or not low <= int(text) <= high:
             raise errors.InvalidRequestError(
-                {name: f"must be a whole number from {low} to {high}, not {text[:40]!r}"}
+                {
+                    name: say(
+                        "query-no-number",
+                        "must be a whole number from {low} to {high}, not {value}",
+                        low=low,
+                        high=high,
+                        value=repr(text[:40]),
+                    )
+                }
             )
         return int(text)
 
@@ -169,7 +191,13 @@ class KueueHandler(APIHandler):
         """Return the query parameter ``name`` as true or false; false where it is missing."""
         text = self.query_text(name)
         if text not in (None, "true", "false"):
-            raise errors.InvalidRequestError({name: f"must be true or false, not {text[:40]!r}"})
+            raise errors.InvalidRequestError(
+                {
+                    name: say(
+                        "query-no-flag", "must be true or false, not {value}", value=repr(text[:40])
+                    )
+                }
+            )
         return text == "true"
 
     # --- Answering -------------------------------------------------------------------------------
@@ -244,42 +272,51 @@ class KueueHandler(APIHandler):
         super().send_error(status, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Write ``{"message", "reason", "fields"}``."""
+        """Write ``{"message", "sentence", "reason", "fields", "field_sentences"}``."""
         error = _error_in(kwargs)
         reason = _REASONS.get(status_code, "internal")
-        message = http.HTTPStatus(status_code).phrase
-        fields: dict[str, str] = {}
         if isinstance(error, errors.JupyterKueueError):
-            message, reason = error.message, error.reason
-            if isinstance(error, errors.InvalidRequestError | errors.TooLargeError):
-                fields = error.fields
+            body = said(error)
         elif isinstance(error, web.HTTPError):
-            message = self._in_words(status_code, error)
+            body = _said(self._in_words(status_code, error), reason, {})
         else:
-            message = (
+            mistake = say(
+                "mistake",
                 "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
-                "lasts, report it."
+                "lasts, report it.",
             )
+            body = _said(mistake, reason, {})
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._verbs())
         if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.set_header("Retry-After", str(_RETRY_SECONDS))
-        self.finish(plain_json.encode({"message": message, "reason": reason, "fields": fields}))
+        self.finish(plain_json.encode(body))
 
-    def _in_words(self, status_code: int, error: web.HTTPError) -> str:
+    def _in_words(self, status_code: int, error: web.HTTPError) -> Sentence:
         """Return what to say of an error of Jupyter's or tornado's own."""
         if status_code in (401, 403) and self.current_user is None:
-            return (
-                "You are not logged in. Send the header `Authorization: token …` with the server's "
-                "token, or log in to JupyterLab in this browser."
+            return say(
+                "not-logged-in",
+                "You are not logged in. Send the header `Authorization: token …` with "
+                "the server's token, or log in to JupyterLab in this browser.",
             )
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-            return f"This route does not take {self.request.method}. It takes {self._verbs()}."
+            return say(
+                "no-such-verb",
+                "This route does not take {verb}. It takes {verbs}.",
+                verb=self.request.method or "",
+                verbs=self._verbs(),
+            )
         said = error.log_message or error.reason or http.HTTPStatus(status_code).phrase
+        if len(error.args) == 1 and isinstance(error.args[0], Sentence):
+            return error.args[0]
         text = str(said % error.args if error.args else said)
         if "_xsrf" in text:
-            return "The header `X-XSRFToken` with the cookie `_xsrf` is missing. Reload the page."
-        return text
+            return say(
+                "xsrf-missing",
+                "The header `X-XSRFToken` with the cookie `_xsrf` is missing. Reload the page.",
+            )
+        return foreign(text)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log an expected error as one line, anything else with its traceback."""
@@ -300,15 +337,41 @@ class UnknownRouteHandler(KueueHandler):
         if self.current_user is None:
             raise web.HTTPError(403)
         raise errors.NotFoundError(
-            f"There is no route {self.request.path[:200]}; GET openapi.json lists them."
+            say(
+                "no-such-route",
+                "There is no route {path}; GET openapi.json lists them.",
+                path=self.request.path[:200],
+            )
         )
 
 
-def _too_large(how: str) -> errors.TooLargeError:
+def _too_large(how: Sentence) -> errors.TooLargeError:
     return errors.TooLargeError(
-        f"The body {how}; the limit is {MAX_BODY_BYTES} bytes. Put data into a file beside the "
-        "notebook."
+        say(
+            "body-too-large",
+            "The body {how}; the limit is {most} bytes. Put data into a file beside the notebook.",
+            how=how,
+            most=MAX_BODY_BYTES,
+        )
     )
+
+
+def said(error: errors.JupyterKueueError) -> Json:
+    """Return what is answered of an error."""
+    if isinstance(error, errors.InvalidRequestError | errors.TooLargeError):
+        return _said(error.message, error.reason, error.fields)
+    return _said(error.message, error.reason, {})
+
+
+def _said(message: Sentence, reason: str, fields: Mapping[str, Sentence]) -> Json:
+    """Return the same; where fields say it, they have the codes."""
+    return {
+        "message": message,
+        "sentence": sentences.as_json(message),
+        "reason": reason,
+        "fields": fields,
+        "field_sentences": {field: sentences.as_json(text) for field, text in fields.items()},
+    }
 
 
 def _error_in(kwargs: Json) -> BaseException | None:

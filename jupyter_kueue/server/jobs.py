@@ -9,7 +9,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue import errors, job_requests
-from jupyter_kueue.server.base import KueueHandler
+from jupyter_kueue.server.base import KueueHandler, said
 from jupyter_kueue.service.index import MAX_LIMIT
 
 DEFAULT_LIMIT = 50
@@ -68,9 +68,7 @@ class JobsHandler(KueueHandler):
             try:
                 await jobs.delete(self.job_id(job_id))
             except errors.JupyterKueueError as error:
-                failures.append(
-                    {"job_id": job_id, "message": error.message, "reason": error.reason}
-                )
+                failures.append({"job_id": job_id, **said(error)})
             else:
                 deleted.append(job_id)
         self.answer({"deleted": deleted, "failures": failures})

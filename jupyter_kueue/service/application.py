@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue import errors
 from jupyter_kueue.models import Owner
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.changes import Changes
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.jobs import Jobs
@@ -112,18 +114,28 @@ class Application:
         return self._parts.bucket if self._parts else None
 
     @property
-    def reading_problem(self) -> str | None:
+    def reading_problem(self) -> Sentence | None:
         """What keeps the lists from being all that the bucket holds, None where they are."""
         if self._parts is None:
             return None
         reconciler = self._parts.reconciler
         if reconciler.problem is not None:
-            return f"Not all runs could be read: {reconciler.problem.message}"
+            return say(
+                "not-all-runs-read",
+                "Not all runs could be read: {message}",
+                message=reconciler.problem.message,
+            )
         if not self._is_loaded.is_set():
-            return "The runs are still being read from the bucket."
+            return say("runs-being-read", "The runs are still being read from the bucket.")
         if unread := list(reconciler.unread):
             error = reconciler.unread.find(unread[0])
-            return f"The records of {len(unread)} runs cannot be read, as of {unread[0]}: {error}"
+            return say(
+                "records-of-runs-not-read",
+                "The records of {count} runs cannot be read, as of {example}: {message}",
+                count=len(unread),
+                example=unread[0],
+                message="" if error is None else error.message,
+            )
         return None
 
     @property
@@ -141,7 +153,7 @@ class Application:
         """Environments and profiles. Raises what is missing."""
         return self._required().environments
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Sentence]:
         """Return what bucket and cluster hold that cannot be understood: its name -> why."""
         if self._parts is None:
             return {}
@@ -162,7 +174,10 @@ class Application:
         parts = self._required()
         if not self._is_loaded.is_set():
             raise _anew(parts.problem) or errors.UnavailableError(
-                "The runs are still being read from the bucket. Try again in a moment."
+                say(
+                    "runs-being-read-try-again",
+                    "The runs are still being read from the bucket. Try again in a moment.",
+                )
             )
         return parts.jobs
 
@@ -180,7 +195,10 @@ class Application:
     def _required(self) -> _Parts:
         if self._parts is None:
             raise _anew(self.problem) or errors.UnavailableError(
-                "The server is still connecting to the cluster. Try again in a moment."
+                say(
+                    "connecting-to-cluster",
+                    "The server is still connecting to the cluster. Try again in a moment.",
+                )
             )
         return self._parts
 
@@ -213,8 +231,11 @@ class Application:
                 # A server that gave up here would stay useless until it is restarted.
                 log.exception("the service stopped and is started again")
                 self.problem = errors.UnavailableError(
-                    f"The service stopped and is started again ({type(error).__name__}); see the "
-                    "server's log."
+                    say(
+                        "service-started-again",
+                        "The service stopped and is started again ({error}); see the server's log.",
+                        error=type(error).__name__,
+                    )
                 )
             finally:
                 self._parts = None
@@ -320,8 +341,12 @@ def _open_bucket(settings: Settings) -> Bucket:
 
     if not settings.bucket:
         raise errors.NotConfiguredError(
-            "No bucket is configured: set c.JupyterKueue.bucket or JUPYTER_KUEUE_BUCKET to its URL "
-            'or credentials folder. On the local cluster: `eval "$(jupyter kueue local env)"`.'
+            say(
+                "no-bucket-configured",
+                "No bucket is configured: set c.JupyterKueue.bucket or JUPYTER_KUEUE_BUCKET "
+                'to its URL or credentials folder. On the local cluster: `eval "$(jupyter '
+                'kueue local env)"`.',
+            )
         )
     where: Path | str = settings.bucket if "://" in settings.bucket else Path(settings.bucket)
     # A user waits for a server's answers; pods have the patience of the default.

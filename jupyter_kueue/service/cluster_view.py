@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -97,7 +98,7 @@ class ClusterView:
             (watched.error for watched in self.all if watched.error is not None), None
         )
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Sentence]:
         """Return the objects that cannot be understood: ``<kind>/<name>`` -> why."""
         return {
             f"{kind}/{name}": why

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue import errors, job_requests, models, plain_yaml, texts
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.models import MAX_NAME_LENGTH
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.cached import Cached
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.models import JobRequest, Resources
+    from jupyter_kueue.sentences import Sentence, Value
 
 Json = dict[str, Any]
 
@@ -54,7 +56,7 @@ class Environments:
         self._namespace = namespace
         self._settings = settings
         self._read = Cached(self._read_all)
-        self.problems: tuple[str, ...] = ()
+        self.problems: tuple[Sentence, ...] = ()
 
     async def list_profiles(self) -> list[Json]:
         """Return the profiles, by name; exactly one has ``default`` true, if there are any.
@@ -104,13 +106,16 @@ class Environments:
             raise errors.InvalidRequestError(wrong)
         if environment is None:
             raise errors.NotConfiguredError(
-                "No image is set for notebooks. Set c.JupyterKueue.image (or "
-                "JUPYTER_KUEUE_IMAGE), or describe environments."
+                say(
+                    "no-image-set",
+                    "No image is set for notebooks. Set c.JupyterKueue.image (or "
+                    "JUPYTER_KUEUE_IMAGE), or describe environments.",
+                )
             )
         return resources_asked or models.Resources(), environment["image"]
 
     async def _read_all(self) -> dict[str, list[Json]]:
-        problems: list[str] = []
+        problems: list[Sentence] = []
         config_maps = await self._config_maps()
         # In a thread: how long it takes depends on who may write ConfigMaps.
         found = await asyncio.to_thread(self._found, config_maps, problems)
@@ -124,7 +129,7 @@ class Environments:
         self.problems = tuple(problems)
         return {kind: _with_one_default(entries) for kind, entries in found.items()}
 
-    def _found(self, config_maps: list[Json], problems: list[str]) -> dict[str, list[Json]]:
+    def _found(self, config_maps: list[Json], problems: list[Sentence]) -> dict[str, list[Json]]:
         settings = self._settings
         return {
             PROFILE: _merged(
@@ -160,7 +165,7 @@ def _merged(
     config_maps: list[Json],
     kind: str,
     parse: Callable[[str, Any], Json],
-    problems: list[str],
+    problems: list[Sentence],
 ) -> list[Json]:
     found: dict[str, Json] = {}
 
@@ -170,25 +175,45 @@ def _merged(
         except errors.InvalidRequestError as error:
             why = error.message
         except ValueError as error:
-            why = str(error)
+            [why] = error.args
         except Exception as error:
             # Whoever may write a ConfigMap may write anything: it costs that entry.
             log.exception("%s: %s is not understood", where, name)
-            why = f"it is not understood ({type(error).__name__})"
+            why = say(
+                "entry-not-understood", "it is not understood ({error})", error=type(error).__name__
+            )
         else:
             found.pop(name, None)  # what is said last stands last, see _with_one_default
             found[name] = parsed
             return
-        problems.append(f"{where}: {name} is left out: {texts.shown_line(why, _MAX_WHY_LENGTH)}")
+        problems.append(
+            say(
+                "entry-left-out",
+                "{where}: {name} is left out: {why}",
+                where=where,
+                name=name,
+                why=texts.shown_line(why, _MAX_WHY_LENGTH),
+            )
+        )
 
     for name, value in configured.items():
-        add(f"The setting {setting}", name, value, lambda value: value)
+        add(
+            say("the-setting", "The setting {setting}", setting=setting),
+            name,
+            value,
+            lambda value: value,
+        )
     for config_map in config_maps:
         metadata = config_map["metadata"]
         if metadata.get("labels", {}).get(LABEL_KIND) != kind:
             continue
         for name, text in (config_map.get("data") or {}).items():
-            add(f"The ConfigMap {metadata['name']}", name, text, plain_yaml.loads)
+            add(
+                say("the-config-map", "The ConfigMap {name}", name=metadata["name"]),
+                name,
+                text,
+                plain_yaml.loads,
+            )
     return list(found.values())
 
 
@@ -203,18 +228,25 @@ def _environment(name: str, value: Any) -> Json:
     _check_fields(value, _ENVIRONMENT_FIELDS)
     image = value.get("image")
     if not isinstance(image, str) or not image.strip():
-        raise ValueError("it names no image")
+        raise ValueError(say("entry-names-no-image", "it names no image"))
     if problem := texts.problem(image, MAX_NAME_LENGTH):
-        raise ValueError(f"its image {problem}")
+        raise ValueError(say("entry-image", "its image {problem}", problem=problem))
     return {**_described(name, value), "image": image, "default": value.get("default") is True}
 
 
 def _check_fields(value: Any, known: tuple[str, ...]) -> None:
     if not isinstance(value, dict):
-        raise ValueError(f"it must be an object with {', '.join(known)}")
+        raise ValueError(say("entry-no-object", "it must be an object with {fields}", fields=known))
     unknown = sorted(str(key) for key in value if key not in known)
     if unknown:
-        raise ValueError(f"it has no {', '.join(unknown)}; known are {', '.join(known)}")
+        raise ValueError(
+            say(
+                "entry-unknown-fields",
+                "it has no {unknown}; known are {known}",
+                unknown=unknown,
+                known=known,
+            )
+        )
 
 
 def _described(name: str, value: Json) -> Json:
@@ -226,9 +258,11 @@ def _described(name: str, value: Json) -> Json:
     for field, text in described.items():
         is_long = field == "description"
         most = MAX_DESCRIPTION_LENGTH if is_long else MAX_NAME_LENGTH
-        problem = "must be a text" if not isinstance(text, str) else None
+        problem = say("field-no-text", "must be a text") if not isinstance(text, str) else None
         if problem := problem or texts.problem(text, most, lines=is_long):
-            raise ValueError(f"its {field} {problem}")
+            raise ValueError(
+                say("entry-field", "its {field} {problem}", field=field, problem=problem)
+            )
     return described
 
 
@@ -249,6 +283,19 @@ def _choose(entries: list[Json], name: str | None) -> Json | None:
     return next(wanted, None)
 
 
-def _unknown(kind: str, name: str, entries: list[Json]) -> str:
-    there_is = ", ".join(entry["name"] for entry in entries) or "none"
-    return f"there is no {kind} {name[:80]!r}; there is {there_is}"
+def _unknown(kind: str, name: str, entries: list[Json]) -> Sentence:
+    known: Value = [entry["name"] for entry in entries] or say("there-is-none", "none")
+    asked = repr(name[:80])
+    if kind == PROFILE:
+        return say(
+            "unknown-profile",
+            "there is no profile {profile}; there is {known}",
+            profile=asked,
+            known=known,
+        )
+    return say(
+        "unknown-environment",
+        "there is no environment {environment}; there is {known}",
+        environment=asked,
+        known=known,
+    )

@@ -11,12 +11,13 @@ import dataclasses
 import itertools
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlsplit, urlunsplit
 
-from jupyter_kueue import __version__, errors, names, texts
+from jupyter_kueue import __version__, errors, models, names, sentences, texts
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.availability import STARTING_UP
+from jupyter_kueue.sentences import Sentence, foreign, say
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
@@ -74,8 +75,12 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         "problems": [],
     }
     if application is None:
-        what = problem.message if problem else "jupyter-kueue is starting."
-        fix = "Correct the setting and restart Jupyter." if problem else "Ask again in a moment."
+        what = problem.message if problem else say("still-starting", "jupyter-kueue is starting.")
+        fix = (
+            say("fix-setting-and-restart", "Correct the setting and restart Jupyter.")
+            if problem
+            else say("fix-ask-again", "Ask again in a moment.")
+        )
         body["problems"].append(_problem(what, fix, reason=problem.reason if problem else None))
         return body
     # A server that started a moment ago lacks nothing, it is just not ready.
@@ -89,9 +94,14 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         why = application.problem
         body["problems"].append(
             _problem(
-                why.message if why else "The cluster does not answer yet.",
-                "Retrying automatically. After changing a setting or an environment variable, "
-                "restart Jupyter.",
+                why.message
+                if why
+                else say("cluster-not-answering-yet", "The cluster does not answer yet."),
+                say(
+                    "fix-retrying-or-restart",
+                    "Retrying automatically. After changing a setting or an environment "
+                    "variable, restart Jupyter.",
+                ),
                 reason=why.reason if why else errors.ClusterUnavailableError.reason,
             )
         )
@@ -118,8 +128,13 @@ async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json
         log.exception("a check of health failed")
         return [
             _problem(
-                f"A check failed ({type(error).__name__}: {texts.shown_line(error, 200)}).",
-                "See the server's log; if it lasts, report it.",
+                say(
+                    "check-failed",
+                    "A check failed ({error}: {message}).",
+                    error=type(error).__name__,
+                    message=texts.shown_line(error, 200),
+                ),
+                say("fix-see-log", "See the server's log; if it lasts, report it."),
                 WARNING,
             )
         ]
@@ -130,8 +145,8 @@ async def _unreadable(application: Application) -> list[Json]:
     found = application.unreadable()
     named = [
         _problem(
-            f"{name} is not understood: {why}",
-            "Remove or correct it. Everything else is shown.",
+            say("object-not-understood", "{name} is not understood: {why}", name=name, why=why),
+            say("fix-remove-or-correct", "Remove or correct it. Everything else is shown."),
             WARNING,
         )
         for name, why in itertools.islice(found.items(), _MAX_NAMED)
@@ -139,8 +154,12 @@ async def _unreadable(application: Application) -> list[Json]:
     if len(found) > _MAX_NAMED:
         named.append(
             _problem(
-                f"{len(found) - _MAX_NAMED} more objects are not understood.",
-                "The server's log names them.",
+                say(
+                    "more-objects-not-understood",
+                    "{count} more objects are not understood.",
+                    count=len(found) - _MAX_NAMED,
+                ),
+                say("fix-log-names-them", "The server's log names them."),
                 WARNING,
             )
         )
@@ -153,17 +172,23 @@ async def _settings(application: Application) -> list[Json]:
     if not settings.image and not settings.environments:
         found.append(
             _problem(
-                "No image is set for notebooks.",
-                "Set c.JupyterKueue.image (or JUPYTER_KUEUE_IMAGE), or describe environments.",
+                say("no-notebook-image", "No image is set for notebooks."),
+                say(
+                    "fix-set-image",
+                    "Set c.JupyterKueue.image (or JUPYTER_KUEUE_IMAGE), or describe environments.",
+                ),
                 WARNING,
             )
         )
     if not settings.runner_image and not settings.image:
         found.append(
             _problem(
-                "No image is set for the staging containers.",
-                "Set c.JupyterKueue.runner_image (or JUPYTER_KUEUE_RUNNER_IMAGE) to one that has "
-                "jupyter-kueue installed.",
+                say("no-staging-image", "No image is set for the staging containers."),
+                say(
+                    "fix-set-runner-image",
+                    "Set c.JupyterKueue.runner_image (or JUPYTER_KUEUE_RUNNER_IMAGE) to one "
+                    "that has jupyter-kueue installed.",
+                ),
             )
         )
     return found
@@ -194,8 +219,17 @@ def _kubernetes_version(shown: Json) -> list[Json]:
     oldest = ".".join(map(str, OLDEST_KUBERNETES))
     return [
         _problem(
-            f"Kubernetes {shown['version']} is older than what is supported, {oldest}.",
-            f"Ask an admin to update the cluster to Kubernetes {oldest} or newer.",
+            say(
+                "kubernetes-too-old",
+                "Kubernetes {version} is older than what is supported, {oldest}.",
+                version=shown["version"],
+                oldest=oldest,
+            ),
+            say(
+                "fix-update-kubernetes",
+                "Ask an admin to update the cluster to Kubernetes {oldest} or newer.",
+                oldest=oldest,
+            ),
             WARNING,
         )
     ]
@@ -208,8 +242,13 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
         shown["installed"] = shown["supported"] = False
         return [
             _problem(
-                "Kueue is not installed in this cluster.",
-                f"Ask an admin to install Kueue {TESTED_KUEUE}: {_KUEUE_INSTALLATION}",
+                say("kueue-not-installed", "Kueue is not installed in this cluster."),
+                say(
+                    "fix-install-kueue",
+                    "Ask an admin to install Kueue {version}: {address}",
+                    version=TESTED_KUEUE,
+                    address=_KUEUE_INSTALLATION,
+                ),
             )
         ]
     if group is None:
@@ -221,8 +260,18 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
     if not shown["supported"]:
         return [
             _problem(
-                f"Kueue serves {', '.join(served)} and not {KUEUE_API_VERSION}: it is too old.",
-                f"Ask an admin to update Kueue to {TESTED_KUEUE} or newer: {_KUEUE_INSTALLATION}",
+                say(
+                    "kueue-too-old",
+                    "Kueue serves {served} and not {wanted}: it is too old.",
+                    served=served,
+                    wanted=KUEUE_API_VERSION,
+                ),
+                say(
+                    "fix-update-kueue",
+                    "Ask an admin to update Kueue to {version} or newer: {address}",
+                    version=TESTED_KUEUE,
+                    address=_KUEUE_INSTALLATION,
+                ),
             )
         ]
     found = await _kueue_version(connection, shown)
@@ -231,8 +280,14 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
     if isinstance(problem, errors.NotFoundError):
         found.append(
             _problem(
-                "Kueue's position API is off: places among all teams' runs are not shown.",
-                "Ask an admin to turn VisibilityOnDemand on in Kueue's configuration.",
+                say(
+                    "position-api-off",
+                    "Kueue's position API is off: places among all teams' runs are not shown.",
+                ),
+                say(
+                    "fix-turn-on-position-api",
+                    "Ask an admin to turn VisibilityOnDemand on in Kueue's configuration.",
+                ),
                 WARNING,
             )
         )
@@ -248,9 +303,18 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
             return []
         return [
             _problem(
-                "Kueue's version is not known: there is no Deployment "
-                f"{resources.KUEUE_DEPLOYMENT} in the namespace {resources.KUEUE_NAMESPACE}.",
-                f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
+                say(
+                    "kueue-version-unknown",
+                    "Kueue's version is not known: there is no Deployment {deployment} in "
+                    "the namespace {namespace}.",
+                    deployment=resources.KUEUE_DEPLOYMENT,
+                    namespace=resources.KUEUE_NAMESPACE,
+                ),
+                say(
+                    "fix-nothing-if-tested",
+                    "Nothing needs to be done if Kueue is {version}, as was tested.",
+                    version=TESTED_KUEUE,
+                ),
                 WARNING,
             )
         ]
@@ -259,8 +323,16 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
     if not found:
         return [
             _problem(
-                f"Kueue's version is not known: its image {', '.join(images)} does not tell it.",
-                f"Nothing needs to be done if Kueue is {TESTED_KUEUE}, as was tested.",
+                say(
+                    "kueue-version-not-in-image",
+                    "Kueue's version is not known: its image {images} does not tell it.",
+                    images=images,
+                ),
+                say(
+                    "fix-nothing-if-tested",
+                    "Nothing needs to be done if Kueue is {version}, as was tested.",
+                    version=TESTED_KUEUE,
+                ),
                 WARNING,
             )
         ]
@@ -269,9 +341,19 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
         return []
     return [
         _problem(
-            f"Kueue is {shown['version']}, and this version was tested with {TESTED_KUEUE} alone.",
-            "If runs wait for no visible reason, ask an admin to install Kueue "
-            f"{TESTED_KUEUE}: {_KUEUE_INSTALLATION}",
+            say(
+                "kueue-not-as-tested",
+                "Kueue is {version}, and this version was tested with {tested} alone.",
+                version=shown["version"],
+                tested=TESTED_KUEUE,
+            ),
+            say(
+                "fix-install-tested-kueue",
+                "If runs wait for no visible reason, ask an admin to install Kueue "
+                "{version}: {address}",
+                version=TESTED_KUEUE,
+                address=_KUEUE_INSTALLATION,
+            ),
             WARNING,
         )
     ]
@@ -285,25 +367,51 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
         if isinstance(problem, errors.ForbiddenError):
             return [
                 _problem(
-                    f"It cannot be told which permissions are missing: {problem.message}",
-                    "Allow this user to create selfsubjectaccessreviews.",
+                    say(
+                        "permissions-unknown",
+                        "It cannot be told which permissions are missing: {message}",
+                        message=problem.message,
+                    ),
+                    say(
+                        "fix-allow-access-reviews",
+                        "Allow this user to create selfsubjectaccessreviews.",
+                    ),
                     WARNING,
                 )
             ]
         return []
     if missing and connection.availability.is_settling:
-        fix = "Retrying automatically."
+        fix = say("fix-retrying", "Retrying automatically.")
         return [_problem(STARTING_UP, fix, reason=errors.ClusterUnavailableError.reason)]
     found = []
     for permission, verbs in missing:
         role = permission.role
         there = role.namespace_for(namespace)
-        where = f"in the namespace {there}" if there else "in the cluster"
         kind = f"{permission.resource}.{permission.group}".rstrip(".")
         found.append(
             _problem(
-                f"You may not {', '.join(verbs)} {kind} {where}: {permission.without}.",
-                f"Ask an admin to bind the {role.kind} {role.name} (docs/operations.md).",
+                say(
+                    "permissions-missing-in",
+                    "You may not {verbs} {kind} in the namespace {namespace}: {without}.",
+                    verbs=verbs,
+                    kind=kind,
+                    namespace=there,
+                    without=permission.without,
+                )
+                if there
+                else say(
+                    "permissions-missing",
+                    "You may not {verbs} {kind} in the cluster: {without}.",
+                    verbs=verbs,
+                    kind=kind,
+                    without=permission.without,
+                ),
+                say(
+                    "fix-bind-role",
+                    "Ask an admin to bind the {kind} {role} (docs/operations.md).",
+                    kind=role.kind,
+                    role=role.name,
+                ),
                 ERROR if permission.is_needed else WARNING,
             )
         )
@@ -316,20 +424,31 @@ async def _local_queues(application: Application) -> list[Json]:
         if isinstance(problem, errors.NotConfiguredError | errors.ClusterUnavailableError):
             # Said by the checks of Kueue and of Kubernetes.
             return []
-        return [_problem(str(problem), "Ask an admin.")]
+        return [_problem(_message(problem), say("fix-ask-admin", "Ask an admin."))]
     namespace = application.cluster.namespace
     if not items:
         return [
             _problem(
-                f"There is no LocalQueue in the namespace {namespace}.",
-                "Ask an admin to create one that leads to a ClusterQueue.",
+                say(
+                    "no-local-queue",
+                    "There is no LocalQueue in the namespace {namespace}.",
+                    namespace=namespace,
+                ),
+                say(
+                    "fix-create-local-queue",
+                    "Ask an admin to create one that leads to a ClusterQueue.",
+                ),
             )
         ]
     found = [
         _problem(
-            f"The queue {item['name']} takes no runs: {item['message'][0].lower()}"
-            f"{item['message'][1:]}",
-            "Use another queue, or ask an admin.",
+            say(
+                "queue-takes-no-runs",
+                "The queue {queue} takes no runs: {why}",
+                queue=item["name"],
+                why=sentences.uncapitalized(_shown_message(item)),
+            ),
+            say("fix-use-another-queue", "Use another queue, or ask an admin."),
             WARNING if any(other["active"] for other in items) else ERROR,
         )
         for item in items
@@ -339,17 +458,32 @@ async def _local_queues(application: Application) -> list[Json]:
     if configured and configured not in {item["name"] for item in items}:
         found.append(
             _problem(
-                f"The configured queue {configured} does not exist in {namespace}.",
-                "Correct c.JupyterKueue.local_queue, or ask an admin to create the queue.",
+                say(
+                    "configured-queue-missing",
+                    "The configured queue {queue} does not exist in {namespace}.",
+                    queue=configured,
+                    namespace=namespace,
+                ),
+                say(
+                    "fix-configured-queue",
+                    "Correct c.JupyterKueue.local_queue, or ask an admin to create the queue.",
+                ),
             )
         )
     profiles, problem = await _asked(application.environments.list_profiles())
     if profiles is None:
-        return [*found, _problem(str(problem), "Ask an admin.", WARNING)]
+        fix = say("fix-ask-admin", "Ask an admin.")
+        return [*found, _problem(_message(problem), fix, WARNING)]
     found += [
-        _problem(text, "Correct that entry.", WARNING) for text in application.environments.problems
+        _problem(text, say("fix-correct-entry", "Correct that entry."), WARNING)
+        for text in application.environments.problems
     ]
     return found + await _coverage(application, items, profiles)
+
+
+def _shown_message(local_queue: Json) -> Sentence:
+    """Return why a queue takes no runs, from its row."""
+    return models.stored_sentence(local_queue["message"], local_queue["sentence"]) or foreign("")
 
 
 async def _coverage(
@@ -362,20 +496,32 @@ async def _coverage(
     for item in items:
         covered = await application.queues.covered_resources(item["cluster_queue"])
         for resource in sorted(asked - covered if covered is not None else ()):
-            who = (
-                f"runs with {', '.join(with_gpus)}"
+            what = (
+                say(
+                    "queue-without-gpus",
+                    "The queue {queue} has no quota for {resource}, which runs with {profiles} "
+                    "request: there they would never start.",
+                    queue=item["name"],
+                    resource=resource,
+                    profiles=with_gpus,
+                )
                 if resource == names.GPU_RESOURCE
-                else "all runs of this package"
-            )
-            found.append(
-                _problem(
-                    f"The queue {item['name']} has no quota for {resource}, which {who} request: "
-                    "there they would never start.",
-                    f"Ask an admin to cover {resource} in the ClusterQueue "
-                    f"{item['cluster_queue']}, or use another queue.",
-                    WARNING,
+                else say(
+                    "queue-without-resource",
+                    "The queue {queue} has no quota for {resource}, which all runs of this "
+                    "package request: there they would never start.",
+                    queue=item["name"],
+                    resource=resource,
                 )
             )
+            fix = say(
+                "fix-cover-resource",
+                "Ask an admin to cover {resource} in the ClusterQueue {cluster_queue}, or use "
+                "another queue.",
+                resource=resource,
+                cluster_queue=item["cluster_queue"],
+            )
+            found.append(_problem(what, fix, WARNING))
     return found
 
 
@@ -391,8 +537,11 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
     return [
         _problem(
             _without_credentials(problem.message),
-            "Its url, endpoint and credentials are in c.JupyterKueue.bucket "
-            "(JUPYTER_KUEUE_BUCKET).",
+            say(
+                "fix-bucket-settings",
+                "Its url, endpoint and credentials are in c.JupyterKueue.bucket "
+                "(JUPYTER_KUEUE_BUCKET).",
+            ),
             reason=problem.reason,
         )
     ]
@@ -407,8 +556,11 @@ def _reading(application: Application) -> list[Json]:
     return [
         _problem(
             _without_credentials(what),
-            "It is read again automatically. If this lasts, look at the bucket's log, or delete "
-            "what it cannot give back.",
+            say(
+                "fix-read-again",
+                "It is read again automatically. If this lasts, look at the bucket's log, or "
+                "delete what it cannot give back.",
+            ),
         )
     ]
 
@@ -421,22 +573,45 @@ async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueErro
     except errors.JupyterKueueError as error:
         return None, error
     except TimeoutError:
-        message = f"No answer within {_TIMEOUT_SECONDS:g} seconds."
+        message = say(
+            "no-answer-within",
+            "No answer within {seconds} seconds.",
+            seconds=f"{_TIMEOUT_SECONDS:g}",
+        )
         return None, errors.UnavailableError(message)
+
+
+def _message(problem: errors.JupyterKueueError | None) -> Sentence:
+    """Return what to say of a question that got no answer."""
+    if problem is None:
+        return say("cluster-not-answering", "The cluster does not answer.")
+    return problem.message
 
 
 def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
     return _problem(
-        error.message if error else "The cluster does not answer.",
-        "If this lasts, check that the cluster is up and that KUBECONFIG names it. A local "
-        "cluster: `jupyter kueue local up`.",
+        error.message if error else say("cluster-not-answering", "The cluster does not answer."),
+        say(
+            "fix-check-cluster",
+            "If this lasts, check that the cluster is up and that KUBECONFIG names it. A "
+            "local cluster: `jupyter kueue local up`.",
+        ),
         reason=error.reason if error else errors.ClusterUnavailableError.reason,
     )
 
 
-def _problem(what: str, fix: str, severity: str = ERROR, *, reason: str | None = None) -> Json:
+def _problem(
+    what: Sentence, fix: Sentence, severity: str = ERROR, *, reason: str | None = None
+) -> Json:
     said = texts.said(what, _MAX_WHAT_LENGTH)
-    return {"what": said, "fix": fix, "severity": severity, "reason": reason}
+    return {
+        "what": said,
+        "what_sentence": sentences.as_json(said),
+        "fix": fix,
+        "fix_sentence": sentences.as_json(fix),
+        "severity": severity,
+        "reason": reason,
+    }
 
 
 def _shown_settings(settings: Settings) -> Json:
@@ -448,8 +623,15 @@ def _shown_settings(settings: Settings) -> Json:
     return shown
 
 
+@overload
+def _without_credentials(text: Sentence) -> Sentence: ...
+@overload
+def _without_credentials(text: str) -> str: ...
 def _without_credentials(text: str) -> str:
     """Return ``text`` with user, password and query cut out of each URL in it."""
+    if isinstance(text, Sentence):
+        whole = errors.MAX_MESSAGE_LENGTH
+        return text.cleaned(whole, lambda part, _: _without_credentials(part))
 
     def cleaned(match: re.Match[str]) -> str:
         parts = urlsplit(match[0])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, texts
-from jupyter_kueue.models import MAX_STATUS_LENGTH, json_of
+from jupyter_kueue import contract, sentences, texts
+from jupyter_kueue.models import MAX_STATUS_LENGTH, json_of, stored_sentence
 from jupyter_kueue.service import left_behind, run_warnings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
     """Return a job's list row. ``position`` is filled in when the row is shown."""
     record = facts.record
     meta = facts.meta or {}
+    warnings = run_warnings.in_row(facts)
     return {
         "job_id": record.job_id,
         "name": meta.get("name") or record.name,
@@ -28,6 +29,7 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "state": status.state,
         "reason": status.reason,
         "message": status.message,
+        "sentence": sentences.as_json(status.message),
         "detail": status.detail,
         "local_queue": meta.get("local_queue") or record.local_queue,
         "priority_class": meta.get("priority_class") or record.priority_class,
@@ -43,7 +45,8 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "schedule_id": record.schedule_id,
         "rerun_of": record.rerun_of,
         "left_behind": left_behind.shown(record.left_behind),
-        "warnings": run_warnings.in_row(facts),
+        "warnings": warnings,
+        "warning_sentences": [sentences.as_json(warning) for warning in warnings],
         "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
         "request": record.request,
     }
@@ -51,17 +54,21 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
 
 def build_attempts(facts: BucketFacts) -> list[Json]:
     """Return the attempts that reached a machine, oldest first, numbered from 1."""
-    return [
-        {
-            "number": number,
-            "started_at": attempt.get("started_at"),
-            "ended_at": attempt.get("ended_at"),
-            "reason": attempt.get("reason"),
-            "message": _shown(attempt.get("message"), MAX_STATUS_LENGTH),
-            "cells_done": attempt.get("cells_done"),
-        }
-        for number, attempt in enumerate(facts.attempts, 1)
-    ]
+    return [_attempt(number, attempt) for number, attempt in enumerate(facts.attempts, 1)]
+
+
+def _attempt(number: int, attempt: Json) -> Json:
+    said = stored_sentence(attempt.get("message"), attempt.get("sentence"))
+    message = None if said is None else texts.said(said, MAX_STATUS_LENGTH)
+    return {
+        "number": number,
+        "started_at": attempt.get("started_at"),
+        "ended_at": attempt.get("ended_at"),
+        "reason": attempt.get("reason"),
+        "message": message,
+        "sentence": sentences.as_json(message),
+        "cells_done": attempt.get("cells_done"),
+    }
 
 
 def build_error(facts: BucketFacts) -> Json | None:

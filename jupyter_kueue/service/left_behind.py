@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue import sentences
+from jupyter_kueue.sentences import both, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jupyter_kueue.sentences import Value
 
 Json = dict[str, Any]
 
@@ -26,19 +32,28 @@ def shown(left_behind: Json | None) -> Json | None:
         "ignored_count": left_behind.get("ignored_count") or 0,
         "ignored_paths": left_behind.get("ignored_paths") or [],
     }
-    sentences = []
+    said = []
     if found["count"]:
         first = found["paths"][0] if found["paths"] else ".env"
-        sentences.append(
-            f"Hidden files stayed behind: {_named(found['paths'], found['count'])}. To take one "
-            f"along, put the line !{first} into a file .jupyterkueueignore beside the notebook."
+        hidden = say(
+            "hidden-files-stayed",
+            "Hidden files stayed behind: {paths}. To take one along, put the line !{first} into a "
+            "file .jupyterkueueignore beside the notebook.",
+            paths=_named(found["paths"], found["count"]),
+            first=first,
         )
+        said.append(hidden)
     if found["ignored_count"]:
-        named = _named(found["ignored_paths"], found["ignored_count"])
-        sentences.append(f"Stayed behind, as .jupyterkueueignore says: {named}.")
-    return {**found, "message": " ".join(sentences)}
+        ignored = say(
+            "ignored-files-stayed",
+            "Stayed behind, as .jupyterkueueignore says: {paths}.",
+            paths=_named(found["ignored_paths"], found["ignored_count"]),
+        )
+        said.append(ignored)
+    message = functools.reduce(both, said) if said else ""
+    return {**found, "message": message, "sentence": sentences.as_json(message)}
 
 
-def _named(paths: Sequence[str], count: int) -> str:
+def _named(paths: Sequence[str], count: int) -> Value:
     more = count - len(paths)
-    return ", ".join([*paths, *([f"and {more} more"] if more > 0 else [])])
+    return [*paths, *([say("and-more", "and {count} more", count=more)] if more > 0 else [])]

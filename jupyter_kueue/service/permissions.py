@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -56,7 +58,7 @@ class Permission:
     group: str
     resource: str
     verbs: tuple[str, ...]
-    without: str
+    without: Sentence
     is_needed: bool = True
     role: Role = USER
     name: str = ""
@@ -67,54 +69,76 @@ PERMISSIONS = (
         "batch",
         "jobs",
         ("get", "list", "watch", "create", "patch", "delete"),
-        "runs cannot be submitted, followed or stopped",
+        say("without-jobs", "runs cannot be submitted, followed or stopped"),
     ),
     Permission(
         "batch",
         "cronjobs",
         ("list", "watch", "create", "patch", "delete"),
-        "no schedule can be made, changed or seen",
+        say("without-cron-jobs", "no schedule can be made, changed or seen"),
         is_needed=False,
     ),
-    Permission("", "pods", ("list", "watch"), "it is not seen why a run does not start or fails"),
+    Permission(
+        "",
+        "pods",
+        ("list", "watch"),
+        say("without-pods", "it is not seen why a run does not start or fails"),
+    ),
     Permission(
         "",
         "events",
         ("list",),
-        "it is said less well why a run does not start",
+        say("without-events", "it is said less well why a run does not start"),
         is_needed=False,
     ),
     Permission(
         "",
         "pods",
         ("delete",),
-        "a run that is stopped after an outage of the cluster may go on for half a minute",
+        say(
+            "without-deleting-pods",
+            "a run that is stopped after an outage of the cluster may go on for half a minute",
+        ),
         is_needed=False,
     ),
-    Permission("", "pods/log", ("get",), "logs are not shown while a run goes on", is_needed=False),
+    Permission(
+        "",
+        "pods/log",
+        ("get",),
+        say("without-pod-logs", "logs are not shown while a run goes on"),
+        is_needed=False,
+    ),
     Permission(
         "",
         "configmaps",
         ("list",),
-        "profiles and environments from ConfigMaps are not seen",
+        say("without-config-maps", "profiles and environments from ConfigMaps are not seen"),
         is_needed=False,
     ),
     Permission(
-        "kueue.x-k8s.io", "workloads", ("list", "watch"), "it is not seen where a run stands"
+        "kueue.x-k8s.io",
+        "workloads",
+        ("list", "watch"),
+        say("without-workloads", "it is not seen where a run stands"),
     ),
-    Permission("kueue.x-k8s.io", "localqueues", ("list", "watch"), "no queue can be chosen"),
+    Permission(
+        "kueue.x-k8s.io",
+        "localqueues",
+        ("list", "watch"),
+        say("without-local-queues", "no queue can be chosen"),
+    ),
     Permission(
         "visibility.kueue.x-k8s.io",
         "localqueues/pendingworkloads",
         ("get",),
-        "positions among all teams' runs are not shown",
+        say("without-position-api", "positions among all teams' runs are not shown"),
         is_needed=False,
     ),
     Permission(
         "kueue.x-k8s.io",
         "clusterqueues",
         ("list",),
-        "limits of the queues are not shown",
+        say("without-cluster-queues", "limits of the queues are not shown"),
         is_needed=False,
         role=QUOTA_READER,
     ),
@@ -122,7 +146,7 @@ PERMISSIONS = (
         "kueue.x-k8s.io",
         "cohorts",
         ("list",),
-        "how much can be borrowed is not shown",
+        say("without-cohorts", "how much can be borrowed is not shown"),
         is_needed=False,
         role=QUOTA_READER,
     ),
@@ -130,7 +154,7 @@ PERMISSIONS = (
         "kueue.x-k8s.io",
         "workloadpriorityclasses",
         ("list",),
-        "priority classes cannot be offered or checked",
+        say("without-priority-classes", "priority classes cannot be offered or checked"),
         is_needed=False,
         role=QUOTA_READER,
     ),
@@ -138,7 +162,7 @@ PERMISSIONS = (
         "apps",
         "deployments",
         ("get",),
-        "Kueue's version is not known",
+        say("without-kueue-version", "Kueue's version is not known"),
         is_needed=False,
         role=VERSION_READER,
         name=resources.KUEUE_DEPLOYMENT,

@@ -14,8 +14,9 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import errors, quantities, texts, workload_conditions
+from jupyter_kueue import errors, quantities, sentences, texts, workload_conditions
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.service import quota_limits
 from jupyter_kueue.service.cached import Cached
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.cluster_view import ClusterView
 
 Json = dict[str, Any]
@@ -105,7 +107,12 @@ class Queues:
         namespace = self._view.namespace
         if not by_name:
             raise errors.NotConfiguredError(
-                f"There is no LocalQueue in the namespace {namespace}: ask an admin to create one."
+                say(
+                    "no-local-queue-ask-admin",
+                    "There is no LocalQueue in the namespace {namespace}: ask an admin to "
+                    "create one.",
+                    namespace=namespace,
+                )
             )
         name = asked or configured
         if name is None:
@@ -114,17 +121,29 @@ class Queues:
             if name not in by_name:
                 name = min(by_name)
         if name not in by_name:
-            message = (
-                f"there is no queue {name} in the namespace {namespace}; there is "
-                f"{', '.join(sorted(by_name))}"
+            message = say(
+                "unknown-queue",
+                "there is no queue {queue} in the namespace {namespace}; there is {queues}",
+                queue=name,
+                namespace=namespace,
+                queues=sorted(by_name),
             )
             if asked:
                 raise errors.InvalidRequestError({"local_queue": message})
-            raise errors.NotConfiguredError(f"The setting local_queue: {message}.")
+            raise errors.NotConfiguredError(
+                say("setting-local-queue", "The setting local_queue: {problem}.", problem=message)
+            )
         why = _why_inactive(by_name[name])
         if why is not None:
             raise errors.InvalidRequestError(
-                {"local_queue": f"{name} takes no runs now: {why} Choose another queue"}
+                {
+                    "local_queue": say(
+                        "queue-takes-no-runs-now",
+                        "{queue} takes no runs now: {why} Choose another queue",
+                        queue=name,
+                        why=why,
+                    )
+                }
             )
         return name
 
@@ -184,7 +203,11 @@ class Queues:
             raise error.with_traceback(None)
         if not watched.synced.is_set():
             raise errors.ClusterUnavailableError(
-                "The queues are not known yet: the cluster is being asked. Try again in a moment."
+                say(
+                    "queues-not-known-yet",
+                    "The queues are not known yet: the cluster is being asked. Try again in "
+                    "a moment.",
+                )
             )
         return list(watched.items.values())
 
@@ -267,24 +290,34 @@ def _queued_since(workload: Json) -> dt.datetime:
     return dt.datetime.fromisoformat(since)
 
 
-def _why_inactive(local_queue: Json) -> str | None:
+def _why_inactive(local_queue: Json) -> Sentence | None:
     """Return why a LocalQueue takes no runs, a sentence; None if it does."""
     found = local_queue.get("status", {}).get("conditions", [])
     active = next((item for item in found if item["type"] == "Active"), None)
     if local_queue["spec"].get("stopPolicy", "None") != "None":
-        return "an admin paused it."
+        return say("queue-paused", "an admin paused it.")
     if active is None:
-        return "Kueue has not looked at it yet; check that Kueue is running."
+        return say(
+            "queue-not-looked-at", "Kueue has not looked at it yet; check that Kueue is running."
+        )
     if active["status"] == "True":
         return None
     cluster_queue = local_queue["spec"]["clusterQueue"]
     match active.get("reason"):
         case "ClusterQueueDoesNotExist":
-            return f"it leads to the ClusterQueue {cluster_queue}, which does not exist."
+            return say(
+                "queue-leads-nowhere",
+                "it leads to the ClusterQueue {cluster_queue}, which does not exist.",
+                cluster_queue=cluster_queue,
+            )
         case "ClusterQueueIsInactive":
-            return f"its ClusterQueue {cluster_queue} is paused, or not set up."
+            return say(
+                "queue-cluster-queue-paused",
+                "its ClusterQueue {cluster_queue} is paused, or not set up.",
+                cluster_queue=cluster_queue,
+            )
         case reason:
-            return str(active.get("message") or reason)
+            return foreign(str(active.get("message") or reason))
 
 
 def _most(cluster_queues: list[Json], cohorts: list[Json] | None) -> dict[str, dict[str, Decimal]]:
@@ -318,8 +351,12 @@ def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
             "cluster_queue": str(local_queue["spec"]["clusterQueue"]),
             "active": False,
             "message": (
-                "What the cluster says of it cannot be understood "
-                f"({type(error).__name__}: {texts.shown_line(error, 200)})."
+                say(
+                    "queue-not-understood",
+                    "What the cluster says of it cannot be understood ({error}: {message}).",
+                    error=type(error).__name__,
+                    message=texts.shown_line(error, 200),
+                )
             ),
             "pending": 0,
             "admitted": 0,
@@ -357,7 +394,8 @@ def _shown(local_queue: Json, quotas: _Quotas) -> Json:
         "name": local_queue["metadata"]["name"],
         "cluster_queue": name,
         "active": why is None,
-        "message": None if why is None else why[0].upper() + why[1:],
+        "message": None if why is None else sentences.capitalized(why),
+        "sentence": sentences.as_json(why),
         "pending": status.get("pendingWorkloads", 0),
         "admitted": status.get("admittedWorkloads", 0),
         "resources": rows,

@@ -21,6 +21,7 @@ from jupyter_kueue import contract, errors, models, names, status, texts
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts, Limits, Status, parse_time
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.service import ending, job_view, unrecorded
 from jupyter_kueue.service.index import Entry
 from jupyter_kueue.service.start_events import StartEvents
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import ClusterFacts
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.index import Index
@@ -150,14 +152,15 @@ class Reconciler:
             raise RuntimeError("attach() comes first")
         return self._cluster
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Sentence]:
         """Return what cannot be understood: a key of the bucket, or ``run <id>`` -> why."""
         found = dict(self._records.unreadable)
         for row in self._index.rows():
             if row["reason"] == status.UNREADABLE:
                 known = any(row["job_id"] in key for key in self._records.unreadable)
                 if not known:
-                    found[f"run {row['job_id']}"] = str(row["message"])
+                    why = models.stored_sentence(row["message"], row["sentence"])
+                    found[f"run {row['job_id']}"] = why or foreign("")
         return found
 
     def mark(self, job_id: str, reload: bool = False) -> None:
@@ -471,7 +474,10 @@ class Reconciler:
             derived = Status(
                 "queued",
                 "unknown",
-                "Its records cannot be read just now; they are read again automatically.",
+                say(
+                    "records-not-read",
+                    "Its records cannot be read just now; they are read again automatically.",
+                ),
                 error.message if error is not None else None,
             )
         log.warning("job_id=%s shown without its records: %s", job_id, error)
@@ -545,9 +551,12 @@ class Reconciler:
         facts = entry.facts if entry is not None else None
         if facts is None or not facts.is_recorded:
             facts = BucketFacts(self._records.placeholder(job_id, dt.datetime.now(dt.UTC)))
-        problem = (
-            "What the cluster or the bucket holds of this run cannot be understood "
-            f"({type(error).__name__}: {texts.shown_line(error, 200)}); the server's log says more."
+        problem = say(
+            "run-not-understood",
+            "What the cluster or the bucket holds of this run cannot be understood ({error}: "
+            "{message}); the server's log says more.",
+            error=type(error).__name__,
+            message=texts.shown_line(error, 200),
         )
         self._show(dataclasses.replace(facts, problem=problem), self.cluster.facts(job_id))
 
@@ -707,7 +716,7 @@ class Reconciler:
         """Write final.json, so that the end outlives the cluster's objects."""
         if facts.final is not None:
             return facts
-        ended = dataclasses.asdict(derived)
+        ended = derived.as_json()
         ended["finished_at"] = derived.finished_at or models.now()
         ended["admitted_at"] = derived.admitted_at or self._shown(facts, "admitted_at")
         ended["started_at"] = derived.started_at or self._shown(facts, "started_at")

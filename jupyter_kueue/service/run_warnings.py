@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import texts
 from jupyter_kueue.models import MAX_WARNINGS
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_kueue.models import BucketFacts
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -22,7 +24,7 @@ MAX_IN_RUN = 100
 MAX_LENGTH = 500
 
 
-def in_row(facts: BucketFacts) -> list[str]:
+def in_row(facts: BucketFacts) -> list[Sentence]:
     """Return the first MAX_WARNINGS sentences; the last one may say how many more there are."""
     result = facts.result or {}
     count = sum(len(result.get(field) or {}) for field in ("format_errors", "file_errors"))
@@ -30,7 +32,12 @@ def in_row(facts: BucketFacts) -> list[str]:
     if count <= MAX_WARNINGS:
         return list(_all(facts))
     shown = list(islice(_all(facts), MAX_WARNINGS - 1))
-    return [*shown, f"And {count - len(shown)} more; the run's details name them."]
+    more = say(
+        "more-warnings",
+        "And {count} more; the run's details name them.",
+        count=count - len(shown),
+    )
+    return [*shown, more]
 
 
 def errors_of(facts: BucketFacts, field: str) -> dict[str, str]:
@@ -42,16 +49,21 @@ def errors_of(facts: BucketFacts, field: str) -> dict[str, str]:
     }
 
 
-def _all(facts: BucketFacts) -> Iterator[str]:
+def _all(facts: BucketFacts) -> Iterator[Sentence]:
     for output_format, why in errors_of(facts, "format_errors").items():
-        yield texts.shown_line(f"No {output_format} output: {why}", MAX_LENGTH)
+        said = say(
+            "no-output-of-format", "No {format} output: {why}", format=output_format, why=why
+        )
+        yield texts.shown_line(said, MAX_LENGTH)
     for path, why in errors_of(facts, "file_errors").items():
-        yield texts.shown_line(f"{path} was not kept: {why}", MAX_LENGTH)
+        said = say("file-not-kept", "{path} was not kept: {why}", path=path, why=why)
+        yield texts.shown_line(said, MAX_LENGTH)
     elsewhere = (facts.result or {}).get("elsewhere") or []
     if elsewhere:
-        named = ", ".join(texts.shown_line(path, MAX_LENGTH) for path in elsewhere)
-        yield texts.shown_line(
-            f"Written outside the run's folder and not kept: {named}. Write files beside the "
+        said = say(
+            "written-elsewhere",
+            "Written outside the run's folder and not kept: {paths}. Write files beside the "
             "notebook, with relative paths.",
-            MAX_LENGTH,
+            paths=[texts.shown_line(path, MAX_LENGTH) for path in elsewhere],
         )
+        yield texts.shown_line(said, MAX_LENGTH)

@@ -19,6 +19,7 @@ from jupyter_kueue import errors, names, schedule_manifest, texts
 from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service import schedule_view
 from jupyter_kueue.service.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.unread import Unread
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.models import JobRecord, ScheduleRecord
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.index import Index
@@ -59,7 +61,7 @@ class ScheduleEntry:
 
     record: ScheduleRecord
     runs_counted: int = 0
-    problem: str | None = None
+    problem: Sentence | None = None
     next_run_at: dt.datetime | None = None
     looked_at: dt.datetime | None = None
 
@@ -137,7 +139,10 @@ class ScheduleKeeper:
                     await asyncio.wait([waiting], timeout=0.05)
         except TimeoutError:
             raise errors.UnavailableError(
-                "The schedules are still being read. Try again in a moment."
+                say(
+                    "schedules-being-read",
+                    "The schedules are still being read. Try again in a moment.",
+                )
             ) from None
         finally:
             waiting.cancel()
@@ -148,8 +153,12 @@ class ScheduleKeeper:
         error = self._watched.error or self._problem
         if isinstance(error, errors.ForbiddenError):
             return errors.ForbiddenError(
-                f"You may not use schedules: {error.message}. Ask an admin to bind the Role "
-                "jupyter-kueue-user (docs/operations.md); runs work without it."
+                say(
+                    "may-not-use-schedules",
+                    "You may not use schedules: {message}. Ask an admin to bind the Role "
+                    "jupyter-kueue-user (docs/operations.md); runs work without it.",
+                    message=error.message,
+                )
             )
         return error
 
@@ -162,11 +171,15 @@ class ScheduleKeeper:
         entry = self._entries.get(schedule_id)
         if entry is None:
             raise errors.NotFoundError(
-                f"There is no schedule {schedule_id[:60]!r}. It may have been deleted."
+                say(
+                    "no-such-schedule-deleted",
+                    "There is no schedule {schedule}. It may have been deleted.",
+                    schedule=repr(schedule_id[:60]),
+                )
             )
         return entry
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Sentence]:
         """Return what cannot be understood: ``CronJob/<name>`` or a key -> why."""
         watched = {f"CronJob/{name}": why for name, why in self._watched.unreadable.items()}
         return {**watched, **self.records.unreadable}
@@ -433,7 +446,9 @@ class ScheduleKeeper:
                 raise error.with_traceback(None)
         for schedule_id, error in failed.items():
             record = self.records.placeholder(schedule_id, dt.datetime.now(dt.UTC))
-            problem = f"{error.message} It is read again automatically."
+            problem = say(
+                "read-again", "{problem} It is read again automatically.", problem=error.message
+            )
             self._entries[schedule_id] = ScheduleEntry(record, problem=problem)
 
     def _show_odd(self, schedule_id: str, error: Exception) -> None:
@@ -563,10 +578,13 @@ class ScheduleKeeper:
         return bool(missing)
 
 
-def _in_words(error: Exception) -> str:
-    return (
-        "what the cluster or the bucket holds of it cannot be understood "
-        f"({type(error).__name__}: {texts.shown_line(error, 200)}); the server's log says more."
+def _in_words(error: Exception) -> Sentence:
+    return say(
+        "schedule-not-understood",
+        "what the cluster or the bucket holds of it cannot be understood ({error}: "
+        "{message}); the server's log says more.",
+        error=type(error).__name__,
+        message=texts.shown_line(error, 200),
     )
 
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jupyter_kueue import cron_expressions
+from jupyter_kueue import cron_expressions, sentences
 from jupyter_kueue.models import parse_time, rfc3339
 from jupyter_kueue.schedule_manifest import DEFAULT_TIMEZONE
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service import left_behind
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from jupyter_kueue.models import ScheduleRecord
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -88,7 +90,7 @@ def build_row(
     runs_counted: int,
     runs: ScheduleRuns,
     next_run_at: dt.datetime | None,
-    message: str | None,
+    message: Sentence | None,
 ) -> Json:
     """Return a schedule's list row."""
     request = record.request
@@ -112,6 +114,7 @@ def build_row(
         "next_run_at": rfc3339(next_run_at) if next_run_at is not None and active else None,
         "last_run": _last(runs.last),
         "message": message,
+        "sentence": sentences.as_json(message),
         "left_behind": left_behind.shown(record.left_behind),
         "request": {**request, "active": active},
     }
@@ -122,27 +125,42 @@ def build_message(
     runs_counted: int,
     runs: ScheduleRuns,
     next_run_at: dt.datetime | None,
-    problem: str | None,
+    problem: Sentence | None,
     now: dt.datetime,
-) -> str | None:
+) -> Sentence | None:
     """Return why a schedule does not fire, or its next run cannot start; None if all is well."""
     request = record.request
     if problem is not None:
-        return f"It does not fire as asked: {problem}"
+        return say("schedule-problem", "It does not fire as asked: {problem}", problem=problem)
     if is_over(record, runs_counted, now):
         max_runs = request["max_runs"]
         if max_runs is not None and runs_counted >= max_runs:
-            return f"It has ended after {runs_counted} runs. Raise max_runs to let it go on."
-        return f"It ended at {request['end_date']}. Set a later end_date to let it go on."
+            return say(
+                "schedule-ended-after",
+                "It has ended after {count} runs. Raise max_runs to let it go on.",
+                count=runs_counted,
+            )
+        return say(
+            "schedule-ended-at",
+            "It ended at {time}. Set a later end_date to let it go on.",
+            time=request["end_date"],
+        )
     if next_run_at is None and never_fires(record, now):
-        return "It never fires: its schedule names no date that comes. Change the schedule."
+        return say(
+            "schedule-never-fires",
+            "It never fires: its schedule names no date that comes. Change the schedule.",
+        )
     waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
     if waiting is None or request["concurrency_policy"] != "Forbid":
         return None
-    return (
-        f"The run of {waiting['created_at']} is still {waiting['state']} "
-        f"({waiting['message'] or waiting['reason']}), and under the concurrency policy Forbid no "
-        "other starts before it has ended. Stop that run, or choose Replace or Allow."
+    return say(
+        "schedule-run-goes-on",
+        "The run of {time} is still {state} ({message}), and under the concurrency "
+        "policy Forbid no other starts before it has ended. Stop that run, or choose "
+        "Replace or Allow.",
+        time=waiting["created_at"],
+        state=waiting["state"],
+        message=waiting["message"] or waiting["reason"],
     )
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from jupyter_kueue.models import Owner
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.reconciler import Reconciler
     from jupyter_kueue.service.schedule_keeper import ScheduleKeeper
@@ -125,7 +126,7 @@ class Schedules:
         """
         await self._keeper.loaded(patience_seconds)
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Sentence]:
         """Return what cannot be understood: ``CronJob/<name>`` or a key of the bucket -> why."""
         return self._keeper.unreadable()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, sentences
 from jupyter_kueue.storage.stock_database import StockDatabase
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class StockBackend:
         """
         path = self._find_database()
         body: Json = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
+        body["problem_sentence"] = None
         if path is None:
             return body
         database = StockDatabase(path)
@@ -57,7 +58,9 @@ class StockBackend:
         except errors.NotFoundError:
             return body
         except errors.JupyterKueueError as error:
-            return {**body, "database": str(path), "problem": error.message}
+            problem = error.message
+            said = sentences.as_json(problem)
+            return {**body, "database": str(path), "problem": problem, "problem_sentence": said}
         body["database"] = str(path)
         if jobs or definitions:
             imported = await self._imports().load()

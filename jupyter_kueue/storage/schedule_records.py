@@ -19,12 +19,14 @@ from jupyter_kueue.models import (
     ScheduleRevision,
     rfc3339,
 )
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage import records, scheduled_runs
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.storage.bucket import Bucket
 
 Json = dict[str, Any]
@@ -52,7 +54,7 @@ class LoadedSchedule:
     age: dt.timedelta | None
     has_more: bool
     has_unused: bool
-    problem: str | None = None
+    problem: Sentence | None = None
 
 
 class ScheduleRecords:
@@ -65,7 +67,7 @@ class ScheduleRecords:
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self.bucket = bucket
         self.owner_slug = owner_slug
-        self.unreadable: dict[str, str] = {}
+        self.unreadable: dict[str, Sentence] = {}
 
     def prefix(self, schedule_id: str) -> str:
         """Return the key prefix of a schedule.
@@ -74,7 +76,13 @@ class ScheduleRecords:
             NotFoundError: this cannot be the id of a schedule.
         """
         if not names.is_job_id(schedule_id):
-            raise errors.NotFoundError(f"There is no schedule {schedule_id[:60]!r}.")
+            raise errors.NotFoundError(
+                say(
+                    "no-such-schedule",
+                    "There is no schedule {schedule}.",
+                    schedule=repr(schedule_id[:60]),
+                )
+            )
         return contract.schedule_prefix(self.owner_slug, schedule_id)
 
     def input_prefix(self, schedule_id: str, input_id: str) -> str:
@@ -93,7 +101,7 @@ class ScheduleRecords:
         objects = await self.bucket.list(prefix)
         keys = {item.key.removeprefix(prefix) for item in objects}
         record: ScheduleRecord | None = None
-        problem: str | None = None
+        problem: Sentence | None = None
         definition = f"{prefix}{contract.DEFINITION_KEY}"
         self.unreadable.pop(definition, None)
         if contract.DEFINITION_KEY in keys:
@@ -102,7 +110,11 @@ class ScheduleRecords:
             except errors.NotFoundError:  # deleted between the listing and now
                 record = None
             except errors.UnreadableError as error:
-                problem = f"{error.message} Delete the schedule and create it again."
+                problem = say(
+                    "schedule-unreadable",
+                    "{problem} Delete the schedule and create it again.",
+                    problem=error.message,
+                )
                 record = self.placeholder(schedule_id, max(i.last_modified for i in objects))
                 self.unreadable[definition] = error.message
         written = (
@@ -128,7 +140,14 @@ class ScheduleRecords:
         record = ScheduleRecord.from_json(body)
         found = contract.schedule_prefix(record.owner.slug, record.schedule_id)
         if key != f"{found}{contract.DEFINITION_KEY}":
-            raise errors.UnreadableError(f"{key} cannot be understood: it is that of {found}.")
+            raise errors.UnreadableError(
+                say(
+                    "record-of-another",
+                    "{key} cannot be understood: it is that of {found}.",
+                    key=key,
+                    found=found,
+                )
+            )
         return record
 
     def placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:

@@ -128,7 +128,7 @@ class Summaries:
         if found is not None:
             log.warning("rows of %s are read from their runs' own records: %s", key, found)
             return []
-        rows = [models.ROW.complete(row) for row in segment["rows"] if _is_row(row)]
+        rows = [_complete(row) for row in segment["rows"] if _is_row(row)]
         if odd := len(segment["rows"]) - len(rows):
             log.warning("%d rows of %s are read from their runs' own records", odd, key)
         # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
@@ -140,6 +140,14 @@ class Summaries:
 def _version(row: Json) -> str:
     """Return what tells an older row of a finished job from a newer one, as text to compare."""
     return row.get("updated_at") or ""
+
+
+def _complete(row: Json) -> Json:
+    """Return a row with all its fields; an older version's has no code of any sentence."""
+    whole: Json = models.ROW.complete(row)
+    if len(whole["warning_sentences"] or ()) != len(whole["warnings"]):
+        whole["warning_sentences"] = [None] * len(whole["warnings"])
+    return whole
 
 
 def _is_row(row: Any) -> bool:

@@ -5,7 +5,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { IErrorBody } from './wire';
+import type { IErrorBody, ISentence } from './wire';
 
 /** What is wrong with each field of a request: its name as in `docs/rest.md`, and a sentence. */
 export type FieldErrors = Readonly<Record<string, string>>;
@@ -17,12 +17,16 @@ export class RequestError extends Error {
    * @param reason a code: `docs/rest.md` lists them; `offline` where it did not answer.
    * @param message what the server says.
    * @param fields what is wrong with fields of the request; none where that is not the reason.
+   * @param sentence what `message` is made of.
+   * @param fieldSentences what each of `fields` is made of.
    */
   constructor(
     readonly status: number,
     readonly reason: string,
     message: string,
-    readonly fields: FieldErrors = {}
+    readonly fields: FieldErrors = {},
+    readonly sentence: ISentence | null = null,
+    readonly fieldSentences: Readonly<Record<string, ISentence | null>> = {}
   ) {
     super(message);
     this.name = 'RequestError';
@@ -64,13 +68,18 @@ export async function request(
 async function errorOf(response: Response): Promise<RequestError> {
   const text = await response.text();
   try {
-    const body = JSON.parse(text) as IErrorBody;
-    return new RequestError(response.status, body.reason, body.message, body.fields ?? {});
+    return requestError(response.status, JSON.parse(text) as IErrorBody);
   } catch {
     // Not ours: a proxy's page, or a server without this extension.
     const message = `${response.status} ${response.statusText}`;
     return new RequestError(response.status, 'unexpected', message);
   }
+}
+
+/** Return an error as the server tells it. */
+export function requestError(status: number, body: IErrorBody): RequestError {
+  const { reason, message, fields, sentence, field_sentences } = body;
+  return new RequestError(status, reason, message, fields, sentence ?? null, field_sentences);
 }
 
 function messageOf(error: unknown): string {

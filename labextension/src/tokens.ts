@@ -49,11 +49,11 @@ export interface IJobsModel {
   stopJobs(jobIds: readonly string[]): Promise<void>;
   /** Queue a run of the same files once more and return it, with changes to what was asked for. */
   rerunJob(jobId: string, changes?: RequestChanges): Promise<IJobRow>;
-  /** Delete runs; returns why some could not be, as sentences. */
+  /** Delete runs; returns why some could not be. */
   deleteJobs(
     jobIds: readonly string[],
     onProgress?: (done: number) => void
-  ): Promise<readonly string[]>;
+  ): Promise<readonly Error[]>;
 }
 
 export const IJobsModel = new Token<IJobsModel>(

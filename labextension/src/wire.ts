@@ -10,6 +10,14 @@ export const UNFINISHED_STATES: readonly JobState[] = ['queued', 'starting', 'ru
 
 export const FINISHED_STATES: readonly JobState[] = ['succeeded', 'failed', 'stopped'];
 
+/** What a text of the server's is made of, so that it can be said in another language. */
+export interface ISentence {
+  readonly code: string;
+  readonly values: Readonly<Record<string, SentenceValue>>;
+}
+
+export type SentenceValue = string | number | ISentence | readonly SentenceValue[];
+
 export interface IPosition {
   readonly local_queue: number | null;
   readonly cluster_queue: number | null;
@@ -23,6 +31,7 @@ export interface ILeftBehind {
   readonly ignored_count: number;
   readonly ignored_paths: readonly string[];
   readonly message: string;
+  readonly sentence?: ISentence | null;
 }
 
 /** How far a run has come; cells are numbered as Jupyter numbers them: 1 is `In [1]`. */
@@ -68,6 +77,7 @@ export interface IJobRow {
   readonly state: JobState;
   readonly reason: string | null;
   readonly message: string | null;
+  readonly sentence?: ISentence | null;
   readonly detail: string | null;
   readonly local_queue: string;
   readonly position: IPosition | null;
@@ -81,6 +91,7 @@ export interface IJobRow {
   readonly left_behind: ILeftBehind | null;
   /** What was asked for or written and is not among its files, in sentences; the first of them. */
   readonly warnings: readonly string[];
+  readonly warning_sentences?: readonly (ISentence | null)[];
 }
 
 /** Everything of a run: its row, how far it came, what it wrote and what it took along. */
@@ -96,6 +107,7 @@ export interface ISchedule {
   readonly schedule_id: string;
   readonly name: string;
   readonly message: string | null;
+  readonly sentence?: ISentence | null;
   readonly next_run_at: string | null;
   readonly request: IRequest;
 }
@@ -123,6 +135,7 @@ export interface ILocalQueue {
   readonly cluster_queue: string;
   readonly active: boolean;
   readonly message: string | null;
+  readonly sentence?: ISentence | null;
   readonly pending: number;
   readonly admitted: number;
   readonly resources: Readonly<Record<string, IResourceUsage>>;
@@ -146,7 +159,9 @@ export interface IFile {
 
 export interface IProblem {
   readonly what: string;
+  readonly what_sentence?: ISentence | null;
   readonly fix: string;
+  readonly fix_sentence?: ISentence | null;
   readonly severity: 'error' | 'warning';
   /** A code for what is wrong, one of those that errors have; null where there is none. */
   readonly reason?: string | null;
@@ -164,6 +179,7 @@ export interface IStockBackend {
   readonly jobs: number;
   readonly schedules: number;
   readonly problem: string | null;
+  readonly problem_sentence?: ISentence | null;
 }
 
 export interface IPage<T> {
@@ -174,17 +190,16 @@ export interface IPage<T> {
 
 export interface IDeletion {
   readonly deleted: readonly string[];
-  readonly failures: readonly {
-    readonly job_id: string;
-    readonly message: string;
-    readonly reason: string;
-  }[];
+  readonly failures: readonly (IErrorBody & { readonly job_id: string })[];
 }
 
 export interface IErrorBody {
   readonly message: string;
+  /** Null where `field_sentences` have it. */
+  readonly sentence?: ISentence | null;
   readonly reason: string;
   readonly fields?: Readonly<Record<string, string>>;
+  readonly field_sentences?: Readonly<Record<string, ISentence | null>>;
 }
 
 /** One event of the stream `changes`. */

@@ -41,6 +41,7 @@ def test_the_whole_row() -> None:
         "state": "queued",
         "reason": "waiting",
         "message": "Waits.",
+        "sentence": None,
         "detail": "said",
         "local_queue": "team-a",
         "priority_class": None,
@@ -57,6 +58,7 @@ def test_the_whole_row() -> None:
         "rerun_of": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
         "left_behind": None,
         "warnings": [],
+        "warning_sentences": [],
         "tags": ["first"],
         "request": {"input_path": "a.ipynb", "tags": ["first"]},
     }
@@ -78,7 +80,7 @@ def test_attempts_are_numbered_from_one() -> None:
         {"pod_uid": "a", "started_at": "t1", "ended_at": "t2", "reason": "interrupted"},
         {"pod_uid": "b", "started_at": "t3", "cells_done": 2, "message": None},
     )
-    empty = dict.fromkeys(("started_at", "ended_at", "reason", "message", "cells_done"))
+    empty = dict.fromkeys(("started_at", "ended_at", "reason", "message", "sentence", "cells_done"))
     assert job_view.build_attempts(facts_of(attempts=attempts)) == [
         {**empty, "number": 1, "started_at": "t1", "ended_at": "t2", "reason": "interrupted"},
         {**empty, "number": 2, "started_at": "t3", "cells_done": 2},

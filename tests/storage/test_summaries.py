@@ -34,11 +34,12 @@ def row_of(number: int, **row: Any) -> Json:
         "image": "registry.example/notebook:1",
         "tags": [],
         "warnings": [],
+        "warning_sentences": [],
         "updated_at": None,
         "request": JobRequest("report.ipynb").as_json(),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),
         **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id")),
-        **dict.fromkeys(("rerun_of", "left_behind")),
+        **dict.fromkeys(("rerun_of", "left_behind", "sentence")),
         **row,
     }
 

@@ -3,11 +3,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ellipsesIcon, notebookIcon, redoIcon, stopIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import { messageOf } from '../models/sentences';
 import {
   cellOf,
   moment,
   position,
   runtime,
+  sayingOf,
   sentences,
   shareDone,
   stateName
@@ -117,13 +119,6 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
   );
 });
 
-/** Return what a run says of itself, with its queue while it waits there. */
-function sayingOf(job: IJobRow, trans: TranslationBundle): string {
-  const said = job.message ?? stateName(job.state, trans);
-  const text = sentences(said, ...job.warnings, job.left_behind?.message);
-  return job.state === 'queued' ? trans.__('%1 · %2', job.local_queue, text) : text;
-}
-
 /** Return a row's name for those who do not see it. */
 function labelOf(
   job: IJobRow,
@@ -135,7 +130,7 @@ function labelOf(
     job.name,
     stateName(job.state, trans),
     job.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans),
-    job.message
+    messageOf(job, trans)
   ]
     .filter(text => text !== null)
     .join(', ');

@@ -2,6 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
+import { leftBehindOf, messageOf, warningsOf } from '../models/sentences';
 import { cellOf, position, stateName } from '../models/words';
 import type { IJobRow, IProgress } from '../wire';
 import { UNFINISHED_STATES } from '../wire';
@@ -34,13 +35,13 @@ export function JobStatus(props: IJobStatusProps): React.JSX.Element {
           </>
         )}
       </div>
-      {job.message !== null && <div className="jp-Kueue-fix">{job.message}</div>}
-      {job.warnings.map(warning => (
-        <div key={warning} className="jp-Kueue-fix">
-          {warning}
-        </div>
-      ))}
-      {job.left_behind !== null && <div className="jp-Kueue-fix">{job.left_behind.message}</div>}
+      {[messageOf(job, trans), ...warningsOf(job, trans), leftBehindOf(job, trans)]
+        .filter(text => text !== null)
+        .map(text => (
+          <div key={text} className="jp-Kueue-fix">
+            {text}
+          </div>
+        ))}
       {isUnfinished && (
         <button
           type="button"

@@ -2,6 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
+import { messageOf } from '../models/sentences';
 import { amount, compareResources, resourceName, usage } from '../models/words';
 import type { ILocalQueue, IResourceUsage } from '../wire';
 
@@ -50,7 +51,7 @@ function LocalQueue({ queue, isDefault, trans }: ILocalQueueProps): React.JSX.El
             .join(' · ')}
         </span>
       </div>
-      {!queue.active && <div className="jp-Kueue-why">{queue.message}</div>}
+      {!queue.active && <div className="jp-Kueue-why">{messageOf(queue, trans)}</div>}
       <div className="jp-Kueue-resources">
         {resources.map(([name, shown]) => (
           <Resource key={name} name={name} shown={shown} trans={trans} />

@@ -4,6 +4,7 @@ import React from 'react';
 
 import type { AmountField } from '../models/amounts';
 import { amountError, asQuantity, shownCpu, shownMemory } from '../models/amounts';
+import { messageOf } from '../models/sentences';
 import { amount, compareResources, free, resourceName } from '../models/words';
 import type { FieldErrors } from '../request';
 import type { ILocalQueue, IProfile } from '../wire';
@@ -37,7 +38,7 @@ export function QueueSelect(props: IQueueSelectProps): React.JSX.Element {
       name="queue"
       label={trans.__('Queue')}
       value={value}
-      error={error === '' ? (chosen?.message ?? '') : error}
+      error={error === '' && chosen !== undefined ? (messageOf(chosen, trans) ?? '') : error}
       onChange={onChange}
       options={[
         { value: '', label: unchosen },

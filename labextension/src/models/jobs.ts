@@ -12,6 +12,8 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
+import type { RequestError } from '../request';
+import { requestError } from '../request';
 import type { IJobsModel } from '../tokens';
 import type {
   Change,
@@ -190,8 +192,8 @@ export class JobsModel implements IJobsModel, IDisposable {
   async deleteJobs(
     jobIds: readonly string[],
     onProgress: (done: number) => void = () => undefined
-  ): Promise<readonly string[]> {
-    const failures: string[] = [];
+  ): Promise<readonly RequestError[]> {
+    const failures: RequestError[] = [];
     const parts: (readonly string[])[] = [];
     for (let start = 0; start < jobIds.length; start += DELETED_AT_ONCE) {
       parts.push(jobIds.slice(start, start + DELETED_AT_ONCE));
@@ -201,7 +203,7 @@ export class JobsModel implements IJobsModel, IDisposable {
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
         const answer = await api.deleteJobs(this._settings, part);
         answer.deleted.forEach(jobId => this._store.delete(jobId));
-        failures.push(...answer.failures.map(failure => failure.message));
+        failures.push(...answer.failures.map(failure => requestError(200, failure)));
         done += part.length;
         this._touch();
         onProgress(done);

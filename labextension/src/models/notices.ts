@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IProblem, IStockBackend } from '../wire';
 import type { IInterruption } from './connection';
+import { errorOf, translated } from './sentences';
 import { moment, reasonOf, sentences } from './words';
 
 export interface INotice {
@@ -40,7 +41,7 @@ export function noticesOf(
   // Of what does not answer, one line is enough: the rest follows from it.
   const told = new Set([outage?.line, ...(outage?.details ?? [])]);
   for (const problem of errors) {
-    if (!told.has(problem.what)) {
+    if (!told.has(whatOf(problem, trans))) {
       notices.push(problemNotice(problem, trans));
     }
   }
@@ -81,11 +82,11 @@ function outageOf(
       key: 'interruption',
       severity: 'error',
       line,
-      details: same.flatMap(({ what, fix }) => [what, fix]).filter(text => text !== line),
+      details: same.flatMap(problem => inWords(problem, trans)).filter(text => text !== line),
       action: 'retry'
     };
   }
-  const details = same.flatMap(problem => [problem.what, problem.fix]);
+  const details = same.flatMap(problem => inWords(problem, trans));
   return {
     key: 'interruption',
     severity: 'error',
@@ -94,12 +95,23 @@ function outageOf(
       isLoaded ? trans.__('What you see is from then.') : null,
       trans.__('Trying again.')
     ),
-    details: details.length > 0 ? details : [error.message].filter(text => text !== ''),
+    details: details.length > 0 ? details : [errorOf(error, trans)].filter(text => text !== ''),
     action: 'retry'
   };
 }
 
-function problemNotice({ what, fix, reason }: IProblem, trans: TranslationBundle): INotice {
+/** Return what is wrong, and what to do. */
+function inWords(problem: IProblem, trans: TranslationBundle): [string, string] {
+  return [whatOf(problem, trans), translated(problem.fix, problem.fix_sentence, trans)];
+}
+
+function whatOf({ what, what_sentence }: IProblem, trans: TranslationBundle): string {
+  return translated(what, what_sentence, trans);
+}
+
+function problemNotice(problem: IProblem, trans: TranslationBundle): INotice {
+  const { reason } = problem;
+  const [what, fix] = inWords(problem, trans);
   const isOutage = reason != null && OUTAGES.includes(reason);
   const line =
     reason === 'bucket-unavailable'
@@ -108,7 +120,7 @@ function problemNotice({ what, fix, reason }: IProblem, trans: TranslationBundle
         ? trans.__('The cluster does not answer: runs can’t be submitted, stopped or deleted.')
         : what;
   return {
-    key: what,
+    key: problem.what,
     severity: 'error',
     line: isOutage ? sentences(line, trans.__('Trying again.')) : line,
     details: isOutage ? [what, fix] : [fix],
@@ -122,8 +134,9 @@ function hintOf(problems: readonly IProblem[], trans: TranslationBundle): INotic
   if (first === undefined) {
     return null;
   }
+  const [line, fix] = inWords(first, trans);
   return problems.length === 1
-    ? { key: 'hint', severity: 'hint', line: first.what, details: [first.fix], action: 'dismiss' }
+    ? { key: 'hint', severity: 'hint', line, details: [fix], action: 'dismiss' }
     : {
         key: 'hint',
         severity: 'hint',
@@ -132,20 +145,24 @@ function hintOf(problems: readonly IProblem[], trans: TranslationBundle): INotic
           '%1 things are not set up completely; runs work without them.',
           problems.length
         ),
-        details: problems.map(({ what, fix }) => sentences(what, fix)),
+        details: problems.map(problem => sentences(...inWords(problem, trans))),
         action: 'dismiss'
       };
 }
 
 function stockBackendNotice(stockBackend: IStockBackend, trans: TranslationBundle): INotice {
-  const isReadable = stockBackend.problem === null;
+  const { problem, problem_sentence } = stockBackend;
   return {
     key: 'stock-backend',
     severity: 'hint',
-    line: stockBackend.problem ?? whatIsLeft(stockBackend, trans),
-    details: isReadable
-      ? [trans.__('To bring them over, run “jupyter kueue import” in a terminal.')]
-      : [],
+    line:
+      problem === null
+        ? whatIsLeft(stockBackend, trans)
+        : translated(problem, problem_sentence, trans),
+    details:
+      problem === null
+        ? [trans.__('To bring them over, run “jupyter kueue import” in a terminal.')]
+        : [],
     action: 'forget-stock-backend'
   };
 }

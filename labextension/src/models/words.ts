@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { RequestError } from '../request';
 import type { IJobRow, IProgress, IResourceUsage, JobState } from '../wire';
+import { errorOf, leftBehindOf, messageOf, warningsOf } from './sentences';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -84,7 +85,7 @@ export function reasonOf(error: unknown, trans: TranslationBundle): string {
   if (error.reason === 'cluster-unavailable') {
     return trans.__('The cluster does not answer. Try again once it does.');
   }
-  return error.message;
+  return errorOf(error, trans);
 }
 
 /** Put a text into quotation marks. */
@@ -106,6 +107,13 @@ export function sentences(...parts: readonly (string | null | undefined)[]): str
     .filter(part => part !== null && part !== undefined && part !== '')
     .map(part => (/[.!?…:]$/.test(part ?? '') ? part : `${part}.`))
     .join(' ');
+}
+
+/** Return what a run says of itself, with its queue while it waits there. */
+export function sayingOf(job: IJobRow, trans: TranslationBundle): string {
+  const said = messageOf(job, trans) ?? stateName(job.state, trans);
+  const text = sentences(said, ...warningsOf(job, trans), leftBehindOf(job, trans));
+  return job.state === 'queued' ? trans.__('%1 · %2', job.local_queue, text) : text;
 }
 
 export function stateName(state: JobState, trans: TranslationBundle): string {

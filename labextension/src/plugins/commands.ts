@@ -13,7 +13,7 @@ import { reportingCommands, showFailure, showSuccess, textArg } from '../widgets
 import { drivePath } from '../models/drive';
 import type { StockBackendModel } from '../models/stock-backend';
 import { formFor, OPEN_FORM } from '../models/upstream-form';
-import { namesOf, quoted, sentences } from '../models/words';
+import { namesOf, quoted, reasonOf, sentences } from '../models/words';
 import { RequestError } from '../request';
 import type { IJobsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
@@ -270,7 +270,7 @@ async function deleteJobs(
   const [first] = failures;
   if (first !== undefined) {
     const what = trans._n('%1 run was not deleted.', '%1 runs were not deleted.', failures.length);
-    showFailure(sentences(what, first));
+    showFailure(sentences(what, reasonOf(first, trans)));
   }
 }
 

@@ -6,6 +6,7 @@ import * as api from '../api';
 import { Asked } from '../components/asked';
 import { known } from '../models/connection';
 import { Reader } from '../models/reader';
+import { messageOf } from '../models/sentences';
 import { reasonOf } from '../models/words';
 import { CommandIDs } from '../tokens';
 import type { ISchedule } from '../wire';
@@ -20,6 +21,7 @@ interface IDefinition {
 export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.Element {
   const { commands, trans } = context;
   const [definition, reload, problem] = useDefinition(model, context);
+  const message = definition === null ? null : messageOf(definition.schedule, trans);
   const edit = () => {
     commands
       .execute(CommandIDs.editSchedule, { schedule_id: model.definitionId ?? '' })
@@ -42,9 +44,7 @@ export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.E
                     })
                   )}
             </div>
-            {definition.schedule.message !== null && (
-              <div className="jp-Kueue-fix">{definition.schedule.message}</div>
-            )}
+            {message !== null && <div className="jp-Kueue-fix">{message}</div>}
             <div className="jp-Kueue-fix">
               {definition.runs === 0
                 ? trans.__('It has no runs yet.')

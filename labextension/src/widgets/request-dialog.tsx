@@ -7,6 +7,7 @@ import React from 'react';
 import { RequestFields } from '../components/request-fields';
 import type { IRequestDraft } from '../models/request-draft';
 import { changesOf, draftErrors, draftOf, formErrors } from '../models/request-draft';
+import { fieldsOf } from '../models/sentences';
 import { reasonOf } from '../models/words';
 import type { FieldErrors } from '../request';
 import { RequestError } from '../request';
@@ -54,7 +55,7 @@ export async function showRequestDialog<T>(options: IRequestDialogOptions<T>): P
 }
 
 function errorsOf(error: unknown, trans: TranslationBundle): FieldErrors {
-  const fields = error instanceof RequestError ? formErrors(error.fields) : {};
+  const fields = error instanceof RequestError ? formErrors(fieldsOf(error, trans)) : {};
   return Object.keys(fields).length > 0 ? fields : { '': reasonOf(error, trans) };
 }
 

@@ -1,0 +1,141 @@
+"""Sentences for people: a text in English, with the code and the values that translations need.
+
+Pure, below everything else, and like ``contract`` for any Python from 3.9 on. ``say`` stands where
+a sentence is said, its code and its text being literals: ``scripts/sentences`` collects all of them
+from the source and makes the front end's catalogue. What others wrote (a cluster, a bucket, a
+notebook) is a value, or ``foreign`` as a whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
+
+    Json = dict[str, Any]
+    Value = str | int | float | Sequence["Value"]
+
+
+class Sentence(str):
+    """The text, as any other; beside it what it was made of.
+
+    Attributes:
+        code: which sentence it is; None for a text of others.
+        values: what was put into it, as JSON: texts, numbers, lists of values, and for a sentence
+            in a sentence ``{"code", "values"}``.
+    """
+
+    __slots__ = ("code", "values")
+
+    code: str | None
+    values: Json
+
+    def __new__(cls, text: str, code: str | None = None, values: Json | None = None) -> Self:
+        """Return the text with its code and values; ``say`` makes those that have any."""
+        self = super().__new__(cls, text)
+        self.code = code
+        self.values = values or {}
+        return self
+
+    def cleaned(self, max_length: int, clean: Callable[[str, int], str]) -> Sentence:
+        """Return it with text and values cleaned; each is cut to ``max_length`` in all."""
+        text = clean(str(self), max_length)
+        # What was put into a text that needs nothing stands in it.
+        if text == self or self.code is None:
+            return Sentence(text, self.code, self.values)
+        left = max_length
+
+        def cleaned(value: Any) -> Any:
+            nonlocal left
+            if isinstance(value, str):
+                value = clean(value, max(0, left))
+                left -= len(value) + 1
+            elif isinstance(value, list):
+                value = [cleaned(item) for item in value if left > 0]
+            elif isinstance(value, dict):
+                left -= len(value["code"])
+                values = {name: cleaned(item) for name, item in value["values"].items()}
+                value = {"code": value["code"], "values": values}
+            return value
+
+        return Sentence(text, self.code, {name: cleaned(v) for name, v in self.values.items()})
+
+
+def say(code: str, text: str, /, **values: Value) -> Sentence:
+    """Return ``text`` with ``values`` put into its ``{names}``.
+
+    Args:
+        code: the sentence's name for ever, in kebab case; one code has one text.
+        text: a literal. It takes each value, and says nothing of how: a number that is to be
+            rounded comes as a text. The values of a list are put one after another with commas.
+        values: numbers stay numbers, sentences keep their codes.
+
+    Raises:
+        ValueError: the code has another text elsewhere.
+        TypeError: a value is missing or has no place.
+    """
+    if _names(code, text) != values.keys():
+        raise TypeError(f"{code} takes {sorted(_names(code, text))}, not {sorted(values)}")
+    shown = {name: _shown(value) for name, value in values.items()}
+    return Sentence(text.format(**shown), code, {name: _plain(v) for name, v in values.items()})
+
+
+def foreign(text: str) -> Sentence:
+    """Return a text that others wrote as a sentence without a code."""
+    return text if isinstance(text, Sentence) else Sentence(text)
+
+
+def both(first: Value, second: Value) -> Sentence:
+    """Return two sentences as one."""
+    return say("both", "{first} {second}", first=first, second=second)
+
+
+def all_of(parts: Iterable[Value]) -> Value:
+    """Return a list in words: ``a, b and c``; nothing for none."""
+    *most, last = parts
+    return say("all-of", "{most} and {last}", most=most, last=last) if most else last
+
+
+def capitalized(sentence: Sentence) -> Sentence:
+    """Return a part of a sentence as one of its own."""
+    return Sentence(sentence[:1].upper() + sentence[1:], sentence.code, sentence.values)
+
+
+def uncapitalized(sentence: Sentence) -> Sentence:
+    """Return a sentence as a part of another one."""
+    return Sentence(sentence[:1].lower() + sentence[1:], sentence.code, sentence.values)
+
+
+def as_json(text: str | None) -> Json | None:
+    """Return ``{"code", "values"}`` of a text, None where it has no code."""
+    if not isinstance(text, Sentence) or text.code is None:
+        return None
+    return {"code": text.code, "values": text.values}
+
+
+_text_of: dict[str, str] = {}
+
+
+@functools.cache
+def _names(code: str, text: str) -> frozenset[str]:
+    if _text_of.setdefault(code, text) != text:
+        raise ValueError(f"the code {code} has another text: {_text_of[code]!r}")
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return ", ".join(map(_shown, value))
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, Sentence):
+        return str(value) if value.code is None else {"code": value.code, "values": value.values}
+    if isinstance(value, str):
+        return str(value)
+    return value if isinstance(value, (int, float)) else [_plain(item) for item in value]

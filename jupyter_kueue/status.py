@@ -227,8 +227,12 @@ def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) ->
     return Status(
         "failed",
         contract.INTERRUPTED,
-        "Something in the run told it to stop (SIGTERM), and nobody else did. Look for what "
-        "signals its parent or its process group, such as os.kill. What was done so far is kept.",
+        say(
+            "stopped-itself",
+            "Something in the run told it to stop (SIGTERM), and nobody else did. Look for what "
+            "signals its parent or its process group, such as os.kill. What was done so far is "
+            "kept.",
+        ),
         **times,
     )
 

@@ -255,6 +255,14 @@ def _blocked(
             local_queue,
         )
     if match := _UNCOVERED.search(text):
+        if match[1] == "ephemeral-storage":  # no field of a request has it
+            return say(
+                "no-quota-for-disk",
+                "Will not start: {queue} has no quota for disk (ephemeral-storage), which a limit "
+                "of the namespace or a setting adds to every run. Use another queue, or ask an "
+                "admin.",
+                queue=local_queue,
+            )
         return say(
             "no-quota-for",
             "Will not start: {queue} has no quota for {resource}. Ask for none of it, use another "

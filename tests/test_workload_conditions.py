@@ -114,6 +114,13 @@ _ROWS = [
         "another queue, or ask an admin.",
     ),
     (
+        "Pending",
+        POD_SET + "resource ephemeral-storage unavailable in ClusterQueue",
+        "blocked",
+        "Will not start: team-a has no quota for disk (ephemeral-storage), which a limit of the "
+        "namespace or a setting adds to every run. Use another queue, or ask an admin.",
+    ),
+    (
         "NoMatchingFlavor",
         POD_SET + "untolerated taint {gpu only NoSchedule <nil>} in flavor a100",
         "blocked",

@@ -1,6 +1,6 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { amountError, asQuantity, sizeOf } from '../src/models/amounts';
+import { amountError, asQuantity, shownAmount, sizeOf } from '../src/models/amounts';
 
 const trans = nullTranslator.load('jupyter_kueue');
 
@@ -14,6 +14,8 @@ describe('amounts as people write them', () => {
     ['memory', '512 mb', '512M'],
     ['memory', '1,5 GB', '1.5G'],
     ['memory', '64 KB', '64k'],
+    ['memory', '1 PiB', '1Pi'],
+    ['memory', '1073741824 B', '1073741824'],
     ['cpu', '0.5', '500m'],
     ['cpu', '.25', '250m'],
     ['cpu', '0,5', '500m'],
@@ -34,6 +36,10 @@ describe('amounts as people write them', () => {
   ] as const)('%s: %j is none', (field, text, error) => {
     expect(amountError(field, text, trans)).toBe(error);
   });
+});
+
+it.each(['256Mi', '1.5Gi', '4G', '64k', '2Ti', '1073741824'])('reads %j back', quantity => {
+  expect(asQuantity('memory', shownAmount('memory', quantity))).toBe(quantity);
 });
 
 describe('sizes', () => {

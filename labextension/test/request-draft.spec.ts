@@ -26,6 +26,7 @@ describe('a draft', () => {
   });
 
   it('changes what is typed, as the server takes it', () => {
+    expect(draft).toMatchObject({ cpu: '1', memory: '2 GiB', gpus: '' });
     const typed = { ...draft, queue: 'team-b', memory: '4 GB', gpus: '2' };
     expect(changesOf(typed, REQUEST)).toEqual({
       local_queue: 'team-b',

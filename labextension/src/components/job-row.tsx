@@ -34,6 +34,8 @@ interface IJobRowProps {
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
   readonly isSelected: boolean;
+  /** No other one is selected: it says all that it has to say. */
+  readonly isOnlySelected: boolean;
   /** Whether the keyboard is here: it alone is reached by the Tab key, with its actions. */
   readonly isCurrent: boolean;
   readonly actions: IJobActions;
@@ -41,7 +43,7 @@ interface IJobRowProps {
 }
 
 export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX.Element {
-  const { job, ahead, progress, isSelected, isCurrent, actions, trans } = props;
+  const { job, ahead, progress, isSelected, isOnlySelected, isCurrent, actions, trans } = props;
   const isFinished = FINISHED_STATES.includes(job.state);
   const isQueued = job.state === 'queued';
   const saying = sayingOf(job, trans);
@@ -49,7 +51,11 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
   const tabIndex = isCurrent ? 0 : -1;
   return (
     <div
-      className={`jp-Kueue-job${isSelected ? ' jp-mod-selected' : ''}`}
+      className={[
+        'jp-Kueue-job',
+        isSelected ? 'jp-mod-selected' : '',
+        isOnlySelected ? 'jp-mod-only' : ''
+      ].join(' ')}
       data-job-id={job.job_id}
       data-key={job.job_id}
       data-state={job.state}

@@ -116,6 +116,7 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
                 ahead={ahead?.get(job.job_id) ?? null}
                 progress={group.id === 'running' ? progressOf(job.job_id) : undefined}
                 isSelected={selection.jobIds.has(job.job_id)}
+                isOnlySelected={selection.jobIds.has(job.job_id) && selection.jobIds.size === 1}
                 isCurrent={current === job.job_id}
                 actions={actions}
                 trans={trans}

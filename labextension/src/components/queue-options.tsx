@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { AmountField } from '../models/amounts';
-import { amountError, asQuantity, shownCpu, shownMemory } from '../models/amounts';
+import { amountError, asQuantity, shownAmount } from '../models/amounts';
 import { messageOf } from '../models/sentences';
 import { amount, compareResources, free, resourceName } from '../models/words';
 import type { FieldErrors } from '../request';
@@ -84,12 +84,12 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
       {field(
         'cpu',
         trans.__('CPU'),
-        of(profile?.cpu == null ? unset : shownCpu(String(profile.cpu)))
+        of(profile?.cpu == null ? unset : shownAmount('cpu', String(profile.cpu)))
       )}
       {field(
         'memory',
         trans.__('Memory'),
-        of(profile?.memory == null ? unset : shownMemory(String(profile.memory)))
+        of(profile?.memory == null ? unset : shownAmount('memory', String(profile.memory)))
       )}
     </div>
   );
@@ -99,7 +99,7 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
 function hintOf(field: AmountField, text: string): string {
   const quantity = asQuantity(field, text);
   return field === 'memory' && quantity !== null && quantity !== '' && quantity !== text.trim()
-    ? shownMemory(quantity)
+    ? shownAmount('memory', quantity)
     : '';
 }
 

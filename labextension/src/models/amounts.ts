@@ -3,7 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IResources } from '../wire';
 
-export type AmountField = 'cpu' | 'memory' | 'gpus';
+export const AMOUNTS = ['cpu', 'memory', 'gpus'] as const;
+export type AmountField = (typeof AMOUNTS)[number];
 
 /** Return an amount as the server takes it; null where it cannot be one. An empty text stays so. */
 export function asQuantity(field: AmountField, text: string): string | null {
@@ -49,14 +50,29 @@ export function sizeOf(size: IResources, trans: TranslationBundle): string {
     .join(', ');
 }
 
+/** Return an amount that the server took as people write it; `asQuantity` reads it back. */
+export function shownAmount(field: AmountField, quantity: string): string {
+  switch (field) {
+    case 'gpus':
+      return quantity;
+    case 'cpu':
+      return shownCpu(quantity);
+    case 'memory':
+      return shownMemory(quantity);
+  }
+}
+
 /** `500m` is half a CPU. */
-export function shownCpu(quantity: string): string {
+function shownCpu(quantity: string): string {
   const [, millis] = /^(\d+)m$/.exec(quantity) ?? [];
   return millis === undefined ? quantity : String(Number(millis) / 1000);
 }
 
-/** `4Gi` is 4 GiB. */
-export function shownMemory(quantity: string): string {
+/** `4Gi` is 4 GiB, and a number alone is bytes. */
+function shownMemory(quantity: string): string {
+  if (/^\d+$/.test(quantity)) {
+    return `${quantity} B`;
+  }
   const [, value, unit] = /^([\d.]+)([KMGTPE]i?|k)$/.exec(quantity) ?? [];
   return value === undefined || unit === undefined ? quantity : `${value} ${unit}B`;
 }
@@ -71,12 +87,16 @@ function cpuQuantity(typed: string): string | null {
 }
 
 function memoryQuantity(typed: string): string | null {
-  const match = /^(\d+(?:[.,]\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(typed);
+  const [, bytes] = /^(\d+)\s*b$/i.exec(typed) ?? [];
+  if (bytes !== undefined) {
+    return bytes;
+  }
+  const match = /^(\d+(?:[.,]\d+)?)\s*([kmgtpe]?)(i?)b?$/i.exec(typed);
   if (match === null) {
     return null;
   }
   const [, value = '', unit = '', binary = ''] = match;
-  // Nobody asks for some bytes: a number alone is gibibytes.
+  // Nobody types a number of bytes: a number alone is gibibytes.
   const suffix = unit === '' ? 'Gi' : unit.toUpperCase() + binary.toLowerCase();
   return value.replace(',', '.') + (suffix === 'K' ? 'k' : suffix);
 }

@@ -3,8 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { FieldErrors } from '../request';
 import type { IRequest, RequestChanges } from '../wire';
-import type { AmountField } from './amounts';
-import { amountError, asQuantity } from './amounts';
+import { AMOUNTS, amountError, asQuantity, shownAmount } from './amounts';
 
 export interface IRequestDraft {
   readonly name: string;
@@ -22,8 +21,6 @@ export interface IParameterDraft {
   readonly value: string;
 }
 
-const AMOUNTS: readonly AmountField[] = ['cpu', 'memory', 'gpus'];
-
 /** The fields of the form by their names in REST. */
 const FIELDS: Readonly<Record<string, string>> = {
   local_queue: 'queue',
@@ -39,8 +36,8 @@ export function draftOf(request: IRequest): IRequestDraft {
     name: request.name ?? '',
     queue: request.local_queue ?? '',
     profile: request.profile ?? '',
-    cpu: String(resources?.cpu ?? ''),
-    memory: String(resources?.memory ?? ''),
+    cpu: shownAmount('cpu', String(resources?.cpu ?? '')),
+    memory: shownAmount('memory', String(resources?.memory ?? '')),
     gpus: resources?.gpus ? String(resources.gpus) : '',
     parameters: Object.entries(request.parameters ?? {}).map(([name, value]) => ({
       name,

@@ -3,6 +3,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IRequest } from '../wire';
+import { AMOUNTS, asQuantity } from './amounts';
 import { draftOf } from './request-draft';
 
 export const OPEN_FORM = 'scheduling:restore-layout';
@@ -35,8 +36,10 @@ export function formFor(path: string, like?: IRequest): ReadonlyPartialJSONObjec
 }
 
 function filledIn(request: IRequest): ReadonlyPartialJSONObject {
-  const { queue, profile, cpu, memory, gpus, parameters } = draftOf(request);
-  const chosen = Object.entries({ queue, cpu, memory, gpus }).filter(([, value]) => value !== '');
+  const draft = draftOf(request);
+  const { queue, profile, parameters } = draft;
+  const amounts = AMOUNTS.map(field => [field, asQuantity(field, draft[field]) ?? ''] as const);
+  const chosen = [['queue', queue] as const, ...amounts].filter(([, value]) => value !== '');
   return {
     parameters: parameters.map(({ name, value }) => ({ name, value })),
     runtimeEnvironmentParameters: Object.fromEntries(chosen),

@@ -6,7 +6,7 @@ import * as api from '../api';
 import { TextField } from '../components/field';
 import { AmountFields, QueueSelect } from '../components/queue-options';
 import type { AmountField } from '../models/amounts';
-import { amountError, asQuantity, sizeOf } from '../models/amounts';
+import { amountError, asQuantity, shownAmount, sizeOf } from '../models/amounts';
 import { refusalOf } from '../models/refusal';
 import type { FieldErrors } from '../request';
 import type { IProfile } from '../wire';
@@ -25,7 +25,8 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
   const parameters = model.runtimeEnvironmentParameters ?? {};
   // As they are typed; the job has them as the server takes them.
   const [typed, setTyped] = React.useState<Partial<Record<AmountField, string>>>({});
-  const text = (field: AmountField) => typed[field] ?? String(parameters[field] ?? '');
+  const text = (field: AmountField) =>
+    typed[field] ?? shownAmount(field, String(parameters[field] ?? ''));
   const set = (field: string, value: string) => {
     const others = Object.fromEntries(
       Object.entries(parameters).filter(([name]) => name !== field)

@@ -406,6 +406,18 @@ def is_creation(request: Request) -> bool:
     return request.method == "POST" and bool(re.search(r"/scheduler/jobs(\?|$)", request.url))
 
 
+def test_a_refused_notebook_is_said_in_view_in_the_words_of_the_form(page: Page, lab: Lab):
+    (lab.root / "damaged.ipynb").write_text("no notebook")
+    open_lab(page, lab)
+    Jobs(page).begin("damaged.ipynb")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.get_by_role("button", name="Create", exact=True).click()
+
+    alert = page.get_by_role("alert").filter(has_text="Input file: ")
+    expect(alert).to_be_in_viewport()
+    expect(page.locator(".jp-Kueue-scheduler")).not_to_be_visible()
+
+
 def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     page: Page, lab: Lab
 ):

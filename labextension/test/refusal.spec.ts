@@ -10,10 +10,7 @@ it('calls fields as the form calls them', () => {
     trans
   );
   expect(refusal).toEqual({
-    fields: {
-      input_uri: 'a.ipynb is not a notebook; open it: with an editor',
-      gpus: 'must be at most 1024'
-    },
+    fields: { gpus: 'must be at most 1024' },
     message:
       'Input file: a.ipynb is not a notebook; open it: with an editor; GPUs: must be at most 1024'
   });

@@ -98,9 +98,11 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
 /** Return what is understood of an amount, where that is not plain. */
 function hintOf(field: AmountField, text: string): string {
   const quantity = asQuantity(field, text);
-  return field === 'memory' && quantity !== null && quantity !== '' && quantity !== text.trim()
-    ? shownAmount('memory', quantity)
-    : '';
+  if (field !== 'memory' || quantity === null || quantity === '') {
+    return '';
+  }
+  const shown = shownAmount('memory', quantity);
+  return [shown, quantity].includes(text.trim()) ? '' : shown;
 }
 
 /** Return a queue's name with what is free in it: `team-a: free GPU 2, CPU 6`. */

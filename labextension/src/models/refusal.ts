@@ -3,8 +3,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { FieldErrors } from '../request';
 
+/** The fields that this extension adds to the form. */
+const OWN_FIELDS = ['queue', 'gpus', 'cpu', 'memory', 'tags', 'idempotency_token'];
+
 export interface IRefusal {
-  /** What is wrong with the fields that this extension adds to the form, by their names. */
+  /** What is wrong with those, by their names. */
   readonly fields: FieldErrors;
   /** The whole answer, with each field called as the form calls it. */
   readonly message: string;
@@ -20,7 +23,9 @@ export function refusalOf(answer: string, trans: TranslationBundle): IRefusal | 
   for (let at = 1; at < parts.length; at += 2) {
     const [name = '', text = ''] = parts.slice(at, at + 2);
     const [first = '', rest] = name.split(/\.(.*)/s);
-    fields[name] = text;
+    if (OWN_FIELDS.includes(name)) {
+      fields[name] = text;
+    }
     sentences.push(
       rest === undefined
         ? trans.__('%1: %2', labels[first], text)

@@ -17,7 +17,7 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
   const { trans } = context;
   useFewFormats(props);
   const [refused, forget] = useRefusal(props);
-  const root = useOpenedFor(refused);
+  const root = useSeen(refused, model.createError);
   const profiles = useProfiles(context);
   const profile = profiles.find(({ name, default: isDefault }) =>
     model.computeType === undefined ? isDefault : name === model.computeType
@@ -113,12 +113,25 @@ function useRefusal(props: OptionsProps): [FieldErrors, (field: string) => void]
   return [refused, forget];
 }
 
-/** Opens the part of the form that hides the fields, and brings the first bad one into view. */
-function useOpenedFor(refused: FieldErrors): React.RefObject<HTMLDivElement> {
+/**
+ * Brings what was refused into view: the first bad one of our fields, for which the part of the form
+ * that hides them is opened, else what the form says above all fields.
+ */
+function useSeen(
+  refused: FieldErrors,
+  createError: string | undefined
+): React.RefObject<HTMLDivElement> {
   const root = React.useRef<HTMLDivElement>(null);
   const fields = Object.keys(refused).join();
   React.useEffect(() => {
+    if (createError === undefined) {
+      return;
+    }
     if (fields === '') {
+      root.current
+        ?.closest('form')
+        ?.querySelector('.MuiAlert-root')
+        ?.scrollIntoView({ block: 'center' });
       return;
     }
     root.current
@@ -129,7 +142,7 @@ function useOpenedFor(refused: FieldErrors): React.RefObject<HTMLDivElement> {
       ?.querySelector('.jp-Kueue-error:not(:empty)')
       ?.closest('.jp-Kueue-field')
       ?.scrollIntoView({ block: 'center' });
-  }, [fields]);
+  }, [fields, createError]);
   return root;
 }
 

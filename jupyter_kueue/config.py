@@ -17,6 +17,7 @@ from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
 from jupyter_kueue import contract, errors, names, quantities
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -365,7 +366,13 @@ def load(config: Config | None = None, environ: Mapping[str, str] | None = None)
     try:
         return JupyterKueue(config=layered).settings(looked_up)
     except TraitError as error:
-        raise errors.NotConfiguredError(f"The configuration of jupyter-kueue: {error}") from error
+        raise errors.NotConfiguredError(
+            say(
+                "configuration-problem",
+                "The configuration of jupyter-kueue: {problem}",
+                problem=str(error),
+            )
+        ) from error
 
 
 def _from_text(name: str, trait: Any, text: str) -> Any:
@@ -373,8 +380,14 @@ def _from_text(name: str, trait: Any, text: str) -> Any:
         return json.loads(text) if isinstance(trait, Dict) else trait.from_string(text)
     except (ValueError, TraitError) as error:
         raise errors.NotConfiguredError(
-            f"The environment variable {environment_variable(name)} cannot be {text[:80]!r}: "
-            f"{error}. Correct it, or unset it."
+            say(
+                "environment-variable-problem",
+                "The environment variable {variable} cannot be {value}: {problem}. Correct "
+                "it, or unset it.",
+                variable=environment_variable(name),
+                value=repr(text[:80]),
+                problem=str(error),
+            )
         ) from error
 
 

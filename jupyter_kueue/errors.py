@@ -30,6 +30,8 @@ from jupyter_kueue.sentences import foreign
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jupyter_kueue.sentences import Sentence
+
 # Errors quote what was sent, stored or answered, which may be anything of any length.
 MAX_MESSAGE_LENGTH = 4000
 MAX_FIELDS = 50
@@ -41,13 +43,13 @@ class JupyterKueueError(Exception):
     """Base of all.
 
     ``message`` may be shown to users: it never holds a credential, has at most MAX_MESSAGE_LENGTH
-    characters, and none that an encoding or a terminal cannot take.
+    characters, and none that an encoding or a terminal cannot take. It keeps its code and values.
     """
 
     status = 500
     reason = "internal"
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: Sentence) -> None:
         self.message = texts.said(foreign(message), MAX_MESSAGE_LENGTH)
         super().__init__(self.message)
 
@@ -61,12 +63,13 @@ class InvalidRequestError(JupyterKueueError):
     status = 422
     reason = "invalid"
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    def __init__(self, fields: Mapping[str, Sentence]) -> None:
         self.fields = {
             texts.said(field, _MAX_FIELD_NAME_LENGTH): texts.said(foreign(text), _MAX_FIELD_LENGTH)
             for field, text in itertools.islice(fields.items(), MAX_FIELDS)
         }
-        super().__init__("; ".join(f"{field}: {text}" for field, text in self.fields.items()))
+        named = "; ".join(f"{field}: {text}" for field, text in self.fields.items())
+        super().__init__(foreign(named))
 
 
 class NotFoundError(JupyterKueueError):
@@ -96,8 +99,8 @@ class TooLargeError(JupyterKueueError):
     status = 413
     reason = "too-large"
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
+    def __init__(self, message: Sentence, *, field: str | None = None) -> None:
+        super().__init__(foreign(f"{field}: {message}") if field else message)
         self.fields = {field: texts.said(foreign(message), _MAX_FIELD_LENGTH)} if field else {}
 
 
@@ -151,6 +154,9 @@ class ExpiredError(JupyterKueueError):
 
 
 class LocalClusterError(JupyterKueueError):
-    """The local cluster could not do what was asked."""
+    """The local cluster could not do what was asked: its command line alone says so, in English."""
 
     reason = "local-cluster"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(foreign(message))

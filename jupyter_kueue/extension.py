@@ -21,6 +21,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_kueue import config, errors
 from jupyter_kueue.config import JupyterKueue
 from jupyter_kueue.events import job_state
+from jupyter_kueue.sentences import say
 from jupyter_kueue.server import routes
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.hosted import SETTING, Service
@@ -81,7 +82,12 @@ class KueueExtension(ExtensionApp):
             self.log.exception("jupyter-kueue is not installed completely")
             self._service.application = None
             self._service.problem = errors.NotConfiguredError(
-                f"jupyter-kueue is not installed completely ({error}): install it again with pip."
+                say(
+                    "not-installed-completely",
+                    "jupyter-kueue is not installed completely ({problem}): install it again "
+                    "with pip.",
+                    problem=str(error),
+                )
             )
             return
         await application.start()

@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import (
     errors,
@@ -18,6 +18,7 @@ from jupyter_kueue import (
     parameter_languages,
     parameter_literals,
     quantities,
+    sentences,
     texts,
 )
 from jupyter_kueue.models import (
@@ -29,7 +30,11 @@ from jupyter_kueue.models import (
     Json,
     Resources,
 )
+from jupyter_kueue.sentences import say
 from jupyter_kueue.shapes import MAX_PATH_LENGTH
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 # Bounds of a request. More than a team's quota is accepted and shown as blocked; more than this is
 # a slip of the finger.
@@ -51,24 +56,36 @@ def parse_job_request(body: Any) -> JobRequest:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
     """
     if not isinstance(body, dict):
-        raise errors.InvalidRequestError({"body": "send a JSON object with at least input_path"})
-    wrong: dict[str, str] = {}
+        raise errors.InvalidRequestError(
+            {
+                "body": say(
+                    "send-object-with-input-path", "send a JSON object with at least input_path"
+                )
+            }
+        )
+    wrong: dict[str, Sentence] = {}
     known = {item.name for item in fields(JobRequest)}
     for unknown in sorted(set(body) - known, key=str):
-        wrong[_shown(unknown)] = f"is not a field; the fields are {', '.join(sorted(known))}"
+        wrong[_shown(unknown)] = say(
+            "field-unknown", "is not a field; the fields are {fields}", fields=sorted(known)
+        )
     given = {key: value for key, value in body.items() if key in known and value is not None}
     if "input_path" not in given:
-        wrong["input_path"] = "is required: the notebook's path below the server's root"
+        wrong["input_path"] = say(
+            "input-path-required", "is required: the notebook's path below the server's root"
+        )
     values: Json = {}
     for key, value in given.items():
         try:
             values[key] = _PARSERS[key](value)
         except ValueError as error:
-            wrong[key] = str(error)
+            wrong[key] = sentences.of_error(error)
         except errors.InvalidRequestError as error:
             wrong.update(error.fields)
     if "profile" in values and "resources" in values:
-        wrong["profile"] = "give either a profile or resources, not both"
+        wrong["profile"] = say(
+            "profile-or-resources", "give either a profile or resources, not both"
+        )
     if wrong:
         raise errors.InvalidRequestError(wrong)
     return JobRequest(**values)
@@ -106,20 +123,27 @@ def parse_resources(value: Any) -> Resources:
         InvalidRequestError: naming each bad amount as ``resources.<name>``.
     """
     if not isinstance(value, dict):
-        raise ValueError('must be an object such as {"cpu": "2", "memory": "4Gi", "gpus": 1}')
-    wrong: dict[str, str] = {}
+        raise ValueError(
+            say(
+                "resources-no-object",
+                'must be an object such as {{"cpu": "2", "memory": "4Gi", "gpus": 1}}',
+            )
+        )
+    wrong: dict[str, Sentence] = {}
     default = Resources()
     values: Json = {}
     for key, amount in value.items():
         if key not in ("cpu", "memory", "gpus"):
-            wrong[f"resources.{_shown(key)}"] = "is not a resource; use cpu, memory or gpus"
+            wrong[f"resources.{_shown(key)}"] = say(
+                "resource-unknown", "is not a resource; use cpu, memory or gpus"
+            )
             continue
         if amount is None:
             continue
         try:
             values[key] = _RESOURCE_PARSERS[key](amount)
         except ValueError as error:
-            wrong[f"resources.{key}"] = str(error)
+            wrong[f"resources.{key}"] = sentences.of_error(error)
     if wrong:
         raise errors.InvalidRequestError(wrong)
     return Resources(
@@ -134,7 +158,12 @@ def parse_name(value: Any) -> str:
     text = _text(value)
     if not text.strip() or len(text) > MAX_NAME_LENGTH:
         raise ValueError(
-            f"must have 1 to {MAX_NAME_LENGTH} characters (it has {len(text)}, blanks included)"
+            say(
+                "field-length",
+                "must have 1 to {most} characters (it has {count}, blanks included)",
+                most=MAX_NAME_LENGTH,
+                count=len(text),
+            )
         )
     if problem := texts.problem(text, MAX_NAME_LENGTH):
         raise ValueError(problem)
@@ -144,22 +173,37 @@ def parse_name(value: Any) -> str:
 def parse_tags(value: Any) -> tuple[str, ...]:
     """Read a list of at most 50 tags, each with the rules of a name."""
     if not isinstance(value, list) or len(value) > MAX_TAGS:
-        raise ValueError(f"must be a list of at most {MAX_TAGS} short texts")
+        raise ValueError(
+            say("tags-no-list", "must be a list of at most {most} short texts", most=MAX_TAGS)
+        )
     return tuple(parse_name(tag) for tag in value)
 
 
 def _annotations(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > MAX_ANNOTATIONS:
-        raise ValueError(f"must be an object of at most {MAX_ANNOTATIONS} texts")
+        raise ValueError(
+            say(
+                "annotations-no-object",
+                "must be an object of at most {most} texts",
+                most=MAX_ANNOTATIONS,
+            )
+        )
     for key, text in value.items():
         parse_name(key)
         if len(_text(text)) > MAX_ANNOTATION_LENGTH:
             raise ValueError(
-                f"holds {len(text)} characters in {_shown(key)}; the limit is "
-                f"{MAX_ANNOTATION_LENGTH}"
+                say(
+                    "annotation-too-long",
+                    "holds {count} characters in {key}; the limit is {most}",
+                    count=len(text),
+                    key=_shown(key),
+                    most=MAX_ANNOTATION_LENGTH,
+                )
             )
         if problem := texts.problem(text, MAX_ANNOTATION_LENGTH, lines=True):
-            raise ValueError(f"{problem}, in {_shown(key)}")
+            raise ValueError(
+                say("annotation-problem", "{problem}, in {key}", problem=problem, key=_shown(key))
+            )
     return value
 
 
@@ -168,14 +212,18 @@ def parse_dns_label(value: Any) -> str:
     text = _text(value)
     if not names.is_dns_label(text):
         raise ValueError(
-            f"{text[:80]!r} cannot be the name of a queue: use lower-case letters, digits and -"
+            say(
+                "queue-name-invalid",
+                "{name} cannot be the name of a queue: use lower-case letters, digits and -",
+                name=repr(text[:80]),
+            )
         )
     return text
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {_kind(value)}")
+        raise ValueError(say("field-no-text-but", "must be a text, not {kind}", kind=_kind(value)))
     # JSON may escape half a character; no file, key or label can hold one.
     if problem := texts.problem(value, len(value), lines=True):
         raise ValueError(problem)
@@ -190,22 +238,51 @@ def _shown(text: Any) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    return kinds.get(type(value), "an object" if isinstance(value, dict) else type(value).__name__)
+    kinds = {
+        bool: say("true-or-false", "true or false"),
+        int: say("a-number", "a number"),
+        float: say("a-number", "a number"),
+        list: say("a-list", "a list"),
+    }
+    return kinds.get(
+        type(value),
+        say("an-object", "an object") if isinstance(value, dict) else type(value).__name__,
+    )
 
 
 def _whole(value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"must be a whole number from {low} to {high}, not {str(value)[:40]!r}")
+        raise ValueError(
+            say(
+                "field-no-whole-number",
+                "must be a whole number from {low} to {high}, not {value}",
+                low=low,
+                high=high,
+                value=repr(str(value)[:40]),
+            )
+        )
     if not low <= value <= high:
-        raise ValueError(f"must be from {low} to {high}; {str(value)[:40]} is not")
+        raise ValueError(
+            say(
+                "field-out-of-range",
+                "must be from {low} to {high}; {value} is not",
+                low=low,
+                high=high,
+                value=str(value)[:40],
+            )
+        )
     return value
 
 
 def _path(value: Any) -> str:
     text = _text(value)
     if not text or len(text) > MAX_PATH_LENGTH:
-        raise ValueError("must be a path below the server's root, such as reports/weekly.ipynb")
+        raise ValueError(
+            say(
+                "input-path-invalid",
+                "must be a path below the server's root, such as reports/weekly.ipynb",
+            )
+        )
     return text
 
 
@@ -213,75 +290,124 @@ def parse_dns_subdomain(value: Any) -> str:
     """Read the name of a WorkloadPriorityClass."""
     text = _text(value)
     if not names.is_dns_subdomain(text):
-        raise ValueError(f"{text[:80]!r} cannot be a name in the cluster")
+        raise ValueError(
+            say(
+                "cluster-name-invalid",
+                "{name} cannot be a name in the cluster",
+                name=repr(text[:80]),
+            )
+        )
     return text
 
 
 def _formats(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise ValueError('must be a list with at least one format, such as ["ipynb", "html"]')
+        raise ValueError(
+            say(
+                "formats-no-list",
+                'must be a list with at least one format, such as ["ipynb", "html"]',
+            )
+        )
     for item in value:
         if not isinstance(item, str) or not OUTPUT_FORMAT_WORD.fullmatch(item):
-            raise ValueError(f"{str(item)[:40]!r} is not a format; ipynb and html always work")
+            raise ValueError(
+                say(
+                    "format-invalid",
+                    "{format} is not a format; ipynb and html always work",
+                    format=repr(str(item)[:40]),
+                )
+            )
     return tuple(dict.fromkeys(value))
 
 
 def _parameters(value: Any) -> Json:
     if not isinstance(value, dict):
-        raise ValueError('must be an object such as {"alpha": 0.1}')
-    wrong: dict[str, str] = {}
+        raise ValueError(say("parameters-no-object", 'must be an object such as {{"alpha": 0.1}}'))
+    wrong: dict[str, Sentence] = {}
     for name, content in value.items():
         if not name.isidentifier() or len(name) > MAX_NAME_LENGTH:
-            problem = "must be a valid variable name: letters, digits and _"
+            problem: Sentence | None = say(
+                "parameter-name-invalid", "must be a valid variable name: letters, digits and _"
+            )
         else:
             problem = _problem_in(content)
-        if problem:
+        if problem is not None:
             wrong[f"parameters.{_shown(name)}"] = problem
     if wrong:
         raise errors.InvalidRequestError(wrong)
     size = len(json.dumps(value))
     if size > MAX_PARAMETERS_BYTES:
         raise ValueError(
-            f"hold {size} bytes; the limit is {MAX_PARAMETERS_BYTES}. Put data into a file"
+            say(
+                "parameters-too-large",
+                "hold {bytes} bytes; the limit is {most}. Put data into a file",
+                bytes=size,
+                most=MAX_PARAMETERS_BYTES,
+            )
         )
     return value
 
 
-def _problem_in(value: Any, depth: int = 0) -> str:
-    """Say why a parameter's value cannot travel as JSON; empty where it can."""
+def _problem_in(value: Any, depth: int = 0) -> Sentence | None:
+    """Say why a parameter's value cannot travel as JSON; None where it can."""
     if isinstance(value, float) and not math.isfinite(value):
-        return f"holds {value}, which JSON cannot carry; send null or a text such as 'inf'"
+        return say(
+            "parameter-not-json",
+            "holds {value}, which JSON cannot carry; send null or a text such as 'inf'",
+            value=str(value),
+        )
     if isinstance(value, str):
-        return texts.half_character(value) or ""
+        return texts.half_character(value)
     if isinstance(value, list | dict):
         if depth == MAX_PARAMETER_DEPTH:
-            return f"is nested deeper than {MAX_PARAMETER_DEPTH} levels; put it into a file"
+            return say(
+                "parameter-too-deep",
+                "is nested deeper than {most} levels; put it into a file",
+                most=MAX_PARAMETER_DEPTH,
+            )
         parts = [*value, *value.values()] if isinstance(value, dict) else value
-        return next(filter(None, (_problem_in(part, depth + 1) for part in parts)), "")
-    return ""
+        return next(filter(None, (_problem_in(part, depth + 1) for part in parts)), None)
+    return None
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {str(value)[:40]!r}")
+        raise ValueError(
+            say("field-no-flag", "must be true or false, not {value}", value=repr(str(value)[:40]))
+        )
     return value
 
 
 def _cpu(value: Any) -> str:
-    return _quantity(value, Decimal("0.001"), MAX_CPUS, "0.001 to 1024 CPUs")
+    return _quantity(value, Decimal("0.001"), MAX_CPUS, say("range-of-cpus", "0.001 to 1024 CPUs"))
 
 
 def _memory(value: Any) -> str:
-    return _quantity(value, MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, "1Mi to 1Pi")
+    return _quantity(
+        value, MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, say("range-of-memory", "1Mi to 1Pi")
+    )
 
 
 def _quantity(value: Any, low: Decimal, high: Decimal, bounds: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"must be an amount such as 2, 500m or 4Gi, not {_kind(value)}")
+        raise ValueError(
+            say(
+                "amount-no-text",
+                "must be an amount such as 2, 500m or 4Gi, not {kind}",
+                kind=_kind(value),
+            )
+        )
     text = str(value).strip()
     amount = quantities.parse(text)
     if not low <= amount <= high:
-        raise ValueError(f"must be from {bounds}; {text} is not")
+        raise ValueError(
+            say(
+                "amount-out-of-range",
+                "must be from {bounds}; {value} is not",
+                bounds=bounds,
+                value=text,
+            )
+        )
     return text
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, names, quantities, sentences, shapes, texts
-from jupyter_kueue.sentences import Sentence, foreign
+from jupyter_kueue.sentences import Sentence, foreign, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -430,7 +430,14 @@ _SCHEDULE_REVISION = shapes.Kind({**_BOUNDS, "record": _RECORD, "input_id": _LIN
 def _check(what: str, body: Json, kind: shapes.Kind) -> None:
     found = kind.difference(body)
     if found is not None:
-        raise errors.UnreadableError(f"The record of the {what} cannot be understood: {found}.")
+        raise errors.UnreadableError(
+            say(
+                "record-not-understood",
+                "The record of the {what} cannot be understood: {difference}.",
+                what=what,
+                difference=found,
+            )
+        )
 
 
 def _digest(content: Json) -> str:

@@ -13,9 +13,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from jupyter_kueue import sentences
 from jupyter_kueue.nesting import is_deeper_than
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -51,34 +56,52 @@ def read(data: bytes) -> Json:
             notebook["nbformat_minor"] = _MINOR_WITHOUT_IDS
         if not isinstance(notebook.get("cells"), list):
             _refuse(
-                "is not a notebook: its JSON has no list of cells. Choose a file made by Jupyter"
+                say(
+                    "notebook-without-cells",
+                    "is not a notebook: its JSON has no list of cells. Choose a file made by "
+                    "Jupyter",
+                )
             )
         for number, cell in enumerate(notebook["cells"], 1):
-            _complete(cell, f"cell {number}", "source")
+            _complete(cell, number, "source")
     else:
         for number, cell in enumerate(_cells_of_worksheets(notebook), 1):
-            _complete(cell, f"cell {number}", "input")
+            _complete(cell, number, "input")
     if is_deeper_than(notebook, MAX_DEPTH):
-        _refuse(f"is nested deeper than {MAX_DEPTH} levels. Clear its outputs and metadata")
+        _refuse(
+            say(
+                "notebook-too-deep",
+                "is nested deeper than {most} levels. Clear its outputs and metadata",
+                most=MAX_DEPTH,
+            )
+        )
     return notebook
 
 
 def facts(data: bytes) -> Json:
-    """Return what a file says of itself: ``{"kernel_name", "language", "nbformat", "problem"}``.
+    """Return what a file says of itself: ``{"kernel_name", "language", "nbformat", "problem", …}``.
 
-    ``problem`` says why it could not run, None if it could. ``kernel_name`` is None where the
+    ``problem`` says why it could not run, None if it could; ``problem_sentence`` is what that is
+    made of. ``kernel_name`` is None where the
     notebook names none; ``language`` is in lower case, and empty where it says none.
     """
     try:
         notebook = read(data)
     except NotebookError as error:
-        return {"kernel_name": None, "language": "", "nbformat": None, "problem": str(error)}
+        return {"kernel_name": None, "language": "", "nbformat": None, **problem_of(error)}
     return {
         "kernel_name": kernel_name(notebook),
         "language": language(notebook).lower(),
         "nbformat": notebook["nbformat"],
         "problem": None,
+        "problem_sentence": None,
     }
+
+
+def problem_of(error: NotebookError) -> Json:
+    """Return what ``facts`` says of a notebook that could not run."""
+    said = sentences.of_error(error)
+    return {"problem": said, "problem_sentence": sentences.as_json(said)}
 
 
 def kernel_name(notebook: Json) -> str | None:
@@ -97,18 +120,27 @@ def language(notebook: Json) -> str:
 
 def _parsed(data: bytes) -> Json:
     if not data.strip():
-        _refuse("is not a notebook: it is empty. Choose another file")
+        _refuse(say("notebook-empty", "is not a notebook: it is empty. Choose another file"))
     try:
         # A byte-order mark, UTF-16 and UTF-32 show in the first bytes (RFC 4627, 3).
         text = data.decode(json.detect_encoding(data))
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
         _refuse(
-            f"is not a notebook: it holds no JSON ({str(error)[:100]}). Choose another file, or "
-            "look at it with the text editor"
+            say(
+                "notebook-no-json",
+                "is not a notebook: it holds no JSON ({problem}). Choose another file, or "
+                "look at it with the text editor",
+                problem=str(error)[:100],
+            )
         )
     if not isinstance(notebook, dict):
-        _refuse("is not a notebook: its JSON has no nbformat. Choose a file made by Jupyter")
+        _refuse(
+            say(
+                "notebook-without-format",
+                "is not a notebook: its JSON has no nbformat. Choose a file made by Jupyter",
+            )
+        )
     if _MAYBE_HALF.search(text):
         _check_characters(notebook)
     return notebook
@@ -118,7 +150,12 @@ def _check_characters(notebook: Json) -> None:
     try:
         json.dumps(notebook, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        _refuse("holds half a character (a lone surrogate), which no file can keep. Remove it")
+        _refuse(
+            say(
+                "notebook-half-character",
+                "holds half a character (a lone surrogate), which no file can keep. Remove it",
+            )
+        )
     except RecursionError:  # the depth is looked at later
         return
 
@@ -126,16 +163,31 @@ def _check_characters(notebook: Json) -> None:
 def _version(notebook: Json) -> int:
     version = notebook.get("nbformat")
     if not isinstance(version, int) or isinstance(version, bool):
-        _refuse("is not a notebook: its JSON has no nbformat. Choose a file made by Jupyter")
+        _refuse(
+            say(
+                "notebook-without-format",
+                "is not a notebook: its JSON has no nbformat. Choose a file made by Jupyter",
+            )
+        )
     if version < OLDEST_NBFORMAT:
         _refuse(
-            f"is a notebook of the old format {version}: open it in JupyterLab and save it, which "
-            f"converts it to format {NBFORMAT}"
+            say(
+                "notebook-old-format",
+                "is a notebook of the old format {version}: open it in JupyterLab and save "
+                "it, which converts it to format {newest}",
+                version=version,
+                newest=NBFORMAT,
+            )
         )
     if version > NBFORMAT:
         _refuse(
-            f"is a notebook of format {version}, and formats up to {NBFORMAT} can run. Save it in "
-            "an older one"
+            say(
+                "notebook-newer-format",
+                "is a notebook of format {version}, and formats up to {newest} can run. Save "
+                "it in an older one",
+                version=version,
+                newest=NBFORMAT,
+            )
         )
     return version
 
@@ -144,31 +196,51 @@ def _cells_of_worksheets(notebook: Json) -> list[Any]:
     """Return the cells of a notebook of before 2015."""
     sheets = notebook.get("worksheets")
     if not isinstance(sheets, list):
-        _refuse("is not a notebook: its JSON has no list of worksheets")
+        _refuse(
+            say(
+                "notebook-without-worksheets",
+                "is not a notebook: its JSON has no list of worksheets",
+            )
+        )
     cells = []
     for sheet in sheets:
         if not isinstance(sheet, dict) or not isinstance(sheet.get("cells"), list):
-            _refuse("is not a notebook: one of its worksheets has no list of cells")
+            _refuse(
+                say(
+                    "notebook-worksheet-without-cells",
+                    "is not a notebook: one of its worksheets has no list of cells",
+                )
+            )
         sheet["metadata"] = _object(sheet.get("metadata"))
         cells += sheet["cells"]
     return cells
 
 
-def _complete(cell: Any, where: str, code_field: str) -> None:
+def _complete(cell: Any, number: int, code_field: str) -> None:
     """Give a cell what its readers count on; one that is odd is refused.
 
     Args:
         cell: of the notebook.
-        where: how messages call it.
+        number: its place, from 1, for messages.
         code_field: what holds a code cell's text.
     """
     if not isinstance(cell, dict):
         _refuse(
-            f"has a damaged {where}: it is not an object. Open it in JupyterLab and save it again"
+            say(
+                "notebook-cell-no-object",
+                "has a damaged cell {number}: it is not an object. Open it in JupyterLab and save "
+                "it again",
+                number=number,
+            )
         )
     if not isinstance(cell.get("cell_type"), str):
         _refuse(
-            f"has a damaged {where}: it has no cell_type. Open it in JupyterLab and save it again"
+            say(
+                "notebook-cell-without-type",
+                "has a damaged cell {number}: it has no cell_type. Open it in JupyterLab and save "
+                "it again",
+                number=number,
+            )
         )
     metadata = cell["metadata"] = _object(cell.get("metadata"))
     if "tags" in metadata:
@@ -177,7 +249,7 @@ def _complete(cell: Any, where: str, code_field: str) -> None:
         metadata["tags"] = [tag for tag in tags if isinstance(tag, str)]
     is_code = cell["cell_type"] == "code"
     field = code_field if is_code else "source"
-    cell[field] = _text(cell.get(field, ""), where, field)
+    cell[field] = _text(cell.get(field, ""), number, field)
     if is_code:
         cell["outputs"] = []
         cell.pop("prompt_number", None)
@@ -186,36 +258,47 @@ def _complete(cell: Any, where: str, code_field: str) -> None:
             cell["execution_count"] = None
     if not isinstance(cell.get("level", 1), int):  # of a heading, before 2015
         del cell["level"]
-    _check_attachments(cell, where)
+    _check_attachments(cell, number)
 
 
-def _text(value: Any, where: str, field: str) -> str:
+def _text(value: Any, number: int, field: str) -> str:
     """Return a text that may be a list of its lines."""
     lines = value if isinstance(value, list) else [value]
     if not all(isinstance(line, str) for line in lines):
         _refuse(
-            f"has a damaged {where}: its {field} is not text. Open it in JupyterLab, write the "
-            "cell again and save it"
+            say(
+                "notebook-cell-field-no-text",
+                "has a damaged cell {number}: its {field} is not text. Open it in JupyterLab, "
+                "write the cell again and save it",
+                number=number,
+                field=field,
+            )
         )
     return "".join(lines)
 
 
-def _check_attachments(cell: Json, where: str) -> None:
+def _check_attachments(cell: Json, number: int) -> None:
     """Refuse attachments that are not file name -> media type -> content."""
     attachments = cell.get("attachments", {})
     bundles = attachments.values() if isinstance(attachments, dict) else [None]
     for bundle in bundles:
         if not isinstance(bundle, dict):
-            _refuse(f"has a damaged {where}: its attachments are not objects. Remove them")
+            _refuse(
+                say(
+                    "notebook-cell-attachments",
+                    "has a damaged cell {number}: its attachments are not objects. Remove them",
+                    number=number,
+                )
+            )
         for media_type, content in bundle.items():
-            bundle[media_type] = _text(content, where, "attachment")
+            bundle[media_type] = _text(content, number, "attachment")
 
 
 def _object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _refuse(why: str) -> NoReturn:
+def _refuse(why: Sentence) -> NoReturn:
     raise NotebookError(why)
 
 

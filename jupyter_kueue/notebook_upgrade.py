@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_kueue import notebook_document
+from jupyter_kueue.sentences import say
 
 
 def upgraded(notebook: dict[str, Any]) -> Any:
@@ -24,8 +25,11 @@ def upgraded(notebook: dict[str, Any]) -> Any:
         return nbformat.convert(node, notebook_document.NBFORMAT)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"[:200]
-        message = (
-            f"is a notebook of the old format {version} and cannot be converted ({said}). Open it "
-            "in JupyterLab and save it"
+        message = say(
+            "notebook-not-converted",
+            "is a notebook of the old format {version} and cannot be converted "
+            "({problem}). Open it in JupyterLab and save it",
+            version=version,
+            problem=said,
         )
         raise notebook_document.NotebookError(message) from error

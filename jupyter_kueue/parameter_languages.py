@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import keyword
 import re
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 PYTHON = "Python"
 R = "R"
@@ -149,25 +155,44 @@ def find_language(kernel_name: str | None, notebooks_kernel: str | None, stated:
     return _BY_LANGUAGE.get(stated.lower())
 
 
-def unknown_language(kernel_name: str | None, stated: str) -> str:
+def unknown_language(kernel_name: str | None, stated: str) -> Sentence:
     """Return what to say where ``find_language`` found none."""
-    return (
-        f"cannot be written for the kernel {kernel_name or ''!r} (language {stated or 'unknown'!r})"
-        f", but for {', '.join(LANGUAGES)}. Run the notebook without parameters, or read them from "
-        "a file"
+    return say(
+        "parameter-language-unknown",
+        "cannot be written for the kernel {kernel} (language {language}), but for "
+        "{languages}. Run the notebook without parameters, or read them from a file",
+        kernel=repr(kernel_name or ""),
+        language=repr(stated or "unknown"),
+        languages=LANGUAGES,
     )
 
 
-def problem_of_name(name: str, language: str) -> str:
-    """Say why nothing can be assigned to ``name``, an identifier, in that language; empty if so."""
+def problem_of_name(name: str, language: str) -> Sentence | None:
+    """Say why nothing can be assigned to ``name``, an identifier, in that language; None if so."""
     shown = name.lower() if language == POWERSHELL else name
     is_bashs = language == BASH and name.startswith(_BASH_PREFIXES)
     if is_bashs or shown in _RESERVED[language]:
-        return f"is a reserved word of {language}; rename the parameter"
+        return say(
+            "parameter-reserved-word",
+            "is a reserved word of {language}; rename the parameter",
+            language=language,
+        )
     if language in (R, MATLAB) and name.startswith("_"):
-        return f"begins with _, which {language} refuses; rename the parameter"
+        return say(
+            "parameter-begins-with-underscore",
+            "begins with _, which {language} refuses; rename the parameter",
+            language=language,
+        )
     if language in _ASCII_NAMES and not name.isascii():
-        return f"has letters that {language} takes in no name; rename the parameter"
+        return say(
+            "parameter-letters-not-taken",
+            "has letters that {language} takes in no name; rename the parameter",
+            language=language,
+        )
     if language == MATLAB and len(name) > _MATLAB_NAME_LENGTH:
-        return f"is longer than MATLAB's {_MATLAB_NAME_LENGTH} characters; rename the parameter"
-    return ""
+        return say(
+            "parameter-too-long-for-matlab",
+            "is longer than MATLAB's {most} characters; rename the parameter",
+            most=_MATLAB_NAME_LENGTH,
+        )
+    return None

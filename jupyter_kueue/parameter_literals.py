@@ -12,10 +12,13 @@ import math
 import unicodedata
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jupyter_kueue import errors, parameter_languages
+from jupyter_kueue import errors, parameter_languages, sentences
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from jupyter_kueue.sentences import Sentence
 
 # Whole numbers up to this one are each a double of their own.
 EXACT_IN_A_DOUBLE = 2**53
@@ -36,19 +39,24 @@ def write_cell(parameters: dict[str, Any], language: str) -> str:
         InvalidRequestError: naming each parameter that cannot be written as ``parameters.<name>``.
     """
     writer = _WRITERS[language]()
-    wrong: dict[str, str] = {}
+    wrong: dict[str, Sentence] = {}
     lines = [f"{writer.comment} Parameters"]
     taken: dict[str, str] = {}
     for name, value in parameters.items():
         problem = parameter_languages.problem_of_name(name, language)
         known_as = writer.known_as(name)
         if not problem and known_as in taken:
-            problem = f"is the same name as {taken[known_as]!r} to {language}; rename one of them"
+            problem = say(
+                "parameter-same-name",
+                "is the same name as {other} to {language}; rename one of them",
+                other=repr(taken[known_as]),
+                language=language,
+            )
         taken[known_as] = name
         try:
             lines += [] if problem else writer.assign(name, value)
         except _RefusedError as refused:
-            problem = str(refused)
+            problem = sentences.of_error(refused)
         if problem:
             wrong[f"parameters.{name}"] = problem
     if wrong:
@@ -80,7 +88,13 @@ class _Writer:
             return self.whole(value)
         if isinstance(value, float):
             if not math.isfinite(value):
-                raise _RefusedError(f"holds {value}, which JSON cannot carry; send a text")
+                raise _RefusedError(
+                    say(
+                        "parameter-not-json-send-text",
+                        "holds {value}, which JSON cannot carry; send a text",
+                        value=str(value),
+                    )
+                )
             return self.real(value)
         if isinstance(value, str):
             return self.text(value)
@@ -144,7 +158,9 @@ class _R(_Writer):
 
     def text(self, value: str) -> str:
         if "\0" in value:
-            raise _RefusedError("holds a NUL character, which no text of R can")
+            raise _RefusedError(
+                say("parameter-nul-in-r", "holds a NUL character, which no text of R can")
+            )
         pieces = [self._piece(part) for part in _pieces(value, self.PIECE)]
         return pieces[0] if len(pieces) == 1 else f"paste0({', '.join(pieces)})"
 
@@ -214,7 +230,12 @@ class _Bash(_Writer):
 
     def assign(self, name: str, value: Any) -> list[str]:
         if isinstance(value, dict):
-            raise _RefusedError("is an object, which bash has no value for; send a text or a list")
+            raise _RefusedError(
+                say(
+                    "parameter-object-in-bash",
+                    "is an object, which bash has no value for; send a text or a list",
+                )
+            )
         # What the notebook declared it as: an array would keep its other elements, and an integer
         # would evaluate the text.
         lines = [f"unset -v {name}"]
@@ -225,8 +246,11 @@ class _Bash(_Writer):
         for at, item in enumerate(value):
             if isinstance(item, list | dict):
                 raise _RefusedError(
-                    "is a list with lists or objects in it, which bash has no value for; send a "
-                    "text or a list of single values"
+                    say(
+                        "parameter-nested-list-in-bash",
+                        "is a list with lists or objects in it, which bash has no value for; "
+                        "send a text or a list of single values",
+                    )
                 )
             first, *rest = self._parts(item)
             lines += [f"{name}[{at}]={first}", *(f"{name}[{at}]+={part}" for part in rest)]
@@ -241,7 +265,9 @@ class _Bash(_Writer):
 
     def text(self, value: str) -> str:
         if "\0" in value:
-            raise _RefusedError("holds a NUL character, which no text of bash can")
+            raise _RefusedError(
+                say("parameter-nul-in-bash", "holds a NUL character, which no text of bash can")
+            )
         if value.isprintable() and not set(value) & {"'", "!"}:
             return f"'{value}'"
         known = {"\\": "\\\\", "'": "\\047", "!": "\\041"}
@@ -276,7 +302,12 @@ class _Scala(_Writer):
 
     def text(self, value: str) -> str:
         if "\x1a" in value:
-            raise _RefusedError("holds the character U+001A, which ends a Scala source")
+            raise _RefusedError(
+                say(
+                    "parameter-ctrl-z-in-scala",
+                    "holds the character U+001A, which ends a Scala source",
+                )
+            )
         pieces = [
             f'"{_escaped(part, self.KNOWN, _utf16_escapes, _is_plain_ascii)}"'
             for part in _pieces(value, self.PIECE)
@@ -435,7 +466,11 @@ class _PowerShell(_Writer):
     def mapping(self, value: dict[str, Any]) -> str:
         if len({key.casefold() for key in value}) < len(value):
             raise _RefusedError(
-                "holds an object with keys that differ in case alone, which are one to PowerShell"
+                say(
+                    "parameter-keys-differ-in-case",
+                    "holds an object with keys that differ in case alone, which are one to "
+                    "PowerShell",
+                )
             )
         pairs = (f"{self.text(key)} = {self.value(item)}" for key, item in value.items())
         return f"@{{ {'; '.join(pairs)} }}"
@@ -525,7 +560,11 @@ def _sized(value: int, beyond: str) -> str:
 def _exact_double(value: int, language: str) -> str:
     if abs(value) > EXACT_IN_A_DOUBLE:
         raise _RefusedError(
-            f"holds a whole number beyond 2^53, of which {language} would make another one; send "
-            "it as a text"
+            say(
+                "parameter-whole-number-too-large",
+                "holds a whole number beyond 2^53, of which {language} would make another "
+                "one; send it as a text",
+                language=language,
+            )
         )
     return str(value)

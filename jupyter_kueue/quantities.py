@@ -55,7 +55,13 @@ def parse(text: str) -> Decimal:
     """
     match = _QUANTITY.fullmatch(text.strip())
     if match is None or match[3] not in _UNITS or (match[2] and match[3]):
-        raise ValueError(f"{text[:40]!r} is not an amount: write for example 2, 500m or 4Gi")
+        raise ValueError(
+            say(
+                "no-amount",
+                "{value} is not an amount: write for example 2, 500m or 4Gi",
+                value=repr(text[:40]),
+            )
+        )
     return Decimal(match[1]) * Decimal(10) ** int(match[2] or 0) * _UNITS[match[3]]
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, job_requests
+from jupyter_kueue import errors, job_requests, sentences
 from jupyter_kueue.models import (
     CONCURRENCY_POLICIES,
     JobRequest,
@@ -19,6 +19,10 @@ from jupyter_kueue.models import (
     parse_time,
     rfc3339,
 )
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 MAX_RUNS = 10_000
 MAX_STARTING_DEADLINE_SECONDS = 366 * 24 * 3600
@@ -38,8 +42,14 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
     """
     if not isinstance(body, dict):
-        raise errors.InvalidRequestError({"body": "send a JSON object with at least input_path"})
-    wrong: dict[str, str] = {}
+        raise errors.InvalidRequestError(
+            {
+                "body": say(
+                    "send-object-with-input-path", "send a JSON object with at least input_path"
+                )
+            }
+        )
+    wrong: dict[str, Sentence] = {}
     of_run: JobRequest | None = None
     try:
         of_run = job_requests.parse_job_request(
@@ -55,13 +65,18 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
             values[key] = _PARSERS[key](value)
         except KeyError:
             shown = str(key)[:100].encode("utf-8", "backslashreplace").decode()
-            wrong[shown] = f"is not a field; the fields are {', '.join(sorted(FIELDS))}"
+            wrong[shown] = say(
+                "field-unknown", "is not a field; the fields are {fields}", fields=sorted(FIELDS)
+            )
         except ValueError as error:
-            wrong[key] = str(error)
+            wrong[key] = sentences.of_error(error)
     if values.get("schedule") is None:
         for key in ("max_runs", "end_date", "starting_deadline_seconds"):
             if key in values:
-                wrong.setdefault(key, "needs a schedule: without one it runs on demand only")
+                wrong.setdefault(
+                    key,
+                    say("needs-schedule", "needs a schedule: without one it runs on demand only"),
+                )
     if wrong or of_run is None:
         raise errors.InvalidRequestError(wrong)
     of_runs = {name: getattr(of_run, name) for name in _OF_RUNS}
@@ -71,39 +86,57 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
 def _expression(value: Any) -> str:
     text = _line(value)
     if not text or len(text) > _MAX_EXPRESSION_LENGTH:
-        raise ValueError("must be a cron expression of five fields, such as 0 9 * * 1-5")
+        raise ValueError(
+            say(
+                "cron-expression-invalid",
+                "must be a cron expression of five fields, such as 0 9 * * 1-5",
+            )
+        )
     if "TZ=" in text:
-        raise ValueError("cannot hold a time zone; give it as timezone")
+        raise ValueError(
+            say("cron-expression-holds-time-zone", "cannot hold a time zone; give it as timezone")
+        )
     return text
 
 
 def _timezone(value: Any) -> str:
     text = _line(value)
     if not text:
-        raise ValueError("must be a time zone's name, such as Europe/Berlin")
+        raise ValueError(
+            say("time-zone-invalid", "must be a time zone's name, such as Europe/Berlin")
+        )
     return text
 
 
 def _line(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {str(value)[:40]!r}")
+        raise ValueError(
+            say("field-no-text-not", "must be a text, not {value}", value=repr(str(value)[:40]))
+        )
     return " ".join(value.split())
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {str(value)[:40]!r}")
+        raise ValueError(
+            say("field-no-flag", "must be true or false, not {value}", value=repr(str(value)[:40]))
+        )
     return value
 
 
 def _policy(value: Any) -> str:
     if value not in CONCURRENCY_POLICIES:
-        raise ValueError(f"must be one of {', '.join(CONCURRENCY_POLICIES)}")
+        raise ValueError(
+            say("field-none-of", "must be one of {choices}", choices=CONCURRENCY_POLICIES)
+        )
     return str(value)
 
 
 def _moment(value: Any) -> str:
-    problem = "must be a time with its offset from UTC, such as 2030-01-31T18:00:00+01:00"
+    problem = say(
+        "field-no-time",
+        "must be a time with its offset from UTC, such as 2030-01-31T18:00:00+01:00",
+    )
     if not isinstance(value, str):
         raise ValueError(problem)
     try:
@@ -115,12 +148,20 @@ def _moment(value: Any) -> str:
     try:
         return rfc3339(moment.astimezone(dt.UTC))
     except OverflowError:
-        raise ValueError("is too far away") from None
+        raise ValueError(say("field-too-far-away", "is too far away")) from None
 
 
 def _whole(value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"must be a whole number from {low} to {high}, not {str(value)[:40]!r}")
+        raise ValueError(
+            say(
+                "field-no-whole-number",
+                "must be a whole number from {low} to {high}, not {value}",
+                low=low,
+                high=high,
+                value=repr(str(value)[:40]),
+            )
+        )
     return value
 
 

@@ -89,6 +89,12 @@ def foreign(text: str) -> Sentence:
     return text if isinstance(text, Sentence) else Sentence(text)
 
 
+def of_error(error: Exception) -> Sentence:
+    """Return the sentence that an error was raised with; another error's text as it is."""
+    said = error.args[0] if error.args else ""
+    return said if isinstance(said, Sentence) else foreign(str(error))
+
+
 def both(first: Value, second: Value) -> Sentence:
     """Return two sentences as one."""
     return say("both", "{first} {second}", first=first, second=second)

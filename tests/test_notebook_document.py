@@ -58,7 +58,13 @@ def test_what_other_programs_leave_out_or_write_oddly(fields: dict[str, Any]) ->
     document = notebook(code(), **fields)
     assert sources(document) == [("code", "1")]
     facts = notebook_document.facts(json.dumps(document).encode())
-    assert facts == {"kernel_name": None, "language": "", "nbformat": 4, "problem": None}
+    assert facts == {
+        "kernel_name": None,
+        "language": "",
+        "nbformat": 4,
+        "problem": None,
+        "problem_sentence": None,
+    }
 
 
 @pytest.mark.parametrize(

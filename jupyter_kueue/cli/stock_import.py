@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_kueue import config, errors
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage import stock_database
 from jupyter_kueue.storage.stock_database import StockDatabase
 
@@ -71,8 +72,11 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyter_scheduler") is None:
         raise errors.NotConfiguredError(
-            "jupyter-scheduler is not installed here, and its words are needed to read its "
-            "database: pip install jupyter-kueue[scheduler]"
+            say(
+                "jupyter-scheduler-not-installed",
+                "jupyter-scheduler is not installed here, and its words are needed to read "
+                "its database: pip install jupyter-kueue[scheduler]",
+            )
         )
     # Slow to import, and needed by this command alone.
     from jupyter_kueue.cli import configuration  # noqa: PLC0415
@@ -103,8 +107,11 @@ def _configured_database(configured: Config) -> Path:
     path = stock_database.find_path(db_url, Path(jupyter_data_dir()))
     if path is None:
         raise errors.NotConfiguredError(
-            "SchedulerApp.db_url names no SQLite file, and no other database can be read. Name a "
-            "file with --database."
+            say(
+                "stock-database-not-sqlite",
+                "SchedulerApp.db_url names no SQLite file, and no other database can be "
+                "read. Name a file with --database.",
+            )
         )
     return path
 
@@ -114,8 +121,12 @@ def _configured_staging(configured: Config, database: Path) -> Path:
         staging = configured[name].get("staging_path")
         if staging and "://" in staging:
             raise errors.NotConfiguredError(
-                f"{name}.staging_path is no folder on this machine. Copy what is there into one, "
-                "and name it with --staging."
+                say(
+                    "stock-staging-no-folder",
+                    "{setting}.staging_path is no folder on this machine. Copy what is there "
+                    "into one, and name it with --staging.",
+                    setting=name,
+                )
             )
         if staging:
             return Path(staging)

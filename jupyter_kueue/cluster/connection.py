@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 from jupyter_kueue import errors
 from jupyter_kueue.cluster.availability import STARTING_UP, Availability, kind_of
+from jupyter_kueue.sentences import foreign, say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -90,9 +91,14 @@ class Connection:
         except (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
             where = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
             raise errors.NotConfiguredError(
-                f"No usable Kubernetes configuration in {where}: {error}. "
-                "Set KUBECONFIG, or start a local cluster with `jupyter kueue local up` and run "
-                '`eval "$(jupyter kueue local env)"`.'
+                say(
+                    "no-kubernetes-configuration",
+                    "No usable Kubernetes configuration in {where}: {problem}. Set "
+                    "KUBECONFIG, or start a local cluster with `jupyter kueue local up` and "
+                    'run `eval "$(jupyter kueue local env)"`.',
+                    where=str(where),
+                    problem=str(error),
+                )
             ) from error
         chosen = active
         if context:
@@ -120,8 +126,12 @@ class Connection:
             namespace = await asyncio.to_thread(_read_text, _SERVICE_ACCOUNT_NAMESPACE)
         except (config.ConfigException, OSError) as error:
             raise errors.NotConfiguredError(
-                f"This pod has no service account token ({error}). Give the pod a service account, "
-                "or set KUBECONFIG."
+                say(
+                    "no-service-account-token",
+                    "This pod has no service account token ({problem}). Give the pod a "
+                    "service account, or set KUBECONFIG.",
+                    problem=str(error),
+                )
             ) from error
         return cls(_api_client(client, configuration), namespace)
 
@@ -279,8 +289,13 @@ class Connection:
     def _not_the_api(self, text: bytes) -> errors.ClusterUnavailableError:
         shown = text[:_SHOWN_BYTES].decode(errors="replace")
         return errors.ClusterUnavailableError(
-            f"{self.host} did not answer as a Kubernetes API does: {shown!r}. Check the address in "
-            "the kubeconfig, and whether a proxy stands in between."
+            say(
+                "no-kubernetes-api",
+                "{host} did not answer as a Kubernetes API does: {answer}. Check the address "
+                "in the kubeconfig, and whether a proxy stands in between.",
+                host=self.host,
+                answer=repr(shown),
+            )
         )
 
     def _refused(
@@ -290,7 +305,7 @@ class Connection:
         if code == _TOO_MANY and _INITIALIZING in str(status.get("message")):
             self.availability.note_start()
             return errors.ClusterUnavailableError(
-                "The cluster is starting up. Try again in a moment."
+                say("cluster-starting-up", "The cluster is starting up. Try again in a moment.")
             )
         error = _error_of(code, status, path)
         if isinstance(error, errors.ForbiddenError) and self.availability.may_pass(kind):
@@ -311,8 +326,13 @@ class Connection:
 
     def _broken(self, error: BaseException) -> errors.ClusterUnavailableError:
         return errors.ClusterUnavailableError(
-            f"The connection to the Kubernetes API at {self.host} broke "
-            f"({str(error) or type(error).__name__}). Try again in a moment."
+            say(
+                "cluster-connection-broke",
+                "The connection to the Kubernetes API at {host} broke ({problem}). Try again "
+                "in a moment.",
+                host=self.host,
+                problem=str(error) or type(error).__name__,
+            )
         )
 
     @asynccontextmanager
@@ -334,7 +354,10 @@ class Connection:
         query = f"?{urlencode(params)}" if params else ""
         if self._is_closed:
             raise errors.ClusterUnavailableError(
-                "The server is stopping or reconnecting to the cluster. Try again in a moment."
+                say(
+                    "server-stopping-or-reconnecting",
+                    "The server is stopping or reconnecting to the cluster. Try again in a moment.",
+                )
             )
         try:
             answer = await self._api_client.rest_client.request(
@@ -348,10 +371,21 @@ class Connection:
             log.info("%s %s: %s", method, path, str(error) or type(error).__name__)
             self.availability.note_silence()
             # What passes by itself needs no words of the system's; a certificate must be mended.
-            why = f": {error}" if isinstance(error, aiohttp.ClientSSLError) else ""
             raise errors.ClusterUnavailableError(
-                f"The cluster does not answer (its Kubernetes API at {self.host}{why}). Try again "
-                "in a moment."
+                say(
+                    "cluster-certificate",
+                    "The cluster does not answer (its Kubernetes API at {host}: {problem}). Try "
+                    "again in a moment.",
+                    host=self.host,
+                    problem=str(error),
+                )
+                if isinstance(error, aiohttp.ClientSSLError)
+                else say(
+                    "cluster-silent",
+                    "The cluster does not answer (its Kubernetes API at {host}). Try again in a "
+                    "moment.",
+                    host=self.host,
+                )
             ) from error
         self.availability.note_answer()
         response = answer.response
@@ -431,25 +465,38 @@ def _error_of(code: int, status: Json, path: str) -> errors.JupyterKueueError:
     match code:
         case 401:
             return errors.ForbiddenError(
-                f"The cluster does not accept these credentials: {message}. Log in again, or renew "
-                "the kubeconfig."
+                say(
+                    "cluster-refuses-credentials",
+                    "The cluster does not accept these credentials: {message}. Log in again, "
+                    "or renew the kubeconfig.",
+                    message=message,
+                )
             )
         case 403:
-            return errors.ForbiddenError(message)
+            return errors.ForbiddenError(foreign(message))
         case 404:
-            return errors.NotFoundError(message)
+            return errors.NotFoundError(foreign(message))
         case 409:
-            return errors.ConflictError(message)
+            return errors.ConflictError(foreign(message))
         case 410:
-            return errors.ExpiredError(message)
+            return errors.ExpiredError(foreign(message))
         case 413:
-            return errors.TooLargeError(message)
+            return errors.TooLargeError(foreign(message))
         case 400 | 422:
             causes = (status.get("details") or {}).get("causes") or []
-            fields = {cause.get("field", "object"): cause.get("message", "") for cause in causes}
-            return errors.InvalidRequestError(fields or {"object": message})
+            fields = {
+                cause.get("field", "object"): foreign(cause.get("message", "")) for cause in causes
+            }
+            return errors.InvalidRequestError(fields or {"object": foreign(message)})
         case _:
-            return errors.ClusterUnavailableError(f"The Kubernetes API answered {code}: {message}")
+            return errors.ClusterUnavailableError(
+                say(
+                    "cluster-answered",
+                    "The Kubernetes API answered {status}: {message}",
+                    status=code,
+                    message=message,
+                )
+            )
 
 
 def _read_text(path: str) -> str:

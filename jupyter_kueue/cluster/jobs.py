@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, names
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
@@ -36,12 +37,19 @@ async def create(connection: Connection, job: Json) -> Json:
     there = await find(connection, job["metadata"]["namespace"], job["metadata"]["name"])
     if there is None or "deletionTimestamp" in there["metadata"]:
         raise errors.ClusterUnavailableError(
-            "The Job of an earlier try is just being removed. Try again in a moment."
+            say(
+                "earlier-job-being-removed",
+                "The Job of an earlier try is just being removed. Try again in a moment.",
+            )
         )
     if not _is_same(job, there):
         raise errors.ConflictError(
-            f"The cluster has a Job {job['metadata']['name']} that is not this run's. Remove it, "
-            "or submit the run again under a new idempotency_key."
+            say(
+                "job-of-another-run",
+                "The cluster has a Job {kube_job} that is not this run's. Remove it, or "
+                "submit the run again under a new idempotency_key.",
+                kube_job=job["metadata"]["name"],
+            )
         )
     return there
 

@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, texts
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.sentences import foreign, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,8 +118,12 @@ class Watched:
             return error
         # A collection that is not there is an API that is not installed.
         return errors.NotConfiguredError(
-            f"Kueue is not installed in this cluster, which does not serve {self._path}: ask an "
-            "admin to install Kueue v0.19 (https://kueue.sigs.k8s.io/docs/installation/)."
+            say(
+                "kueue-not-served",
+                "Kueue is not installed in this cluster, which does not serve {path}: ask an "
+                "admin to install Kueue v0.19 (https://kueue.sigs.k8s.io/docs/installation/).",
+                path=self._path,
+            )
         )
 
     def note(self, item: Json) -> None:

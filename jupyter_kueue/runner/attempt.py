@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
@@ -47,13 +48,13 @@ class Attempt:
             changed = await self.bucket.get_json_if_changed(key, self._etag)
         except errors.NotFoundError as error:
             message = "The run's files are gone from the bucket: it was deleted."
-            raise SupersededError(message) from error
+            raise SupersededError(foreign(message)) from error
         if changed is None:
             return
         current, etag = changed
         if current["pod_uid"] != self.uid:
             message = f"A newer attempt of this run (pod {current['pod_uid']}) has taken over."
-            raise SupersededError(message)
+            raise SupersededError(foreign(message))
         self._etag = etag
 
     async def record(

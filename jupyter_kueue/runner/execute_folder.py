@@ -17,6 +17,7 @@ MODULES = (
     "nesting.py",
     "notebook_document.py",
     "notebook_upgrade.py",
+    "sentences.py",
     "runner/__init__.py",
     "runner/limit_keeper.py",
     "runner/control.py",

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, exporting, workspace
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.file_marks import FileMarks
@@ -197,7 +198,9 @@ class Outputs:
             return
         size = os.fstat(file.fileno()).st_size
         if size > self._bytes_left:
-            raise RefusedFileError("has grown beyond what a run may keep", path)
+            raise RefusedFileError(
+                say("file-has-grown", "has grown beyond what a run may keep"), path
+            )
         self._bytes_left -= size
 
     @contextlib.contextmanager

@@ -16,6 +16,7 @@ from jupyter_kueue import (
     notebook_upgrade,
     parameter_languages,
     parameter_literals,
+    sentences,
 )
 from jupyter_kueue.runner import slow_imports
 
@@ -39,7 +40,7 @@ def inject(data: bytes, parameters: dict[str, Any], kernel_name: str | None) -> 
             with slow_imports.left_out():
                 notebook = notebook_upgrade.upgraded(notebook)
     except notebook_document.NotebookError as error:
-        raise errors.InvalidRequestError({"input_path": str(error)}) from error
+        raise errors.InvalidRequestError({"input_path": sentences.of_error(error)}) from error
     cells: list[dict[str, Any]] = notebook["cells"]
     source = _source(parameters, notebook, kernel_name)
     cell: dict[str, Any] = {

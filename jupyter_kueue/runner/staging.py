@@ -16,6 +16,7 @@ from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, former_attempts, unforeseen
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
+from jupyter_kueue.sentences import foreign
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.file_marks import NO_MARKS, FileMarks
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
@@ -224,7 +225,7 @@ class StageIn:
                 marks.apply(file.fileno())
         if sha256 is not None and stored.sha256 != sha256:
             message = f"{path} differs from what was submitted. Submit the run again."
-            raise errors.ConflictError(message)
+            raise errors.ConflictError(foreign(message))
 
     def _write_run(self, job: control.Json, folder: UntrustedFolder) -> None:
         """Inject the parameters and write what the other containers need to know."""

@@ -21,6 +21,7 @@ from jupyter_scheduler.pydantic_v1 import PrivateAttr
 from jupyter_kueue import errors, models, texts
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -129,14 +130,22 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JO
     if unknown:
         raise errors.InvalidRequestError(
             {
-                f"runtime_environment_parameters.{unknown[0][:60]}": "is not known; known are "
-                + ", ".join(known)
+                f"runtime_environment_parameters.{unknown[0][:60]}": say(
+                    "environment-parameter-unknown",
+                    "is not known; known are {known}",
+                    known=list(known),
+                )
             }
         )
     if given.get("cpu") == 0:
         # jupyter-scheduler's model makes whole numbers of all numbers: 0.5 arrives as 0.
         raise errors.InvalidRequestError(
-            {"cpu": "arrived as 0: write parts of a CPU as a text with a unit, such as 500m"}
+            {
+                "cpu": say(
+                    "cpu-arrived-as-zero",
+                    "arrived as 0: write parts of a CPU as a text with a unit, such as 500m",
+                )
+            }
         )
     # It also makes numbers of texts that look like one; a queue may be called 7.
     fields: Json = {field: str(given[key]) for key, field in _TEXTS.items() if key in given}
@@ -308,7 +317,11 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
     if name and name != model.input_uri.rpartition("/")[2]:
         if not is_file_name(name):
             raise errors.InvalidRequestError(
-                {"input_filename": "must be a file's name without a folder"}
+                {
+                    "input_filename": say(
+                        "input-filename-with-folder", "must be a file's name without a folder"
+                    )
+                }
             )
         kept[_INPUT_FILENAME] = name
     return kept

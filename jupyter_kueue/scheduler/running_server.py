@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.hosted import SETTING
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ def find_service() -> Service:
     settings = ServerApp.instance().web_app.settings if ServerApp.initialized() else {}
     if SETTING not in settings:
         raise errors.NotConfiguredError(
-            "The server extension jupyter_kueue is not loaded. Enable it with `jupyter server "
-            "extension enable jupyter_kueue` and restart Jupyter."
+            say(
+                "extension-not-loaded",
+                "The server extension jupyter_kueue is not loaded. Enable it with `jupyter "
+                "server extension enable jupyter_kueue` and restart Jupyter.",
+            )
         )
     return cast("Service", settings[SETTING])

@@ -45,6 +45,7 @@ from jupyter_kueue.scheduler import (
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
 from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
@@ -165,8 +166,11 @@ class KueueScheduler(BaseScheduler):
             row = jobs.row(names.plain_id(job_id))
             if model.compute_type not in (None, row["request"].get("profile")):
                 raise errors.ConflictError(
-                    "The compute type cannot be changed once a job is submitted. Delete the job "
-                    "and create it again."
+                    say(
+                        "compute-type-fixed",
+                        "The compute type cannot be changed once a job is submitted. Delete "
+                        "the job and create it again.",
+                    )
                 )
             if model.name is not None:
                 await jobs.update(row["job_id"], {"name": model.name})
@@ -232,7 +236,12 @@ class KueueScheduler(BaseScheduler):
         with told():
             if job_models.run_of_result(model.input_uri) is not None:
                 raise errors.InvalidRequestError(
-                    {"input_path": "is a run's. Copy it to your files, and schedule the copy"}
+                    {
+                        "input_path": say(
+                            "notebook-of-a-run",
+                            "is a run's. Copy it to your files, and schedule the copy",
+                        )
+                    }
                 )
             schedules = await self.schedules()
             body = await self._sized(definition_models.request_body(model, self.root_dir))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.models import SortDirection
 
 from jupyter_kueue import errors, plain_json
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,14 @@ class Sorted:
         unknown = [item.name for item in sort_by if item.name not in self._fields]
         if unknown:
             raise errors.InvalidRequestError(
-                {"sort_by": f"{unknown[0][:40]!r} is not sortable; use {', '.join(self._fields)}"}
+                {
+                    "sort_by": say(
+                        "sort-field-unknown",
+                        "{field} is not sortable; use {fields}",
+                        field=repr(unknown[0][:40]),
+                        fields=list(self._fields),
+                    )
+                }
             )
         keys = tuple(
             (self._fields[item.name], item.direction == SortDirection.desc) for item in sort_by
@@ -102,7 +110,9 @@ class Order:
             InvalidRequestError: ``max_items`` or ``next_token`` is not usable.
         """
         if max_items is not None and max_items < 0:
-            raise errors.InvalidRequestError({"max_items": "must be 0 or more"})
+            raise errors.InvalidRequestError(
+                {"max_items": say("must-be-0-or-more", "must be 0 or more")}
+            )
         if max_items == 0:
             return [], None
         rows = self.rows
@@ -137,7 +147,9 @@ def _write_token(spec: tuple[str, ...], place: list[str]) -> str:
 
 
 def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
-    wrong = {"next_token": "is not one of this list; start without it"}
+    wrong = {
+        "next_token": say("cursor-of-another-list", "is not one of this list; start without it")
+    }
     try:
         asked, place = plain_json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError) as error:

@@ -21,6 +21,7 @@ from jupyter_kueue.models import ClusterFacts, Limits
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.submission import InputSource
@@ -332,7 +333,9 @@ class _Jobs:
         if facts.final is not None:
             await self._records.write(new_id, contract.FINAL_KEY, facts.final)
         if await self._records.write_record(facts.record) is not facts.record:
-            raise errors.ConflictError("Another import brought it over at the same moment.")
+            raise errors.ConflictError(
+                say("imported-meanwhile", "Another import brought it over at the same moment.")
+            )
         return facts
 
     async def _upload(self, job: StockJob, files: StockFiles, prefix: str) -> Uploaded:

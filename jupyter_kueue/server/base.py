@@ -146,12 +146,15 @@ class KueueHandler(APIHandler):
             # JupyterLab appends the time, as a name without value, to get past caches.
             is_time = name.isdigit() and not any(values)
             if name not in known and name not in _JUPYTER_PARAMETERS and not is_time:
-                takes = (
-                    f"known are {', '.join(known)}"
+                wrong[name[:100]] = (
+                    say(
+                        "query-unknown",
+                        "is not a query parameter; known are {known}",
+                        known=known,
+                    )
                     if known
-                    else say("query-takes-none", "this route takes none")
+                    else say("query-takes-none", "is not a query parameter; this route takes none")
                 )
-                wrong[name[:100]] = f"is not a query parameter; {takes}"
             elif len(values) > 1 and name in known and name not in repeatable:
                 wrong[name] = say(
                     "query-given-often", "is given {count} times; give it once", count=len(values)

@@ -13,6 +13,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 from jupyter_kueue.server.base import KueueHandler
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class FileHandler(KueueHandler):
         """Open the file and set the answer's headers; None if 304 was answered."""
         self.check_query()
         if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
-            raise errors.NotFoundError(f"The run has no file {path[:200]!r}.")
+            raise errors.NotFoundError(
+                say("no-such-file", "The run has no file {path}.", path=repr(path[:200]))
+            )
         jobs = await self.kueue.jobs()
         start, end = self._range()
         if start is not None and self.request.headers.get("If-Range"):
@@ -111,7 +114,9 @@ class FileHandler(KueueHandler):
         first, last, suffix = match.groups()
         if suffix is not None:
             if int(suffix) == 0:
-                raise errors.RangeNotSatisfiableError("The last 0 bytes are no range.")
+                raise errors.RangeNotSatisfiableError(
+                    say("range-empty", "The last 0 bytes are no range.")
+                )
             return -int(suffix), None
         if last is not None and int(last) < int(first):
             return None, None

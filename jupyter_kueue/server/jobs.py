@@ -9,6 +9,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue import errors, job_requests
+from jupyter_kueue.sentences import say
 from jupyter_kueue.server.base import KueueHandler, said
 from jupyter_kueue.service.index import MAX_LIMIT
 
@@ -59,7 +60,13 @@ class JobsHandler(KueueHandler):
         named = self.get_query_arguments("job_id", strip=False)
         if not 1 <= len(named) <= MAX_LIMIT:
             raise errors.InvalidRequestError(
-                {"job_id": f"give it 1 to {MAX_LIMIT} times, once for each run to delete"}
+                {
+                    "job_id": say(
+                        "job-ids-needed",
+                        "give it 1 to {most} times, once for each run to delete",
+                        most=MAX_LIMIT,
+                    )
+                }
             )
         jobs = await self.kueue.jobs()
         deleted = []
@@ -135,5 +142,11 @@ def _answer_job(handler: KueueHandler, job: dict[str, Any], *, is_new: bool) -> 
 
 def _object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise errors.InvalidRequestError({"body": "send a JSON object with the fields to change"})
+        raise errors.InvalidRequestError(
+            {
+                "body": say(
+                    "send-object-with-changes", "send a JSON object with the fields to change"
+                )
+            }
+        )
     return body

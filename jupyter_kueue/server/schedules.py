@@ -9,6 +9,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue import errors, schedule_requests
+from jupyter_kueue.sentences import say
 from jupyter_kueue.server.base import KueueHandler
 from jupyter_kueue.service.index import MAX_LIMIT
 
@@ -94,7 +95,11 @@ class RunNowHandler(KueueHandler):
         unknown = sorted(set(body) - {"parameters"})
         if unknown:
             raise errors.InvalidRequestError(
-                {unknown[0][:100]: "is not a field; parameters alone can be given"}
+                {
+                    unknown[0][:100]: say(
+                        "parameters-alone", "is not a field; parameters alone can be given"
+                    )
+                }
             )
         schedules = await self.kueue.schedules()
         job = await schedules.run_now(self.schedule_id(schedule_id), body.get("parameters"))
@@ -105,5 +110,11 @@ class RunNowHandler(KueueHandler):
 
 def _object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise errors.InvalidRequestError({"body": "send a JSON object with the fields to change"})
+        raise errors.InvalidRequestError(
+            {
+                "body": say(
+                    "send-object-with-changes", "send a JSON object with the fields to change"
+                )
+            }
+        )
     return body

@@ -6,6 +6,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 from jupyter_kueue.server.base import KueueHandler
 
 
@@ -22,5 +23,7 @@ class StockBackendHandler(KueueHandler):
         await self.connected()
         stock_backend = self.service.stock_backend
         if stock_backend is None:
-            raise errors.UnavailableError("jupyter-kueue is starting; try again in a moment.")
+            raise errors.UnavailableError(
+                say("starting-try-again", "jupyter-kueue is starting; try again in a moment.")
+            )
         self.answer(await stock_backend.count())

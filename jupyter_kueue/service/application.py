@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue import errors
 from jupyter_kueue.models import Owner
-from jupyter_kueue.sentences import say
+from jupyter_kueue.sentences import both, say
 from jupyter_kueue.service.changes import Changes
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ async def _open(settings: Settings) -> tuple[Bucket, Connection]:
     if bucket is None or connection is None:
         if connection is not None:
             await connection.close()
-        raise errors.NotConfiguredError(" ".join(problems))
+        raise errors.NotConfiguredError(functools.reduce(both, problems))
     return bucket, connection
 
 

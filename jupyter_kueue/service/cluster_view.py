@@ -15,6 +15,7 @@ from jupyter_kueue import errors, names, shapes, workload_conditions, workload_r
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.models import ClusterFacts
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -356,7 +357,7 @@ def _checked(item: Json, kind: shapes.Kind) -> Json:
     """
     found = kind.difference(item)
     if found is not None:
-        raise errors.UnreadableError(f"{found}.")
+        raise errors.UnreadableError(foreign(f"{found}."))
     return item
 
 

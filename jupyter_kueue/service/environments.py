@@ -13,7 +13,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, job_requests, models, plain_yaml, texts
+from jupyter_kueue import errors, job_requests, models, plain_yaml, sentences, texts
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.models import MAX_NAME_LENGTH
 from jupyter_kueue.sentences import say
@@ -87,7 +87,7 @@ class Environments:
             NotConfiguredError: the request names no environment and there is no default one.
         """
         entries = await self._read.get()
-        wrong: dict[str, str] = {}
+        wrong: dict[str, Sentence] = {}
         resources_asked = request.resources
         if resources_asked is None:
             profile = _choose(entries[PROFILE], request.profile)
@@ -175,7 +175,7 @@ def _merged(
         except errors.InvalidRequestError as error:
             why = error.message
         except ValueError as error:
-            [why] = error.args
+            why = sentences.of_error(error)
         except Exception as error:
             # Whoever may write a ConfigMap may write anything: it costs that entry.
             log.exception("%s: %s is not understood", where, name)

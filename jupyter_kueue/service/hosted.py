@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from jupyter_kueue.service.application import Application
@@ -49,7 +50,7 @@ class Service:
         """
         if self.application is None:
             raise self.problem or errors.UnavailableError(
-                "jupyter-kueue is starting; try again in a moment."
+                say("starting-try-again", "jupyter-kueue is starting; try again in a moment.")
             )
         return self.application
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, plain_json
 from jupyter_kueue.models import FINISHED_STATES, STATES
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_kueue.models import BucketFacts
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 # What a list is sorted by: a field's text, and the job id where it is the same.
@@ -55,7 +57,12 @@ class JobQuery:
         wrong = {}
         unknown = [state for state in self.states if state not in STATES]
         if unknown:
-            wrong["state"] = f"{unknown[0][:40]!r} is not a state; they are {', '.join(STATES)}"
+            wrong["state"] = say(
+                "state-unknown",
+                "{value} is not a state; they are {states}",
+                value=repr(unknown[0][:40]),
+                states=STATES,
+            )
         wrong |= wrong_with_page(self.sort, self.limit, SORT_FIELDS)
         if wrong:
             raise errors.InvalidRequestError(wrong)
@@ -118,7 +125,11 @@ class Index:
         entry = self._entries.get(job_id)
         if entry is None:
             raise errors.NotFoundError(
-                f"There is no run {job_id[:60]!r}. It may have been deleted."
+                say(
+                    "no-such-run-deleted",
+                    "There is no run {run}. It may have been deleted.",
+                    run=repr(job_id[:60]),
+                )
             )
         return entry
 
@@ -234,13 +245,15 @@ def _sort_key(row: Json, field: str) -> SortKey:
     return str(row[field] or ""), row["job_id"]
 
 
-def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, str]:
+def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, Sentence]:
     """Return what is out of bounds of a list's order and length, by field; empty if nothing is."""
     wrong = {}
     if sort.removeprefix("-") not in sort_fields:
-        wrong["sort"] = f"must be one of {', '.join(sort_fields)}, with - for descending"
+        wrong["sort"] = say(
+            "sort-unknown", "must be one of {fields}, with - for descending", fields=sort_fields
+        )
     if not 0 <= limit <= MAX_LIMIT:
-        wrong["limit"] = f"must be from 0 to {MAX_LIMIT}"
+        wrong["limit"] = say("number-out-of-range", "must be from 0 to {most}", most=MAX_LIMIT)
     return wrong
 
 
@@ -258,7 +271,9 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     """
     if cursor is None:
         return None
-    wrong = errors.InvalidRequestError({"cursor": "is not one this server gave; start without it"})
+    wrong = errors.InvalidRequestError(
+        {"cursor": say("cursor-unknown", "is not one this server gave; start without it")}
+    )
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         parts = plain_json.loads(base64.urlsafe_b64decode(padded))
@@ -270,5 +285,7 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
         case _:
             raise wrong
     if asked_sort != sort:
-        raise errors.InvalidRequestError({"cursor": "belongs to another sort; start without it"})
+        raise errors.InvalidRequestError(
+            {"cursor": say("cursor-of-another-sort", "belongs to another sort; start without it")}
+        )
     return (value, job_id)

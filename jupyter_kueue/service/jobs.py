@@ -11,11 +11,12 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_kueue import contract, errors, job_requests, models, names
+from jupyter_kueue import contract, errors, job_requests, models, names, sentences
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.job_requests import parse_job_request
 from jupyter_kueue.models import FINISHED_STATES, BucketFacts
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service import ending, job_view, run_warnings
 from jupyter_kueue.service.cluster_view import job_id_of
 from jupyter_kueue.service.index import Entry, JobQuery
@@ -224,13 +225,21 @@ class Jobs:
         entry = self._entry(job_id)
         self._check_cluster()
         if not isinstance(changes, dict):
-            raise errors.InvalidRequestError({"body": "send a JSON object, or nothing"})
+            raise errors.InvalidRequestError(
+                {"body": say("send-object-or-nothing", "send a JSON object, or nothing")}
+            )
         fixed = [
             key for key in ("input_path", "include_folder", "idempotency_key") if key in changes
         ]
         if fixed:
             raise errors.InvalidRequestError(
-                dict.fromkeys(fixed, "cannot be changed: the run starts from the same files")
+                dict.fromkeys(
+                    fixed,
+                    say(
+                        "cannot-be-changed-same-files",
+                        "cannot be changed: the run starts from the same files",
+                    ),
+                )
             )
         facts = await self._facts(job_id, entry)
         before = {
@@ -320,7 +329,7 @@ class Jobs:
             return entry.facts
         loaded = await self._records.load(job_id)
         if loaded.facts is None or loaded.deleted:
-            raise errors.NotFoundError(f"The run {job_id} was deleted.")
+            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=job_id))
         return loaded.facts
 
     async def _recorded(self, facts: BucketFacts) -> BucketFacts:
@@ -340,14 +349,27 @@ class Jobs:
         if "local_queue" in asked:
             if entry.row["state"] != "queued":
                 has_ended = entry.row["state"] in FINISHED_STATES
-                advice = "Run" if has_ended else "Stop it and run"
+                state = entry.row["state"]
                 raise errors.ConflictError(
-                    f"It is {entry.row['state']}, so its queue can't be changed. {advice} it again "
-                    "in the other queue."
+                    say(
+                        "queue-fixed-of-ended",
+                        "It is {state}, so its queue can't be changed. Run it again in the other "
+                        "queue.",
+                        state=state,
+                    )
+                    if has_ended
+                    else say(
+                        "queue-fixed",
+                        "It is {state}, so its queue can't be changed. Stop it and run it again in "
+                        "the other queue.",
+                        state=state,
+                    )
                 )
             self._local_queues.resolve(asked["local_queue"], self._local_queue)
         elif entry.row["state"] in FINISHED_STATES:
-            raise errors.ConflictError("It has ended, so its priority can't be changed.")
+            raise errors.ConflictError(
+                say("priority-fixed", "It has ended, so its priority can't be changed.")
+            )
         if "priority_class" in asked:
             await self._submission.check_priority_class(asked["priority_class"])
         labels = {
@@ -363,7 +385,11 @@ class Jobs:
             )
         except errors.InvalidRequestError as error:
             raise errors.ConflictError(
-                f"The cluster refuses the change, it may have started meanwhile: {error.message}"
+                say(
+                    "cluster-refuses-change",
+                    "The cluster refuses the change, it may have started meanwhile: {message}",
+                    message=error.message,
+                )
             ) from error
 
     async def _cluster_position(self, row: Json, job_id: str) -> int | None:
@@ -475,7 +501,13 @@ class Jobs:
 def _parse_changes(changes: Any) -> Json:
     if not isinstance(changes, dict) or not changes:
         raise errors.InvalidRequestError(
-            {"body": f"send a JSON object with one or more of {', '.join(_CHANGEABLE)}"}
+            {
+                "body": say(
+                    "send-object-with-fields",
+                    "send a JSON object with one or more of {fields}",
+                    fields=_CHANGEABLE,
+                )
+            }
         )
     wrong = {}
     asked: Json = {}
@@ -483,9 +515,11 @@ def _parse_changes(changes: Any) -> Json:
         try:
             asked[key] = _PARSERS[key](value)
         except KeyError:
-            wrong[str(key)[:100]] = f"can't be changed; {', '.join(_CHANGEABLE)} can"
+            wrong[str(key)[:100]] = say(
+                "cannot-be-changed", "can't be changed; {fields} can", fields=_CHANGEABLE
+            )
         except ValueError as error:
-            wrong[key] = str(error)
+            wrong[key] = sentences.of_error(error)
     if wrong:
         raise errors.InvalidRequestError(wrong)
     return asked

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jupyter_kueue import contract, errors, shapes
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.few_at_once import few_at_once
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service import job_view
 from jupyter_kueue.storage import log_tail, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
@@ -126,7 +127,9 @@ class Outputs:
         listed = await self.files(facts, kind)
         found = next((item for item in listed if item["path"] == path), None)
         if found is None:
-            raise errors.NotFoundError(f"This run has no file {path[:200]!r}.")
+            raise errors.NotFoundError(
+                say("run-without-file", "This run has no file {path}.", path=repr(path[:200]))
+            )
         download = await self._records.bucket.stream(self._file_key(facts, found), start, end)
         media_type = object_names.media_type(path) or "application/octet-stream"
         return FileContent(
@@ -154,7 +157,13 @@ class Outputs:
         async def download(wanted: tuple[FileId, Path]) -> None:
             file_id, target = wanted
             if file_id not in listed:
-                raise errors.NotFoundError(f"This run has no file {file_id[1][:200]!r}.")
+                raise errors.NotFoundError(
+                    say(
+                        "run-without-file",
+                        "This run has no file {path}.",
+                        path=repr(file_id[1][:200]),
+                    )
+                )
             item = listed[file_id]
             await self._records.bucket.download(
                 self._file_key(facts, item), target, FileMarks.of_item(item)
@@ -181,7 +190,9 @@ class Outputs:
                 return NotebookContent(etag, meta.size, None)
             download = await bucket.stream(key)
             return NotebookContent(download.meta.etag, download.meta.size, download)
-        raise errors.NotFoundError("This run's notebook is gone from the bucket.")
+        raise errors.NotFoundError(
+            say("notebook-gone", "This run's notebook is gone from the bucket.")
+        )
 
     async def logs(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
         """Yield the log; with ``follow`` until the job has ended, over all its attempts."""
@@ -230,14 +241,16 @@ class Outputs:
             if change.get("job_id") == job_id or change["type"] in ("gap", "heartbeat"):
                 break
         else:
-            raise errors.UnavailableError("The server is stopping. Ask again in a moment.")
+            raise errors.UnavailableError(
+                say("server-stopping", "The server is stopping. Ask again in a moment.")
+            )
         return cursor
 
     async def _stored_log(self, job_id: str, tail: int | None) -> AsyncIterator[bytes] | None:
         """Return the log in the bucket as it comes, None where there is none."""
         loaded = await self._records.load(job_id)
         if loaded.facts is None:
-            raise errors.NotFoundError(f"The run {job_id} was deleted.")
+            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=job_id))
         facts = loaded.facts
         listed = [] if facts.result is None else facts.result.get("files") or []
         keys = [

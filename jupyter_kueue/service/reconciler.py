@@ -320,7 +320,11 @@ class Reconciler:
                 # The loop must live, whatever the bucket holds.
                 log.exception("looking through the bucket failed, tried again")
                 self.problem = errors.UnavailableError(
-                    f"The runs could not be read ({type(error).__name__}); see the server's log."
+                    say(
+                        "runs-not-read",
+                        "The runs could not be read ({error}); see the server's log.",
+                        error=type(error).__name__,
+                    )
                 )
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)

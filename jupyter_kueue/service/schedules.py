@@ -26,6 +26,7 @@ from jupyter_kueue.models import (
     ScheduleRequest,
     ScheduleRevision,
 )
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.service import schedule_view
 from jupyter_kueue.service.index import read_cursor, write_cursor, wrong_with_page
 from jupyter_kueue.storage.records import DELETED, FAILED_SUBMIT
@@ -58,10 +59,16 @@ _FIELD_NAMES = {
 # What an API server says before its reason (k8s.io/apimachinery, field.Error).
 _INVALID_VALUE = re.compile(r'^Invalid value: "(?:[^"\\]|\\.)*": ')
 _EXAMPLES = {
-    "schedule": "write five fields, for example 0 9 * * 1-5 (at 9:00 from Monday to Friday)",
-    "timezone": "write a name such as Europe/Berlin",
+    "schedule": say(
+        "example-of-schedule",
+        "write five fields, for example 0 9 * * 1-5 (at 9:00 from Monday to Friday)",
+    ),
+    "timezone": say("example-of-timezone", "write a name such as Europe/Berlin"),
 }
-_NEVER = "never fires: no such date comes; write for example 0 9 1 * * (on the first of each month)"
+_NEVER = say(
+    "schedule-never-comes",
+    "never fires: no such date comes; write for example 0 9 1 * * (on the first of each month)",
+)
 
 log = logging.getLogger(__name__)
 
@@ -364,14 +371,20 @@ class Schedules:
         loaded = await self._records.load(schedule_id)
         if loaded.deleted:
             raise errors.ConflictError(
-                "The schedule of this idempotency_key was deleted. Use a new key."
+                say(
+                    "schedule-key-deleted",
+                    "The schedule of this idempotency_key was deleted. Use a new key.",
+                )
             )
         if loaded.record is None:
             return None
         if loaded.record.request != request.as_json():
             raise errors.ConflictError(
-                "This idempotency_key stands for another schedule, or one that was changed. Use a "
-                "new key."
+                say(
+                    "key-of-another-schedule",
+                    "This idempotency_key stands for another schedule, or one that was "
+                    "changed. Use a new key.",
+                )
             )
         return loaded.record
 
@@ -379,14 +392,23 @@ class Schedules:
         """Return the schedule that is there, finishing its creation if that was cut off."""
         there = await self._find_repeated(schedule_id, request)
         if there is None:
-            raise errors.ConflictError("The schedule was deleted while it was created.")
+            raise errors.ConflictError(
+                say(
+                    "schedule-deleted-while-created",
+                    "The schedule was deleted while it was created.",
+                )
+            )
         return await self._keep(there, await self._revision(there))
 
     async def _read(self, schedule_id: str) -> ScheduleRecord:
         """Return the schedule as it stands now: another server may have changed it."""
         loaded = await self._records.load(schedule_id)
         if loaded.record is None or loaded.deleted:
-            raise errors.NotFoundError(f"The schedule {schedule_id} was deleted.")
+            raise errors.NotFoundError(
+                say(
+                    "schedule-deleted", "The schedule {schedule} was deleted.", schedule=schedule_id
+                )
+            )
         if loaded.problem is not None:
             raise errors.UnreadableError(loaded.problem)
         return loaded.record
@@ -398,11 +420,20 @@ class Schedules:
         """Return the request with ``changes``; what kubectl paused stays paused."""
         if not isinstance(changes, dict) or not changes:
             raise errors.InvalidRequestError(
-                {"body": "send a JSON object with the fields to change"}
+                {
+                    "body": say(
+                        "send-object-with-changes", "send a JSON object with the fields to change"
+                    )
+                }
             )
         if "idempotency_key" in changes:
             raise errors.InvalidRequestError(
-                {"idempotency_key": "cannot be changed: it says which request made the schedule"}
+                {
+                    "idempotency_key": say(
+                        "key-cannot-be-changed",
+                        "cannot be changed: it says which request made the schedule",
+                    )
+                }
             )
         asked = dict(schedule.request)
         entry = self._keeper.get(schedule.schedule_id)
@@ -440,7 +471,7 @@ class Schedules:
         Raises:
             InvalidRequestError: naming the bad fields of both.
         """
-        wrong: dict[str, str] = {}
+        wrong: dict[str, Sentence] = {}
         answer: tuple[JobRecord, Stage | None] = (_PLACEHOLDER, None)
         try:
             answer = await work
@@ -560,7 +591,11 @@ def _matches(row: Json, query: ScheduleQuery) -> bool:
     return True
 
 
-def _in_words(field: str, text: str) -> str:
+def _in_words(field: str, text: Sentence) -> Sentence:
     """Return why the API server refuses a field, with an example where that is hard to guess."""
-    reason = _INVALID_VALUE.sub("", text)
-    return f"{reason}; {_EXAMPLES[field]}" if field in _EXAMPLES else reason
+    reason = foreign(_INVALID_VALUE.sub("", text))
+    return (
+        say("reason-and-example", "{reason}; {example}", reason=reason, example=_EXAMPLES[field])
+        if field in _EXAMPLES
+        else reason
+    )

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, sentences
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage.stock_database import StockDatabase
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ class StockBackend:
             if self._application.problem is not None:
                 raise self._application.problem.with_traceback(None)
             raise errors.UnavailableError(
-                "The bucket is not known yet, so neither is what was brought over. Try again in a "
-                "moment."
+                say(
+                    "bucket-not-known-yet",
+                    "The bucket is not known yet, so neither is what was brought over. Try "
+                    "again in a moment.",
+                )
             )
         if self._known is None or self._known[0] is not bucket:
             self._known = (bucket, StockImports(bucket, self._application.owner.slug))

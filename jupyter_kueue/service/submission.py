@@ -26,6 +26,7 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.models import BucketFacts, JobRecord
 from jupyter_kueue.pod_limits import PodLimits
+from jupyter_kueue.sentences import say
 from jupyter_kueue.service.cached import Cached
 from jupyter_kueue.storage import input_copies, records, staging
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.models import JobRequest, Owner
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.service.cluster_view import ClusterView
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues import Queues
@@ -50,10 +52,14 @@ log = logging.getLogger(__name__)
 _PRIORITY_CLASSES_SECONDS = 15.0
 # A user waits for the answer that it failed; what can't be taken back by then is left behind.
 _TAKE_BACK_SECONDS = 5.0
-_BEING_REMOVED = "What an earlier try left is just being removed. Try again in a moment."
-_MAY_STILL_COME = (
-    "It may have been submitted all the same: look whether the run is listed before you submit it "
-    "again, or send an idempotency_key with each try."
+_BEING_REMOVED = say(
+    "earlier-try-being-removed",
+    "What an earlier try left is just being removed. Try again in a moment.",
+)
+_MAY_STILL_COME = say(
+    "may-have-been-submitted",
+    "It may have been submitted all the same: look whether the run is listed before you "
+    "submit it again, or send an idempotency_key with each try.",
 )
 # After these the same Job would be refused again: no repeat can finish such a submit.
 _REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeError)
@@ -212,8 +218,17 @@ class Submission:
         if loaded.deleted:
             by = (await self._records.read_tombstone(job_id)).get("by")
             raise errors.ConflictError(
-                f"The run of this idempotency_key was deleted{f' by {by}' if by else ''}. Use a "
-                "new key to run it again."
+                say(
+                    "run-of-key-deleted-by",
+                    "The run of this idempotency_key was deleted by {user}. Use a new key to run "
+                    "it again.",
+                    user=by,
+                )
+                if by
+                else say(
+                    "run-of-key-deleted",
+                    "The run of this idempotency_key was deleted. Use a new key to run it again.",
+                )
             )
         if loaded.is_cleared:
             raise errors.UnavailableError(_BEING_REMOVED)
@@ -221,7 +236,10 @@ class Submission:
             return None
         if _digest_of(loaded.facts.record.request) != _digest(request):
             raise errors.ConflictError(
-                "This idempotency_key stands for another request. Use a new key."
+                say(
+                    "key-of-another-request",
+                    "This idempotency_key stands for another request. Use a new key.",
+                )
             )
         return loaded.facts
 
@@ -279,9 +297,9 @@ class Submission:
 
         return record, stage
 
-    async def _resolve(self, request: JobRequest) -> tuple[Json, dict[str, str]]:
+    async def _resolve(self, request: JobRequest) -> tuple[Json, dict[str, Sentence]]:
         """Turn defaults into values; return them and what is wrong with each field."""
-        wrong: dict[str, str] = {}
+        wrong: dict[str, Sentence] = {}
         resolved: Json = {}
         try:
             resources, image = await self._environments.resolve(request)
@@ -301,11 +319,18 @@ class Submission:
             wrong.update(error.fields)
         unknown = [item for item in request.output_formats if item not in _known_formats()]
         if unknown:
-            known = ", ".join(sorted(_known_formats()))
-            wrong["output_formats"] = f"{unknown[0]} is not a format; they are {known}"
+            known = sorted(_known_formats())
+            wrong["output_formats"] = say(
+                "format-unknown",
+                "{format} is not a format; they are {known}",
+                format=unknown[0],
+                known=known,
+            )
         cap = self._settings.max_timeout_seconds
         if cap and (request.timeout_seconds or 0) > cap:
-            wrong["timeout_seconds"] = f"must be at most {cap}, the limit an admin set"
+            wrong["timeout_seconds"] = say(
+                "over-time-cap", "must be at most {most}, the limit an admin set", most=cap
+            )
         return resolved, wrong
 
     async def check_priority_class(self, name: str | None) -> None:
@@ -318,9 +343,20 @@ class Submission:
             return
         known = await self._priority_classes.get()
         if known is not None and name not in known:
-            offered = f"they are {', '.join(known)}" if known else "the cluster has none"
+            offered = (
+                say("priority-classes-are", "they are {known}", known=known)
+                if known
+                else say("no-priority-classes", "the cluster has none")
+            )
             raise errors.InvalidRequestError(
-                {"priority_class": f"there is no priority class {name}; {offered}"}
+                {
+                    "priority_class": say(
+                        "priority-class-unknown",
+                        "there is no priority class {priority_class}; {offered}",
+                        priority_class=name,
+                        offered=offered,
+                    )
+                }
             )
 
     async def _create(self, record: JobRecord, stage: Stage, *, is_first: bool = True) -> Submitted:
@@ -369,7 +405,9 @@ class Submission:
         if accepted is None or is_deleted or not keys >= {contract.JOB_KEY, *inputs}:
             await cluster_jobs.delete(self._connection, record.namespace, name, uid=uid)
             if is_deleted:
-                raise errors.ConflictError("The run was deleted while it was submitted.")
+                raise errors.ConflictError(
+                    say("deleted-while-submitted", "The run was deleted while it was submitted.")
+                )
             if accepted is not None:
                 await self._records.forget(job_id)
             raise errors.UnavailableError(_BEING_REMOVED)
@@ -421,7 +459,14 @@ class Submission:
             why = str(problem) or type(problem).__name__
             log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
             if is_undecided and isinstance(error, errors.UnavailableError):
-                raise type(error)(f"{error.message} {_MAY_STILL_COME}") from error
+                raise type(error)(
+                    say(
+                        "failed-and-may-still-come",
+                        "{message} {advice}",
+                        message=error.message,
+                        advice=_MAY_STILL_COME,
+                    )
+                ) from error
         return None
 
     def policy(self, record: JobRecord) -> manifest.PodPolicy:

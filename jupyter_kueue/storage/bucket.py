@@ -21,6 +21,7 @@ from obstore.exceptions import NotModifiedError
 from obstore.store import LocalStore
 
 from jupyter_kueue import errors, plain_json
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage import bucket_errors, bucket_settings
 from jupyter_kueue.storage.file_marks import NO_MARKS
 
@@ -348,7 +349,9 @@ class Bucket:
                     return await self.get_bytes(key)
             else:
                 return data
-        raise errors.ConflictError("It is being removed at the same time. Try again in a moment.")
+        raise errors.ConflictError(
+            say("being-removed", "It is being removed at the same time. Try again in a moment.")
+        )
 
     async def put_file(
         self,
@@ -413,7 +416,11 @@ class Bucket:
         data = b"jupyter-kueue looks whether this bucket can be used\n"
         await self.put_bytes(key, data)
         if await self.get_bytes(key) != data:
-            message = f"The bucket {self.name} gives back other bytes than were written."
+            message = say(
+                "bucket-gives-other-bytes",
+                "The bucket {bucket} gives back other bytes than were written.",
+                bucket=self.name,
+            )
             raise errors.BucketUnavailableError(message)
         await self.delete([key])
 
@@ -434,8 +441,15 @@ class Bucket:
         if meta["size"] > max_bytes:
             name = bucket_errors.object_name(meta["path"])
             raise errors.UnreadableError(
-                f"{name} in the bucket {self.name} has {meta['size']} bytes; at most {max_bytes} "
-                "are read: was it written by hand?"
+                say(
+                    "object-too-large",
+                    "{name} in the bucket {bucket} has {bytes} bytes; at most {most} are "
+                    "read: was it written by hand?",
+                    name=name,
+                    bucket=self.name,
+                    bytes=meta["size"],
+                    most=max_bytes,
+                )
             )
         return bytes(await result.bytes_async())
 
@@ -445,9 +459,12 @@ class Bucket:
             return await asyncio.to_thread(read) if len(data) > _READ_AT_ONCE_BYTES else read()
         except ValueError as error:
             name = bucket_errors.object_name(key)
-            message = (
-                f"{name} in the bucket {self.name} is not JSON ({str(error)[:100]}): was it "
-                "written by hand?"
+            message = say(
+                "object-no-json",
+                "{name} in the bucket {bucket} is not JSON ({problem}): was it written by hand?",
+                name=name,
+                bucket=self.name,
+                problem=str(error)[:100],
             )
             raise errors.UnreadableError(message) from error
 

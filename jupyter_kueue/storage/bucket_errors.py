@@ -11,6 +11,7 @@ from __future__ import annotations
 from obstore import exceptions
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 
 # What obstore's functions raise: its own tree, and four builtins.
 OBSTORE_ERRORS = (exceptions.BaseError, FileNotFoundError, NotImplementedError, ValueError, OSError)
@@ -45,6 +46,16 @@ SERVER_ERROR = "status code: 5"
 SILENT = ("HTTP error:", "error sending request", "operation timed out")
 
 
+_DOING = {
+    "copy": say("doing-copy", "copy"),
+    "create": say("doing-create", "create"),
+    "delete": say("doing-delete", "delete"),
+    "list": say("doing-list", "list"),
+    "read": say("doing-read", "read"),
+    "write": say("doing-write", "write"),
+}
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, at most 200 characters of it."""
     return next(iter(str(error).splitlines()), "")[:200].rstrip(".")
@@ -59,23 +70,63 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
     """Return this package's error for what obstore raised while ``doing`` something to ``key``."""
     text = str(error)
     name = object_name(key)
-    what = name or "its content"
+    what: str = name or say("its-content", "its content")
     if any(word in text for word in NO_BUCKET):
         return errors.BucketUnavailableError(
-            f"The bucket {bucket} does not exist. Create it, or correct the bucket's URL."
+            say(
+                "bucket-missing",
+                "The bucket {bucket} does not exist. Create it, or correct the bucket's URL.",
+                bucket=bucket,
+            )
         )
     if isinstance(error, FileNotFoundError):
-        return errors.NotFoundError(f"{name} is not in the bucket {bucket}.")
+        return errors.NotFoundError(
+            say("not-in-bucket", "{name} is not in the bucket {bucket}.", name=name, bucket=bucket)
+        )
     if isinstance(error, exceptions.AlreadyExistsError):
-        return errors.ConflictError(f"{name} exists already in the bucket {bucket}.")
+        return errors.ConflictError(
+            say(
+                "exists-in-bucket",
+                "{name} exists already in the bucket {bucket}.",
+                name=name,
+                bucket=bucket,
+            )
+        )
     if isinstance(error, exceptions.PreconditionError):
-        return errors.ConflictError(f"{name} in the bucket {bucket} changed meanwhile: try again.")
+        return errors.ConflictError(
+            say(
+                "changed-in-bucket",
+                "{name} in the bucket {bucket} changed meanwhile: try again.",
+                name=name,
+                bucket=bucket,
+            )
+        )
     if isinstance(error, ValueError) and "parse path" in text:
-        return errors.InvalidRequestError({"path": f"{key!r} cannot be the name of an object"})
+        return errors.InvalidRequestError(
+            {
+                "path": say(
+                    "object-name-invalid", "{name} cannot be the name of an object", name=repr(key)
+                )
+            }
+        )
     if any(word in text for word in NO_SUCH_RANGE):
-        return errors.RangeNotSatisfiableError(f"{name} in the bucket {bucket} has no such bytes.")
+        return errors.RangeNotSatisfiableError(
+            say(
+                "no-such-bytes",
+                "{name} in the bucket {bucket} has no such bytes.",
+                name=name,
+                bucket=bucket,
+            )
+        )
     return _trouble(text, doing, what, bucket) or errors.BucketUnavailableError(
-        f"The bucket {bucket} could not {doing} {what} ({first_line(error)})."
+        say(
+            "bucket-could-not",
+            "The bucket {bucket} could not {doing} {what} ({problem}).",
+            bucket=bucket,
+            doing=_DOING.get(doing, doing),
+            what=what,
+            problem=first_line(error),
+        )
     )
 
 
@@ -83,26 +134,51 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
     """Return the error for a bucket that is full, refuses or does not answer, else None."""
     if any(word in text for word in FULL):
         return errors.BucketUnavailableError(
-            f"The bucket {bucket} is full. Make room in it: delete runs, or ask its administrator."
+            say(
+                "bucket-full",
+                "The bucket {bucket} is full. Make room in it: delete runs, or ask its "
+                "administrator.",
+                bucket=bucket,
+            )
         )
     if any(word in text for word in WRONG_CREDENTIALS):
         return errors.ForbiddenError(
-            f"The bucket {bucket} does not know the credentials in use, or they have expired. "
-            "Correct access_key_id and secret_access_key."
+            say(
+                "bucket-refuses-credentials",
+                "The bucket {bucket} does not know the credentials in use, or they have "
+                "expired. Correct access_key_id and secret_access_key.",
+                bucket=bucket,
+            )
         )
     if any(word in text for word in REFUSED):
         return errors.ForbiddenError(
-            f"The bucket {bucket} refuses to {doing} {what}. Its administrator must allow the "
-            "credentials in use to read, write, list and delete there."
+            say(
+                "bucket-refuses",
+                "The bucket {bucket} refuses to {doing} {what}. Its administrator must allow the "
+                "credentials in use to read, write, list and delete there.",
+                bucket=bucket,
+                doing=_DOING.get(doing, doing),
+                what=what,
+            )
         )
     if SERVER_ERROR in text:
         return errors.BucketUnavailableError(
-            f"The bucket {bucket} could not {doing} {what}: an error of its server. It may be "
-            "full, or just starting: look at its disk and its log. Later it may go through."
+            say(
+                "bucket-server-error",
+                "The bucket {bucket} could not {doing} {what}: an error of its server. It may be "
+                "full, or just starting: look at its disk and its log. Later it may go through.",
+                bucket=bucket,
+                doing=_DOING.get(doing, doing),
+                what=what,
+            )
         )
     if any(word in text for word in SILENT):
         return errors.BucketUnavailableError(
-            f"The bucket {bucket} does not answer. Try again in a moment; if this lasts, check "
-            "that it is up and that its endpoint is right."
+            say(
+                "bucket-not-answering",
+                "The bucket {bucket} does not answer. Try again in a moment; if this lasts, "
+                "check that it is up and that its endpoint is right.",
+                bucket=bucket,
+            )
         )
     return None

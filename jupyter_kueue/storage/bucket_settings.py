@@ -14,6 +14,7 @@ from obstore.exceptions import BaseError, UnknownConfigurationKeyError
 from obstore.store import LocalStore, from_url
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage import bucket_errors
 
 if TYPE_CHECKING:
@@ -69,12 +70,20 @@ def open_store(
             },
         )
     except UnknownConfigurationKeyError as error:
-        message = f"The bucket {name} has no such option: {bucket_errors.first_line(error)}"
+        message = say(
+            "bucket-option-unknown",
+            "The bucket {bucket} has no such option: {problem}",
+            bucket=name,
+            problem=bucket_errors.first_line(error),
+        )
         raise errors.NotConfiguredError(message) from error
     except (BaseError, ValueError, OSError) as error:
-        message = (
-            f"The bucket {name} cannot be opened: {bucket_errors.first_line(error)}. "
-            "Use s3://name/prefix, gs://, az:// or file:/// and obstore's options."
+        message = say(
+            "bucket-not-opened",
+            "The bucket {bucket} cannot be opened: {problem}. Use s3://name/prefix, "
+            "gs://, az:// or file:/// and obstore's options.",
+            bucket=name,
+            problem=bucket_errors.first_line(error),
         )
         raise errors.NotConfiguredError(message) from error
     return store, name
@@ -95,9 +104,18 @@ def read_folder(folder: Path) -> dict[str, str]:
         files = [path for path in folder.iterdir() if not path.name.startswith(".")]
         settings = {path.name: path.read_text().strip() for path in files}
     except (OSError, UnicodeDecodeError) as error:
-        message = f"The bucket's settings in {folder} cannot be read: {error}"
+        message = say(
+            "bucket-settings-not-read",
+            "The bucket's settings in {folder} cannot be read: {problem}",
+            folder=str(folder),
+            problem=str(error),
+        )
         raise errors.NotConfiguredError(message) from error
     if not settings.get("url"):
-        message = f"{folder} has no file 'url'. Write the bucket's URL into it (s3://name/prefix)."
+        message = say(
+            "bucket-without-url",
+            "{folder} has no file 'url'. Write the bucket's URL into it (s3://name/prefix).",
+            folder=str(folder),
+        )
         raise errors.NotConfiguredError(message)
     return settings

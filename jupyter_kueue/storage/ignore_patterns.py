@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from jupyter_kueue.sentences import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -115,12 +117,18 @@ class IgnorePattern:
         if not text or text.startswith("#"):
             return None
         if len(text) > MAX_LENGTH:
-            raise ValueError(f"has a line of more than {MAX_LENGTH} characters")
+            raise ValueError(
+                say(
+                    "ignore-line-too-long",
+                    "has a line of more than {most} characters",
+                    most=MAX_LENGTH,
+                )
+            )
         work.spend(len(text) * _READ_STEPS)
         takes_back = text.startswith("!")
         text = text.removeprefix("!")
         if not text:
-            raise ValueError("has a line with ! alone")
+            raise ValueError(say("ignore-line-with-mark-alone", "has a line with ! alone"))
         is_folder = text.endswith("/")
         text = text.removesuffix("/")
         is_name = "/" not in text

@@ -11,11 +11,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from jupyter_kueue import errors
+from jupyter_kueue import errors, sentences
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage.ignore_patterns import IgnorePattern, TooMuchWorkError, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from jupyter_kueue.sentences import Sentence
 
 Source = Literal["hidden", "built-in", "file"]
 
@@ -30,9 +33,11 @@ MAX_RULES = 10_000
 # What reading the rules and comparing may cost for one folder (ignore_patterns.Work), some seconds'
 # work. Two hundred rules and ten thousand files need half of it.
 MAX_WORK = 2**27
-_TOO_MUCH = (
-    f"the rules in {FILE_NAME} and the files of the folder are too many together; name whole "
-    "folders, or use fewer rules"
+_TOO_MUCH = say(
+    "ignore-too-much",
+    "the rules in {file} and the files of the folder are too many together; name whole "
+    "folders, or use fewer rules",
+    file=FILE_NAME,
 )
 
 
@@ -88,20 +93,41 @@ class IgnoreRules:
             InvalidRequestError: on ``include_folder``; the file cannot be understood.
         """
         if len(data) > MAX_BYTES:
-            _refuse(folder, f"has more than {MAX_BYTES} bytes; shorten it")
+            _refuse(
+                folder,
+                say(
+                    "ignore-file-too-large",
+                    "has more than {most} bytes; shorten it",
+                    most=MAX_BYTES,
+                ),
+            )
         try:
             lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError:
-            _refuse(folder, "is no UTF-8 text; save it as such")
+            _refuse(folder, say("ignore-file-no-text", "is no UTF-8 text; save it as such"))
         self._spent.rules += sum(1 for line in lines if line.strip() and not line.startswith("#"))
         if self._spent.rules > MAX_RULES:
-            _refuse(folder, f"brings the rules to more than {MAX_RULES}; shorten it")
+            _refuse(
+                folder,
+                say(
+                    "ignore-too-many-rules",
+                    "brings the rules to more than {most}; shorten it",
+                    most=MAX_RULES,
+                ),
+            )
         try:
             rules = _read_rules(folder.count("/"), lines, self._spent.work)
         except TooMuchWorkError:
             raise _too_much() from None
         except ValueError as error:
-            _refuse(folder, f"{error}; its syntax is that of .gitignore")
+            _refuse(
+                folder,
+                say(
+                    "ignore-rule-invalid",
+                    "{problem}; its syntax is that of .gitignore",
+                    problem=sentences.of_error(error),
+                ),
+            )
         return dataclasses.replace(self, rules=(*self.rules, *rules))
 
     def find(self, path: str, *, is_folder: bool) -> Rule | None:
@@ -133,5 +159,15 @@ def _too_much() -> errors.InvalidRequestError:
     return errors.InvalidRequestError({"include_folder": _TOO_MUCH})
 
 
-def _refuse(folder: str, why: str) -> NoReturn:
-    raise errors.InvalidRequestError({"include_folder": f"{folder}{FILE_NAME} {why}"}) from None
+def _refuse(folder: str, why: Sentence) -> NoReturn:
+    raise errors.InvalidRequestError(
+        {
+            "include_folder": say(
+                "ignore-file-problem",
+                "{folder}{file} {problem}",
+                folder=folder,
+                file=FILE_NAME,
+                problem=why,
+            )
+        }
+    ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
@@ -25,7 +26,7 @@ async def find_start(bucket: Bucket, key: str, lines: int) -> int | None:
     """
     meta = await bucket.head(key)
     if meta is None:
-        raise errors.NotFoundError(f"There is no {key} in the bucket.")
+        raise errors.NotFoundError(say("no-log", "There is no {key} in the bucket.", key=key))
     if meta.size == 0 or lines == 0:
         return None
     end = meta.size

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, models, shapes
 from jupyter_kueue.models import BucketFacts
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage.unread import Unread
 
 if TYPE_CHECKING:
@@ -91,7 +92,13 @@ class OpenJobs:
 def _jobs(body: Json) -> list[Json]:
     found = _KIND.difference(body)
     if found is not None:
-        raise errors.UnreadableError(f"The stored open jobs cannot be understood: {found}.")
+        raise errors.UnreadableError(
+            say(
+                "open-jobs-not-understood",
+                "The stored open jobs cannot be understood: {difference}.",
+                difference=found,
+            )
+        )
     jobs: list[Json] = [item for item in body["jobs"] if _JOB.fits(item)]
     return jobs
 

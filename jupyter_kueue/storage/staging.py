@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from jupyter_kueue import errors, notebook_document, notebook_upgrade, texts
+from jupyter_kueue import errors, models, notebook_document, notebook_upgrade, texts
 from jupyter_kueue.few_at_once import few_at_once
 from jupyter_kueue.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.storage import ignore_rules, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
@@ -30,6 +31,7 @@ from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.storage.bucket import Bucket
 
 # Parsing JSON holds the interpreter: above this size another process does it.
@@ -133,8 +135,12 @@ def find_input(
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            "does not exist below the server's root folder, or is hidden: a name in it begins with "
-            "a dot. Move the notebook, or have ContentsManager.allow_hidden set",
+            say(
+                "path-missing-or-hidden",
+                "does not exist below the server's root folder, or is hidden: a name in it "
+                "begins with a dot. Move the notebook, or have ContentsManager.allow_hidden "
+                "set",
+            ),
         )
     notebook = _find_notebook(real_root, input_path, limits)
     facts = _notebook_facts(notebook)
@@ -188,7 +194,14 @@ async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str
             stored = await bucket.put_file(prefix + file.path, opened)
     except OSError as error:
         raise errors.InvalidRequestError(
-            {FIELD_NOTEBOOK: f"{file.path} cannot be read any more ({error.strerror}); try again"}
+            {
+                FIELD_NOTEBOOK: say(
+                    "path-not-read-any-more",
+                    "{path} cannot be read any more ({error}); try again",
+                    path=file.path,
+                    error=error.strerror or "",
+                )
+            }
         ) from error
     return {
         "path": file.path,
@@ -228,13 +241,20 @@ def _opened(file: InputFile) -> IO[bytes]:
 def _parts(input_path: str) -> tuple[str, ...]:
     """Return the parts of a path of the user's, refusing whatever could mean a place elsewhere."""
     if "\\" in input_path or "\0" in input_path:
-        _refuse(FIELD_NOTEBOOK, input_path, "must be written with / between its folders")
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-with-backslash", "must be written with / between its folders"),
+        )
     path = PurePosixPath(input_path)
     if path.is_absolute() or not path.parts or ".." in path.parts:
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            "must be a path below the server's root folder, such as reports/weekly.ipynb",
+            say(
+                "path-invalid",
+                "must be a path below the server's root folder, such as reports/weekly.ipynb",
+            ),
         )
     return path.parts
 
@@ -244,32 +264,57 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
     try:
         real = root.joinpath(*parts).resolve(strict=True)
     except FileNotFoundError:
-        _refuse(FIELD_NOTEBOOK, input_path, "does not exist below the server's root folder")
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-missing", "does not exist below the server's root folder"),
+        )
     except RuntimeError:
-        _refuse(FIELD_NOTEBOOK, input_path, "is a link that leads in a circle; remove the link")
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-circle", "is a link that leads in a circle; remove the link"),
+        )
     except (OSError, ValueError) as error:
         # Their texts name the path on this machine, which is not for everybody.
-        why = getattr(error, "strerror", None) or "not a path"
-        _refuse(FIELD_NOTEBOOK, input_path, f"cannot be read ({why})")
+        why = getattr(error, "strerror", None) or say("path-no-path", "not a path")
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-not-read", "cannot be read ({problem})", problem=why),
+        )
     # Told before anything else about the file: what lies outside is nobody's business.
     if not real.is_relative_to(root):
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            "leads out of the server's root folder; copy the notebook into it",
+            say(
+                "path-leads-out", "leads out of the server's root folder; copy the notebook into it"
+            ),
         )
     status = _status(real, FIELD_NOTEBOOK, input_path)
     if stat.S_ISDIR(status.st_mode):
-        _refuse(FIELD_NOTEBOOK, input_path, "is a folder; name a notebook in it")
+        _refuse(
+            FIELD_NOTEBOOK, input_path, say("path-is-folder", "is a folder; name a notebook in it")
+        )
     if not stat.S_ISREG(status.st_mode):
-        _refuse(FIELD_NOTEBOOK, input_path, "is not a regular file")
+        _refuse(FIELD_NOTEBOOK, input_path, say("path-no-regular-file", "is not a regular file"))
     if not parts[-1].lower().endswith(".ipynb"):
-        _refuse(FIELD_NOTEBOOK, input_path, "is not a notebook: choose a file ending in .ipynb")
+        _refuse(
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-no-notebook", "is not a notebook: choose a file ending in .ipynb"),
+        )
     if status.st_size > limits.max_notebook_bytes:
         raise errors.TooLargeError(
-            f"{_shown(input_path)} has {status.st_size} bytes; the limit is "
-            f"{limits.max_notebook_bytes} (max_notebook_bytes). Clear its outputs, or have the "
-            "limit raised",
+            say(
+                "notebook-too-large",
+                "{path} has {bytes} bytes; the limit is {most} (max_notebook_bytes). Clear "
+                "its outputs, or have the limit raised",
+                path=_shown(input_path),
+                bytes=status.st_size,
+                most=limits.max_notebook_bytes,
+            ),
             field=FIELD_NOTEBOOK,
         )
     name = _key_name(parts[-1], FIELD_NOTEBOOK)
@@ -282,7 +327,7 @@ def _facts_here(data: bytes) -> dict[str, Any]:
         try:
             notebook_upgrade.upgraded(notebook_document.read(data))
         except notebook_document.NotebookError as error:
-            facts["problem"] = str(error)
+            facts |= notebook_document.problem_of(error)
     return facts
 
 
@@ -295,26 +340,41 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
                 done = subprocess.run(_FACTS_PROGRAM, stdin=file, capture_output=True, check=True)
                 facts = json.loads(done.stdout)
     except OSError as error:
-        _refuse(FIELD_NOTEBOOK, notebook.path, f"cannot be read ({error.strerror})")
+        _refuse(
+            FIELD_NOTEBOOK,
+            notebook.path,
+            say("path-not-read", "cannot be read ({problem})", problem=error.strerror or ""),
+        )
     except subprocess.CalledProcessError as error:
         # Killed, most likely for want of memory.
         last = error.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
         _refuse(
             FIELD_NOTEBOOK,
             notebook.path,
-            f"could not be read as a notebook (exit {error.returncode} {last[:100]}); clear its "
-            "outputs and try again",
+            say(
+                "notebook-not-checked",
+                "could not be read as a notebook (exit {status} {problem}); clear its "
+                "outputs and try again",
+                status=error.returncode,
+                problem=last[:100],
+            ),
         )
     if facts["problem"]:
-        _refuse(FIELD_NOTEBOOK, notebook.path, facts["problem"])
+        problem = models.stored_sentence(facts["problem"], facts["problem_sentence"])
+        _refuse(FIELD_NOTEBOOK, notebook.path, problem or foreign(""))
     # They go where a user's own words go, and by the same rules.
     for field, text in (("name", facts["kernel_name"]), ("language", facts["language"])):
         if text is not None and (problem := texts.problem(text, MAX_NAME_LENGTH)):
             _refuse(
                 FIELD_NOTEBOOK,
                 notebook.path,
-                f"names a kernel that there cannot be: kernelspec.{field} {problem}. Choose a "
-                "kernel in JupyterLab and save it again",
+                say(
+                    "notebook-kernel-invalid",
+                    "names a kernel that there cannot be: kernelspec.{field} {problem}. "
+                    "Choose a kernel in JupyterLab and save it again",
+                    field=field,
+                    problem=problem,
+                ),
             )
     return facts
 
@@ -348,7 +408,11 @@ class _FolderWalk:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            _refuse(FIELD_FOLDER, below or ".", f"cannot be read ({error.strerror})")
+            _refuse(
+                FIELD_FOLDER,
+                below or ".",
+                say("path-not-read", "cannot be read ({problem})", problem=error.strerror or ""),
+            )
         found = {entry.name for entry in entries}
         if below and ENVIRONMENT_MARK in found:
             return
@@ -379,9 +443,21 @@ class _FolderWalk:
             ):
                 return file.read(ignore_rules.MAX_BYTES + 1)
         except RefusedFileError as error:
-            _refuse(FIELD_FOLDER, path, f"{error.strerror}; write the rules into a regular file")
+            _refuse(
+                FIELD_FOLDER,
+                path,
+                say(
+                    "ignore-file-not-regular",
+                    "{problem}; write the rules into a regular file",
+                    problem=error.strerror or "",
+                ),
+            )
         except OSError as error:
-            _refuse(FIELD_FOLDER, path, f"cannot be read ({error.strerror})")
+            _refuse(
+                FIELD_FOLDER,
+                path,
+                say("path-not-read", "cannot be read ({problem})", problem=error.strerror or ""),
+            )
 
     def _take(
         self, entry: os.DirEntry[str], below: str, above: tuple[Path, ...], rules: IgnoreRules
@@ -391,8 +467,13 @@ class _FolderWalk:
             _refuse(
                 FIELD_FOLDER,
                 path,
-                f"is longer than {MAX_PATH_BYTES} bytes, which no bucket takes; shorten it, or "
-                f"name it in {ignore_rules.FILE_NAME}",
+                say(
+                    "path-too-long",
+                    "is longer than {most} bytes, which no bucket takes; shorten it, or name "
+                    "it in {file}",
+                    most=MAX_PATH_BYTES,
+                    file=ignore_rules.FILE_NAME,
+                ),
             )
         real = Path(entry.path)
         if entry.is_symlink():
@@ -400,7 +481,11 @@ class _FolderWalk:
         status = _status(real, FIELD_FOLDER, path)
         if stat.S_ISDIR(status.st_mode):
             if real in above:
-                _refuse(FIELD_FOLDER, path, "is a link to a folder above it; remove the link")
+                _refuse(
+                    FIELD_FOLDER,
+                    path,
+                    say("path-link-above", "is a link to a folder above it; remove the link"),
+                )
             self.visit(real, f"{path}/", above, rules)
         elif stat.S_ISREG(status.st_mode):
             real_path = real.relative_to(self._root).as_posix()
@@ -409,8 +494,11 @@ class _FolderWalk:
             _refuse(
                 FIELD_FOLDER,
                 path,
-                f"is not a regular file; move it out of the folder, or name it in "
-                f"{ignore_rules.FILE_NAME}",
+                say(
+                    "path-no-regular-file-move",
+                    "is not a regular file; move it out of the folder, or name it in {file}",
+                    file=ignore_rules.FILE_NAME,
+                ),
             )
 
     def _add(self, file: InputFile) -> None:
@@ -420,24 +508,40 @@ class _FolderWalk:
         if len(self.files) >= limits.max_folder_files:
             most, number = _largest(self.files, lambda _: 1)
             raise errors.TooLargeError(
-                f"the notebook's folder has more than {limits.max_folder_files} files, which is "
-                f"the limit (max_folder_files); most of those looked at are in {most} ({number}). "
-                f"{_LEAVE_BEHIND}",
+                say(
+                    "folder-too-many-files",
+                    "the notebook's folder has more than {most} files, which is the limit "
+                    "(max_folder_files); most of those looked at are in {example} ({count}). "
+                    "{advice}",
+                    most=limits.max_folder_files,
+                    example=most,
+                    count=number,
+                    advice=_LEAVE_BEHIND,
+                ),
                 field=FIELD_FOLDER,
             )
         if self._size_bytes > limits.max_folder_bytes:
             most, size = _largest(self.files, lambda item: item.size_bytes)
             raise errors.TooLargeError(
-                f"the notebook's folder has more than {limits.max_folder_bytes} bytes, which is "
-                f"the limit (max_folder_bytes); the largest of what was looked at is {most} "
-                f"({size} bytes). {_LEAVE_BEHIND}",
+                say(
+                    "folder-too-large",
+                    "the notebook's folder has more than {most} bytes, which is the limit "
+                    "(max_folder_bytes); the largest of what was looked at is {example} "
+                    "({bytes} bytes). {advice}",
+                    most=limits.max_folder_bytes,
+                    example=most,
+                    bytes=size,
+                    advice=_LEAVE_BEHIND,
+                ),
                 field=FIELD_FOLDER,
             )
 
 
-_LEAVE_BEHIND = (
-    f"Name what the run does not need in a file {ignore_rules.FILE_NAME} beside the notebook, "
-    "which is written as .gitignore is, or have the limit raised"
+_LEAVE_BEHIND = say(
+    "leave-behind-advice",
+    "Name what the run does not need in a file {file} beside the notebook, which is "
+    "written as .gitignore is, or have the limit raised",
+    file=ignore_rules.FILE_NAME,
 )
 
 
@@ -465,14 +569,22 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
         _refuse(
             FIELD_FOLDER,
             path,
-            f"is a link that leads nowhere; remove it, or name it in {ignore_rules.FILE_NAME}",
+            say(
+                "path-link-nowhere",
+                "is a link that leads nowhere; remove it, or name it in {file}",
+                file=ignore_rules.FILE_NAME,
+            ),
         )
     if not real.is_relative_to(root):
         _refuse(
             FIELD_FOLDER,
             path,
-            "is a link out of the server's root folder; replace it by what it leads to, or name "
-            f"it in {ignore_rules.FILE_NAME}",
+            say(
+                "path-link-out",
+                "is a link out of the server's root folder; replace it by what it leads to, "
+                "or name it in {file}",
+                file=ignore_rules.FILE_NAME,
+            ),
         )
     return real
 
@@ -480,7 +592,10 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
 def _key_name(name: str, field: str) -> str:
     """Return ``name`` if it can be part of a key in any bucket."""
     if object_names.UNFIT.search(name):
-        why = "has a control character, a backslash or what is no text in its name; rename it"
+        why = say(
+            "path-odd-name",
+            "has a control character, a backslash or what is no text in its name; rename it",
+        )
         _refuse(field, name, why)
     return name
 
@@ -489,7 +604,11 @@ def _status(path: Path, field: str, shown: str) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        _refuse(field, shown, f"cannot be read ({error.strerror})")
+        _refuse(
+            field,
+            shown,
+            say("path-not-read", "cannot be read ({problem})", problem=error.strerror or ""),
+        )
 
 
 def _shown(path: str) -> str:
@@ -497,5 +616,7 @@ def _shown(path: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _refuse(field: str, path: str, why: str) -> NoReturn:
-    raise errors.InvalidRequestError({field: f"{_shown(path)} {why}"}) from None
+def _refuse(field: str, path: str, why: Sentence) -> NoReturn:
+    raise errors.InvalidRequestError(
+        {field: say("path-problem", "{path} {problem}", path=_shown(path), problem=why)}
+    ) from None

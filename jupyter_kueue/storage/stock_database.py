@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,8 +147,12 @@ class StockDatabase:
         if table == "jobs" and not {"job_id", "status", "input_filename"} <= columns:
             raise errors.InvalidRequestError(
                 {
-                    "database": f"{self.path} is not jupyter-scheduler's: it has no table of jobs. "
-                    "Name another file with --database"
+                    "database": say(
+                        "stock-database-other",
+                        "{path} is not jupyter-scheduler's: it has no table of jobs. Name "
+                        "another file with --database",
+                        path=str(self.path),
+                    )
                 }
             )
         return columns
@@ -159,13 +164,22 @@ class StockDatabase:
             is_there = self.path.is_file()
         except OSError as error:
             raise errors.UnavailableError(
-                f"The database {self.path} cannot be read ({error.strerror}). Have its folder's "
-                "permissions mended."
+                say(
+                    "stock-database-forbidden",
+                    "The database {path} cannot be read ({problem}). Have its folder's "
+                    "permissions mended.",
+                    path=str(self.path),
+                    problem=str(error.strerror),
+                )
             ) from error
         if not is_there:
             raise errors.NotFoundError(
-                f"There is no database {self.path}, so there is nothing to bring over. If it lies "
-                "elsewhere, name it with --database."
+                say(
+                    "stock-database-missing",
+                    "There is no database {path}, so there is nothing to bring over. If it "
+                    "lies elsewhere, name it with --database.",
+                    path=str(self.path),
+                )
             )
         uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
         try:
@@ -176,13 +190,23 @@ class StockDatabase:
         except sqlite3.OperationalError as error:
             # Locked, no permission, or left in the middle of a write by a server that died.
             raise errors.UnavailableError(
-                f"The database {self.path} cannot be read now ({error}). Stop what writes to it, "
-                "or name a copy of it with --database."
+                say(
+                    "stock-database-busy",
+                    "The database {path} cannot be read now ({problem}). Stop what writes to "
+                    "it, or name a copy of it with --database.",
+                    path=str(self.path),
+                    problem=str(error),
+                )
             ) from error
         except sqlite3.DatabaseError as error:
             raise errors.InvalidRequestError(
                 {
-                    "database": f"{self.path} is no SQLite database, or a broken one ({error}). "
-                    "Restore it, or name another file with --database"
+                    "database": say(
+                        "stock-database-broken",
+                        "{path} is no SQLite database, or a broken one ({problem}). Restore "
+                        "it, or name another file with --database",
+                        path=str(self.path),
+                        problem=str(error),
+                    )
                 }
             ) from error

@@ -19,8 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
+from jupyter_kueue.sentences import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from jupyter_kueue.sentences import Sentence
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe opens at once, and fstat(2) shows what it is.
@@ -36,7 +40,7 @@ class RefusedFileError(OSError):
     file from the rest.
     """
 
-    def __init__(self, why: str, path: str, *, is_too_large: bool = False) -> None:
+    def __init__(self, why: Sentence, path: str, *, is_too_large: bool = False) -> None:
         super().__init__(errno.EPERM, why, path)
         self.is_too_large = is_too_large
 
@@ -113,7 +117,11 @@ class UntrustedFolder:
         with self.open_file(path, max_bytes=max_bytes) as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:  # it grew after it was opened
-            raise RefusedFileError(f"has more than {max_bytes} bytes", path, is_too_large=True)
+            raise RefusedFileError(
+                say("file-has-more-bytes", "has more than {most} bytes", most=max_bytes),
+                path,
+                is_too_large=True,
+            )
         return data
 
     @contextlib.contextmanager
@@ -172,7 +180,14 @@ class UntrustedFolder:
         while waiting:
             below = waiting.pop()
             if max_path_bytes is not None and len(os.fsencode(below)) > max_path_bytes:
-                passed_over(below, f"has a path of more than {max_path_bytes} bytes")
+                passed_over(
+                    below,
+                    say(
+                        "file-path-too-long",
+                        "has a path of more than {most} bytes",
+                        most=max_path_bytes,
+                    ),
+                )
                 continue
             try:
                 folder = self._open_folder(tuple(below.split("/")) if below else (), below)
@@ -187,10 +202,20 @@ class UntrustedFolder:
                         if left is not None:
                             left -= 1
                             if left < 0:
-                                passed_over(".", f"holds more than {max_entries} entries")
+                                passed_over(
+                                    ".",
+                                    say(
+                                        "folder-has-more-entries",
+                                        "holds more than {most} entries",
+                                        most=max_entries or 0,
+                                    ),
+                                )
                                 return
                         if max_entries is not None and len(waiting) > max_entries // 10:
-                            passed_over(waiting.pop(), "is one of too many folders")
+                            passed_over(
+                                waiting.pop(),
+                                say("one-of-too-many-folders", "is one of too many folders"),
+                            )
                         yield from self._walk_one(entry, below, without, waiting)
             finally:
                 os.close(folder)
@@ -249,22 +274,27 @@ class UntrustedFolder:
 def _parts(path: str) -> tuple[str, ...]:
     pure = PurePosixPath(path)
     if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\0" in path:
-        raise RefusedFileError("lies outside of its folder", path)
+        raise RefusedFileError(say("file-outside-folder", "lies outside of its folder"), path)
     return pure.parts
 
 
 def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise RefusedFileError("is not a regular file", path)
+        raise RefusedFileError(say("file-not-regular", "is not a regular file"), path)
     if max_bytes is not None and status.st_size > max_bytes:
-        why = f"has {status.st_size} bytes; at most {max_bytes} are taken"
+        why = say(
+            "file-has-bytes",
+            "has {bytes} bytes; at most {most} are taken",
+            bytes=status.st_size,
+            most=max_bytes,
+        )
         raise RefusedFileError(why, path, is_too_large=True)
 
 
 def _translated(error: OSError, path: str) -> OSError:
     """Return the error with the path that was asked for, and links called by their name."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return RefusedFileError("is a link, or leads through one", path)
+        return RefusedFileError(say("file-is-link", "is a link, or leads through one"), path)
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, a device that is not there
-        return RefusedFileError("is not a regular file", path)
+        return RefusedFileError(say("file-not-regular", "is not a regular file"), path)
     return OSError(error.errno, error.strerror, path)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors, quantities
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def field_value(pod: Json, path: str, address: str) -> str:
             return str(spec.get("serviceAccountName", "default"))
         case "status.podIP" | "status.hostIP" | "status.podIPs" | "status.hostIPs":
             return address
-    raise UnsupportedFieldError(f"unsupported fieldPath: {path}")
+    raise UnsupportedFieldError(foreign(f"unsupported fieldPath: {path}"))
 
 
 def resource_value(
@@ -66,7 +67,9 @@ def resource_value(
     if amount is None:
         amount = capacity.get(resource) if kind == "limits" else "0"
     if amount is None:
-        raise UnsupportedFieldError(f"unsupported container resource: {reference['resource']}")
+        raise UnsupportedFieldError(
+            foreign(f"unsupported container resource: {reference['resource']}")
+        )
     divisor = quantities.parse(str(reference.get("divisor") or "1")) or 1
     return str(math.ceil(quantities.parse(str(amount)) / divisor))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors
 from jupyter_kueue.local.node import downward, host_processes
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,13 +112,18 @@ def prepare(
     words = [*container.get("command", []), *container.get("args", [])]
     if not words:
         raise LaunchError(
-            f'failed to generate container "{container["name"]}" spec: no command specified: an '
-            "image of this node is a Python environment without an entrypoint, so set `command`"
+            foreign(
+                f'failed to generate container "{container["name"]}" spec: no command specified: '
+                "an image of this node is a Python environment without an entrypoint, so set "
+                "`command`"
+            )
         )
     if any("\0" in text for text in (*words, *variables.values())):
         raise LaunchError(
-            f'container "{container["name"]}" has a NUL character in its command, arguments or '
-            "environment, which no process can be given: remove it"
+            foreign(
+                f'container "{container["name"]}" has a NUL character in its command, arguments or '
+                "environment, which no process can be given: remove it"
+            )
         )
     working_dir = container.get("workingDir")
     return Launch(
@@ -205,7 +211,9 @@ async def _read_value(
             )
             return None if value is None else value.decode(errors="replace")
     raise downward.UnsupportedFieldError(
-        f"the local node does not support environment from {', '.join(source) or 'nothing'}"
+        foreign(
+            f"the local node does not support environment from {', '.join(source) or 'nothing'}"
+        )
     )
 
 

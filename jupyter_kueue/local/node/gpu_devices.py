@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,11 @@ class GpuDevices:
         total = sum(wanted.values())
         if total > len(free):
             raise NotEnoughGpusError(
-                "Allocate failed due to requested number of devices unavailable for "
-                f"{GPU_RESOURCE}. Requested: {total}, Available: {len(free)}, which is unexpected"
+                foreign(
+                    "Allocate failed due to requested number of devices unavailable for "
+                    f"{GPU_RESOURCE}. Requested: {total}, Available: {len(free)}, which is "
+                    "unexpected"
+                )
             )
         claim = {name: [free.pop(0) for _ in range(count)] for name, count in wanted.items()}
         self._claims[uid] = claim

@@ -16,6 +16,7 @@ from tornado import httpserver, iostream, web
 
 from jupyter_kueue import errors
 from jupyter_kueue.local.node import container_logs
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +81,10 @@ def start_log_server(config: NodeConfig, find_pod: FindPod, list_pods: ListPods)
         server.listen(config.port, config.address)
     except OSError as error:
         raise errors.NotConfiguredError(
-            f"The node cannot serve logs on {config.address}:{config.port}: {error}. Free the port "
-            "or run `jupyter kueue local up` again, which chooses another."
+            foreign(
+                f"The node cannot serve logs on {config.address}:{config.port}: {error}. Free the "
+                "port or run `jupyter kueue local up` again, which chooses another."
+            )
         ) from error
     return LogServer(server, open_logs)
 
@@ -176,10 +179,10 @@ class _ContainerLogs(web.RequestHandler):
         """
         worker = self._find_pod(namespace, pod)
         if worker is None:
-            raise errors.NotFoundError(f'pod "{pod}" is not on this node')
+            raise errors.NotFoundError(foreign(f'pod "{pod}" is not on this node'))
         container = next((c for c in worker.containers if c.name == name), None)
         if container is None:
-            raise errors.NotFoundError(f'container "{name}" is not in pod "{pod}"')
+            raise errors.NotFoundError(foreign(f'container "{name}" is not in pod "{pod}"'))
         attempts = container.attempts
         # A container that waits to be started again shows its last log, as on a real node.
         if previous:

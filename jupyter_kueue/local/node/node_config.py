@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import foreign
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def load(path: Path) -> NodeConfig:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.NotConfiguredError(
-            f"{path} lacks or misspells {error}: run `jupyter kueue local up` to write it anew."
+            foreign(
+                f"{path} lacks or misspells {error}: run `jupyter kueue local up` to write it anew."
+            )
         ) from error
 
 
@@ -86,9 +89,11 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise errors.NotConfiguredError(
-            f"The node's configuration {path} cannot be read ({error}): run `jupyter kueue local "
-            "up` to write it anew."
+            foreign(
+                f"The node's configuration {path} cannot be read ({error}): run `jupyter kueue "
+                "local up` to write it anew."
+            )
         ) from error
     if not isinstance(content, dict):
-        raise errors.NotConfiguredError(f"{path} must hold a JSON object.")
+        raise errors.NotConfiguredError(foreign(f"{path} must hold a JSON object."))
     return content

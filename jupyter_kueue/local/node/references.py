@@ -10,6 +10,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import errors
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
@@ -59,7 +60,7 @@ class References:
     ) -> bytes | None:
         if key not in data and not optional:
             raise MissingReferenceError(
-                f"couldn't find key {key} in {_NAMES[kind][1]} {self._namespace}/{name}"
+                foreign(f"couldn't find key {key} in {_NAMES[kind][1]} {self._namespace}/{name}")
             )
         return data.get(key)
 
@@ -68,7 +69,7 @@ class References:
             self._read[kind, name] = await self._get(kind, name)
         data = self._read[kind, name]
         if data is None and not optional:
-            raise MissingReferenceError(f'{_NAMES[kind][0]} "{name}" not found')
+            raise MissingReferenceError(foreign(f'{_NAMES[kind][0]} "{name}" not found'))
         return data or {}
 
     async def _get(self, kind: str, name: str) -> dict[str, bytes] | None:

@@ -17,6 +17,7 @@ from jupyter_kueue.local.node import downward, environment
 from jupyter_kueue.local.node.path_mapping import PathMapping
 from jupyter_kueue.local.node.pod_folder import write_atomically
 from jupyter_kueue.local.node.references import MissingReferenceError
+from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,9 @@ def mount_path_mapping(
         )
         if sub_path:
             if PurePosixPath(sub_path).is_absolute() or ".." in PurePosixPath(sub_path).parts:
-                raise MountError(f'subPath "{sub_path}" must stay within volume "{mount["name"]}"')
+                raise MountError(
+                    foreign(f'subPath "{sub_path}" must stay within volume "{mount["name"]}"')
+                )
             host = host / sub_path
             if not host.exists():
                 host.mkdir(parents=True)
@@ -116,7 +119,9 @@ async def _prepare(volume: Json, sources: VolumeSources) -> Path:
     try:
         files = await _projection(kind, volume[kind], sources)
     except (MissingReferenceError, downward.UnsupportedFieldError) as error:
-        raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+        raise MountError(
+            foreign(f'MountVolume.SetUp failed for volume "{name}" : {error}')
+        ) from error
     _write_files(folder, files)
     return folder
 
@@ -169,7 +174,9 @@ def _items(
         if item["key"] in data:
             files[item["path"]] = (data[item["key"]], item.get("mode", mode))
         elif not source.get("optional"):
-            raise MissingReferenceError(f"{what} references non-existent key: {item['key']}")
+            raise MissingReferenceError(
+                foreign(f"{what} references non-existent key: {item['key']}")
+            )
     return files
 
 
@@ -194,8 +201,10 @@ async def _service_account_token(source: Json, sources: VolumeSources) -> bytes:
         answer = await sources.connection.create(path, body)
     except (errors.NotFoundError, errors.ForbiddenError) as error:
         raise MissingReferenceError(
-            f"failed to fetch token: {error}; set automountServiceAccountToken: false if the pod "
-            "does not need one"
+            foreign(
+                f"failed to fetch token: {error}; set automountServiceAccountToken: false if the "
+                "pod does not need one"
+            )
         ) from error
     return str(answer["status"]["token"]).encode()
 
@@ -219,7 +228,9 @@ def _host_path(name: str, source: Json) -> Path:
         elif kind == "FileOrCreate":
             path.touch()
     except OSError as error:
-        raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+        raise MountError(
+            foreign(f'MountVolume.SetUp failed for volume "{name}" : {error}')
+        ) from error
     fits = {
         "": True,
         "Directory": path.is_dir(),
@@ -232,8 +243,10 @@ def _host_path(name: str, source: Json) -> Path:
     }
     if not fits.get(kind, False):
         raise MountError(
-            f'MountVolume.SetUp failed for volume "{name}" : hostPath type check failed: {path} is '
-            f"not a {kind}"
+            foreign(
+                f'MountVolume.SetUp failed for volume "{name}" : hostPath type check failed: '
+                f"{path} is not a {kind}"
+            )
         )
     return path
 
@@ -247,14 +260,16 @@ async def _claimed(name: str, source: Json, sources: VolumeSources) -> Path:
         )
         volume_name = claim["spec"].get("volumeName")
         if not volume_name or claim.get("status", {}).get("phase") != "Bound":
-            raise MountError(f'persistentvolumeclaim "{claim_name}" is not bound')
+            raise MountError(foreign(f'persistentvolumeclaim "{claim_name}" is not bound'))
         volume = await sources.connection.get(f"/api/v1/persistentvolumes/{volume_name}")
     except errors.NotFoundError as error:
-        raise MountError(f'volume "{name}": {error}') from error
+        raise MountError(foreign(f'volume "{name}": {error}')) from error
     for kind in _LOCAL_VOLUME_KINDS:
         if kind in volume["spec"]:
             return _host_path(name, volume["spec"][kind])
     raise UnsupportedVolumeError(
-        f'volume "{name}" is the persistent volume {volume_name}, which is no folder of this '
-        "machine: the local node mounts hostPath and local persistent volumes only"
+        foreign(
+            f'volume "{name}" is the persistent volume {volume_name}, which is no folder of this '
+            "machine: the local node mounts hostPath and local persistent volumes only"
+        )
     )

@@ -144,9 +144,10 @@ EXPORTS_AT_ONCE = 2
 # In [1], the first code cell that runs. One that is empty does not run and has no number.
 # PROGRESS: {"pod_uid", "cell": number of the cell that runs or None, "cell_index": its index in the
 # notebook, "cells_done", "cells": how many run, "since": RFC 3339 start of that cell, "updated_at"}
-# ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "started_at",
-# "ended_at", "cells", "cells_done", "peak_memory_bytes": of the largest process, or None,
-# "elsewhere": what was written beside the run's folder and is not kept, such as ["~/model.pt"]}
+# ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "sentence": what
+# the message is made of, or None, "started_at", "ended_at", "cells", "cells_done",
+# "peak_memory_bytes": of the largest process, or None, "elsewhere": what was written beside the
+# run's folder and is not kept, such as ["~/model.pt"]}
 # Of both, ``runner.reports`` passes on the fields that it knows.
 # ERROR: {"name", "value", "cell", "cell_index", "cell_source", "traceback": [lines]}
 
@@ -335,7 +336,7 @@ ROLE_SIDE_EFFECT = "side-effect"
 ROLE_INPUT = "input"
 ROLE_LOG = "log"
 # ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason":
-# one of OUTCOMES or EVICTED, None while it runs, "message", "cells_done", "cells",
+# one of OUTCOMES or EVICTED, None while it runs, "message", "sentence", "cells_done", "cells",
 # "peak_memory_bytes", "cell": number of the cell that ran last}
 
 

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue import contract, errors, names, quantities, sentences, shapes, texts
-from jupyter_kueue.sentences import Sentence, foreign, say
+from jupyter_kueue.sentences import Sentence, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
+
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -538,9 +540,7 @@ def stored_sentence(text: str | None, stored: Any) -> Sentence | None:
     """Return a text of the bucket with the code and values stored beside it, if these are any."""
     if text is None:
         return None
-    if not _is_sentence(stored):
-        return foreign(text)
-    return Sentence(text, stored["code"], stored["values"])
+    return sentences.restored(text, stored if _is_sentence(stored) else None)
 
 
 def now() -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import functools
 import string
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing is slow to import, and a run's first process does without
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Self
+    from typing import Any, Self
 
     Json = dict[str, Any]
     Value = str | int | float | Sequence["Value"]
@@ -87,6 +87,11 @@ def say(code: str, text: str, /, **values: Value) -> Sentence:
 def foreign(text: str) -> Sentence:
     """Return a text that others wrote as a sentence without a code."""
     return text if isinstance(text, Sentence) else Sentence(text)
+
+
+def restored(text: str, stored: Json | None) -> Sentence:
+    """Return a sentence from its text and what ``as_json`` returned of it."""
+    return foreign(text) if stored is None else Sentence(text, stored["code"], stored["values"])
 
 
 def of_error(error: Exception) -> Sentence:

@@ -185,7 +185,8 @@ def _spent(value: Any, left: int, depth: int) -> int:
     if left < 0 or depth < 0:
         return -1
     if isinstance(value, str):
-        return left - len(value) - 1 if text(left)(value) else -1
+        is_fine = value.isprintable() or texts.problem(value, len(value), lines=True) is None
+        return left - len(value) - 1 if is_fine else -1
     if isinstance(value, int | float):
         is_finite = number(value) or (isinstance(value, float) and math.isfinite(value))
         return left - 1 if is_finite else -1

@@ -572,7 +572,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
             "Its pod could not run. The cluster says: {message}",
             message=message,
         )
-    return _of_exit(ended, cell)
+    return _of_exit(ended, cell, _said_by_runner(last))
 
 
 def _out_of_memory(cell: int | None, amount: str, more: str) -> Sentence:
@@ -593,11 +593,13 @@ def _out_of_memory(cell: int | None, amount: str, more: str) -> Sentence:
     )
 
 
-def _of_exit(ended: Json, cell: int | None) -> tuple[str, Sentence]:
+def _of_exit(ended: Json, cell: int | None, recorded: Sentence | None) -> tuple[str, Sentence]:
     code = ended.get("exitCode", 1)
     said = str(ended.get("message") or "").strip()
     outcome = contract.OUTCOME_OF_EXIT_CODE.get(code)
     if outcome and outcome != contract.SUCCEEDED:
+        if said and recorded is not None and recorded.strip() == said:
+            return outcome, recorded
         return outcome, foreign(said) if said else _default_words(outcome, cell)
     if ended.get("reason") in ("StartError", "ContainerCannotRun"):
         return "no-kernel", say(

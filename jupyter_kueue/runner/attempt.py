@@ -10,7 +10,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors
+from jupyter_kueue import contract, errors, sentences
 from jupyter_kueue.runner import control
 from jupyter_kueue.sentences import foreign
 
@@ -84,6 +84,7 @@ class Attempt:
             "ended_at": ended_at,
             "reason": reason,
             "message": message,
+            "sentence": sentences.as_json(message),
             "cells_done": seen.get("cells_done") or 0,
             "cells": seen.get("cells"),
             "cell": seen.get("cell") or (seen.get("error") or {}).get("cell"),

@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, sentences
 from jupyter_kueue.runner import bounds
 from jupyter_kueue.runner.keeper_link import DISK, LIMIT, STOP
 from jupyter_kueue.runner.kernel_client import Client, NotEncryptedError
@@ -27,6 +27,7 @@ from jupyter_kueue.runner.limit_keeper import (
     INTERRUPT_SECONDS_AT_LIMIT,
     INTERRUPT_SECONDS_AT_STOP,
 )
+from jupyter_kueue.sentences import foreign, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.keeper_link import KeeperLink
     from jupyter_kueue.runner.launching import Launched
     from jupyter_kueue.runner.saving import Log, Saver
+    from jupyter_kueue.sentences import Sentence, Value
 
 # How often a kernel is started that dies before its first answer.
 STARTS = 4
@@ -55,12 +57,15 @@ _DISK_FULL = re.compile(r"\[Errno (?:28|122)\]|No space left on device|Disk quot
 _SEARCHED_CHARACTERS = 10_000
 
 
+_NOTHING = foreign("")
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a notebook ended: one of contract.OUTCOMES, a sentence, and the error of a cell."""
 
     outcome: str
-    message: str = ""
+    message: Sentence = _NOTHING
     error: dict[str, Any] | None = None
 
 
@@ -124,7 +129,7 @@ class Cells:
         self._ended = ended
         self._deadline: float | None = None
         self._cell = 0
-        self._where = "before the first cell"
+        self._where = say("before-first-cell", "before the first cell")
         self._client = self._new_client()
 
     def _new_client(self) -> Client:
@@ -192,21 +197,32 @@ class Cells:
         name = self.plan.kernel_name
         missing = await self._launched.missing(error)
         if missing is not None:
-            message = (
-                f"The kernel {name!r} is installed but cannot start: {missing}. Repair the "
-                "environment's kernel (for Python: pip install ipykernel)."
+            message = say(
+                "kernel-cannot-start",
+                "The kernel {kernel} is installed but cannot start: {missing}. Repair "
+                "the environment's kernel (for Python: pip install ipykernel).",
+                kernel=repr(name),
+                missing=missing,
             )
             raise StoppedError(Ending(contract.NO_KERNEL, message)) from error
         code = await self._exit_code()
         if code is None:
-            how = f"it did not come up ({error})"
+            how = say(
+                "kernel-did-not-come-up",
+                "it did not come up ({problem})",
+                problem=sentences.of_error(error),
+            )
         elif code < 0:
-            how = f"it was killed by {_signal_name(code)}"
+            how = say("kernel-killed-by", "it was killed by {signal}", signal=_signal_name(code))
         else:
-            how = f"it ended with exit code {code}"
+            how = say("kernel-ended-with-code", "it ended with exit code {code}", code=code)
         if is_last:
-            message = (
-                f"The kernel {name!r} did not start, {STARTS} times: {how}. See the run's log."
+            message = say(
+                "kernel-not-started",
+                "The kernel {kernel} did not start, {count} times: {how}. See the run's log.",
+                kernel=repr(name),
+                count=STARTS,
+                how=how,
             )
             raise StoppedError(Ending(contract.KERNEL_DIED, message)) from error
         self._log.say(f"The kernel did not start: {how}. It is started again.")
@@ -233,7 +249,9 @@ class Cells:
     async def _run_cell(self, number: int, cell_index: int) -> None:
         cell = self.plan.notebook.cells[cell_index]
         self._cell = number
-        self._where = f"in cell {number} of {len(self.plan.code_cells)}"
+        self._where = say(
+            "in-cell", "in cell {cell} of {cells}", cell=number, cells=len(self.plan.code_cells)
+        )
         self._log.say(f"cell {number}/{len(self.plan.code_cells)}")
         self._saver.cell_started(number, cell_index)
         started = time.monotonic()
@@ -258,13 +276,27 @@ class Cells:
         limits = []
         whole, single = self.plan.timeout_seconds, self.plan.cell_timeout_seconds
         if self._deadline is not None:
-            text = f"The run reached its time limit of {whole:g} s {self._where}."
+            text = say(
+                "over-time-limit",
+                "The run reached its time limit of {seconds} s {where}.",
+                seconds=f"{whole:g}",
+                where=self._where,
+            )
             limits.append((self._deadline, text))
         if single:
-            text = f"A cell may take {single:g} s; that was over {self._where}."
+            text = say(
+                "over-cell-time-limit",
+                "A cell may take {seconds} s; that was over {where}.",
+                seconds=f"{single:g}",
+                where=self._where,
+            )
             limits.append((started + single, text))
-        at, text = min(limits, default=(None, ""))
-        message = f"{text} Outputs up to there are kept. Raise the limit, or make it faster."
+        at, text = min(limits, default=(None, _NOTHING))
+        message = say(
+            "over-limit-advice",
+            "{what} Outputs up to there are kept. Raise the limit, or make it faster.",
+            what=text,
+        )
         error = self._error("TimeLimit", text, cell, cell_index, [])
         return at, Ending(contract.TIME_LIMIT, message, error)
 
@@ -309,11 +341,20 @@ class Cells:
         if self._keeper.over.done() and self._keeper.over.result() == DISK:
             return Ending(
                 contract.DISK_FULL,
-                f"{self._keeper.said} That was {self._where}. What was done so far is kept.",
+                say(
+                    "over-disk-limit",
+                    "{what} That was {where}. What was done so far is kept.",
+                    what=self._keeper.said,
+                    where=self._where,
+                ),
             )
         return Ending(
             contract.INTERRUPTED,
-            f"The pod was told to stop {self._where}. What was done so far is kept.",
+            say(
+                "told-to-stop",
+                "The pod was told to stop {where}. What was done so far is kept.",
+                where=self._where,
+            ),
         )
 
     async def _kernel_died(self, cell: Any, cell_index: int) -> Ending:
@@ -324,24 +365,39 @@ class Cells:
         code = await self._exit_code()
         outcome = contract.KERNEL_DIED
         if code is None:
-            what = f"The kernel ended {self._where}."
+            what = say("kernel-ended", "The kernel ended {where}.", where=self._where)
         elif code == -signal.SIGKILL:
-            what = (
-                f"The kernel was killed {self._where}, most likely because it ran out of memory. "
-                "Run it again with more."
+            what = say(
+                "kernel-out-of-memory",
+                "The kernel was killed {where}, most likely because it ran out of "
+                "memory. Run it again with more.",
+                where=self._where,
             )
         elif code == -signal.SIGBUS and is_full(self.plan.folder):
             # Memory that a file stands for, and no room to write it.
             outcome = contract.DISK_FULL
-            what = f"The disk was full {self._where}, which ended the kernel."
+            what = say(
+                "disk-full-ended-kernel",
+                "The disk was full {where}, which ended the kernel.",
+                where=self._where,
+            )
         elif code < 0:
-            what = (
-                f"The kernel crashed {self._where} ({_signal_name(code)}). A native library is the "
-                "usual cause."
+            what = say(
+                "kernel-crashed",
+                "The kernel crashed {where} ({signal}). A native library is the usual cause.",
+                where=self._where,
+                signal=_signal_name(code),
             )
         else:
-            what = f"The kernel ended with exit code {code} {self._where}."
-        message = f"{what} Outputs up to there are kept."
+            what = say(
+                "kernel-ended-with-code-where",
+                "The kernel ended with exit code {code} {where}.",
+                code=code,
+                where=self._where,
+            )
+        message = say(
+            "kernel-ended-outputs-kept", "{what} Outputs up to there are kept.", what=what
+        )
         error = self._error("DeadKernelError", message, cell, cell_index, [])
         return Ending(outcome, message, error)
 
@@ -351,17 +407,33 @@ class Cells:
         traceback = list(shown.traceback) if shown is not None else str(raised).splitlines()
         error = self._error(raised.ename, raised.evalue, cell, cell_index, traceback)
         if raised.ename == "StdinNotImplementedError":
-            message = (
-                f"Cell {self._cell} asks for input, and nobody can answer in a queued run. Take "
-                "what it asks for as a parameter."
+            message = say(
+                "cell-asks-for-input",
+                "Cell {cell} asks for input, and nobody can answer in a queued run. Take "
+                "what it asks for as a parameter.",
+                cell=self._cell,
             )
             return Ending(contract.NOTEBOOK_FAILED, message, error)
         name = bounds.text(raised.ename, SHOWN_NAME_LENGTH)
         value = bounds.text(raised.evalue.strip().partition("\n")[0], SHOWN_VALUE_LENGTH)
-        message = ": ".join(filter(None, (f"Cell {self._cell} failed", name, value)))
+        raised_text = ": ".join(filter(None, (name, value)))
+        message = (
+            say(
+                "cell-failed-because",
+                "Cell {cell} failed: {error}",
+                cell=self._cell,
+                error=raised_text,
+            )
+            if raised_text
+            else say("cell-failed-wordless", "Cell {cell} failed", cell=self._cell)
+        )
         if _DISK_FULL.search(str(raised.evalue)[:_SEARCHED_CHARACTERS]):
-            advice = "Write less, or ask for a bigger disk."
-            message = f"The disk was full {self._where}. {advice} ({message})"
+            message = say(
+                "disk-full-where",
+                "The disk was full {where}. Write less, or ask for a bigger disk. ({error})",
+                where=self._where,
+                error=message,
+            )
             return Ending(contract.DISK_FULL, message, error)
         return Ending(contract.NOTEBOOK_FAILED, message, error)
 
@@ -400,18 +472,29 @@ class Cells:
             channels.stop_channels()
 
 
-def missing_kernel(name: str) -> str:
+def missing_kernel(name: str) -> Sentence:
     """Return what to say of a kernel that this environment lacks."""
-    installed = ", ".join(sorted(KernelSpecManager().find_kernel_specs())) or "none"
-    return (
-        f"The environment has no kernel {name!r} (it has: {installed}). Choose one of these as the "
-        "kernel, another environment, or install the kernel there."
+    installed: Value = sorted(KernelSpecManager().find_kernel_specs()) or say("no-kernels", "none")
+    return say(
+        "kernel-missing",
+        "The environment has no kernel {kernel} (it has: {installed}). Choose one of "
+        "these as the kernel, another environment, or install the kernel there.",
+        kernel=repr(name),
+        installed=installed,
     )
 
 
 def unreadable(name: str, error: Exception) -> Ending:
     """Return the ending for a file that is no notebook."""
-    return Ending(contract.NOTEBOOK_FAILED, f"{name} {error}.")
+    return Ending(
+        contract.NOTEBOOK_FAILED,
+        say(
+            "notebook-unreadable",
+            "{notebook} {problem}.",
+            notebook=name,
+            problem=sentences.of_error(error),
+        ),
+    )
 
 
 def _signal_name(code: int) -> str:

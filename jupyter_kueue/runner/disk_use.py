@@ -14,10 +14,13 @@ import threading
 import time
 
 from jupyter_kueue import contract
+from jupyter_kueue.sentences import say
 
 TYPE_CHECKING = False  # typing is slow to import, and this runs before the kernel is up
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from jupyter_kueue.sentences import Sentence
 
 # Between two looks. Walking many files takes long: such a folder is looked at more rarely, so that
 # it takes a twentieth of the time.
@@ -59,21 +62,44 @@ class Limits:
         self.container = container
         self.pod = pod
 
-    def excess(self, use: Use) -> str | None:
+    def excess(self, use: Use) -> Sentence | None:
         """Return what is beyond its limit, as a sentence; None if nothing is."""
         for name, limit in sorted(self.volumes.items()):
             if use.volumes.get(name, 0) > limit:
-                return _sentence(f"its volume {name} may hold {in_words(limit)}")
+                return _sentence(
+                    say(
+                        "volume-may-hold",
+                        "its volume {volume} may hold {amount}",
+                        volume=name,
+                        amount=in_words(limit),
+                    )
+                )
         together = sum(use.volumes.values()) + use.container
         if self.pod is not None and together > self.pod:
-            return _sentence(f"it may use {in_words(self.pod)} of its node's disk")
+            return _sentence(
+                say(
+                    "may-use-of-disk",
+                    "it may use {amount} of its node's disk",
+                    amount=in_words(self.pod),
+                )
+            )
         if self.container is not None and use.container > self.container:
-            return _sentence(f"its container may use {in_words(self.container)} of its node's disk")
+            return _sentence(
+                say(
+                    "container-may-use",
+                    "its container may use {amount} of its node's disk",
+                    amount=in_words(self.container),
+                )
+            )
         return None
 
 
-def _sentence(limit: str) -> str:
-    return f"It wrote more than it may: {limit}. Write less, or ask an admin for more."
+def _sentence(limit: Sentence) -> Sentence:
+    return say(
+        "wrote-more",
+        "It wrote more than it may: {limit}. Write less, or ask an admin for more.",
+        limit=limit,
+    )
 
 
 def in_words(amount: int) -> str:
@@ -94,7 +120,7 @@ class DiskWatch:
     """
 
     def __init__(self, on_excess: Callable[[], None]) -> None:
-        self.excess: str | None = None
+        self.excess: Sentence | None = None
         self._on_excess = on_excess
         self._folders = {
             name: os.environ[variable]

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, models
+from jupyter_kueue.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from jupyter_kueue.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -23,7 +26,7 @@ class Verdict(NamedTuple):
     """Why the notebook is not run again: one of the reasons of contract, and a sentence."""
 
     reason: str
-    message: str
+    message: Sentence
 
 
 def verdict(
@@ -43,7 +46,11 @@ def verdict(
     former = [record for record in records if record.get("pod_uid") != own_uid]
     for record in former:
         if record.get("reason") == contract.DISK_FULL:
-            return Verdict(contract.DISK_FULL, str(record.get("message") or "The disk was full."))
+            said = str(record.get("message") or "") or None
+            message = models.stored_sentence(said, record.get("sentence"))
+            return Verdict(
+                contract.DISK_FULL, message or say("disk-was-full", "The disk was full.")
+            )
     evicted = sum(record.get("reason") == contract.EVICTED for record in former)
     wordless = sum(
         bool(record.get("is_staged")) and record.get("ended_at") is None for record in former
@@ -51,7 +58,11 @@ def verdict(
     if evicted > max_evictions or evicted + wordless > max_evictions + max_retries:
         return Verdict(
             contract.EVICTED,
-            f"Its nodes evicted it or were lost {evicted + wordless} times, and it is not tried "
-            "again. Run it again, with more memory or disk if it needs them.",
+            say(
+                "evicted-or-lost",
+                "Its nodes evicted it or were lost {count} times, and it is not tried again. "
+                "Run it again, with more memory or disk if it needs them.",
+                count=evicted + wordless,
+            ),
         )
     return None

@@ -15,7 +15,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, sentences
 from jupyter_kueue.runner.limit_keeper import DISK, LIMIT, MESSAGE_BYTES, STOP
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class KeeperLink:
 
     def __init__(self, link: socket.socket) -> None:
         self.by_signal = True
-        self.said = ""
+        self.said = sentences.foreign("")
         self._link = link
         self._kernel: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,7 +106,8 @@ class KeeperLink:
             with self._lock:
                 message = json.loads(data)
                 self._why = message.get("over", self._why)
-                self.said = message.get("said") or self.said
+                if message.get("said"):
+                    self.said = sentences.restored(message["said"], message["sentence"])
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(self._heard, message)
 

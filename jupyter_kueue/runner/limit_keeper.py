@@ -16,7 +16,7 @@ import select
 import signal
 import time
 
-from jupyter_kueue import contract
+from jupyter_kueue import contract, sentences
 
 TYPE_CHECKING = False  # typing is slow to import, and this runs before the kernel is up
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.runner.disk_use import DiskWatch
     from jupyter_kueue.runner.stopping import Stop
+    from jupyter_kueue.sentences import Sentence
 
 # How long a cell may take to react to an interrupt before its kernel is killed.
 INTERRUPT_SECONDS_AT_LIMIT = 5.0
@@ -154,12 +155,12 @@ class LimitKeeper:
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up()
 
-    def _end_cells(self, why: str, patience: float, said: str = "") -> None:
+    def _end_cells(self, why: str, patience: float, said: Sentence | None = None) -> None:
         """Say that no further cell runs, and interrupt the one that does."""
         self._limit_at = None
         if self._over is None:
             self._over = why
-            self._send({"over": why, "said": said})
+            self._send({"over": why, "said": said, "sentence": sentences.as_json(said)})
             if self._cell_runs:
                 if self._by_signal:
                     self._signal_kernel(signal.SIGINT)
@@ -191,6 +192,7 @@ class LimitKeeper:
                 **ended,
                 "outcome": contract.DISK_FULL,
                 "message": self._disk.excess,
+                "sentence": sentences.as_json(self._disk.excess),
                 "error": None,
             }
         if self._over in (LIMIT, DISK) and ended is not None and self._stop.at is None:

@@ -14,8 +14,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, shapes
+from jupyter_kueue import contract, sentences, shapes
 from jupyter_kueue.runner import control
+from jupyter_kueue.sentences import say
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 2**20
 MAX_TEXT_LENGTH = 20_000
 MAX_LINES = 500
 ILLEGIBLE_SECONDS = 10.0
+_is_sentence = shapes.sentence(contract.MAX_MESSAGE_LENGTH)
 _MAX_NUMBER = 2**53  # what every reader of JSON keeps exactly
 
 
@@ -68,6 +70,7 @@ def read_ended(folder: Path) -> control.Json | None:
         "outcome": outcome,
         "error": _error(found.get("error")),
         "message": _text(found.get("message")) or "",
+        "sentence": _sentence(found.get("sentence")),
         "started_at": _moment(found.get("started_at")),
         "ended_at": _moment(found.get("ended_at")) or control.now(),
         "cells": _number(found.get("cells")),
@@ -110,12 +113,19 @@ class End:
 
 def _illegible_end(why: str) -> control.Json:
     """Return ENDED for an ``execute`` whose own report cannot be used."""
+    message = say(
+        "end-illegible",
+        "How the notebook ended cannot be read ({file}: {problem}). Check that no cell writes to "
+        "the run's control folder, and run it again.",
+        file=contract.ENDED_FILE,
+        problem=why,
+    )
     return {
         "pod_uid": control.pod_uid(),
         "outcome": contract.KERNEL_DIED,
         "error": None,
-        "message": f"How the notebook ended cannot be read ({contract.ENDED_FILE}: {why}). Check "
-        "that no cell writes to the run's control folder, and run it again.",
+        "message": message,
+        "sentence": sentences.as_json(message),
         "started_at": None,
         "ended_at": control.now(),
         "cells": None,
@@ -158,6 +168,11 @@ def _error(value: Any) -> control.Json | None:
         if isinstance(lines, list)
         else [],
     }
+
+
+def _sentence(value: Any) -> control.Json | None:
+    """Return a sentence's code and values; None for anything else."""
+    return value if _is_sentence(value) else None
 
 
 def _names(value: Any) -> list[str]:

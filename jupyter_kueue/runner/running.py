@@ -19,13 +19,14 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import contract, notebook_document, notebook_upgrade
+from jupyter_kueue import contract, notebook_document, notebook_upgrade, sentences
 from jupyter_kueue.runner import bounds, control, slow_imports, stage_in_lock
 from jupyter_kueue.runner.elsewhere import Elsewhere
 from jupyter_kueue.runner.keeper_link import KeeperLink
 from jupyter_kueue.runner.last_word import CUT, WHOLE, LastWord
 from jupyter_kueue.runner.notebook_text import cut_text
 from jupyter_kueue.runner.saving import Log, Saver
+from jupyter_kueue.sentences import both, say
 
 if TYPE_CHECKING:
     import socket
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.cells import Ending
     from jupyter_kueue.runner.early_kernel import EarlyKernel
     from jupyter_kueue.runner.stopping import Stop
+    from jupyter_kueue.sentences import Sentence
 
 COMMIT_POLL_SECONDS = 0.01
 STAGED_POLL_SECONDS = 0.01
@@ -186,13 +188,20 @@ class _Attempt:
             outcome, message, error = ending.outcome, ending.message, ending.error
         except ImportError as missing:
             outcome = contract.NO_KERNEL
-            message = (
-                f"The environment cannot run notebooks: {missing}. Install nbclient and a kernel "
-                "there (pip install nbclient ipykernel), or choose another environment."
+            message = say(
+                "environment-without-nbclient",
+                "The environment cannot run notebooks: {problem}. Install nbclient and a "
+                "kernel there (pip install nbclient ipykernel), or choose another "
+                "environment.",
+                problem=str(missing),
             )
         except Exception as unforeseen:  # noqa: BLE001 - the pod's end must be told in any case
             outcome = contract.KERNEL_DIED
-            message = f"The notebook could not be run: {_named(unforeseen)}"
+            message = say(
+                "notebook-not-run",
+                "The notebook could not be run: {problem}",
+                problem=_named(unforeseen),
+            )
             self._log.write(traceback.format_exc())
         finally:
             if kernel.early is not None:  # where it was adopted, it has ended already
@@ -203,20 +212,26 @@ class _Attempt:
             except Exception as unsaved:  # noqa: BLE001 - as above
                 self._log.write(traceback.format_exc())
                 outcome = contract.STAGING if outcome in contract.FINAL_OUTCOMES else outcome
-                word = f"The notebook with its outputs could not be saved: {_named(unsaved)}."
-                message = f"{message} {word}".strip()
+                word = say(
+                    "notebook-not-saved",
+                    "The notebook with its outputs could not be saved: {problem}.",
+                    problem=_named(unsaved),
+                )
+                message = both(message, word) if message else word
         ended = self._ended(outcome, message, error)
         if message and outcome != contract.INTERRUPTED:
             self._log.say(ended["message"])
         return ended
 
-    def _ended(self, outcome: str, message: str, error: control.Json | None) -> control.Json:
+    def _ended(self, outcome: str, message: Sentence, error: control.Json | None) -> control.Json:
         saver = self._saver
+        said = message.cleaned(contract.MAX_MESSAGE_LENGTH, bounds.text)
         return {
             "pod_uid": control.pod_uid(),
             "outcome": outcome,
             "error": None if error is None else bounds.error(error),
-            "message": bounds.text(message, contract.MAX_MESSAGE_LENGTH),
+            "message": said,
+            "sentence": sentences.as_json(said),
             "started_at": self._started_at,
             "ended_at": control.now(),
             "cells": saver.cells if saver else None,
@@ -227,17 +242,25 @@ class _Attempt:
             "elsewhere": self._elsewhere.written() if self._elsewhere else [],
         }
 
-    def _save_last(self, saver: Saver, outcome: str, message: str) -> tuple[str, str]:
+    def _save_last(self, saver: Saver, outcome: str, message: Sentence) -> tuple[str, Sentence]:
         """Save the notebook as it ended; return outcome and message of a disk with no room too."""
         saver.finish()
         kept = self._last_word.write_notebook(saver.text.encode(), lambda: cut_text(self._notebook))
         if kept == WHOLE:
             return outcome, message
-        lost = "its large outputs" if kept == CUT else "its last outputs"
-        word = f"The disk was full at the end, and the notebook is kept without {lost}."
+        lost = (
+            say("large-outputs", "its large outputs")
+            if kept == CUT
+            else say("last-outputs", "its last outputs")
+        )
+        word = say(
+            "disk-full-at-the-end",
+            "The disk was full at the end, and the notebook is kept without {lost}.",
+            lost=lost,
+        )
         if outcome in contract.FINAL_OUTCOMES:
             outcome = contract.DISK_FULL
-        return outcome, f"{message} {word}".strip()
+        return outcome, both(message, word) if message else word
 
     async def _run_heeding_keeper(self, kernel: Kernel) -> Ending:
         self._keeper.use_loop()

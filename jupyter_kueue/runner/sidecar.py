@@ -11,11 +11,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import contract, errors
+from jupyter_kueue import contract, errors, sentences
 from jupyter_kueue.runner import control, node_pressure, reports, unforeseen
 from jupyter_kueue.runner.attempt import Attempt, SupersededError
 from jupyter_kueue.runner.live import Live
 from jupyter_kueue.runner.outputs import Folders, Outputs
+from jupyter_kueue.sentences import both, foreign, say
 from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.runner.kept_log import KeptLog
     from jupyter_kueue.runner.stopping import Stop
+    from jupyter_kueue.sentences import Sentence
 
 POLL_SECONDS = 0.02
 LIVE_SECONDS = 2.0
@@ -117,11 +119,15 @@ class Sidecar:
             ) as error:  # OSError: a file's, or a full disk
                 self._say(str(error))
             except Exception as error:  # noqa: BLE001 - the end must be put away in any case
-                self._say(self._unforeseen("The state so far could not be saved", error))
+                self._say(
+                    self._unforeseen(
+                        say("state-not-saved", "The state so far could not be saved"), error
+                    )
+                )
             # Large files go up more rarely than small ones.
             pause = max(LIVE_SECONDS, (time.monotonic() - started) / LIVE_SHARE)
 
-    def _unforeseen(self, doing: str, error: Exception) -> str:
+    def _unforeseen(self, doing: Sentence, error: Exception) -> Sentence:
         return unforeseen.sentence(doing, contract.STAGE_OUT, error)
 
     def _say(self, message: str) -> None:
@@ -133,16 +139,18 @@ class Sidecar:
         self._said.add(message)
         print(f"stage-out: {message}", flush=True)
 
-    async def _flush(self, reason: str | None, message: str, seen: control.Json) -> None:
+    async def _flush(self, reason: str | None, message: Sentence, seen: control.Json) -> None:
         """Upload what a next attempt, or somebody who looks at this one, needs."""
         if self._terminated.is_set() and (short := self._node_is_short_of()):
             # A kubelet that evicts leaves two seconds: first what the next attempt counts.
-            reason, message = contract.EVICTED, f"Its node ran out of {short}. {message}".strip()
+            ran_out = say("node-ran-out-of", "Its node ran out of {what}.", what=short)
+            reason = contract.EVICTED
+            message = both(ran_out, message) if message else ran_out
             await self._record(reason, message, seen)
         await asyncio.gather(self._live.upload(), self._live.upload_checkpoints(all_of_them=True))
         await self._record(reason, message, seen)
 
-    async def _record(self, reason: str | None, message: str, seen: control.Json) -> None:
+    async def _record(self, reason: str | None, message: Sentence, seen: control.Json) -> None:
         await self._attempt.record(
             reason=reason, message=message, ended_at=control.now(), seen=seen
         )
@@ -157,7 +165,7 @@ class Sidecar:
         grace = control.seconds(contract.ENV_GRACE_PERIOD, contract.DEFAULT_GRACE_PERIOD_SECONDS)
         try:
             async with asyncio.timeout(grace * GRACE_SHARE):
-                await self._flush(None, "", progress)
+                await self._flush(None, foreign(""), progress)
         except (errors.JupyterKueueError, OSError) as error:  # TimeoutError is an OSError
             self._say(f"The last state of the run could not be saved: {error}")
 
@@ -175,17 +183,23 @@ class Sidecar:
             except (errors.JupyterKueueError, OSError) as error:
                 self._say(f"{error} Trying again.")
                 if time.monotonic() - started + pause > patience:
-                    message = f"The outputs could not be put away: {error}"
+                    message = say(
+                        "outputs-not-put-away",
+                        "The outputs could not be put away: {problem}",
+                        problem=sentences.of_error(error),
+                    )
                     return await self._given_up(message, ended)
             except Exception as error:  # noqa: BLE001 - execute waits for a word
-                message = self._unforeseen("The outputs could not be put away", error)
+                message = self._unforeseen(
+                    say("outputs-not-put-away-at-all", "The outputs could not be put away"), error
+                )
                 return await self._given_up(message, ended)
             else:
                 return {"committed": True, "message": "", "result_of": result_of}
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _given_up(self, message: str, ended: control.Json) -> control.Json:
+    async def _given_up(self, message: Sentence, ended: control.Json) -> control.Json:
         """Note in the attempt's record that its outputs are not put away; return COMMITTED."""
         try:
             if ended["outcome"] != contract.DISK_FULL:  # its record says what matters more
@@ -195,7 +209,8 @@ class Sidecar:
         return {"committed": False, "message": message, "result_of": None}
 
     async def _put_away(self, outputs: Outputs, ended: control.Json) -> str | None:
-        outcome, message = ended["outcome"], ended["message"]
+        outcome = ended["outcome"]
+        message = sentences.restored(ended["message"], ended["sentence"])
         if outcome not in contract.FINAL_OUTCOMES:
             await self._flush(outcome, message, ended)
             return None

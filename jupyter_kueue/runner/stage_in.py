@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from jupyter_kueue import contract
 from jupyter_kueue.runner import control, home, stage_in_lock, unforeseen
+from jupyter_kueue.sentences import say
 
 # A process without all that staging needed; what is blocked before it begins, it does not miss.
 WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.argv[1]))"
@@ -40,7 +41,7 @@ def _stage_in() -> int:
 
         return staging.main()
     except Exception as error:  # noqa: BLE001 - the pod's end must be told in any case
-        doing = "The inputs could not be fetched"
+        doing = say("inputs-not-fetched", "The inputs could not be fetched")
         control.say(unforeseen.sentence(doing, contract.STAGE_IN, error))
         return contract.EXIT_STAGING
 

@@ -15,6 +15,7 @@ from jupyter_kueue import contract
 from jupyter_kueue.runner import execute_folder, home
 from jupyter_kueue.runner.kept_log import KeptLog
 from jupyter_kueue.runner.stopping import Stop
+from jupyter_kueue.sentences import say
 
 POLL_SECONDS = 0.02
 
@@ -44,7 +45,7 @@ def _give_up(error: Exception) -> None:
     """Say in all places why there will be no outputs."""
     from jupyter_kueue.runner import control, unforeseen  # noqa: PLC0415 - as above
 
-    doing = "The outputs could not be put away"
+    doing = say("outputs-not-put-away-at-all", "The outputs could not be put away")
     message = unforeseen.sentence(doing, contract.STAGE_OUT, error)
     control.say(message)
     committed = {"committed": False, "message": message, "result_of": None}

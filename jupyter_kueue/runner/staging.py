@@ -16,7 +16,7 @@ from jupyter_kueue import contract, errors
 from jupyter_kueue.runner import control, former_attempts, unforeseen
 from jupyter_kueue.runner.attempt import Attempt
 from jupyter_kueue.runner.workspace import signatures
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.file_marks import NO_MARKS, FileMarks
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
@@ -24,6 +24,7 @@ from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jupyter_kueue.sentences import Sentence
     from jupyter_kueue.storage.bucket import ObjectMeta
 
 DOWNLOADS_AT_ONCE = 16
@@ -224,7 +225,11 @@ class StageIn:
                 file.flush()
                 marks.apply(file.fileno())
         if sha256 is not None and stored.sha256 != sha256:
-            message = f"{path} differs from what was submitted. Submit the run again."
+            message = say(
+                "input-differs",
+                "{path} differs from what was submitted. Submit the run again.",
+                path=path,
+            )
             raise errors.ConflictError(foreign(message))
 
     def _write_run(self, job: control.Json, folder: UntrustedFolder) -> None:
@@ -286,13 +291,13 @@ async def _stage_in(bucket: Bucket) -> None:
         await _record_failure(staging, error.message)
         raise
     except Exception as error:
-        doing = "The inputs could not be fetched"
+        doing = say("inputs-not-fetched", "The inputs could not be fetched")
         message = unforeseen.sentence(doing, contract.STAGE_IN, error)
         await _record_failure(staging, message)
         raise FailedError(message) from error
 
 
-async def _record_failure(staging: StageIn, message: str) -> None:
+async def _record_failure(staging: StageIn, message: Sentence) -> None:
     try:
         await staging.attempt.record(
             reason=contract.STAGING, message=message, ended_at=control.now(), is_staged=False

@@ -9,11 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.sentences import say
+
+if TYPE_CHECKING:
+    from jupyter_kueue.sentences import Sentence
 
 MAX_ERROR_LENGTH = 300
 
 
-def sentence(doing: str, container: str, error: BaseException) -> str:
+def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
     """Log the error's traceback and return what to tell the user.
 
     Args:
@@ -23,24 +29,41 @@ def sentence(doing: str, container: str, error: BaseException) -> str:
     """
     traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, ImportError):
-        return (
-            f"{doing}: the runner image lacks a module ({error}). Ask an admin to set "
-            "runner_image to an image with jupyter-kueue and all that it needs."
+        return say(
+            "runner-image-lacks-module",
+            "{doing}: the runner image lacks a module ({problem}). Ask an admin to set "
+            "runner_image to an image with jupyter-kueue and all that it needs.",
+            doing=doing,
+            problem=str(error),
         )
     if isinstance(error, MemoryError):
-        return (
-            f"{doing}: the container {container} ran out of memory. Ask an admin to raise "
-            "staging_memory_limit."
+        return say(
+            "container-out-of-memory",
+            "{doing}: the container {container} ran out of memory. Ask an admin to raise "
+            "staging_memory_limit.",
+            doing=doing,
+            container=container,
         )
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fspath(error.filename)!r} " if error.filename is not None else ""
-        return f"{doing}: {where}{error.strerror}. The log of the container {container} says more."
+        return say(
+            "failed-see-log",
+            "{doing}: {problem}. The log of the container {container} says more.",
+            doing=doing,
+            problem=f"{where}{error.strerror}",
+            container=container,
+        )
     message = getattr(error, "message", None)
     if isinstance(message, str):  # of this package's own errors: a sentence already
-        return f"{doing}: {message}"
+        return say("failed-because", "{doing}: {problem}", doing=doing, problem=message)
     text = " ".join(str(error).split())[:MAX_ERROR_LENGTH]
-    return (
-        f"{doing}, for a reason that was not foreseen ({type(error).__name__}: {text}). Check that "
-        f"the notebook opens in JupyterLab and run it again; the log of the container {container} "
-        "has the details for an admin."
+    return say(
+        "failed-unforeseen",
+        "{doing}, for a reason that was not foreseen ({error}: {message}). Check that "
+        "the notebook opens in JupyterLab and run it again; the log of the container "
+        "{container} has the details for an admin.",
+        doing=doing,
+        error=type(error).__name__,
+        message=text,
+        container=container,
     )

@@ -37,7 +37,7 @@ class StockBackend:
         self._known: tuple[Bucket, StockImports] | None = None
 
     async def count(self) -> Json:
-        """Return ``{"database", "jobs", "schedules", "problem"}``.
+        """Return ``{"database", "jobs", "schedules", "problem", "problem_sentence"}``.
 
         ``jobs`` are those that have ended, ``schedules`` the definitions; both are those that were
         not brought over. ``database`` is None where there is none, ``problem`` says why it cannot
@@ -48,8 +48,8 @@ class StockBackend:
                 what was brought over.
         """
         path = self._find_database()
-        body: Json = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
-        body["problem_sentence"] = None
+        nothing = dict.fromkeys(("database", "problem", "problem_sentence"))
+        body: Json = {**nothing, "jobs": 0, "schedules": 0}
         if path is None:
             return body
         database = StockDatabase(path)
@@ -59,9 +59,12 @@ class StockBackend:
         except errors.NotFoundError:
             return body
         except errors.JupyterKueueError as error:
-            problem = error.message
-            said = sentences.as_json(problem)
-            return {**body, "database": str(path), "problem": problem, "problem_sentence": said}
+            return {
+                **body,
+                "database": str(path),
+                "problem": error.message,
+                "problem_sentence": sentences.as_json(error.message),
+            }
         body["database"] = str(path)
         if jobs or definitions:
             imported = await self._imports().load()

@@ -47,6 +47,9 @@ def test_a_cell_that_raises(new_job: Callable[..., Job]) -> None:
     assert cells[2]["execution_count"] is None
     assert b"no such <thing>" in job.output("run.log")
     assert pod.attempt["reason"] == "notebook-failed"
+    said = {"cell": 2, "error": "ValueError: no such <thing>"}
+    assert result["sentence"] == {"code": "cell-failed-because", "values": said}
+    assert pod.attempt["sentence"] == result["sentence"]
 
 
 def test_a_kernel_that_is_killed(new_job: Callable[..., Job]) -> None:
@@ -260,6 +263,8 @@ def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
     result = job.result
     assert len(result["message"]) < 1_100
     assert result["message"].startswith("Cell 1 failed: ")
+    assert result["sentence"]["code"] == "cell-failed-because"
+    assert len(json.dumps(result["sentence"])) < 1_500
     assert pod.termination_message.startswith("Cell 1 failed: ")
     error = result["error"]
     assert error["name"].startswith("NNN")

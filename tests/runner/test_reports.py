@@ -90,6 +90,7 @@ def test_what_execute_reports_arrives_as_it_is(tmp_path: Path) -> None:
             "traceback": ["a", "b"],
         },
         "message": "A cell failed.",
+        "sentence": {"code": "cell-failed", "values": {"cell": 1}},
         "started_at": "2026-01-01T00:00:00.000Z",
         "ended_at": "2026-01-01T00:00:01.000Z",
         "cells": 3,

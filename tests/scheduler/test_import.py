@@ -119,6 +119,7 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
             "jobs": 4,
             "schedules": 5,
             "problem": None,
+            "problem_sentence": None,
         }
         planned = run_import("--dry-run")
         assert planned["dry_run"]

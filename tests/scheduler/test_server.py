@@ -190,7 +190,8 @@ def test_one_setting_gives_the_stock_backend_back(tmp_path):
         assert server.request("GET", "/scheduler/jobs").json == {"jobs": [], "total_count": 0}
         assert (tmp_path / "data" / "scheduler.sqlite").exists()
         # Its jobs are shown, so nothing is to be brought over.
-        nothing = {"database": None, "jobs": 0, "schedules": 0, "problem": None}
+        nothing = {"database": None, "jobs": 0, "schedules": 0}
+        nothing |= {"problem": None, "problem_sentence": None}
         assert server.request("GET", "stock-backend").json == nothing
 
 

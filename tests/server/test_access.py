@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 JOB_ID = "0b9b1c3e-4d5f-4a6b-8c7d-9e0f1a2b3c4d"
 # These need neither cluster nor bucket.
 ALWAYS_ANSWERED = ("health", "openapi.json", "changes", "stock-backend")
+ERROR = {"message", "sentence", "reason", "fields", "field_sentences"}
 VERBS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 
 
@@ -87,7 +88,7 @@ def test_nobody_without_the_token(unconnected: Server, verb: str, path: str, tok
     if verb != "HEAD":
         assert answer.json["reason"] == "forbidden"
         assert "You are not logged in. Send the header" in answer.json["message"]
-        assert set(answer.json) == {"message", "reason", "fields"}
+        assert set(answer.json) == ERROR
 
 
 @pytest.mark.parametrize(("verb", "path"), implemented())
@@ -194,7 +195,7 @@ def test_requests_that_cannot_be(
 ):
     answer = unconnected.request(verb, path, body)
     assert answer.status == status
-    assert set(answer.json) == {"message", "reason", "fields"}
+    assert set(answer.json) == ERROR
     assert says in json.dumps(answer.json)
 
 
@@ -230,7 +231,7 @@ def test_a_route_that_there_is_not(unconnected: Server, verb: str, path: str):
     answer = unconnected.request(verb, path, {} if verb in ("POST", "PATCH", "PUT") else None)
     assert (answer.status, answer.json["reason"]) == (404, "not-found")
     assert answer.headers["Content-Type"] == "application/json"
-    assert set(answer.json) == {"message", "reason", "fields"}
+    assert set(answer.json) == ERROR
     assert unconnected.request(verb, path, authenticated=False).status == 403
 
 
@@ -238,6 +239,10 @@ def test_a_query_parameter_is_given_once(unconnected: Server):
     answer = unconnected.request("GET", "jobs?limit=1&limit=2&state=queued&state=running")
     assert answer.status == 422
     assert answer.json["fields"] == {"limit": "is given 2 times; give it once"}
+    assert answer.json["field_sentences"] == {
+        "limit": {"code": "query-given-often", "values": {"count": 2}}
+    }
+    assert answer.json["sentence"] is None
 
 
 @pytest.mark.parametrize("length", [2**30, 10**30])

@@ -189,6 +189,10 @@ def test_a_stopped_queue(server: Server, local_cluster: Any, stopped_queue: str)
     said = answer.json["fields"]["local_queue"]
     assert "takes no runs now" in said
     assert "Choose another queue" in said
+    assert answer.json["field_sentences"]["local_queue"] == {
+        "code": "queue-takes-no-runs-now",
+        "values": {"queue": stopped_queue, "why": {"code": "queue-paused", "values": {}}},
+    }
     assert left_behind(local_cluster) == []
 
 

@@ -1,7 +1,10 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
 import { filtered } from '../src/models/job-filter';
 import { JobStore } from '../src/models/job-store';
 import { row } from './rows';
 
+const trans = nullTranslator.load('jupyter_kueue');
 const store = new JobStore();
 store.replace([
   row('train', { message: 'Waits for 2 GPUs', tags: ['Sales'] }),
@@ -23,7 +26,7 @@ describe('the filter', () => {
     ['state:failed train', []],
     ['state:', []]
   ])('%j leaves %j', (query, names) => {
-    const { waiting, running, finished } = filtered(store.groups, query);
+    const { waiting, running, finished } = filtered(store.groups, query, trans);
     expect([...waiting, ...running, ...finished].map(job => job.name)).toEqual(names);
   });
 });

@@ -1,9 +1,12 @@
 import { StateDB } from '@jupyterlab/statedb';
+import { nullTranslator } from '@jupyterlab/translation';
 
 import { JobsModel } from '../src/models/jobs';
 import { PanelState } from '../src/models/panel-state';
 import { row } from './rows';
 import { Server, until } from './server';
+
+const trans = nullTranslator.load('jupyter_kueue');
 
 async function jobsOf(...names: readonly string[]): Promise<JobsModel> {
   const server = new Server();
@@ -20,13 +23,13 @@ async function jobsOf(...names: readonly string[]): Promise<JobsModel> {
 it('remembers what is folded and what was dismissed', async () => {
   const memory = new StateDB();
   const jobs = await jobsOf('a');
-  const before = new PanelState({ jobs, memory });
+  const before = new PanelState({ jobs, trans, memory });
   before.fold('finished', true);
   before.dismiss(['Not allowed: list cohorts']);
   await until(() => before.isFolded('finished'));
   before.dispose();
 
-  const after = new PanelState({ jobs, memory });
+  const after = new PanelState({ jobs, trans, memory });
   await until(() => after.isFolded('finished'));
   expect(after.isFolded('waiting')).toBe(false);
   expect([...after.dismissed]).toEqual(['Not allowed: list cohorts']);
@@ -36,7 +39,7 @@ it('remembers what is folded and what was dismissed', async () => {
 
 it('selects what is seen, and forgets what the filter hides', async () => {
   const jobs = await jobsOf('train 1', 'train 2', 'report');
-  const state = new PanelState({ jobs, memory: null });
+  const state = new PanelState({ jobs, trans, memory: null });
   state.selectAll();
   expect(state.selection.jobIds.size).toBe(3);
   state.filter = 'train';

@@ -2,18 +2,21 @@
  * The panel's filter: words that a run's name, message, queue or tags must have, each of them; and
  * `state:failed`, `queue:team-a`, `tag:weekly`, `schedule:<id>`.
  */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
 import type { IJobRow } from '../wire';
 import type { IJobGroups } from './job-store';
+import { messageOf } from './sentences';
 
 type Test = (job: IJobRow) => boolean;
 
 /** Return the runs that a filter leaves, in the same order; all of them where it is empty. */
-export function filtered(groups: IJobGroups, query: string): IJobGroups {
+export function filtered(groups: IJobGroups, query: string, trans: TranslationBundle): IJobGroups {
   const tests = query
     .toLocaleLowerCase()
     .split(/\s+/)
     .filter(word => word !== '')
-    .map(testOf);
+    .map(word => testOf(word, trans));
   if (tests.length === 0) {
     return groups;
   }
@@ -25,7 +28,7 @@ export function filtered(groups: IJobGroups, query: string): IJobGroups {
   };
 }
 
-function testOf(word: string): Test {
+function testOf(word: string, trans: TranslationBundle): Test {
   const [, key, value] = /^(state|queue|tag|schedule):(.+)$/.exec(word) ?? [];
   switch (key) {
     case 'state':
@@ -38,12 +41,12 @@ function testOf(word: string): Test {
     case 'schedule':
       return job => job.schedule_id === value;
     default:
-      return job => textOf(job).includes(word);
+      return job => textOf(job, trans).includes(word);
   }
 }
 
-function textOf(job: IJobRow): string {
-  return [job.name, job.message ?? '', job.local_queue, job.state, ...job.tags]
+function textOf(job: IJobRow, trans: TranslationBundle): string {
+  return [job.name, messageOf(job, trans) ?? '', job.local_queue, job.state, ...job.tags]
     .join('\n')
     .toLocaleLowerCase();
 }

@@ -3,6 +3,7 @@
  * dismissed is remembered with the workspace.
  */
 import type { IStateDB } from '@jupyterlab/statedb';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONValue } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
@@ -20,13 +21,15 @@ export type SectionId = 'queues' | 'waiting' | 'running' | 'finished';
 
 export interface IPanelStateOptions {
   readonly jobs: IJobsModel;
+  readonly trans: TranslationBundle;
   /** Where it is remembered; null where nothing can be. */
   readonly memory: IStateDB | null;
 }
 
 export class PanelState implements IDisposable {
-  constructor({ jobs, memory }: IPanelStateOptions) {
+  constructor({ jobs, trans, memory }: IPanelStateOptions) {
     this._jobs = jobs;
+    this._trans = trans;
     this._memory = memory;
     jobs.changed.connect(this._onJobs, this);
     void this._restore();
@@ -53,7 +56,7 @@ export class PanelState implements IDisposable {
 
   /** The runs that the filter leaves. */
   get groups(): IJobGroups {
-    return filtered(this._jobs.groups, this._filter);
+    return filtered(this._jobs.groups, this._filter, this._trans);
   }
 
   get filter(): string {
@@ -159,6 +162,7 @@ export class PanelState implements IDisposable {
   }
 
   private readonly _jobs: IJobsModel;
+  private readonly _trans: TranslationBundle;
   private readonly _memory: IStateDB | null;
   private readonly _changed = new Signal<this, void>(this);
   private _isDisposed = false;

@@ -42,7 +42,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       jobs: model,
       preferences: registry?.load(panelPlugin.id) ?? null
     });
-    const state = new PanelState({ jobs: model, memory });
+    const state = new PanelState({ jobs: model, trans, memory });
     const panel = new KueuePanel({ model, state, stockBackend, commands, translator: language });
     panel.disposed.connect(() => {
       state.dispose();

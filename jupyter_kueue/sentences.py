@@ -72,7 +72,8 @@ def say(code: str, text: str, /, **values: Value) -> Sentence:
         code: the sentence's name for ever, in kebab case; one code has one text.
         text: a literal. It takes each value, and says nothing of how: a number that is to be
             rounded comes as a text. The values of a list are put one after another with commas.
-        values: numbers stay numbers, sentences keep their codes.
+        values: numbers stay numbers, sentences keep their codes, and what is neither a text nor a
+            list (the cluster's objects may hold anything) becomes its text.
 
     Raises:
         ValueError: the code has another text elsewhere.
@@ -139,14 +140,12 @@ def _names(code: str, text: str) -> frozenset[str]:
 
 
 def _shown(value: Value) -> str:
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    return ", ".join(map(_shown, value))
+    return ", ".join(map(_shown, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _plain(value: Value) -> Any:
     if isinstance(value, Sentence):
         return str(value) if value.code is None else {"code": value.code, "values": value.values}
-    if isinstance(value, str):
-        return str(value)
-    return value if isinstance(value, (int, float)) else [_plain(item) for item in value]
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (int, float)) else str(value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jupyter_kueue import cron_expressions, sentences
-from jupyter_kueue.models import parse_time, rfc3339
+from jupyter_kueue.models import parse_time, rfc3339, stored_sentence
 from jupyter_kueue.schedule_manifest import DEFAULT_TIMEZONE
 from jupyter_kueue.sentences import say
 from jupyter_kueue.service import left_behind
@@ -160,7 +160,7 @@ def build_message(
         "Replace or Allow.",
         time=waiting["created_at"],
         state=waiting["state"],
-        message=waiting["message"] or waiting["reason"],
+        message=stored_sentence(waiting["message"], waiting["sentence"]) or waiting["reason"],
     )
 
 

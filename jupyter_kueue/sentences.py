@@ -44,20 +44,20 @@ class Sentence(str):
     def cleaned(self, max_length: int, clean: Callable[[str, int], str]) -> Sentence:
         """Return it with text and values cleaned; each is cut to ``max_length`` in all."""
         text = clean(str(self), max_length)
-        # What was put into a text that needs nothing stands in it.
-        if text == self or self.code is None:
-            return Sentence(text, self.code, self.values)
+        # What was put into a text that is short enough stands in it. Of a stored sentence it need
+        # not, and is cleaned, too.
+        is_cut = text != self
         left = max_length
 
         def cleaned(value: Any) -> Any:
             nonlocal left
             if isinstance(value, str):
                 value = clean(value, max(0, left))
-                left -= len(value) + 1
+                left -= len(value) + 1 if is_cut else 0
             elif isinstance(value, list):
                 value = [cleaned(item) for item in value if left > 0]
             elif isinstance(value, dict):
-                left -= len(value["code"])
+                left -= len(value["code"]) if is_cut else 0
                 values = {name: cleaned(item) for name, item in value["values"].items()}
                 value = {"code": value["code"], "values": values}
             return value

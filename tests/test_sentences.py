@@ -135,6 +135,24 @@ def test_a_recorded_end_has_its_sentence_also_when_it_is_read_back() -> None:
     assert row["sentence"] == {"code": "stopped-by", "values": {"user": "bob"}}
 
 
+def test_a_stored_sentence_is_cleaned_as_its_text_is() -> None:
+    odd = {"code": "stopped-by", "values": {"user": "a\u202eb\x1b[31mc", "more": ["\x07"]}}
+    stored = {"state": "stopped", "reason": "stopped", "message": "Stopped.", "sentence": odd}
+    row = job_view.build_row(
+        BucketFacts(RECORD, final=stored),
+        status.derive(
+            BucketFacts(RECORD, final=stored), ClusterFacts(), dt.datetime.now(dt.UTC), Limits()
+        ),
+    )
+    assert row["sentence"]["values"] == {"user": "abc", "more": ["\N{REPLACEMENT CHARACTER}"]}
+
+
+def test_a_long_value_in_a_sentence_in_a_sentence_stays_whole() -> None:
+    name = "x" * 950
+    said = sentences.both(waits(name), "More.")
+    assert texts.said(said, models.MAX_STATUS_LENGTH).values == said.values
+
+
 DEEP: object = "x"
 for _ in range(9):
     DEEP = [DEEP]

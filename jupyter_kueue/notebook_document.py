@@ -153,7 +153,7 @@ def _check_characters(notebook: Json) -> None:
         _refuse(
             say(
                 "notebook-half-character",
-                "holds half a character (a lone surrogate), which no file can keep. Remove it",
+                "holds half a character (a lone surrogate), which no file can store. Remove it",
             )
         )
     except RecursionError:  # the depth is looked at later

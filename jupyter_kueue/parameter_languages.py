@@ -186,7 +186,7 @@ def problem_of_name(name: str, language: str) -> Sentence | None:
     if language in _ASCII_NAMES and not name.isascii():
         return say(
             "parameter-letters-not-taken",
-            "has letters that {language} takes in no name; rename the parameter",
+            "has letters that a name in {language} cannot have; rename the parameter",
             language=language,
         )
     if language == MATLAB and len(name) > _MATLAB_NAME_LENGTH:

@@ -48,7 +48,7 @@ def write_cell(parameters: dict[str, Any], language: str) -> str:
         if not problem and known_as in taken:
             problem = say(
                 "parameter-same-name",
-                "is the same name as {other} to {language}; rename one of them",
+                "is the same name as {other} in {language}; rename one of them",
                 other=repr(taken[known_as]),
                 language=language,
             )
@@ -159,7 +159,7 @@ class _R(_Writer):
     def text(self, value: str) -> str:
         if "\0" in value:
             raise _RefusedError(
-                say("parameter-nul-in-r", "holds a NUL character, which no text of R can")
+                say("parameter-nul-in-r", "holds a NUL character, which an R text cannot hold")
             )
         pieces = [self._piece(part) for part in _pieces(value, self.PIECE)]
         return pieces[0] if len(pieces) == 1 else f"paste0({', '.join(pieces)})"
@@ -266,7 +266,7 @@ class _Bash(_Writer):
     def text(self, value: str) -> str:
         if "\0" in value:
             raise _RefusedError(
-                say("parameter-nul-in-bash", "holds a NUL character, which no text of bash can")
+                say("parameter-nul-in-bash", "holds a NUL character, which a bash text cannot hold")
             )
         if value.isprintable() and not set(value) & {"'", "!"}:
             return f"'{value}'"
@@ -468,8 +468,8 @@ class _PowerShell(_Writer):
             raise _RefusedError(
                 say(
                     "parameter-keys-differ-in-case",
-                    "holds an object with keys that differ in case alone, which are one to "
-                    "PowerShell",
+                    "holds an object with keys that differ only in case, which are the same "
+                    "to PowerShell",
                 )
             )
         pairs = (f"{self.text(key)} = {self.value(item)}" for key, item in value.items())
@@ -562,8 +562,8 @@ def _exact_double(value: int, language: str) -> str:
         raise _RefusedError(
             say(
                 "parameter-whole-number-too-large",
-                "holds a whole number beyond 2^53, of which {language} would make another "
-                "one; send it as a text",
+                "holds a whole number beyond 2^53, which {language} would change; send "
+                "it as a text",
                 language=language,
             )
         )

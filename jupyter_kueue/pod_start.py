@@ -181,8 +181,8 @@ def _of_refusal(text: str) -> tuple[bool, Sentence]:
     if _LIMIT_RANGE.search(text):
         return True, say(
             "refused-limit-range",
-            "The cluster refused its pod: what it asks for is outside of the namespace's "
-            "LimitRange. Ask for what the detail allows, or ask an admin.",
+            "The cluster refused its pod: what it asks for is outside the "
+            "namespace's LimitRange. Ask for what the detail allows, or ask an admin.",
         )
     if _INVALID.search(text):
         return True, say(
@@ -287,12 +287,12 @@ def _no_image_name(image: str, *, is_staging: bool) -> Sentence:
     if is_staging:
         return say(
             "runner-image-name",
-            "The runner image {image} has no valid name. Ask an admin to check runner_image.",
+            "The runner image's name, {image}, is not valid. Ask an admin to check runner_image.",
             image=image,
         )
     return say(
         "environment-name",
-        "The environment {image} has no valid name. Check its name.",
+        "The environment's image name, {image}, is not valid. Correct it.",
         image=image,
     )
 
@@ -435,9 +435,9 @@ def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None
             image = str(status.get("image") or environment)
             return Obstacle(
                 "pulling",
-                say("fetches-runner-image", "Fetches the runner image {image}.", image=image)
+                say("fetches-runner-image", "Fetching the runner image {image}.", image=image)
                 if status["name"] in _STAGING
-                else say("fetches-environment", "Fetches the environment {image}.", image=image),
+                else say("fetches-environment", "Fetching the environment {image}.", image=image),
             )
     return None
 

@@ -75,7 +75,7 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
             if key in values:
                 wrong.setdefault(
                     key,
-                    say("needs-schedule", "needs a schedule: without one it runs on demand only"),
+                    say("needs-schedule", "needs a schedule: without one it only runs on demand"),
                 )
     if wrong or of_run is None:
         raise errors.InvalidRequestError(wrong)

@@ -48,7 +48,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             UNREADABLE,
             say(
                 "run-unreadable",
-                "{problem} Delete the run: what it may still do in the cluster ends with it.",
+                "{problem} Delete the run; this also ends whatever is left of it in the cluster.",
                 problem=bucket.problem,
             ),
             finished_at=bucket.record.created_at,
@@ -67,7 +67,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
                 _stop_message(bucket),
                 finished_at=(bucket.stop or {}).get("at"),
             )
-        return Status("stopping", "stopping", say("stopping", "Stopping; finished cells are kept."))
+        return Status("stopping", "stopping", say("stopping", "Stopping. Finished cells are kept."))
     times = _times(bucket, cluster)
     if job is None:
         if not cluster.known:
@@ -78,7 +78,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
         return _failure(bucket, cluster, failed)
     if complete := _condition(job, "Complete"):
         if any(_is_alive(pod) for pod in cluster.pods):
-            said = say("finished-saving", "Finished; its outputs are being saved.")
+            said = say("finished-saving", "Finished. Its outputs are being saved.")
             return Status("running", "finishing", said, **times)
         if given_up := _given_up(bucket, complete.get("lastTransitionTime"), times):
             return given_up
@@ -195,7 +195,7 @@ def _evicted(
     last = max(found, key=lambda item: str(item[0]["metadata"]["creationTimestamp"]), default=None)
     message = say(
         "evicted-too-often",
-        "Its nodes evicted it {count} times, and it is not tried again.",
+        "Its nodes evicted it {count} times, so it is not tried again.",
         count=len(uids),
     )
     return Status(
@@ -229,9 +229,9 @@ def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) ->
         contract.INTERRUPTED,
         say(
             "stopped-itself",
-            "Something in the run told it to stop (SIGTERM), and nobody else did. Look for what "
-            "signals its parent or its process group, such as os.kill. What was done so far is "
-            "kept.",
+            "Something in the run sent SIGTERM to the run itself. Look for what "
+            "signals its parent or its process group, such as os.kill. What was done "
+            "so far is kept.",
         ),
         **times,
     )
@@ -335,7 +335,7 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     if bucket.accepted is None:
         return Status("queued", "submitting", say("submitting", "Submitting."))
     if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
-        said = say("job-removed", "Its Job was removed; its pod is ending.")
+        said = say("job-removed", "Its Job was removed, and its pod is ending.")
         return Status("stopping", "removed", said)
     if bucket.accepted.get("concurrency_policy") == "Replace":
         return Status(
@@ -365,8 +365,8 @@ def _without_workload(job: Json, queue: str, now: dt.datetime) -> Status:
         "blocked",
         say(
             "not-taken-up",
-            "Kueue has not taken it up. Check that Kueue is running and that its priority class "
-            "exists, or ask an admin.",
+            "Kueue has not noticed it yet. Check that Kueue is running and that its "
+            "priority class exists, or ask an admin.",
         ),
     )
 
@@ -504,7 +504,8 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
             contract.TIME_LIMIT,
             say(
                 "far-beyond-time-limit",
-                "Stopped: it ran, staging included, far beyond its limit. Run it again with more.",
+                "Stopped: it ran far beyond its time limit, staging included. Run it "
+                "again with a higher limit.",
             ),
             detail,
             **times,
@@ -530,7 +531,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
     last = bucket.attempts[-1] if bucket.attempts else {}
     if pod is None:
         reason = last.get("reason") or "node-lost"
-        gone = say("pod-gone", "Its pod is gone and left no word. Run it again.")
+        gone = say("pod-gone", "Its pod is gone and left no message. Run it again.")
         return reason, _said_by_runner(last) or gone
     wanted = bucket.record.resources
     cell = last.get("cell")
@@ -626,14 +627,14 @@ def _killed(cell: int | None) -> Sentence:
     if cell:
         return say(
             "killed-in-cell",
-            "Was killed from outside in cell {cell}, and the cluster does not say why. Run it "
-            "again, with more memory if it used most of what it had.",
+            "Killed from outside in cell {cell}; the cluster does not say why. Run "
+            "it again, with more memory if it used most of what it had.",
             cell=cell,
         )
     return say(
         "killed",
-        "Was killed from outside, and the cluster does not say why. Run it again, with more "
-        "memory if it used most of what it had.",
+        "Killed from outside; the cluster does not say why. Run it again, with "
+        "more memory if it used most of what it had.",
     )
 
 
@@ -649,9 +650,9 @@ _DEFAULT_WORDS = {
     contract.TIME_LIMIT: say(
         "time-limit", "Stopped at its time limit. Run it again with a higher limit."
     ),
-    contract.INTERRUPTED: say("interrupted", "Was interrupted."),
+    contract.INTERRUPTED: say("interrupted", "Interrupted."),
     contract.KERNEL_DIED: say(
-        "kernel-died", "The kernel died. Often a native library; see the log."
+        "kernel-died", "The kernel died. A native library is often the cause; see the log."
     ),
     contract.NO_KERNEL: say(
         "no-such-kernel", "Its environment has no such kernel. Choose another environment."
@@ -670,11 +671,11 @@ _IN_CELL = {
         cell=cell,
     ),
     contract.INTERRUPTED: lambda cell: say(
-        "interrupted-in-cell", "Was interrupted in cell {cell}.", cell=cell
+        "interrupted-in-cell", "Interrupted in cell {cell}.", cell=cell
     ),
     contract.KERNEL_DIED: lambda cell: say(
         "kernel-died-in-cell",
-        "The kernel died in cell {cell}. Often a native library; see the log.",
+        "The kernel died in cell {cell}. A native library is often the cause; see the log.",
         cell=cell,
     ),
     contract.DISK_FULL: lambda cell: say(

@@ -586,7 +586,7 @@ def test_whole_numbers_that_no_double_holds(language: str, number: int) -> None:
         (BASH, {"a": 1}, "an object"),
         (BASH, [[1]], "a list with lists"),
         (SCALA, "\x1a", "U+001A"),
-        (POWERSHELL, {"a": 1, "A": 2}, "differ in case"),
+        (POWERSHELL, {"a": 1, "A": 2}, "differ only in case"),
         (PYTHON, float("inf"), "JSON cannot carry"),
     ],
 )

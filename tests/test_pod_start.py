@@ -171,7 +171,7 @@ def test_the_image_that_is_being_fetched_is_named() -> None:
     staging = bound(pod(waiting, stage_in=running, stage_out=running))
     found = seen(staging, events=(fetching,), now=after(minutes=25))
     assert (found.state, found.reason) == ("starting", "pulling")
-    assert found.message == "Fetches the environment example.org/notebook:1."
+    assert found.message == "Fetching the environment example.org/notebook:1."
     assert seen(staging, events=(fetching, fetched), now=after(seconds=9)).reason == "staging"
     again = event("Pulling", "", NOTEBOOK, first=4, last=20, kind="Normal")
     assert seen(staging, events=(again, fetched), now=after(seconds=9)).reason == "pulling"
@@ -179,7 +179,7 @@ def test_the_image_that_is_being_fetched_is_named() -> None:
     runner = event("Pulling", "", RUNNER, first=1, kind="Normal")
     first = bound(pod(waiting, stage_in=waits_for("ContainerCreating")))
     found = seen(first, events=(runner,), now=after(seconds=9))
-    assert found.message == "Fetches the runner image example.org/runner:1."
+    assert found.message == "Fetching the runner image example.org/runner:1."
 
 
 def test_a_failing_pull_is_counted_from_its_first_failure() -> None:

@@ -762,7 +762,7 @@ def test_a_failed_job_whose_pods_are_gone_asks_the_attempts() -> None:
     found = derive(bucket(), kube_job=failed_job())
     assert (found.reason, found.message) == (
         "node-lost",
-        "Its pod is gone and left no word. Run it again.",
+        "Its pod is gone and left no message. Run it again.",
     )
 
 

@@ -60,7 +60,8 @@ def test_it_switches_the_server_extension_on(wheel: zipfile.ZipFile):
 
 
 LABEXTENSION = "/share/jupyter/labextensions/jupyter-kueue/"
-MOST_LABEXTENSION_BYTES = 150_000
+# A third of it is what the server says, for translations.
+MOST_LABEXTENSION_BYTES = 200_000
 
 
 def test_it_carries_the_labextension_of_the_same_version_and_a_small_one(wheel: zipfile.ZipFile):

@@ -74,8 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise errors.NotConfiguredError(
             say(
                 "jupyter-scheduler-not-installed",
-                "jupyter-scheduler is not installed here, and its words are needed to read "
-                "its database: pip install jupyter-kueue[scheduler]",
+                "jupyter-scheduler is not installed here, and it is needed to read its "
+                "database: pip install jupyter-kueue[scheduler]",
             )
         )
     # Slow to import, and needed by this command alone.
@@ -109,8 +109,8 @@ def _configured_database(configured: Config) -> Path:
         raise errors.NotConfiguredError(
             say(
                 "stock-database-not-sqlite",
-                "SchedulerApp.db_url names no SQLite file, and no other database can be "
-                "read. Name a file with --database.",
+                "SchedulerApp.db_url does not name a SQLite file, and no other database "
+                "can be read. Name a file with --database.",
             )
         )
     return path
@@ -123,8 +123,8 @@ def _configured_staging(configured: Config, database: Path) -> Path:
             raise errors.NotConfiguredError(
                 say(
                     "stock-staging-no-folder",
-                    "{setting}.staging_path is no folder on this machine. Copy what is there "
-                    "into one, and name it with --staging.",
+                    "{setting}.staging_path is not a folder on this machine. Copy its "
+                    "content into one, and name it with --staging.",
                     setting=name,
                 )
             )

@@ -265,11 +265,14 @@ class Connection:
         return self._parsed(text) if text else {}
 
     def _parsed(self, text: bytes) -> Json:
-        """Return a JSON object; anything else is not the API: a proxy's page, or half an answer."""
+        """Return a JSON object; anything else is half an answer, or a proxy's page."""
         try:
             parsed = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._not_the_api(text) from error
+            # A proxy that loses its connection to the server may end a body as if it were whole.
+            raise (
+                self._broken(error) if text.startswith(b"{") else self._not_the_api(text)
+            ) from error
         if not isinstance(parsed, dict):
             raise self._not_the_api(text)
         return parsed

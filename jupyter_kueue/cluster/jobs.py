@@ -39,7 +39,8 @@ async def create(connection: Connection, job: Json) -> Json:
         raise errors.ClusterUnavailableError(
             say(
                 "earlier-job-being-removed",
-                "The Job of an earlier try is just being removed. Try again in a moment.",
+                "The Job of an earlier attempt to submit this is still being removed. "
+                "Try again in a moment.",
             )
         )
     if not _is_same(job, there):

@@ -286,7 +286,7 @@ class Cells:
         if single:
             text = say(
                 "over-cell-time-limit",
-                "A cell may take {seconds} s; that was over {where}.",
+                "A cell may take {seconds} s; that time was over {where}.",
                 seconds=f"{single:g}",
                 where=self._where,
             )

@@ -60,8 +60,8 @@ def verdict(
             contract.EVICTED,
             say(
                 "evicted-or-lost",
-                "Its nodes evicted it or were lost {count} times, and it is not tried again. "
-                "Run it again, with more memory or disk if it needs them.",
+                "Its nodes evicted it or were lost {count} times, so it is not tried "
+                "again. Run it again, with more memory or disk if it needs them.",
                 count=evicted + wordless,
             ),
         )

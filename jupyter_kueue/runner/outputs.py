@@ -199,7 +199,7 @@ class Outputs:
         size = os.fstat(file.fileno()).st_size
         if size > self._bytes_left:
             raise RefusedFileError(
-                say("file-has-grown", "has grown beyond what a run may keep"), path
+                say("file-has-grown", "has grown larger than a run may keep"), path
             )
         self._bytes_left -= size
 

@@ -255,7 +255,7 @@ class _Attempt:
         )
         word = say(
             "disk-full-at-the-end",
-            "The disk was full at the end, and the notebook is kept without {lost}.",
+            "The disk was full at the end; the notebook is kept without {lost}.",
             lost=lost,
         )
         if outcome in contract.FINAL_OUTCOMES:

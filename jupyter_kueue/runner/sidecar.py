@@ -185,13 +185,13 @@ class Sidecar:
                 if time.monotonic() - started + pause > patience:
                     message = say(
                         "outputs-not-put-away",
-                        "The outputs could not be put away: {problem}",
+                        "The outputs could not be stored: {problem}",
                         problem=sentences.of_error(error),
                     )
                     return await self._given_up(message, ended)
             except Exception as error:  # noqa: BLE001 - execute waits for a word
                 message = self._unforeseen(
-                    say("outputs-not-put-away-at-all", "The outputs could not be put away"), error
+                    say("outputs-not-put-away-at-all", "The outputs could not be stored"), error
                 )
                 return await self._given_up(message, ended)
             else:

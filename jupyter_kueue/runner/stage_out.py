@@ -45,7 +45,7 @@ def _give_up(error: Exception) -> None:
     """Say in all places why there will be no outputs."""
     from jupyter_kueue.runner import control, unforeseen  # noqa: PLC0415 - as above
 
-    doing = say("outputs-not-put-away-at-all", "The outputs could not be put away")
+    doing = say("outputs-not-put-away-at-all", "The outputs could not be stored")
     message = unforeseen.sentence(doing, contract.STAGE_OUT, error)
     control.say(message)
     committed = {"committed": False, "message": message, "result_of": None}

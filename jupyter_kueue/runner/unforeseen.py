@@ -59,8 +59,8 @@ def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
     text = " ".join(str(error).split())[:MAX_ERROR_LENGTH]
     return say(
         "failed-unforeseen",
-        "{doing}, for a reason that was not foreseen ({error}: {message}). Check that "
-        "the notebook opens in JupyterLab and run it again; the log of the container "
+        "{doing}: unexpected error ({error}: {message}). Check that the notebook "
+        "opens in JupyterLab and run it again; the log of the container "
         "{container} has the details for an admin.",
         doing=doing,
         error=type(error).__name__,

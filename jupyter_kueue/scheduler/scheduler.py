@@ -239,7 +239,7 @@ class KueueScheduler(BaseScheduler):
                     {
                         "input_path": say(
                             "notebook-of-a-run",
-                            "is a run's. Copy it to your files, and schedule the copy",
+                            "belongs to a run. Copy it to your files, and schedule the copy",
                         )
                     }
                 )

@@ -148,7 +148,7 @@ def _write_token(spec: tuple[str, ...], place: list[str]) -> str:
 
 def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
     wrong = {
-        "next_token": say("cursor-of-another-list", "is not one of this list; start without it")
+        "next_token": say("cursor-of-another-list", "belongs to another list; start without it")
     }
     try:
         asked, place = plain_json.loads(base64.urlsafe_b64decode(token))

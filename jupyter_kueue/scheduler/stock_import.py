@@ -334,7 +334,7 @@ class _Jobs:
             await self._records.write(new_id, contract.FINAL_KEY, facts.final)
         if await self._records.write_record(facts.record) is not facts.record:
             raise errors.ConflictError(
-                say("imported-meanwhile", "Another import brought it over at the same moment.")
+                say("imported-meanwhile", "Another import has just imported it.")
             )
         return facts
 

@@ -94,7 +94,7 @@ class KueueHandler(APIHandler):
         if self._body_bytes <= MAX_BODY_BYTES:
             self._body += chunk
         elif self._body_bytes > _HEARD_OUT_BYTES and not self._finished:
-            error = _too_large(say("body-too-long", "is longer than what is read of it"))
+            error = _too_large(say("body-too-long", "is too long"))
             self.send_error(error.status, exc_info=(type(error), error, None))
 
     def job_id(self, text: str) -> str:
@@ -127,7 +127,7 @@ class KueueHandler(APIHandler):
             return plain_json.loads(bytes(self._body))
         except ValueError as error:
             what = str(error)[:200]
-            said = say("body-no-json", "The body is no JSON: {problem}.", problem=what)
+            said = say("body-no-json", "The body is not valid JSON: {problem}.", problem=what)
             raise web.HTTPError(400, "%s", said) from error
 
     def check_query(self, *known: str, repeatable: tuple[str, ...] = ()) -> None:

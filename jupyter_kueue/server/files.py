@@ -115,7 +115,7 @@ class FileHandler(KueueHandler):
         if suffix is not None:
             if int(suffix) == 0:
                 raise errors.RangeNotSatisfiableError(
-                    say("range-empty", "The last 0 bytes are no range.")
+                    say("range-empty", "A range of the last 0 bytes is empty.")
                 )
             return -int(suffix), None
         if last is not None and int(last) < int(first):

@@ -234,7 +234,8 @@ class Application:
                 self.problem = errors.UnavailableError(
                     say(
                         "service-started-again",
-                        "The service stopped and is started again ({error}); see the server's log.",
+                        "The service stopped and is being restarted ({error}); see the server's "
+                        "log.",
                         error=type(error).__name__,
                     )
                 )

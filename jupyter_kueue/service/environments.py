@@ -242,7 +242,7 @@ def _check_fields(value: Any, known: tuple[str, ...]) -> None:
         raise ValueError(
             say(
                 "entry-unknown-fields",
-                "it has no {unknown}; known are {known}",
+                "it has unknown fields: {unknown}; known are {known}",
                 unknown=unknown,
                 known=known,
             )

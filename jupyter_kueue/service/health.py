@@ -262,7 +262,7 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
             _problem(
                 say(
                     "kueue-too-old",
-                    "Kueue serves {served} and not {wanted}: it is too old.",
+                    "Kueue is too old: it serves {served}, not {wanted}.",
                     served=served,
                     wanted=KUEUE_API_VERSION,
                 ),
@@ -325,7 +325,7 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
             _problem(
                 say(
                     "kueue-version-not-in-image",
-                    "Kueue's version is not known: its image {images} does not tell it.",
+                    "Kueue's version is not known: its image {images} does not say it.",
                     images=images,
                 ),
                 say(
@@ -343,7 +343,8 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
         _problem(
             say(
                 "kueue-not-as-tested",
-                "Kueue is {version}, and this version was tested with {tested} alone.",
+                "Kueue is {version}, but this version of jupyter-kueue was tested only "
+                "with {tested}.",
                 version=shown["version"],
                 tested=TESTED_KUEUE,
             ),
@@ -369,7 +370,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
                 _problem(
                     say(
                         "permissions-unknown",
-                        "It cannot be told which permissions are missing: {message}",
+                        "Which permissions are missing is not known: {message}",
                         message=problem.message,
                     ),
                     say(
@@ -558,8 +559,8 @@ def _reading(application: Application) -> list[Json]:
             _without_credentials(what),
             say(
                 "fix-read-again",
-                "It is read again automatically. If this lasts, look at the bucket's log, or "
-                "delete what it cannot give back.",
+                "It is read again automatically. If this lasts, look at the bucket's "
+                "log, or delete what can't be read.",
             ),
         )
     ]

@@ -82,13 +82,13 @@ PERMISSIONS = (
         "",
         "pods",
         ("list", "watch"),
-        say("without-pods", "it is not seen why a run does not start or fails"),
+        say("without-pods", "why a run does not start, or why it fails, is not known"),
     ),
     Permission(
         "",
         "events",
         ("list",),
-        say("without-events", "it is said less well why a run does not start"),
+        say("without-events", "less is known about why a run does not start"),
         is_needed=False,
     ),
     Permission(
@@ -119,7 +119,7 @@ PERMISSIONS = (
         "kueue.x-k8s.io",
         "workloads",
         ("list", "watch"),
-        say("without-workloads", "it is not seen where a run stands"),
+        say("without-workloads", "where a run stands is not known"),
     ),
     Permission(
         "kueue.x-k8s.io",

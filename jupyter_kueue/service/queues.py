@@ -298,7 +298,7 @@ def _why_inactive(local_queue: Json) -> Sentence | None:
         return say("queue-paused", "an admin paused it.")
     if active is None:
         return say(
-            "queue-not-looked-at", "Kueue has not looked at it yet; check that Kueue is running."
+            "queue-not-looked-at", "Kueue has not noticed it yet; check that Kueue is running."
         )
     if active["status"] == "True":
         return None
@@ -353,7 +353,7 @@ def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
             "message": (
                 say(
                     "queue-not-understood",
-                    "What the cluster says of it cannot be understood ({error}: {message}).",
+                    "What the cluster says about it cannot be understood ({error}: {message}).",
                     error=type(error).__name__,
                     message=texts.shown_line(error, 200),
                 )

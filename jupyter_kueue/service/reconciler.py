@@ -557,8 +557,8 @@ class Reconciler:
             facts = BucketFacts(self._records.placeholder(job_id, dt.datetime.now(dt.UTC)))
         problem = say(
             "run-not-understood",
-            "What the cluster or the bucket holds of this run cannot be understood ({error}: "
-            "{message}); the server's log says more.",
+            "What the cluster or the bucket holds about this run cannot be "
+            "understood ({error}: {message}); the server's log says more.",
             error=type(error).__name__,
             message=texts.shown_line(error, 200),
         )

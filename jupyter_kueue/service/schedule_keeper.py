@@ -581,8 +581,8 @@ class ScheduleKeeper:
 def _in_words(error: Exception) -> Sentence:
     return say(
         "schedule-not-understood",
-        "what the cluster or the bucket holds of it cannot be understood ({error}: "
-        "{message}); the server's log says more.",
+        "what the cluster or the bucket holds about it cannot be understood "
+        "({error}: {message}); the server's log says more.",
         error=type(error).__name__,
         message=texts.shown_line(error, 200),
     )

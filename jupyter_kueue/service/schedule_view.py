@@ -148,7 +148,7 @@ def build_message(
     if next_run_at is None and never_fires(record, now):
         return say(
             "schedule-never-fires",
-            "It never fires: its schedule names no date that comes. Change the schedule.",
+            "It never fires, because the date in its schedule does not exist. Change the schedule.",
         )
     waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
     if waiting is None or request["concurrency_policy"] != "Forbid":

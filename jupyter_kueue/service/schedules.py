@@ -67,7 +67,8 @@ _EXAMPLES = {
 }
 _NEVER = say(
     "schedule-never-comes",
-    "never fires: no such date comes; write for example 0 9 1 * * (on the first of each month)",
+    "never fires, because that date does not exist; write for example 0 9 1 "
+    "* * (on the first of each month)",
 )
 
 log = logging.getLogger(__name__)
@@ -382,8 +383,8 @@ class Schedules:
             raise errors.ConflictError(
                 say(
                     "key-of-another-schedule",
-                    "This idempotency_key stands for another schedule, or one that was "
-                    "changed. Use a new key.",
+                    "This idempotency_key was used for another schedule, or for one that was "
+                    "changed since. Use a new key.",
                 )
             )
         return loaded.record
@@ -431,7 +432,7 @@ class Schedules:
                 {
                     "idempotency_key": say(
                         "key-cannot-be-changed",
-                        "cannot be changed: it says which request made the schedule",
+                        "cannot be changed: it identifies the request that created the schedule",
                     )
                 }
             )

@@ -54,12 +54,14 @@ _PRIORITY_CLASSES_SECONDS = 15.0
 _TAKE_BACK_SECONDS = 5.0
 _BEING_REMOVED = say(
     "earlier-try-being-removed",
-    "What an earlier try left is just being removed. Try again in a moment.",
+    "What an earlier attempt to submit this left behind is still being "
+    "removed. Try again in a moment.",
 )
 _MAY_STILL_COME = say(
     "may-have-been-submitted",
-    "It may have been submitted all the same: look whether the run is listed before you "
-    "submit it again, or send an idempotency_key with each try.",
+    "It may have been submitted nevertheless: check whether the run is "
+    "listed before you submit it again, or send an idempotency_key with each "
+    "attempt.",
 )
 # After these the same Job would be refused again: no repeat can finish such a submit.
 _REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeError)
@@ -238,7 +240,7 @@ class Submission:
             raise errors.ConflictError(
                 say(
                     "key-of-another-request",
-                    "This idempotency_key stands for another request. Use a new key.",
+                    "This idempotency_key was used for another request. Use a new key.",
                 )
             )
         return loaded.facts

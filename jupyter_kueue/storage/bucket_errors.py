@@ -96,7 +96,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
         return errors.ConflictError(
             say(
                 "changed-in-bucket",
-                "{name} in the bucket {bucket} changed meanwhile: try again.",
+                "{name} in the bucket {bucket} was changed meanwhile. Try again.",
                 name=name,
                 bucket=bucket,
             )
@@ -165,8 +165,9 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.BucketUnavailableError(
             say(
                 "bucket-server-error",
-                "The bucket {bucket} could not {doing} {what}: an error of its server. It may be "
-                "full, or just starting: look at its disk and its log. Later it may go through.",
+                "The bucket {bucket} could not {doing} {what}: its server reported an "
+                "error. It may be full or just starting: look at its disk and its log, "
+                "and try again later.",
                 bucket=bucket,
                 doing=_DOING.get(doing, doing),
                 what=what,

@@ -104,7 +104,7 @@ class IgnoreRules:
         try:
             lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError:
-            _refuse(folder, say("ignore-file-no-text", "is no UTF-8 text; save it as such"))
+            _refuse(folder, say("ignore-file-no-text", "is not UTF-8 text; save it as UTF-8"))
         self._spent.rules += sum(1 for line in lines if line.strip() and not line.startswith("#"))
         if self._spent.rules > MAX_RULES:
             _refuse(

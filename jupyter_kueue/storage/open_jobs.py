@@ -95,7 +95,7 @@ def _jobs(body: Json) -> list[Json]:
         raise errors.UnreadableError(
             say(
                 "open-jobs-not-understood",
-                "The stored open jobs cannot be understood: {difference}.",
+                "The stored list of open runs cannot be understood: {difference}.",
                 difference=found,
             )
         )

@@ -284,7 +284,7 @@ class Records:
             raise errors.ConflictError(
                 say(
                     "key-of-another-request",
-                    "This idempotency_key stands for another request. Use a new key.",
+                    "This idempotency_key was used for another request. Use a new key.",
                 )
             )
         return there is claim

@@ -137,9 +137,9 @@ def find_input(
             input_path,
             say(
                 "path-missing-or-hidden",
-                "does not exist below the server's root folder, or is hidden: a name in it "
-                "begins with a dot. Move the notebook, or have ContentsManager.allow_hidden "
-                "set",
+                "does not exist below the server's root folder, or is hidden: a name in "
+                "it begins with a dot. Move the notebook, or have an admin set "
+                "ContentsManager.allow_hidden",
             ),
         )
     notebook = _find_notebook(real_root, input_path, limits)
@@ -309,8 +309,8 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
         raise errors.TooLargeError(
             say(
                 "notebook-too-large",
-                "{path} has {bytes} bytes; the limit is {most} (max_notebook_bytes). Clear "
-                "its outputs, or have the limit raised",
+                "{path} has {bytes} bytes; the limit is {most} (max_notebook_bytes). "
+                "Clear its outputs, or ask an admin to raise the limit",
                 path=_shown(input_path),
                 bytes=status.st_size,
                 most=limits.max_notebook_bytes,
@@ -370,8 +370,8 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
                 notebook.path,
                 say(
                     "notebook-kernel-invalid",
-                    "names a kernel that there cannot be: kernelspec.{field} {problem}. "
-                    "Choose a kernel in JupyterLab and save it again",
+                    "names a kernel that cannot exist: kernelspec.{field} {problem}. Choose "
+                    "a kernel in JupyterLab and save it again",
                     field=field,
                     problem=problem,
                 ),
@@ -469,8 +469,8 @@ class _FolderWalk:
                 path,
                 say(
                     "path-too-long",
-                    "is longer than {most} bytes, which no bucket takes; shorten it, or name "
-                    "it in {file}",
+                    "is longer than the {most} bytes that a bucket takes; shorten it, or "
+                    "name it in {file}",
                     most=MAX_PATH_BYTES,
                     file=ignore_rules.FILE_NAME,
                 ),
@@ -539,8 +539,8 @@ class _FolderWalk:
 
 _LEAVE_BEHIND = say(
     "leave-behind-advice",
-    "Name what the run does not need in a file {file} beside the notebook, which is "
-    "written as .gitignore is, or have the limit raised",
+    "List what the run does not need in a file {file} beside the notebook, "
+    "written like a .gitignore, or ask an admin to raise the limit",
     file=ignore_rules.FILE_NAME,
 )
 
@@ -581,8 +581,8 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
             path,
             say(
                 "path-link-out",
-                "is a link out of the server's root folder; replace it by what it leads to, "
-                "or name it in {file}",
+                "is a link out of the server's root folder; replace it with what it "
+                "leads to, or name it in {file}",
                 file=ignore_rules.FILE_NAME,
             ),
         )
@@ -594,7 +594,8 @@ def _key_name(name: str, field: str) -> str:
     if object_names.UNFIT.search(name):
         why = say(
             "path-odd-name",
-            "has a control character, a backslash or what is no text in its name; rename it",
+            "has a control character, a backslash or bytes that are not text in its "
+            "name; rename it",
         )
         _refuse(field, name, why)
     return name

@@ -166,8 +166,8 @@ class StockDatabase:
             raise errors.UnavailableError(
                 say(
                     "stock-database-forbidden",
-                    "The database {path} cannot be read ({problem}). Have its folder's "
-                    "permissions mended.",
+                    "The database {path} cannot be read ({problem}). Correct the permissions "
+                    "of its folder.",
                     path=str(self.path),
                     problem=str(error.strerror),
                 )
@@ -203,8 +203,8 @@ class StockDatabase:
                 {
                     "database": say(
                         "stock-database-broken",
-                        "{path} is no SQLite database, or a broken one ({problem}). Restore "
-                        "it, or name another file with --database",
+                        "{path} is not a SQLite database, or is damaged ({problem}). Restore it, "
+                        "or name another file with --database",
                         path=str(self.path),
                         problem=str(error),
                     )

@@ -180,7 +180,7 @@ class User:
 
     def note_refusal(self, name: str, answer: Answer | None) -> None:
         """Note what may be expected of a submit without a key that was not accepted."""
-        is_open = answer is None or b"may have been submitted all the same" in answer.body
+        is_open = answer is None or b"may have been submitted nevertheless" in answer.body
         (self.ledger.unanswered if is_open else self.ledger.refused).add(name)
 
     def delete(self, run: Run) -> None:

@@ -104,7 +104,7 @@ def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
 
     # Not the code of a failed cell: without its result the run did not end.
     assert pod.wait() == contract.EXIT_STAGING
-    assert "could not be put away" in pod.termination_message
+    assert "could not be stored" in pod.termination_message
     assert "does not answer" in pod.termination_message
     pod.stop_sidecar()
 

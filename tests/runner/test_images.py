@@ -112,7 +112,7 @@ def test_stage_out_says_in_words_what_nobody_foresaw(new_job: Callable[..., Job]
     (pod.folder / "runner" / contract.STAGED_FILE).write_text("[" * 100_000)
     pod.start()
     assert pod.wait() == contract.EXIT_STAGING
-    assert pod.termination_message.startswith("The outputs could not be put away")
+    assert pod.termination_message.startswith("The outputs could not be stored")
     assert "Traceback" not in pod.termination_message
     assert "Traceback" in pod.stop_sidecar(contract.EXIT_STAGING)
 

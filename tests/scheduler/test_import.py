@@ -172,7 +172,7 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         database.write_bytes(b"damaged " * 1000)
         until(
             lambda: server.request("GET", "stock-backend").json["problem"],
-            lambda problem: problem is not None and "is no SQLite database" in problem,
+            lambda problem: problem is not None and "is not a SQLite database" in problem,
         )
         database.unlink()
         until(

@@ -559,7 +559,9 @@ def test_lists_answer_while_cluster_or_bucket_are_down(wire: Place, which: str):
     wire.until(goes_on, "IN_PROGRESS")
     shown = wire.get("jobs")
     away.down()
-    assert "does not answer" in wire.try_create().json["message"]
+    # The second, where a watch was cut in the middle of an event just now.
+    message = wire.try_create().json["message"]
+    assert "does not answer" in message or "broke" in message
     # Refused, or promised and kept, if it was not known yet that the cluster is away.
     answer = wire.request("PATCH", f"jobs/{job_id}", {"status": "STOPPED"})
     assert answer.status in (204, 500)

@@ -161,12 +161,12 @@ def test_a_page_of_another_site_cannot_submit(unconnected: Server):
 @pytest.mark.parametrize(
     ("verb", "path", "body", "status", "says"),
     [
-        ("POST", "jobs", b"{", 400, "no JSON"),
-        ("POST", "jobs", b"", 400, "no JSON"),
+        ("POST", "jobs", b"{", 400, "not valid JSON"),
+        ("POST", "jobs", b"", 400, "not valid JSON"),
         ("POST", "jobs", b'{"input_path": NaN}', 400, "NaN is no JSON value"),
         ("POST", "jobs", b'{"parameters": {"a": 1e999}}', 400, "too large a number"),
-        ("POST", "jobs", b"[" * 100_000, 400, "no JSON"),
-        ("POST", "jobs", b"\xff\xfe{}", 400, "no JSON"),
+        ("POST", "jobs", b"[" * 100_000, 400, "not valid JSON"),
+        ("POST", "jobs", b"\xff\xfe{}", 400, "not valid JSON"),
         ("POST", "jobs", [], 422, "send a JSON object"),
         ("POST", "jobs", {}, 422, "is required"),
         ("POST", "jobs", {"input_path": "a", "colour": "red"}, 422, "colour"),

@@ -327,7 +327,7 @@ async def test_before_anything_is_there():
     ("image", "version", "says"),
     [
         ("registry.k8s.io/kueue/kueue:v0.19.4@sha256:0123", "v0.19.4", None),
-        ("mirror:5000/kueue:v0.21.0-rc.1", "v0.21.0-rc.1", "tested with v0.19 alone"),
+        ("mirror:5000/kueue:v0.21.0-rc.1", "v0.21.0-rc.1", "tested only with v0.19"),
         ("mirror:5000/kueue@sha256:0123", None, "its image mirror:5000/kueue@sha256:0123 does not"),
         (None, None, "there is no Deployment kueue-controller-manager"),
     ],

@@ -124,7 +124,7 @@ def test_what_stays_behind_cannot_be_in_the_way(root: Path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\xff\xfe*\x00", "is no UTF-8 text"),
+        (b"\xff\xfe*\x00", "is not UTF-8 text"),
         (b"!\n", "its syntax is that of .gitignore"),
         (b"x" * (2**20 + 1), "has more than 1048576 bytes"),
     ],

@@ -73,7 +73,7 @@ def main() -> None:
                 f"  {queue['name']}: {gpus['used']:g} of its {gpus['nominal']:g} GPUs in use, "
                 f"{gpus['limit']:g} at most with borrowing"
             )
-        say("\n1. A colleague's training takes all 4 GPUs: 2 of team-a, 2 that team-b lends.")
+        say("\n1. A colleague's training takes all 4 GPUs: 2 of team-a, 2 borrowed from team-b.")
         blocker = client.call(
             "POST",
             "jobs",
@@ -201,11 +201,13 @@ def describe(job: Json) -> str:
     """Return one line about where a job stands."""
     line = f"{job['name']}: {job['state']}"
     if job["position"] is not None:
-        line += f", position {job['position']['local_queue']} in {job['local_queue']}"
+        ahead = job["position"]["local_queue"]
+        line += f", {'next' if ahead == 0 else f'{ahead} ahead'} in {job['local_queue']}"
     progress = job["progress"]
     if job["state"] == "running" and progress and progress["cells"]:
         line += f", {progress['cells_done']} of {progress['cells']} cells done"
-    return f"{line}. {job['message']}" if job["message"] else line
+    says_more = job["message"] and job["message"] != f"{job['state'].capitalize()}."
+    return f"{line}. {job['message']}" if says_more else line
 
 
 def download(client: Client, job: Json) -> None:

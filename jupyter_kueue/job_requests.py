@@ -67,7 +67,7 @@ def parse_job_request(body: Any) -> JobRequest:
     known = {item.name for item in fields(JobRequest)}
     for unknown in sorted(set(body) - known, key=str):
         wrong[_shown(unknown)] = say(
-            "field-unknown", "is not a field; the fields are {fields}", fields=sorted(known)
+            "field-unknown", "is an unknown field; the fields are {fields}", fields=sorted(known)
         )
     given = {key: value for key, value in body.items() if key in known and value is not None}
     if "input_path" not in given:
@@ -403,7 +403,7 @@ def _quantity(value: Any, low: Decimal, high: Decimal, bounds: str) -> str:
         raise ValueError(
             say(
                 "amount-out-of-range",
-                "must be from {bounds}; {value} is not",
+                "must be from {bounds}, not {value}",
                 bounds=bounds,
                 value=text,
             )

@@ -66,7 +66,9 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
         except KeyError:
             shown = str(key)[:100].encode("utf-8", "backslashreplace").decode()
             wrong[shown] = say(
-                "field-unknown", "is not a field; the fields are {fields}", fields=sorted(FIELDS)
+                "field-unknown",
+                "is an unknown field; the fields are {fields}",
+                fields=sorted(FIELDS),
             )
         except ValueError as error:
             wrong[key] = sentences.of_error(error)

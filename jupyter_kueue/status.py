@@ -78,7 +78,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
         return _failure(bucket, cluster, failed)
     if complete := _condition(job, "Complete"):
         if any(_is_alive(pod) for pod in cluster.pods):
-            said = say("finished-saving", "Finished. Its outputs are being saved.")
+            said = say("finished-saving", "Finished. Saving outputs.")
             return Status("running", "finishing", said, **times)
         if given_up := _given_up(bucket, complete.get("lastTransitionTime"), times):
             return given_up
@@ -313,7 +313,7 @@ def _status_fields(final: Json) -> Json:
 def _stop_message(bucket: BucketFacts) -> Sentence:
     by = (bucket.stop or {}).get("by")
     if by == bucket.record.owner.name:
-        return say("stopped-by-you", "You stopped it.")
+        return say("stopped-by-you", "Stopped by you.")
     return say("stopped-by", "Stopped by {user}.", user=by) if by else say("stopped", "Stopped.")
 
 
@@ -414,13 +414,13 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
         return Status(
             "starting",
             "retrying",
-            say("retrying", "Its last attempt ended early. Retrying automatically."),
+            say("retrying", "The last attempt was interrupted. Retrying."),
             _why(bucket, pod)[1],
             **times,
         )
     if "terminated" in notebook:
         # The Job has not counted this end yet: it may retry, or the result is on its way.
-        said = say("saving", "Its outputs are being saved.")
+        said = say("saving", "Saving outputs.")
         return Status("running", "finishing", said, **times)
     scheduled = next(
         (item for item in pod_containers.conditions(pod) if item["type"] == "PodScheduled"), None
@@ -438,7 +438,7 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
             **times,
         )
     if "running" in staging and not is_staged:
-        said = say("staging", "Fetching its notebook and files.")
+        said = say("staging", "Fetching the notebook and files.")
         return Status("starting", contract.STAGING, said, **times)
     said = say("starting-on-machine", "Starting on its machine.")
     return Status("starting", "starting", said, **times)

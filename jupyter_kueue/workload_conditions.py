@@ -153,7 +153,7 @@ def waiting_status(
 
 def waits_for_turn(local_queue: str) -> Sentence:
     """Return what to say of a run that waits, with nothing in its way."""
-    return say("waits-for-turn", "Waits for its turn in {queue}.", queue=local_queue)
+    return say("waits-for-turn", "Waiting in {queue}.", queue=local_queue)
 
 
 def _queued(reason: str, message: Sentence, detail: str | None) -> Status:
@@ -211,8 +211,8 @@ def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) 
 def _too_much(resource: str, asked: float, most: float, local_queue: str) -> Sentence:
     return say(
         "asks-for-too-much",
-        "Will not start: asks for {asked}, {queue} can have {most} at most. Change the request, or "
-        "ask an admin for more quota.",
+        "Will not start: asks for {asked}, {queue} can have {most} at most. Stop "
+        "it and run it again with less, or ask an admin for more quota.",
         asked=quantities.in_words(resource, asked),
         queue=local_queue,
         most=quantities.in_words(resource, most),
@@ -226,14 +226,14 @@ def _blocked(
         if match[1] == "LocalQueue":
             return say(
                 "no-such-queue",
-                "Will not start: there is no queue {queue} here. Move it to another queue, or ask "
-                "an admin.",
+                "Will not start: there is no queue {queue} here. Stop it and run it "
+                "again in another queue, or ask an admin.",
                 queue=match[2],
             )
         return say(
             "no-such-cluster-queue",
-            "Will not start: {queue} leads to {cluster_queue}, which does not exist. Ask an admin, "
-            "or move it to another queue.",
+            "Will not start: {queue} leads to {cluster_queue}, which does not exist. "
+            "Ask an admin, or stop it and run it again in another queue.",
             queue=local_queue,
             cluster_queue=match[2],
         )
@@ -284,14 +284,14 @@ def _needs(text: str, asked: Mapping[str, Decimal]) -> Sentence | None:
     if not missing:
         return None
     more = all_of(quantities.in_words(name, value) for name, value in missing.items())
-    if not all(name in asked for name in missing):
-        return say("waits-for-amount", "Waits for {amount} to become free.", amount=more)
-    wanted = all_of(quantities.in_words(name, float(asked[name])) for name in missing)
-    if len(missing) == 1:
-        [more] = [quantities.shortly(name, value) for name, value in missing.items()]
+    if all(float(asked.get(name, value)) == value for name, value in missing.items()):
+        return say("waits-for-amount", "Waiting for {amount}.", amount=more)
+    wanted = all_of(
+        quantities.in_words(name, float(asked.get(name, missing[name]))) for name in missing
+    )
     return say(
         "asks-and-lacks",
-        "Asks for {wanted}; {more} more must become free.",
+        "Waiting for {more} more (asks for {wanted}).",
         wanted=wanted,
         more=more,
     )

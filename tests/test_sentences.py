@@ -39,7 +39,7 @@ RECORD = models.JobRecord(
 
 
 def waits(queue: str = "team-a") -> Sentence:
-    return say("waits-for-turn", "Waits for its turn in {queue}.", queue=queue)
+    return say("waits-for-turn", "Waiting in {queue}.", queue=queue)
 
 
 def bounded(sentence: Sentence, max_length: int) -> bool:
@@ -65,7 +65,7 @@ def test_a_sentence_is_its_text_and_knows_what_it_is_made_of() -> None:
         "values": {"path": "a{b}", "bytes": 5, "most": 1.5},
     }
     whole = say("a-test-of-lists", "{what}: {names}", what=kept, names=[waits(), "x", 7])
-    assert whole == f"{kept}: Waits for its turn in team-a., x, 7"
+    assert whole == f"{kept}: Waiting in team-a., x, 7"
     assert whole.values == {
         "what": sentences.as_json(kept),
         "names": [sentences.as_json(waits()), "x", 7],
@@ -83,7 +83,7 @@ def test_a_text_of_others_has_no_code_and_is_a_plain_value() -> None:
 @pytest.mark.parametrize("values", [{}, {"queue": "a", "more": 1}, {"name": "a"}])
 def test_a_value_is_missing_or_has_no_place(values: dict[str, str]) -> None:
     with pytest.raises(TypeError, match="waits-for-turn"):
-        say("waits-for-turn", "Waits for its turn in {queue}.", **values)
+        say("waits-for-turn", "Waiting in {queue}.", **values)
 
 
 def test_a_code_has_one_text() -> None:
@@ -197,6 +197,6 @@ def test_what_stayed_behind_is_told_with_its_paths() -> None:
 
 def test_an_error_has_its_fields_sentences() -> None:
     error = errors.InvalidRequestError({"queue": waits()})
-    assert str(error) == error.message == "queue: Waits for its turn in team-a."
+    assert str(error) == error.message == "queue: Waiting in team-a."
     assert error.fields["queue"].code == "waits-for-turn"
     assert sentences.as_json(error.message) is None

@@ -190,7 +190,7 @@ def test_a_fresh_job_waits_for_kueue_to_see_it() -> None:
     early = dt.datetime(2026, 1, 2, 3, 0, 10, tzinfo=dt.UTC)
     found = derive(bucket(), kube_job=kube_job(suspend=True), now=early)
     assert (found.state, found.reason) == ("queued", "waiting")
-    assert found.message == "Waits for its turn in team-a."
+    assert found.message == "Waiting in team-a."
 
 
 def test_a_job_that_kueue_never_takes_up_says_what_to_check() -> None:
@@ -553,7 +553,7 @@ def test_a_stop_is_stopping_until_the_objects_are_gone(facts: Json, cluster: Jso
 
 def test_a_stopped_run_says_by_whom_and_when() -> None:
     found = derive(bucket(stop={"at": ENDED, "by": "ada"}))
-    assert found == Status("stopped", "stopped", "You stopped it.", finished_at=ENDED)
+    assert found == Status("stopped", "stopped", "Stopped by you.", finished_at=ENDED)
     assert derive(bucket(deleted=True)).state == "stopped"
 
 

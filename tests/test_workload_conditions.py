@@ -88,7 +88,7 @@ _ROWS = [
         POD_SET + over("memory", "100Gi", "64Gi"),
         "blocked",
         "Will not start: asks for 100 GiB of memory, team-a can have 64 GiB of memory at most. "
-        "Change the request, or ask an admin for more quota.",
+        "Stop it and run it again with less, or ask an admin for more quota.",
     ),
     (
         # Two at once: each amount stays with its own resource.
@@ -204,11 +204,11 @@ _ROWS = [
         "Pending",
         "Workload no longer fits after processing another workload",
         "waiting",
-        "Waits for its turn in team-a.",
+        "Waiting in team-a.",
     ),
-    ("PendingEvaluation", "", "waiting", "Waits for its turn in team-a."),
-    ("Waiting", "The workload is waiting", "waiting", "Waits for its turn in team-a."),
-    (None, "", "waiting", "Waits for its turn in team-a."),
+    ("PendingEvaluation", "", "waiting", "Waiting in team-a."),
+    ("Waiting", "The workload is waiting", "waiting", "Waiting in team-a."),
+    (None, "", "waiting", "Waiting in team-a."),
     # --- Kueue's word is shown where we know none better
     (
         "TopologyPlacementFailed",
@@ -330,14 +330,14 @@ def message_of(workload: dict[str, Any], most: dict[str, int] | None = None) -> 
 
 def test_what_it_asks_for_and_what_is_missing() -> None:
     one = workload_of("Pending", POD_SET + more("nvidia.com/gpu", "1"))
-    assert message_of(asking(one, gpu=4)) == "Asks for 4 GPUs; 1 more must become free."
+    assert message_of(asking(one, gpu=4)) == "Waiting for 1 GPU more (asks for 4 GPUs)."
     memory = workload_of("Pending", POD_SET + more("memory", "1536Mi"))
     assert message_of(asking(memory, memory=4 * 2**30)) == (
-        "Asks for 4 GiB of memory; 1.5 GiB more must become free."
+        "Waiting for 1.5 GiB of memory more (asks for 4 GiB of memory)."
     )
     both = workload_of("Pending", POD_SET + more("cpu", "500m") + ", " + more("memory", "2Gi"))
     assert message_of(asking(both, cpu=2, memory=4 * 2**30)) == (
-        "Asks for 2 CPUs and 4 GiB of memory; 0.5 CPUs and 2 GiB of memory more must become free."
+        "Waiting for 0.5 CPUs and 2 GiB of memory more (asks for 2 CPUs and 4 GiB of memory)."
     )
 
 
@@ -350,16 +350,16 @@ def test_too_much_is_said_in_the_amounts_that_were_asked_for() -> None:
 
 def test_what_kueue_says_of_one_of_many_alone_is_found_by_the_quota() -> None:
     silent = asking(workload_of(None), gpu=16)
-    assert message_of(silent) == "Waits for its turn in team-a."
+    assert message_of(silent) == "Waiting in team-a."
     assert message_of(silent, {"nvidia.com/gpu": 4}) == (
         "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most. Change the request, or "
         "ask an admin for more quota."
     )
-    assert message_of(silent, {"nvidia.com/gpu": 16, "cpu": 2}) == "Waits for its turn in team-a."
+    assert message_of(silent, {"nvidia.com/gpu": 16, "cpu": 2}) == "Waiting in team-a."
     # What it takes beyond what was asked for counts, too.
     assert message_of(asking(workload_of(None), cpu=8), {"cpu": 8}).startswith("Will not start")
     # A resource without quota is Kueue's to judge: it may be set to look away.
-    assert message_of(silent, {"cpu": 2}) == "Waits for its turn in team-a."
+    assert message_of(silent, {"cpu": 2}) == "Waiting in team-a."
 
 
 @pytest.mark.parametrize(

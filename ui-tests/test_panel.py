@@ -126,13 +126,13 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     so_far = panel.page.locator(".jp-NotebookPanel")
     expect(so_far.get_by_text("made so far", exact=True)).to_be_visible()
     expect(so_far.get_by_text("No Kernel")).to_be_visible()
-    panel.choose(holder, "Open the Log")
+    panel.choose(holder, "Open Log")
     expect(panel.page.locator(".jp-FileEditor").get_by_text("made so far")).to_be_visible()
 
     job_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
     row = panel.row_in("waiting", job_id)
     expect(row).to_contain_text(re.compile(r"next · \d+ s"))
-    expect(row).to_contain_text("team-a · Asks for 1 GPU; 1 more")
+    expect(row).to_contain_text("team-a · Waiting for 1 GPU.")
     expect(panel.section("queues")).to_contain_text("1 waiting")
 
     # A row that stays in its group stays the same element, so that nothing flickers or jumps.
@@ -212,7 +212,7 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     dialog = page.locator(".jp-Dialog")
     dialog.get_by_role("textbox", name="Memory").fill("lots")
     dialog.get_by_role("button", name="Run again").click()
-    expect(dialog.get_by_text("Memory, such as 4 GB")).to_be_visible()
+    expect(dialog.get_by_text("Enter an amount, such as 4 GiB")).to_be_visible()
     dialog.get_by_role("textbox", name="Memory").fill("0.25 GB")
     dialog.get_by_role("textbox", name="Name of parameter 1").fill("not a name")
     dialog.get_by_role("textbox", name="Value of parameter 1").fill("north")
@@ -479,7 +479,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     expect(notice).to_contain_text("has 1 job that you do not see here")
     saved = "**/api/settings/jupyter-kueue**"
     with page.expect_response(saved) as response:
-        notice.get_by_role("button", name="Do not tell me again").click()
+        notice.get_by_role("button", name="Do not show this again").click()
     assert response.value.ok
     expect(notice).to_have_count(0)
     page.reload()

@@ -433,7 +433,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     queue.select_option("team-a")
     create = page.get_by_role("button", name="Create", exact=True)
     options.get_by_role("textbox", name="GPUs").fill("many")
-    expect(options.get_by_text("A whole number, such as 1")).to_be_visible()
+    expect(options.get_by_text("Enter a whole number, such as 1")).to_be_visible()
     expect(create).to_be_disabled()
     expect(queue.locator("option").first).to_have_text("team-a (default)")
     expect(options.get_by_text("Compute type Small: 1 CPU, 2 GiB of memory")).to_be_visible()

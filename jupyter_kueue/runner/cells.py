@@ -278,7 +278,7 @@ class Cells:
         if self._deadline is not None:
             text = say(
                 "over-time-limit",
-                "The run reached its time limit of {seconds} s {where}.",
+                "Stopped at the time limit of {seconds} s, {where}.",
                 seconds=f"{whole:g}",
                 where=self._where,
             )
@@ -294,7 +294,7 @@ class Cells:
         at, text = min(limits, default=(None, _NOTHING))
         message = say(
             "over-limit-advice",
-            "{what} Outputs up to there are kept. Raise the limit, or make it faster.",
+            "{what} Earlier outputs are kept. Raise the limit, or make it faster.",
             what=text,
         )
         error = self._error("TimeLimit", text, cell, cell_index, [])
@@ -395,9 +395,7 @@ class Cells:
                 code=code,
                 where=self._where,
             )
-        message = say(
-            "kernel-ended-outputs-kept", "{what} Outputs up to there are kept.", what=what
-        )
+        message = say("kernel-ended-outputs-kept", "{what} Earlier outputs are kept.", what=what)
         error = self._error("DeadKernelError", message, cell, cell_index, [])
         return Ending(outcome, message, error)
 
@@ -409,8 +407,8 @@ class Cells:
         if raised.ename == "StdinNotImplementedError":
             message = say(
                 "cell-asks-for-input",
-                "Cell {cell} asks for input, and nobody can answer in a queued run. Take "
-                "what it asks for as a parameter.",
+                "Cell {cell} asks for input, which a queued run cannot give. Use a "
+                "parameter instead.",
                 cell=self._cell,
             )
             return Ending(contract.NOTEBOOK_FAILED, message, error)
@@ -477,8 +475,9 @@ def missing_kernel(name: str) -> Sentence:
     installed: Value = sorted(KernelSpecManager().find_kernel_specs()) or say("no-kernels", "none")
     return say(
         "kernel-missing",
-        "The environment has no kernel {kernel} (it has: {installed}). Choose one of "
-        "these as the kernel, another environment, or install the kernel there.",
+        "The kernel {kernel} is not installed in this environment (installed: "
+        "{installed}). Change the notebook's kernel, or choose another "
+        "environment.",
         kernel=repr(name),
         installed=installed,
     )

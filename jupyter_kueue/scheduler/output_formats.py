@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+import os
 import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,8 +67,17 @@ def _works(name: str) -> bool:
         case "latex" | "rst" | "asciidoc":
             return shutil.which("pandoc") is not None
         case "webpdf":
-            return importlib.util.find_spec("playwright") is not None
+            return _has_browser()
         case "qtpdf" | "qtpng":
             return importlib.util.find_spec("PyQt5") is not None
         case _:
             return True
+
+
+def _has_browser() -> bool:
+    """Tell whether Playwright has a Chromium of its own: nbconvert starts no other."""
+    if importlib.util.find_spec("playwright") is None:
+        return False
+    caches = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or caches / "ms-playwright")
+    return any(folder.glob("chromium*"))

@@ -149,11 +149,13 @@ class KueueHandler(APIHandler):
                 wrong[name[:100]] = (
                     say(
                         "query-unknown",
-                        "is not a query parameter; known are {known}",
+                        "is an unknown query parameter; known are {known}",
                         known=known,
                     )
                     if known
-                    else say("query-takes-none", "is not a query parameter; this route takes none")
+                    else say(
+                        "query-takes-none", "is an unknown query parameter; this route takes none"
+                    )
                 )
             elif len(values) > 1 and name in known and name not in repeatable:
                 wrong[name] = say(
@@ -285,7 +287,7 @@ class KueueHandler(APIHandler):
         else:
             mistake = say(
                 "mistake",
-                "jupyter-kueue made a mistake, which is in the server's log. Try again; if it "
+                "An internal error occurred; the server's log has it. Try again; if it "
                 "lasts, report it.",
             )
             body = _said(mistake, reason, {})
@@ -306,7 +308,7 @@ class KueueHandler(APIHandler):
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             return say(
                 "no-such-verb",
-                "This route does not take {verb}. It takes {verbs}.",
+                "{verb} is not supported here. Use {verbs}.",
                 verb=self.request.method or "",
                 verbs=self._verbs(),
             )

@@ -63,7 +63,7 @@ class JobsHandler(KueueHandler):
                 {
                     "job_id": say(
                         "job-ids-needed",
-                        "give it 1 to {most} times, once for each run to delete",
+                        "repeat it for each run to delete, 1 to {most} times",
                         most=MAX_LIMIT,
                     )
                 }

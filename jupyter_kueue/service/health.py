@@ -618,7 +618,8 @@ def _problem(
 def _shown_settings(settings: Settings) -> Json:
     """Return the settings in force, less what an admin may have hidden in them."""
     shown = dataclasses.asdict(settings)
-    shown["pod_template"] = sorted(settings.pod_template)
+    # Its parts alone: an environment variable in it may be a credential.
+    shown["pod_template"] = dict.fromkeys(sorted(settings.pod_template), "…")
     if settings.bucket:
         shown["bucket"] = _without_credentials(settings.bucket)
     return shown

@@ -120,7 +120,8 @@ def build_inputs(facts: BucketFacts) -> list[Json]:
 
 def _file(item: Json) -> Json:
     return {
-        **{key: item[key] for key in ("path", "size_bytes", "sha256", "role")},
+        **{key: item[key] for key in ("path", "size_bytes", "role")},
+        "sha256": item.get("sha256"),
         "executable": bool(item.get("executable")),
         "modified_at": item.get("modified_at"),
         **({"format": item["format"]} if item.get("format") else {}),

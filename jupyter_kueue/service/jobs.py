@@ -353,15 +353,15 @@ class Jobs:
                 raise errors.ConflictError(
                     say(
                         "queue-fixed-of-ended",
-                        "It is {state}, so its queue can't be changed. Run it again in the other "
-                        "queue.",
+                        "Its state is {state}, so its queue can't be changed. Run it again in "
+                        "the other queue.",
                         state=state,
                     )
                     if has_ended
                     else say(
                         "queue-fixed",
-                        "It is {state}, so its queue can't be changed. Stop it and run it again in "
-                        "the other queue.",
+                        "Its state is {state}, so its queue can't be changed. Stop it and run it "
+                        "again in the other queue.",
                         state=state,
                     )
                 )

@@ -37,8 +37,8 @@ def shown(left_behind: Json | None) -> Json | None:
         first = found["paths"][0] if found["paths"] else ".env"
         hidden = say(
             "hidden-files-stayed",
-            "Hidden files stayed behind: {paths}. To take one along, put the line !{first} into a "
-            "file .jupyterkueueignore beside the notebook.",
+            "Hidden files were not uploaded: {paths}. To include one, add a line "
+            "such as !{first} to a file .jupyterkueueignore beside the notebook.",
             paths=_named(found["paths"], found["count"]),
             first=first,
         )
@@ -46,7 +46,7 @@ def shown(left_behind: Json | None) -> Json | None:
     if found["ignored_count"]:
         ignored = say(
             "ignored-files-stayed",
-            "Stayed behind, as .jupyterkueueignore says: {paths}.",
+            "Excluded by .jupyterkueueignore: {paths}.",
             paths=_named(found["ignored_paths"], found["ignored_count"]),
         )
         said.append(ignored)

@@ -62,8 +62,8 @@ def _all(facts: BucketFacts) -> Iterator[Sentence]:
     if elsewhere:
         said = say(
             "written-elsewhere",
-            "Written outside the run's folder and not kept: {paths}. Write files beside the "
-            "notebook, with relative paths.",
+            "Not kept, because outside the run's folder: {paths}. Save files beside "
+            "the notebook, with relative paths.",
             paths=[texts.shown_line(path, MAX_LENGTH) for path in elsewhere],
         )
         yield texts.shown_line(said, MAX_LENGTH)

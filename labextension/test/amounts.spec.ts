@@ -29,10 +29,10 @@ describe('amounts as people write them', () => {
   });
 
   it.each([
-    ['memory', 'much', 'Memory, such as 4 GB'],
-    ['memory', '4 G B', 'Memory, such as 4 GB'],
-    ['cpu', 'two', 'A number of CPUs, such as 2 or 0.5'],
-    ['gpus', '0.5', 'A whole number, such as 1']
+    ['memory', 'much', 'Enter an amount, such as 4 GiB'],
+    ['memory', '4 G B', 'Enter an amount, such as 4 GiB'],
+    ['cpu', 'two', 'Enter a number of CPUs, such as 2 or 0.5'],
+    ['gpus', '0.5', 'Enter a whole number, such as 1']
   ] as const)('%s: %j is none', (field, text, error) => {
     expect(amountError(field, text, trans)).toBe(error);
   });

@@ -44,7 +44,7 @@ describe('notices', () => {
     );
     expect(notices.map(({ line, action }) => [line, action])).toEqual([
       [
-        `The cluster can’t be reached since ${AT}. What you see is from then. Trying again.`,
+        `The cluster has been unreachable since ${AT}. The list shows the state at that time. Retrying.`,
         'retry'
       ]
     ]);
@@ -54,14 +54,14 @@ describe('notices', () => {
   it('tell of a server that does not answer', () => {
     const error = new RequestError(0, 'offline', 'Failed to fetch');
     expect(lines({ interruption: { error, since: SINCE }, isLoaded: false })).toEqual([
-      `The Jupyter server can’t be reached since ${AT}. Trying again.`
+      `The Jupyter server has been unreachable since ${AT}. Retrying.`
     ]);
   });
 
   it('tell of a bucket that is away, though lists are answered', () => {
     const problem = { ...CLUSTER_DOWN, what: 'S3: timeout', reason: 'bucket-unavailable' };
     expect(lines({ problems: [problem] })).toEqual([
-      'The bucket can’t be used: runs can’t be submitted, results can’t be opened. Trying again.'
+      'The storage bucket does not answer: runs can’t be submitted, results can’t be opened. Retrying.'
     ]);
   });
 

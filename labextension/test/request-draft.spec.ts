@@ -55,9 +55,13 @@ describe('a draft', () => {
 
   it('says what cannot be an amount', () => {
     expect(draftErrors({ ...draft, memory: 'lots' }, trans)).toEqual({
-      memory: 'Memory, such as 4 GB'
+      memory: 'Enter an amount, such as 4 GiB'
     });
     expect(draftErrors({ ...draft, memory: 'lots', profile: 'small' }, trans)).toEqual({});
+    const parameters = ['a', 'b', ' a'].map(name => ({ name, value: '1' }));
+    expect(draftErrors({ ...draft, parameters }, trans)).toEqual({
+      parameters: 'a is given twice. Remove one of them.'
+    });
   });
 });
 

@@ -9,8 +9,8 @@ import { row } from './rows';
 
 const trans = nullTranslator.load('jupyter_kueue');
 const GERMAN: Readonly<Record<string, string>> = {
-  'Waits for its turn in %1.': 'Wartet in %1, bis es an der Reihe ist.',
-  'Asks for %1; %2 more must become free.': 'Will %1; es fehlt noch %2.',
+  'Waiting in %1.': 'Wartet in %1, bis es an der Reihe ist.',
+  'Waiting for %1 more (asks for %2).': 'Will %2; es fehlt noch %1.',
   '%1 of memory': '%1 Speicher',
   '%1 was not kept: %2': '%1 wurde nicht behalten: %2',
   'must be one line without control characters': 'muss eine Zeile sein'
@@ -25,7 +25,7 @@ const WAITS: ISentence = { code: 'waits-for-turn', values: { queue: 'team-a' } }
 
 describe('a text of the server', () => {
   it('is said in the language, with its values', () => {
-    const waiting = row('a', { message: 'Waits for its turn in team-a.', sentence: WAITS });
+    const waiting = row('a', { message: 'Waiting in team-a.', sentence: WAITS });
     expect(messageOf(waiting, german)).toBe('Wartet in team-a, bis es an der Reihe ist.');
     expect(sayingOf(waiting, german)).toBe('team-a · Wartet in team-a, bis es an der Reihe ist.');
   });

@@ -116,7 +116,7 @@ async def test_what_an_admin_applies_is_used(
     )
     for name, why in (
         ("broken", "it is not YAML"),
-        ("strange", "it has no colour"),
+        ("strange", "it has unknown fields: colour"),
         ("many", "resources.gpus"),
         ("text", "it must be an object"),
         ("date", "month must be in 1..12"),

@@ -177,7 +177,7 @@ async def test_none_of_many_runs_that_ask_for_too_much_waits_for_its_turn(
         )
         assert shown["position"] is None
     shown = await session.until(waits["job_id"], lambda job: "3 GPUs" in (job["message"] or ""))
-    assert shown["message"] == "Asks for 3 GPUs; 3 more must become free."
+    assert shown["message"] == "Waiting for 3 GPUs."
     # Those before it that never start hold up nobody.
     assert shown["position"]["local_queue"] == 0
 

@@ -40,7 +40,7 @@ async def test_stop(open_session, write_notebook, local_cluster, namespace, even
 
         assert answered["state"] in ("stopping", "stopped")
         done = await session.until_state(job["job_id"], "stopped")
-        assert done["message"] == "You stopped it."
+        assert done["message"] == "Stopped by you."
         await eventually(
             lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
         )

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import { messageOf } from '../models/sentences';
-import { amount, compareResources, resourceName, usage } from '../models/words';
+import { amount, compareResources, resourceName, unitOf, usage } from '../models/words';
 import type { ILocalQueue, IResourceUsage } from '../wire';
 
 interface ILocalQueuesProps {
@@ -73,7 +73,10 @@ function Resource({ name, shown, trans }: IResourceProps): React.JSX.Element {
   const limit =
     shown.limit === null
       ? undefined
-      : trans.__('Up to %1 with what other queues can lend', amount(name, shown.limit));
+      : trans.__(
+          'Up to %1 if other queues lend theirs',
+          amount(name, shown.limit) + unitOf(name, trans)
+        );
   return (
     <div className="jp-Kueue-resource">
       <span className="jp-Kueue-resourceName">{resourceName(name, trans)}</span>

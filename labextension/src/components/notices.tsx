@@ -63,7 +63,7 @@ function actionLabel({ action }: INotice, trans: TranslationBundle): string | nu
     case 'dismiss':
       return trans.__('Dismiss');
     case 'forget-stock-backend':
-      return trans.__('Do not tell me again');
+      return trans.__('Do not show this again');
     case null:
       return null;
   }

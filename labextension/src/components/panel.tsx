@@ -84,7 +84,7 @@ function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
     <div className="jp-Kueue-empty">
       <p>
         {trans.__(
-          'No runs yet. Submit a notebook to a queue, and it is shown here: where it waits, why, and its results.'
+          'No runs yet. Submit a notebook and follow it here: its place in the queue, its progress and its results.'
         )}
       </p>
       <button
@@ -119,7 +119,7 @@ function Runs(props: IPanelProps): React.JSX.Element {
         <InputGroup
           type="search"
           aria-label={trans.__('Filter runs')}
-          title={trans.__('Words, or state:failed, queue:team-a, tag:weekly')}
+          title={trans.__('Search, or use state:failed, queue:team-a, tag:weekly')}
           placeholder={trans.__('Filter runs')}
           rightIcon="ui-components:search"
           value={filter}
@@ -138,7 +138,7 @@ function Runs(props: IPanelProps): React.JSX.Element {
         actions={actions}
         trans={trans}
       />
-      {isNothingFound && <p className="jp-Kueue-empty">{trans.__('No run fits the filter.')}</p>}
+      {isNothingFound && <p className="jp-Kueue-empty">{trans.__('No runs match the filter.')}</p>}
       {olderCount > 0 && !isFolded('finished') && (
         <button type="button" className="jp-Kueue-link" onClick={actions.listOlder}>
           {filter === '' ? trans.__('Show older runs') : trans.__('Look through older runs')}

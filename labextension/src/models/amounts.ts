@@ -29,11 +29,11 @@ export function amountError(field: AmountField, text: string, trans: Translation
   }
   switch (field) {
     case 'gpus':
-      return trans.__('A whole number, such as 1');
+      return trans.__('Enter a whole number, such as 1');
     case 'cpu':
-      return trans.__('A number of CPUs, such as 2 or 0.5');
+      return trans.__('Enter a number of CPUs, such as 2 or 0.5');
     case 'memory':
-      return trans.__('Memory, such as 4 GB');
+      return trans.__('Enter an amount, such as 4 GiB');
   }
 }
 

@@ -70,11 +70,11 @@ function outageOf(
   const at = moment(since.toISOString(), new Date());
   const who =
     error.reason === 'offline'
-      ? trans.__('The Jupyter server can’t be reached since %1.', at)
+      ? trans.__('The Jupyter server has been unreachable since %1.', at)
       : error.reason === 'cluster-unavailable'
-        ? trans.__('The cluster can’t be reached since %1.', at)
+        ? trans.__('The cluster has been unreachable since %1.', at)
         : error.reason === 'bucket-unavailable'
-          ? trans.__('The bucket can’t be used since %1.', at)
+          ? trans.__('The storage bucket has been unavailable since %1.', at)
           : null;
   if (who === null) {
     const line = reasonOf(error, trans);
@@ -92,8 +92,8 @@ function outageOf(
     severity: 'error',
     line: sentences(
       who,
-      isLoaded ? trans.__('What you see is from then.') : null,
-      trans.__('Trying again.')
+      isLoaded ? trans.__('The list shows the state at that time.') : null,
+      trans.__('Retrying.')
     ),
     details: details.length > 0 ? details : [errorOf(error, trans)].filter(text => text !== ''),
     action: 'retry'
@@ -115,14 +115,16 @@ function problemNotice(problem: IProblem, trans: TranslationBundle): INotice {
   const isOutage = reason != null && OUTAGES.includes(reason);
   const line =
     reason === 'bucket-unavailable'
-      ? trans.__('The bucket can’t be used: runs can’t be submitted, results can’t be opened.')
+      ? trans.__(
+          'The storage bucket does not answer: runs can’t be submitted, results can’t be opened.'
+        )
       : reason === 'cluster-unavailable'
         ? trans.__('The cluster does not answer: runs can’t be submitted, stopped or deleted.')
         : what;
   return {
     key: problem.what,
     severity: 'error',
-    line: isOutage ? sentences(line, trans.__('Trying again.')) : line,
+    line: isOutage ? sentences(line, trans.__('Retrying.')) : line,
     details: isOutage ? [what, fix] : [fix],
     action: isOutage ? 'retry' : null
   };

@@ -62,10 +62,16 @@ export function changesOf(draft: IRequestDraft, request: IRequest): RequestChang
 
 /** Return what is wrong with a draft by its fields, before anything is sent. */
 export function draftErrors(draft: IRequestDraft, trans: TranslationBundle): FieldErrors {
-  if (draft.profile !== '') {
-    return {};
+  const amounts = draft.profile === '' ? AMOUNTS : [];
+  const wrong: (readonly [string, string])[] = amounts.map(field => [
+    field,
+    amountError(field, draft[field], trans)
+  ]);
+  const names = draft.parameters.map(({ name }) => name.trim());
+  const twice = names.find((name, at) => name !== '' && names.indexOf(name) !== at);
+  if (twice !== undefined) {
+    wrong.push(['parameters', trans.__('%1 is given twice. Remove one of them.', twice)]);
   }
-  const wrong = AMOUNTS.map(field => [field, amountError(field, draft[field], trans)] as const);
   return Object.fromEntries(wrong.filter(([, error]) => error !== ''));
 }
 

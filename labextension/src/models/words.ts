@@ -152,6 +152,11 @@ export function amount(resource: string, value: number): string {
   return String(Math.round(10 * (isBytes ? value / GIBIBYTE : value)) / 10);
 }
 
+/** Return what follows an amount of a resource: ` GiB`, or nothing. */
+export function unitOf(resource: string, trans: TranslationBundle): string {
+  return resource === 'memory' ? ` ${trans.__('GiB')}` : '';
+}
+
 /** Sort resources as people look at them: what is scarce first. */
 export function compareResources(a: string, b: string): number {
   const order = ['cpu', 'memory'];
@@ -160,7 +165,7 @@ export function compareResources(a: string, b: string): number {
 
 /** Return what a resource's bar says: `2 of 4`, with what is borrowed and the unit. */
 export function usage(resource: string, shown: IResourceUsage, trans: TranslationBundle): string {
-  const unit = resource === 'memory' ? ` ${trans.__('GiB')}` : '';
+  const unit = unitOf(resource, trans);
   const used = shown.cluster_queue_used ?? shown.used;
   if (shown.nominal === null) {
     return trans.__('%1 used', amount(resource, used)) + unit;

@@ -9,7 +9,13 @@ import type { CommandRegistry } from '@lumino/commands';
 
 import * as api from '../api';
 import type { Args } from '../widgets/reporting';
-import { reportingCommands, showFailure, showSuccess, textArg } from '../widgets/reporting';
+import {
+  reportingCommands,
+  SEEN_MS,
+  showFailure,
+  showSuccess,
+  textArg
+} from '../widgets/reporting';
 import { drivePath } from '../models/drive';
 import type { StockBackendModel } from '../models/stock-backend';
 import { formFor, OPEN_FORM } from '../models/upstream-form';
@@ -112,7 +118,7 @@ export function addCommands(options: ICommandsOptions): void {
   });
 
   add(CommandIDs.dismissStockBackend, {
-    label: trans.__('Do Not Tell of jupyter-scheduler’s Own Backend'),
+    label: trans.__('Hide the Notice about jupyter-scheduler’s Own Backend'),
     failed: () => trans.__('That could not be remembered.'),
     execute: () => options.stockBackend.dismiss()
   });
@@ -233,10 +239,12 @@ async function askForNotebook(
 ): Promise<string | null> {
   const { button, value } = await FileDialog.getOpenFiles({
     manager: documents,
-    title: trans.__('Which notebook?'),
-    filter: model => (model.type === 'notebook' ? {} : null)
+    title: trans.__('Choose a notebook'),
+    // Folders are ways to notebooks.
+    filter: ({ type }) => (type === 'notebook' || type === 'directory' ? {} : null)
   });
-  return button.accept ? (value?.[0]?.path ?? null) : null;
+  const notebook = value?.find(({ type }) => type === 'notebook');
+  return button.accept ? (notebook?.path ?? null) : null;
 }
 
 async function deleteJobs(
@@ -252,11 +260,13 @@ async function deleteJobs(
           progress: 0
         })
       : null;
+  let deleted = 0;
   const failures = await model
     .deleteJobs(
       jobs.map(job => job.job_id),
       done => {
-        if (progress !== null) {
+        deleted = done;
+        if (progress !== null && done < total) {
           const message = trans.__('Deleting runs: %1 of %2', done, total);
           Notification.update({ id: progress, message, progress: done / total });
         }
@@ -264,7 +274,9 @@ async function deleteJobs(
     )
     .finally(() => {
       if (progress !== null) {
-        Notification.dismiss(progress);
+        // To dismiss what was updated a moment ago brings it back for good.
+        const message = trans.__('%1 of %2 runs are deleted.', deleted, total);
+        Notification.update({ id: progress, message, type: 'default', autoClose: SEEN_MS });
       }
     });
   const [first] = failures;
@@ -298,7 +310,7 @@ async function isDeletionWanted(
       isUnfinished
         ? trans._n(
             'It is stopped first.',
-            'Those that have not ended are stopped first.',
+            'Runs that are still waiting or running are stopped first.',
             jobs.length
           )
         : null,

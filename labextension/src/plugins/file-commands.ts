@@ -45,8 +45,8 @@ export function addFileCommands(options: IFileCommandsOptions): void {
   add(CommandIDs.openOutput, {
     label: args =>
       begun(args).every(job => FINISHED_STATES.includes(job.state))
-        ? trans.__('Open the Result')
-        : trans.__('Open the Notebook so Far'),
+        ? trans.__('Open Result')
+        : trans.__('Open Notebook So Far'),
     icon: notebookIcon,
     isEnabled: args => begun(args).length > 0,
     failed: notOpened,
@@ -59,7 +59,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
   });
 
   add(CommandIDs.openLog, {
-    label: trans.__('Open the Log'),
+    label: trans.__('Open Log'),
     icon: textEditorIcon,
     isEnabled: args => begun(args).length > 0,
     failed: notOpened,
@@ -67,7 +67,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
       for (const job of begun(args)) {
         const log = await fileOfRole(job, 'log');
         if (log === undefined) {
-          throw new Error(trans.__('It has printed nothing yet.'));
+          throw new Error(trans.__('No output yet.'));
         }
         await openOrUpdate(job, log.path);
       }

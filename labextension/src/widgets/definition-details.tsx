@@ -49,8 +49,8 @@ export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.E
               {definition.runs === 0
                 ? trans.__('It has no runs yet.')
                 : trans._n(
-                    'Deleting it also deletes its %1 run and the results of it.',
-                    'Deleting it also deletes its %1 runs and their results.',
+                    'Deleting this definition also deletes its %1 run and that run’s results.',
+                    'Deleting this definition also deletes its %1 runs and their results.',
                     definition.runs
                   )}
             </div>

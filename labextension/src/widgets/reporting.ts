@@ -49,7 +49,7 @@ export function showFailure(message: string): void {
 }
 
 /** How long is shown what was done. */
-const SEEN_MS = 5000;
+export const SEEN_MS = 5000;
 
 /** Say that something was done; `open` leads to it. */
 export function showSuccess(

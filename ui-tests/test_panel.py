@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import os
 import re
+import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -345,8 +346,13 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
 
 def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
     page = panel.page
+    (lab.root / "reports").mkdir()
+    shutil.copy(lab.root / "quick.ipynb", lab.root / "reports" / "monthly.ipynb")
     panel.root.get_by_role("button", name="Submit a notebook…").click()
     dialog = page.locator(".jp-Dialog")
+    dialog.locator(".jp-DirListing-item", has_text="reports").dblclick()
+    expect(dialog.locator(".jp-DirListing-item", has_text="monthly.ipynb")).to_be_visible()
+    dialog.locator(".jp-BreadCrumbs-home").click()
     dialog.locator(".jp-DirListing-item", has_text="quick.ipynb").click()
     dialog.get_by_role("button", name="Select").click()
     form = Jobs(page)
@@ -359,7 +365,7 @@ def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
 def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
     (lab.root / ".env").write_text("TOKEN=secret")
     job_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
-    expect(panel.row(job_id)).to_contain_text(". Hidden files stayed behind: .env.")
+    expect(panel.row(job_id)).to_contain_text(". Hidden files were not uploaded: .env.")
 
 
 def test_it_goes_on_by_itself_after_the_server_was_restarted(

@@ -259,7 +259,7 @@ def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     run = submit(server, path, include_folder=True).json
     assert run["left_behind"]["paths"] == [".env", ".ssh/"]
     assert run["left_behind"]["count"] == 2
-    assert "stayed behind: .env, .ssh/" in run["left_behind"]["message"]
+    assert "were not uploaded: .env, .ssh/" in run["left_behind"]["message"]
     inputs = server.request("GET", f"jobs/{run['job_id']}/inputs").json["items"]
     assert [item["path"] for item in inputs] == ["a.ipynb"]
     again = server.request("POST", f"jobs/{run['job_id']}/rerun").json

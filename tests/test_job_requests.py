@@ -178,7 +178,7 @@ _WRONG_RESOURCES = [
     ("gpus", True, "must be a whole number from 0 to 1024, not 'True'"),
     ("gpus", 1.5, "must be a whole number from 0 to 1024, not '1.5'"),
     ("gpus", [1], "must be a whole number"),
-    ("cpu", 0, "must be from 0.001 to 1024 CPUs; 0 is not"),
+    ("cpu", 0, "must be from 0.001 to 1024 CPUs, not 0"),
     ("cpu", "-2", "must be from 0.001 to 1024 CPUs"),
     ("cpu", "1025", "must be from 0.001 to 1024 CPUs"),
     ("cpu", "many", "write for example 2, 500m or 4Gi"),
@@ -222,7 +222,7 @@ def test_more_gpus_than_any_team_has_are_accepted_here() -> None:
 def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
     said = refusal_of({"input_path": "a.ipynb", "resurces": {}})
     assert list(said) == ["resurces"]
-    assert "is not a field" in said["resurces"]
+    assert "is an unknown field" in said["resurces"]
     assert "resources" in said["resurces"]
 
 

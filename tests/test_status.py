@@ -388,7 +388,7 @@ def test_a_failed_attempt_says_whether_another_follows(
     assert found.reason == expected
     if expected == "retrying":
         assert found.state == "starting"
-        assert "Retrying automatically" in (found.message or "")
+        assert "Retrying" in (found.message or "")
         assert found.detail
 
 

@@ -49,23 +49,23 @@ _ROWS = [
         for message, said in [
             (
                 "LocalQueue team-x doesn't exist",
-                "Will not start: there is no queue team-x here. Move it to another queue, or ask "
-                "an admin.",
+                "Will not start: there is no queue team-x here. Stop it and run it again in "
+                "another queue, or ask an admin.",
             ),
             (
                 "LocalQueue team-x is terminating or missing",
-                "Will not start: there is no queue team-x here. Move it to another queue, or ask "
-                "an admin.",
+                "Will not start: there is no queue team-x here. Stop it and run it again in "
+                "another queue, or ask an admin.",
             ),
             (
                 "ClusterQueue big doesn't exist",
-                "Will not start: team-a leads to big, which does not exist. Ask an admin, or move "
-                "it to another queue.",
+                "Will not start: team-a leads to big, which does not exist. Ask an admin, or "
+                "stop it and run it again in another queue.",
             ),
             (
                 "ClusterQueue big is terminating or missing",
-                "Will not start: team-a leads to big, which does not exist. Ask an admin, or move "
-                "it to another queue.",
+                "Will not start: team-a leads to big, which does not exist. Ask an admin, or "
+                "stop it and run it again in another queue.",
             ),
             (
                 "workload namespace doesn't match ClusterQueue selector",
@@ -78,8 +78,8 @@ _ROWS = [
             reason,
             POD_SET + over("nvidia.com/gpu", "9", "8"),
             "blocked",
-            "Will not start: asks for 9 GPUs, team-a can have 8 GPUs at most. Change the request, "
-            "or ask an admin for more quota.",
+            "Will not start: asks for 9 GPUs, team-a can have 8 GPUs at most. Stop it and run it "
+            "again with less, or ask an admin for more quota.",
         )
         for reason in ("Pending", "Inadmissible", "ExceedsMaxQuota")
     ),
@@ -95,16 +95,16 @@ _ROWS = [
         "Pending",
         POD_SET + over("cpu", "40", "16") + ", " + over("nvidia.com/gpu", "9", "8"),
         "blocked",
-        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Change the request, "
-        "or ask an admin for more quota.",
+        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Stop it and run "
+        "it again with less, or ask an admin for more quota.",
     ),
     (
         # One resource is beyond any quota, another only in use.
         "Pending",
         POD_SET + over("cpu", "40", "16") + ", " + more("nvidia.com/gpu", "1"),
         "blocked",
-        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Change the request, "
-        "or ask an admin for more quota.",
+        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Stop it and run "
+        "it again with less, or ask an admin for more quota.",
     ),
     (
         "Pending",
@@ -167,7 +167,7 @@ _ROWS = [
             reason,
             POD_SET + more("nvidia.com/gpu", "2"),
             "waiting",
-            "Waits for 2 GPUs to become free.",
+            "Waiting for 2 GPUs.",
         )
         for reason in ("Pending", "WaitingForQuota")
     ),
@@ -175,7 +175,7 @@ _ROWS = [
         "Pending",
         POD_SET + more("cpu", "1500m") + ", " + more("memory", "2Gi"),
         "waiting",
-        "Waits for 1.5 CPUs and 2 GiB of memory to become free.",
+        "Waiting for 1.5 CPUs and 2 GiB of memory.",
     ),
     *(
         (
@@ -184,7 +184,7 @@ _ROWS = [
             POD_SET + over("nvidia.com/gpu", "9", "8", "a100") + ", "
             f"{more('nvidia.com/gpu', '1', 't4')}",
             "waiting",
-            "Waits for 1 GPU to become free.",
+            "Waiting for 1 GPU.",
         )
         for reason in ("Pending", "WaitingForQuota")
     ),
@@ -256,8 +256,8 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
     found = workload_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "preempted"
     assert found.message == (
-        "Paused: a run of higher priority took its place. It restarts automatically (attempt 3). "
-        "Waits for 1 GPU to become free."
+        "Paused: a run of higher priority took its place. It restarts automatically (attempt "
+        "3). Waiting for 1 GPU."
     )
     assert found.detail == EVICTED["message"]
 
@@ -352,8 +352,8 @@ def test_what_kueue_says_of_one_of_many_alone_is_found_by_the_quota() -> None:
     silent = asking(workload_of(None), gpu=16)
     assert message_of(silent) == "Waiting in team-a."
     assert message_of(silent, {"nvidia.com/gpu": 4}) == (
-        "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most. Change the request, or "
-        "ask an admin for more quota."
+        "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most. Stop it and run "
+        "it again with less, or ask an admin for more quota."
     )
     assert message_of(silent, {"nvidia.com/gpu": 16, "cpu": 2}) == "Waiting in team-a."
     # What it takes beyond what was asked for counts, too.

@@ -308,7 +308,9 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
 
     jobs.show_definition("daily report")
     details = jobs.root.locator(".jp-Kueue-scheduler")
-    expect(details).to_contain_text("Deleting it also deletes its 2 runs and their results.")
+    expect(details).to_contain_text(
+        "Deleting this definition also deletes its 2 runs and their results."
+    )
     question = "Are you sure that you want to delete this job definition?"
     jobs.confirm("Delete Job Definition", question, "Delete")
     expect(jobs.root.get_by_text("There are no job definitions.")).to_be_visible()

@@ -129,7 +129,7 @@ FIELDS = [
     ({"parameters": {"1a": 1}}, "parameters.1a", "letters, digits"),
     ({"parameters": {"": 1}}, "parameters.", "letters, digits"),
     ({"parameters": [1]}, "parameters", "object"),
-    ({"colour": "red"}, "colour", "is not a field"),
+    ({"colour": "red"}, "colour", "is an unknown field"),
     ({"include_folder": "yes"}, "include_folder", "true or false"),
     ({"output_formats": ["../x"]}, "output_formats", "html"),
     ({"output_formats": ["exe"]}, "output_formats", "html"),

@@ -122,7 +122,7 @@ async def test_what_is_missing_of_a_run_is_said(session, root, write_notebook, t
     [html, elsewhere] = done["warnings"]
     assert html.startswith("No html output: ")
     assert elsewhere == (
-        "Written outside the run's folder and not kept: ~/model.pt, ../above.csv. Write files "
+        "Not kept, because outside the run's folder: ~/model.pt, ../above.csv. Save files "
         "beside the notebook, with relative paths."
     )
     [row] = (await session.jobs.list(JobQuery()))["items"]

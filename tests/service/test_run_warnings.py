@@ -27,7 +27,7 @@ def test_each_kind_is_a_sentence() -> None:
     assert run_warnings.in_row(facts) == [
         "No html output: TemplateNotFound: lab.",
         "big.bin was not kept: It has 9 bytes, more than the 8 that one file may have.",
-        "Written outside the run's folder and not kept: ~/model.pt, ../out.csv. Write files beside "
+        "Not kept, because outside the run's folder: ~/model.pt, ../out.csv. Save files beside "
         "the notebook, with relative paths.",
     ]
     assert run_warnings.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}

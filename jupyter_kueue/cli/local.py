@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
     """Add ``local`` and its subcommands to the command line."""
     local = commands.add_parser(
         "local",
-        help="a Kueue cluster of your own on this machine",
+        help="manage a Kueue cluster on this machine",
         description="A real Kubernetes control plane with Kueue, a bucket and a node on this "
         "machine, as ordinary processes of yours: for trying out and for tests.",
     )
@@ -50,9 +50,9 @@ def add_parser(commands: Any) -> None:
         parser.set_defaults(run=run)
         return parser
 
-    up = add("up", _up, "start the cluster, or repair it; harmless when it runs")
+    up = add("up", _up, "start or repair the cluster; does nothing if it is running")
     up.add_argument(
-        "--gpus", type=_gpus, help=f"fake GPUs of the node (remembered; {DEFAULT_GPUS} at first)"
+        "--gpus", type=_gpus, help=f"number of simulated GPUs (saved; default {DEFAULT_GPUS})"
     )
     up.add_argument(
         "--image",
@@ -61,12 +61,12 @@ def add_parser(commands: Any) -> None:
         type=_image,
         metavar="NAME=PREFIX",
         help="an image name and the folder of the Python environment that it stands for; may be "
-        "repeated (remembered)",
+        "repeated (saved)",
     )
-    add("down", _down, "stop the cluster and all runs on it; nothing is forgotten")
-    status = add("status", _status, "say what runs; exit code 0 when all is ready")
+    add("down", _down, "stop the cluster and its runs; all data is kept")
+    status = add("status", _status, "show what is running; exit code 0 if all is ready")
     status.add_argument("--json", action="store_true", help="print it as JSON")
-    reset = add("reset", _reset, "stop the cluster and forget everything in it")
+    reset = add("reset", _reset, "stop the cluster and delete all its data")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     add("env", _env, 'print exports for a shell: eval "$(jupyter kueue local env)"')
     kubectl = add("kubectl", _kubectl, "run kubectl as the cluster's administrator", add_help=False)
@@ -150,8 +150,10 @@ def _reset(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     if not arguments.yes:
         if not sys.stdin.isatty():
-            raise LocalClusterError("Nobody can be asked here: add --yes to forget the cluster.")
-        answer = input(f"Forget all runs, results and settings in {folder.path}? [y/N] ")
+            raise LocalClusterError(
+                "There is no terminal to ask for confirmation: add --yes to delete the cluster."
+            )
+        answer = input(f"Delete all runs, results and settings in {folder.path}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             return 1
     lifecycle.reset_cluster(folder, _say)

@@ -34,7 +34,7 @@ _SCHEDULERS = ("Scheduler", "ArchivingScheduler", "BaseScheduler")
 
 def add_parser(commands: Any) -> None:
     """Add ``import`` to the command line."""
-    text = "bring jobs and definitions of jupyter-scheduler's own backend over"
+    text = "import jobs and job definitions from jupyter-scheduler's own backend"
     parser: argparse.ArgumentParser = commands.add_parser(
         "import",
         help=text,

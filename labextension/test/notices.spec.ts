@@ -51,6 +51,17 @@ describe('notices', () => {
     expect(notices[0]?.details).toEqual([CLUSTER_DOWN.what, CLUSTER_DOWN.fix]);
   });
 
+  it('tell in one line of a cluster that is away with its bucket', () => {
+    const error = new RequestError(503, 'cluster-unavailable', 'Try again in a moment.');
+    const bucket = { ...CLUSTER_DOWN, what: 'S3: timeout', reason: 'bucket-unavailable' };
+    const [notice, ...others] = noticesOf(
+      { ...ALL_WELL, interruption: { error, since: SINCE }, problems: [CLUSTER_DOWN, bucket] },
+      trans
+    );
+    expect(others).toEqual([]);
+    expect(notice?.details).toEqual([CLUSTER_DOWN.what, CLUSTER_DOWN.fix, bucket.what]);
+  });
+
   it('tell of a server that does not answer', () => {
     const error = new RequestError(0, 'offline', 'Failed to fetch');
     expect(lines({ interruption: { error, since: SINCE }, isLoaded: false })).toEqual([

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_kueue import errors
 from jupyter_kueue.cluster import availability, watching
+from jupyter_kueue.models import FINISHED_STATES
 from jupyter_kueue.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import reconciler
 from jupyter_kueue.service.index import JobQuery
@@ -123,7 +124,7 @@ async def test_an_api_server_that_is_just_starting_is_away(
     await eventually(is_told)
     ways.cluster.refuse = lambda _verb, _path: None
     await eventually(lambda: session.application.cluster.error is None)
-    assert (await session.submit(path))["state"] == "queued"
+    assert (await session.submit(path))["state"] not in FINISHED_STATES
 
 
 def nothing_read(_verb: str, path: str):
@@ -156,7 +157,8 @@ async def test_a_server_and_an_api_server_that_both_just_start(
         ways.cluster.refuse = lambda _verb, _path: None
         await eventually(lambda: application.cluster.error is None)
         session = Session(application, await application.jobs())
-        assert (await session.submit(path))["state"] == "queued"
+        # On a busy machine it may have its quota before it is looked at.
+        assert (await session.submit(path))["state"] not in FINISHED_STATES
 
 
 async def test_a_server_that_starts_without_rights_says_so_at_once(open_application, ways):

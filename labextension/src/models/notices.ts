@@ -35,15 +35,17 @@ export function noticesOf(
   const notices: INotice[] = [];
   const errors = problems.filter(problem => problem.severity === 'error');
   const outage = interruption === null ? null : outageOf(interruption, errors, isLoaded, trans);
-  if (outage !== null) {
-    notices.push(outage);
-  }
-  // Of what does not answer, one line is enough: the rest follows from it.
   const told = new Set([outage?.line, ...(outage?.details ?? [])]);
-  for (const problem of errors) {
-    if (!told.has(whatOf(problem, trans))) {
-      notices.push(problemNotice(problem, trans));
-    }
+  const others = errors.filter(problem => !told.has(whatOf(problem, trans)));
+  // Of all that does not answer, one line is enough: a cluster that is down often has its bucket
+  // down with it, and for both there is nothing to do but to wait or to try again.
+  const alsoOut = outage === null ? [] : others.filter(isOutage);
+  if (outage !== null) {
+    const details = alsoOut.flatMap(problem => inWords(problem, trans));
+    notices.push({ ...outage, details: [...new Set([...outage.details, ...details])] });
+  }
+  for (const problem of others.filter(other => !alsoOut.includes(other))) {
+    notices.push(problemNotice(problem, trans));
   }
   const hint = hintOf(
     problems.filter(({ severity, what }) => severity === 'warning' && !dismissed.has(what)),
@@ -100,6 +102,10 @@ function outageOf(
   };
 }
 
+function isOutage({ reason }: IProblem): boolean {
+  return reason != null && OUTAGES.includes(reason);
+}
+
 /** Return what is wrong, and what to do. */
 function inWords(problem: IProblem, trans: TranslationBundle): [string, string] {
   return [whatOf(problem, trans), translated(problem.fix, problem.fix_sentence, trans)];
@@ -112,7 +118,7 @@ function whatOf({ what, what_sentence }: IProblem, trans: TranslationBundle): st
 function problemNotice(problem: IProblem, trans: TranslationBundle): INotice {
   const { reason } = problem;
   const [what, fix] = inWords(problem, trans);
-  const isOutage = reason != null && OUTAGES.includes(reason);
+  const isOut = isOutage(problem);
   const line =
     reason === 'bucket-unavailable'
       ? trans.__(
@@ -124,9 +130,9 @@ function problemNotice(problem: IProblem, trans: TranslationBundle): INotice {
   return {
     key: problem.what,
     severity: 'error',
-    line: isOutage ? sentences(line, trans.__('Retrying.')) : line,
-    details: isOutage ? [what, fix] : [fix],
-    action: isOutage ? 'retry' : null
+    line: isOut ? sentences(line, trans.__('Retrying.')) : line,
+    details: isOut ? [what, fix] : [fix],
+    action: isOut ? 'retry' : null
   };
 }
 

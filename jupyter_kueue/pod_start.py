@@ -97,9 +97,10 @@ def in_words(patience: dt.timedelta) -> Sentence:
     seconds = int(patience.total_seconds())
     if seconds % 60 or not seconds:
         return say("seconds", "{count} seconds", count=seconds)
-    if seconds == 60:  # noqa: PLR2004 - a minute
+    minutes = seconds // 60
+    if minutes == 1:
         return say("a-minute", "a minute")
-    return say("minutes", "{count} minutes", count=seconds // 60)
+    return say("minutes", "{count} minutes", count=minutes)
 
 
 # --- Before there is a pod ----------------------------------------------------------------------

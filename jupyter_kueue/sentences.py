@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Sentence(str):
-    """The text, as any other; beside it what it was made of.
+    """A text that knows which sentence it is, and which values were put into it.
 
     Attributes:
         code: which sentence it is; None for a text of others.

@@ -1,6 +1,6 @@
 """What a kernel sent, once it has the shape of a message.
 
-Code in the kernel has its keys and sends whatever it likes; Source: "Messaging in Jupyter".
+Code in the kernel has its keys and can send anything. Source: "Messaging in Jupyter".
 """
 
 from __future__ import annotations

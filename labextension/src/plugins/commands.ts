@@ -265,13 +265,16 @@ async function deleteJobs(
     .deleteJobs(
       jobs.map(job => job.job_id),
       done => {
-        deleted = done;
         if (progress !== null && done < total) {
           const message = trans.__('Deleting runs: %1 of %2', done, total);
           Notification.update({ id: progress, message, progress: done / total });
         }
       }
     )
+    .then(found => {
+      deleted = total - found.length;
+      return found;
+    })
     .finally(() => {
       if (progress !== null) {
         // To dismiss what was updated a moment ago brings it back for good.

@@ -134,7 +134,13 @@ def test_an_export_runs_apart_from_folder_environment_and_credentials(
     pod.export_environment["SECRET"] = SECRET
     assert pod.stage_in() == 0, pod.termination_message
     pod.start()
-    child = until(lambda: psutil.Process(pod.export.pid).children(), "an export runs")[0]
+    container = psutil.Process(pod.export.pid)
+    # A child shows its parent's command line until its exec.
+    started = until(
+        lambda: [c for c in container.children() if c.cmdline() not in ([], container.cmdline())],
+        "an export runs",
+    )
+    child = started[0]
     command, environment, folder = child.cmdline(), child.environ(), child.cwd()
     assert pod.wait() == 0, pod.log
     pod.stop_sidecar()

@@ -16,7 +16,7 @@ from bench import ONE_CELL
 from footprint import TOO_MANY_GPUS
 from servers import PATIENCE_SECONDS, WAITING
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import report
 from bench import ONE_CELL
 
-from jupyter_kueue import names
-from jupyter_kueue.models import parse_time
+from jupyter_kueue.domain import names
+from jupyter_kueue.domain.models import parse_time
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.run_records import Records
 
 if TYPE_CHECKING:
     from bench import Bench

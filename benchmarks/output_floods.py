@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import nbformat
 import report
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import execute_folder
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.staging import notebook_modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,10 @@ def measure(bench: Bench) -> report.Section:
         stopped = _run(bench.folder / "floods", source, stop=True)
         limited = _run(bench.folder / "floods", source, stop=False)
         late += [stopped.late, limited.late]
-        if (stopped.outcome, limited.outcome) != (contract.INTERRUPTED, contract.TIME_LIMIT):
+        if (stopped.outcome, limited.outcome) != (
+            pod_contract.INTERRUPTED,
+            pod_contract.TIME_LIMIT,
+        ):
             wrong.append(name)
         rows.append(
             (
@@ -123,30 +126,30 @@ def _run(folder: Path, source: str, *, stop: bool) -> Ended:
     """Run a cell as the notebook container does, with this process for the containers beside it."""
     shutil.rmtree(folder, ignore_errors=True)
     names = {
-        contract.ENV_CONTROL_DIR: "control",
-        contract.ENV_RUNNER_DIR: "runner",
-        contract.ENV_WORKSPACE_DIR: "workspace",
-        contract.ENV_SCRATCH_DIR: "scratch",
+        pod_contract.ENV_CONTROL_DIR: "control",
+        pod_contract.ENV_RUNNER_DIR: "runner",
+        pod_contract.ENV_WORKSPACE_DIR: "workspace",
+        pod_contract.ENV_SCRATCH_DIR: "scratch",
     }
     environment = {name: str(folder / path) for name, path in names.items()}
     for path in environment.values():
         os.makedirs(path)  # noqa: PTH103
     environment |= {
-        contract.ENV_POD_UID: str(uuid.uuid4()),
-        contract.ENV_NOTEBOOK: "flood.ipynb",
-        contract.ENV_KERNEL_NAME: contract.DEFAULT_KERNEL,
-        contract.ENV_TERMINATION_LOG: str(folder / "termination-log"),
+        pod_contract.ENV_POD_UID: str(uuid.uuid4()),
+        pod_contract.ENV_NOTEBOOK: "flood.ipynb",
+        pod_contract.ENV_KERNEL_NAME: pod_contract.DEFAULT_KERNEL,
+        pod_contract.ENV_TERMINATION_LOG: str(folder / "termination-log"),
     }
     cells = [nbformat.v4.new_code_cell(source)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "workspace" / "flood.ipynb")
-    run = {"notebook": "flood.ipynb", "kernel_name": contract.DEFAULT_KERNEL}
+    run = {"notebook": "flood.ipynb", "kernel_name": pod_contract.DEFAULT_KERNEL}
     if not stop:
         run["cell_timeout_seconds"] = LIMIT_SECONDS
-    (folder / "runner" / contract.RUN_FILE).write_text(json.dumps(run))
-    execute_folder.write(str(folder / "runner" / contract.EXECUTE_FOLDER))
+    (folder / "runner" / pod_contract.RUN_FILE).write_text(json.dumps(run))
+    notebook_modules.write(str(folder / "runner" / pod_contract.EXECUTE_FOLDER))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", contract.EXECUTE_PROGRAM],
+            [sys.executable, "-c", pod_contract.EXECUTE_PROGRAM],
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,
@@ -166,14 +169,16 @@ def _watch(folder: Path, process: subprocess.Popen[bytes], *, stop: bool) -> End
         time.sleep(0.1)
         due = time.monotonic()
         process.send_signal(signal.SIGTERM)
-    _wait(process, control / contract.ENDED_FILE)
+    _wait(process, control / pod_contract.ENDED_FILE)
     ended_at = time.monotonic()
     started, interrupted = json.loads((workspace / "interrupted").read_text())
     if due is None:
         due = started + LIMIT_SECONDS
-    ended = json.loads((control / contract.ENDED_FILE).read_text())
-    kept = (control / contract.NOTEBOOK_FILE).stat().st_size
-    (folder / "runner" / contract.COMMITTED_FILE).write_text('{"committed": true, "message": ""}')
+    ended = json.loads((control / pod_contract.ENDED_FILE).read_text())
+    kept = (control / pod_contract.NOTEBOOK_FILE).stat().st_size
+    (folder / "runner" / pod_contract.COMMITTED_FILE).write_text(
+        '{"committed": true, "message": ""}'
+    )
     process.wait(PATIENCE_SECONDS)
     return Ended(interrupted - due, ended_at - due, ended["outcome"], kept)
 

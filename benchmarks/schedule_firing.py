@@ -13,8 +13,8 @@ from bench import ONE_CELL
 from report import milliseconds
 from servers import BEGUN, FINISHED, SMALL, SUCCEEDED, state_of_ours, state_of_stock
 
-from jupyter_kueue import names
-from jupyter_kueue.models import parse_time
+from jupyter_kueue.domain import names
+from jupyter_kueue.domain.models import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,13 +18,14 @@ from bench import ONE_CELL, write_held_notebook
 from jupyter_scheduler.orm import Job, create_session, create_tables
 from servers import RUNNING, SMALL, wait_until
 
-from jupyter_kueue import contract, models, names
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import models, names
+from jupyter_kueue.domain.models import BucketFacts, JobRecord, Owner, Resources, Status
 from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
-from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Status
-from jupyter_kueue.service import job_view
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.service.runs import run_view
+from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
         )
         async with at_once:
             await records.write_record(record)
-            await records.write(record.job_id, contract.FINAL_KEY, final)
-        return job_view.build_row(BucketFacts(record, final=final), Status(**final))
+            await records.write(record.job_id, pod_contract.FINAL_KEY, final)
+        return run_view.build_row(BucketFacts(record, final=final), Status(**final))
 
     await summaries.store(await asyncio.gather(*map(seed, finished_jobs(count))))
 

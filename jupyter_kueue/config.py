@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from jupyter_kueue import contract, errors, names, quantities
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, names, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,7 @@ class Settings:
     staging_cpu: str = "50m"
     staging_memory: str = "128Mi"
     staging_memory_limit: str = "2Gi"
-    staging_seconds: int = int(contract.DEFAULT_STAGING_SECONDS)
+    staging_seconds: int = int(pod_contract.DEFAULT_STAGING_SECONDS)
     run_as_user: int = 1000
     run_as_group: int = 100
     pod_template: Mapping[str, Any] = field(default_factory=dict)
@@ -105,9 +106,9 @@ class Settings:
     max_notebook_output_bytes: int = 100 * 2**20
     max_folder_files: int = 2000
     max_folder_bytes: int = 2**30
-    max_output_files: int = contract.DEFAULT_MAX_OUTPUT_FILES
-    max_output_file_bytes: int = contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
-    max_output_bytes: int = contract.DEFAULT_MAX_OUTPUT_BYTES
+    max_output_files: int = pod_contract.DEFAULT_MAX_OUTPUT_FILES
+    max_output_file_bytes: int = pod_contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+    max_output_bytes: int = pod_contract.DEFAULT_MAX_OUTPUT_BYTES
     max_timeout_seconds: int | None = None
     cpu_limit: float | None = None
     ephemeral_storage_request: str | None = None
@@ -117,7 +118,7 @@ class Settings:
     checkpoints_size_limit: str | None = None
     scratch_size_limit: str | None = None
     start_timeout_seconds: int = 600
-    max_evictions: int = contract.DEFAULT_MAX_EVICTIONS
+    max_evictions: int = pod_contract.DEFAULT_MAX_EVICTIONS
     finished_job_seconds: int = 3600
     leftover_seconds: int = 900
     resync_seconds: int = 60
@@ -212,7 +213,7 @@ class JupyterKueue(Configurable):
         to HTML or PDF.""",
     ).tag(config=True)
     staging_seconds = Integer(
-        int(contract.DEFAULT_STAGING_SECONDS),
+        int(pod_contract.DEFAULT_STAGING_SECONDS),
         min=1,
         help="""How long a pod waits for a bucket that is away, in seconds: to fetch its inputs, and
         to put its outputs away.""",
@@ -245,17 +246,17 @@ class JupyterKueue(Configurable):
         2**30, min=1, help="Most bytes that `include_folder` may take along, all files together."
     ).tag(config=True)
     max_output_files = Integer(
-        contract.DEFAULT_MAX_OUTPUT_FILES,
+        pod_contract.DEFAULT_MAX_OUTPUT_FILES,
         min=1,
         help="Most files that are kept of what a notebook writes, and of its checkpoints.",
     ).tag(config=True)
     max_output_file_bytes = Integer(
-        contract.DEFAULT_MAX_OUTPUT_FILE_BYTES,
+        pod_contract.DEFAULT_MAX_OUTPUT_FILE_BYTES,
         min=1,
         help="Largest file that is kept of what a notebook writes, in bytes.",
     ).tag(config=True)
     max_output_bytes = Integer(
-        contract.DEFAULT_MAX_OUTPUT_BYTES,
+        pod_contract.DEFAULT_MAX_OUTPUT_BYTES,
         min=1,
         help="Most bytes that are kept of what a notebook writes, all files together.",
     ).tag(config=True)
@@ -302,7 +303,7 @@ class JupyterKueue(Configurable):
         from the first failure; time in which an image is being fetched does not.""",
     ).tag(config=True)
     max_evictions = Integer(
-        contract.DEFAULT_MAX_EVICTIONS,
+        pod_contract.DEFAULT_MAX_EVICTIONS,
         min=0,
         help="""How often nodes may evict a run for lack of memory or disk before it fails.
         Preemptions and drained nodes do not count, and a run that filled its own share of the disk

@@ -18,10 +18,11 @@ from typing import Any
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 
-from jupyter_kueue import config, errors
+from jupyter_kueue import config
 from jupyter_kueue.config import JupyterKueue
-from jupyter_kueue.events import job_state
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
+from jupyter_kueue.events import run_state
 from jupyter_kueue.server import routes
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.hosted import SETTING, Service
@@ -64,7 +65,7 @@ class KueueExtension(ExtensionApp):
         )
         self._service.application = application
         self._service.stock_backend = StockBackend(application, partial(_stock_database, server))
-        job_state.emit_changes(application.changes, server.event_logger)
+        run_state.emit_changes(application.changes, server.event_logger)
 
     def initialize_handlers(self) -> None:
         """Add the routes."""

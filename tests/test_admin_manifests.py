@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 from jupyter_kueue.local import access, quotas
 
 if TYPE_CHECKING:

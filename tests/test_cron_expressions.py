@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kueue import cron_expressions
+from jupyter_kueue.domain import cron_expressions
 
 NEW_YORK = ZoneInfo("America/New_York")
 

@@ -11,15 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from jupyter_kueue import (
-    config,
-    contract,
-    evictions,
-    names,
-    pod_start,
-    status,
-    workload_conditions,
-)
+from jupyter_kueue import config
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import evictions, kueue_conditions, names, pod_start, run_status
 from jupyter_kueue.local.node import admission, pod_status
 from jupyter_kueue.service import environments
 
@@ -51,7 +45,7 @@ def variables() -> set[str]:
 def test_every_environment_variable_is_explained_and_none_is_made_up():
     explained = set(VARIABLE.findall(EVERYTHING))
     assert explained == variables()
-    for name in (contract.ENV_CHECKPOINT_DIR, contract.ENV_SCRATCH_DIR):
+    for name in (pod_contract.ENV_CHECKPOINT_DIR, pod_contract.ENV_SCRATCH_DIR):
         assert f"`{name}`" in EVERYTHING
 
 
@@ -70,8 +64,8 @@ def test_every_label_annotation_and_condition_is_explained():
 
 def reasons() -> set[str]:
     """The codes in the modules that decide about states, as they are written there."""
-    found = set(contract.OUTCOMES) - {contract.SUCCEEDED, contract.INTERRUPTED}
-    for module in (status, workload_conditions, pod_start, evictions):
+    found = set(pod_contract.OUTCOMES) - {pod_contract.SUCCEEDED, pod_contract.INTERRUPTED}
+    for module in (run_status, kueue_conditions, pod_start, evictions):
         for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 place = {"Status": 1, "_queued": 0, "Obstacle": 0, "Eviction": 0}.get(node.func.id)

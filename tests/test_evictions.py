@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.models import Limits
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain.models import Limits
 from tests.test_status import (
     ADMITTED,
     ENDED,
@@ -87,7 +87,7 @@ def test_a_node_may_evict_a_run_so_often_and_no_more(message: str, words: str) -
     assert (ended.message or "").startswith("Its nodes evicted it 4 times")
     assert words.partition(". The")[0].rstrip(".") in (ended.message or "")
     # Also while it waits for quota again, and by what attempts said whose pods are gone.
-    gone = [{"pod_uid": f"gone-{n}", "reason": contract.EVICTED} for n in range(3)]
+    gone = [{"pod_uid": f"gone-{n}", "reason": pod_contract.EVICTED} for n in range(3)]
     ended = derive(
         bucket(attempts=gone), pods[0], kube_job=kube_job(suspend=True), workload=admitted
     )
@@ -110,7 +110,7 @@ def test_a_drained_or_preempted_pod_is_no_eviction_of_its_node() -> None:
         )
         for n in range(9)
     ]
-    attempts = [{"pod_uid": str(n), "reason": contract.INTERRUPTED} for n in range(9)]
+    attempts = [{"pod_uid": str(n), "reason": pod_contract.INTERRUPTED} for n in range(9)]
     found = derive(bucket(attempts=attempts), *drained, kube_job=kube_job(), workload=admitted)
     assert (found.state, found.reason) == ("starting", "retrying")
 
@@ -124,7 +124,7 @@ def test_a_pod_that_a_full_node_took_no_more_wrote_nothing() -> None:
     assert (found.state, found.reason) == ("failed", "node-full")
 
 
-@pytest.mark.parametrize("reason", [contract.DISK_FULL, contract.EVICTED])
+@pytest.mark.parametrize("reason", [pod_contract.DISK_FULL, pod_contract.EVICTED])
 def test_a_complete_job_without_result_ended_as_its_last_attempt_says(reason: str) -> None:
     last = {"pod_uid": "p", "reason": reason, "message": "It wrote too much."}
     complete = kube_job(condition("Complete", at=ENDED))
@@ -136,7 +136,7 @@ def test_a_complete_job_without_result_ended_as_its_last_attempt_says(reason: st
 
 
 def test_a_pod_that_stopped_itself_beyond_its_disk_is_called_so() -> None:
-    stopped = failed_pod(terminated(contract.EXIT_DISK_FULL_AT_STOP, message="It wrote more."))
+    stopped = failed_pod(terminated(pod_contract.EXIT_DISK_FULL_AT_STOP, message="It wrote more."))
     found = derive(bucket(), stopped, kube_job=failed_job(), workload=admitted)
     assert (found.reason, found.message) == ("disk-full", "It wrote more.")
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_kueue.few_at_once import few_at_once
+from jupyter_kueue.bounded_concurrency import few_at_once
 
 
 async def test_every_item_is_worked_on_and_never_more_than_a_few_at_once():

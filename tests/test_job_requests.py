@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import errors, job_requests, models
-from jupyter_kueue.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain import errors, models, run_requests
+from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
 
 HALF_A_CHARACTER = "\ud83d"
 
 
 def parse(**fields: Any) -> JobRequest:
-    return job_requests.parse_job_request({"input_path": "a.ipynb", **fields})
+    return run_requests.parse_job_request({"input_path": "a.ipynb", **fields})
 
 
 def refusal_of(body: Any) -> dict[str, str]:
     """Return what is said about each field of a body that must be refused."""
     with pytest.raises(errors.InvalidRequestError) as caught:
-        job_requests.parse_job_request(body)
+        run_requests.parse_job_request(body)
     assert caught.value.status == 422
     assert all(caught.value.fields.values())
     return caught.value.fields
@@ -74,7 +74,7 @@ def test_every_field_is_read() -> None:
         tags=("a", "b"),
         idempotency_key="nightly 7",
     )
-    assert job_requests.parse_job_request(request.as_json()) == request
+    assert run_requests.parse_job_request(request.as_json()) == request
 
 
 def test_null_stands_for_the_default() -> None:
@@ -273,7 +273,7 @@ def test_a_parameter_name_that_code_cannot_assign_to_is_refused(name: str) -> No
 @pytest.mark.parametrize("name", ["alpha", "_x", "x1", "größe", "名前"])
 def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
     assert parse(parameters={name: 1}).parameters == {name: 1}
-    job_requests.check_parameters({name: 1}, None, "python3", "python")
+    run_requests.check_parameters({name: 1}, None, "python3", "python")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
 )
 def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        job_requests.check_parameters({"alpha": 1, name: 2}, None, "a-kernel", language)
+        run_requests.check_parameters({"alpha": 1, name: 2}, None, "a-kernel", language)
     assert list(caught.value.fields) == [f"parameters.{name}"]
     assert "rename the parameter" in caught.value.fields[f"parameters.{name}"]
 
@@ -297,22 +297,22 @@ def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name:
     [("R", "class"), ("R", "lambda"), ("julia", "class"), ("python", "end"), ("python", "TRUE")],
 )
 def test_a_reserved_word_of_another_language_is_fine(language: str, name: str) -> None:
-    job_requests.check_parameters({name: 1}, None, "a-kernel", language)
+    run_requests.check_parameters({name: 1}, None, "a-kernel", language)
 
 
 @pytest.mark.parametrize("language", ["ruby", "sage", ""])
 def test_parameters_for_a_language_that_none_can_be_written_in_are_refused(language: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        job_requests.check_parameters({"alpha": 1}, None, "a-kernel", language)
+        run_requests.check_parameters({"alpha": 1}, None, "a-kernel", language)
     assert list(caught.value.fields) == ["parameters"]
     assert "Run the notebook without parameters" in caught.value.fields["parameters"]
-    job_requests.check_parameters({}, None, "a-kernel", language)
+    run_requests.check_parameters({}, None, "a-kernel", language)
 
 
 def test_the_kernel_that_runs_decides_on_the_language() -> None:
-    job_requests.check_parameters({"TRUE": 1}, None, "python3", "python")
+    run_requests.check_parameters({"TRUE": 1}, None, "python3", "python")
     with pytest.raises(errors.InvalidRequestError):
-        job_requests.check_parameters({"TRUE": 1}, "ir", "python3", "python")
+        run_requests.check_parameters({"TRUE": 1}, "ir", "python3", "python")
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -330,10 +330,10 @@ def test_half_a_character_in_a_parameter_is_refused(value: Any) -> None:
 
 
 def test_parameters_may_be_nested_but_not_without_end() -> None:
-    deepest = {"x": nested(job_requests.MAX_PARAMETER_DEPTH)}
+    deepest = {"x": nested(run_requests.MAX_PARAMETER_DEPTH)}
     assert parse(parameters=deepest).as_json()["parameters"] == deepest
     # As deep as Python's own reader of JSON lets through.
-    for depth in (job_requests.MAX_PARAMETER_DEPTH + 1, 900):
+    for depth in (run_requests.MAX_PARAMETER_DEPTH + 1, 900):
         said = refusal_of({"input_path": "a.ipynb", "parameters": {"x": nested(depth)}})
         assert "nested deeper than 32 levels" in said["parameters.x"]
 
@@ -354,13 +354,13 @@ json_values = st.recursive(
 )
 def test_any_json_is_a_request_that_can_be_stored_or_a_refusal_that_can_be_sent(body: Any) -> None:
     try:
-        request = job_requests.parse_job_request(body)
+        request = run_requests.parse_job_request(body)
     except errors.InvalidRequestError as error:
         said = error.fields
     else:
         said = {"": ""}
         stored = json.dumps(request.as_json(), ensure_ascii=False, allow_nan=False).encode()
-        assert job_requests.parse_job_request(json.loads(stored)) == request
+        assert run_requests.parse_job_request(json.loads(stored)) == request
     assert said
     assert json.dumps(said, ensure_ascii=False).encode()
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import contract, job_requests, manifest
-from jupyter_kueue.models import JobRecord, Owner, Resources
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import job_manifest, run_requests
+from jupyter_kueue.domain.models import JobRecord, Owner, Resources
 
 JOB_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
-POLICY = manifest.PodPolicy(runner_image="example.org/runner:1")
+POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
 
 
 def record_of(resources: Resources | None = None, **request: Any) -> JobRecord:
@@ -22,7 +23,7 @@ def record_of(resources: Resources | None = None, **request: Any) -> JobRecord:
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request=job_requests.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
+        request=run_requests.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
         local_queue="research",
         resources=resources or Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -106,7 +107,7 @@ def staging_container(name: str, module: str) -> dict[str, Any]:
     return {
         "name": name,
         "image": "example.org/runner:1",
-        "command": ["python", "-c", contract.STAGING_PROGRAM, module],
+        "command": ["python", "-c", pod_contract.STAGING_PROGRAM, module],
         "resources": {
             "requests": {"cpu": "50m", "memory": "128Mi"},
             "limits": {"memory": "2Gi"},
@@ -202,7 +203,7 @@ EXPECTED = {
                     {
                         "name": "notebook",
                         "image": "example.org/notebook:1",
-                        "command": ["python", "-c", contract.EXECUTE_PROGRAM],
+                        "command": ["python", "-c", pod_contract.EXECUTE_PROGRAM],
                         "env": [
                             *ENV,
                             {"name": "SCRATCH_DIR", "value": "/jupyter-kueue/scratch"},
@@ -232,7 +233,13 @@ EXPECTED = {
                         "lifecycle": {
                             "preStop": {
                                 "exec": {
-                                    "command": ["python", "-I", "-S", "-c", contract.HEED_PROGRAM]
+                                    "command": [
+                                        "python",
+                                        "-I",
+                                        "-S",
+                                        "-c",
+                                        pod_contract.HEED_PROGRAM,
+                                    ]
                                 }
                             }
                         },
@@ -266,14 +273,14 @@ def container(job: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_the_whole_job() -> None:
-    assert manifest.build_job(record_of(), POLICY) == EXPECTED
+    assert job_manifest.build_job(record_of(), POLICY) == EXPECTED
 
 
 def test_exports_have_a_container_without_bucket_credentials_or_the_notebooks_volumes() -> None:
-    job = manifest.build_job(record_of(output_formats=["ipynb", "html"]), POLICY)
+    job = job_manifest.build_job(record_of(output_formats=["ipynb", "html"]), POLICY)
     assert container(job, "export") == {
         **staging_container("export", "export"),
-        "command": ["python", "-I", "-c", contract.STAGING_PROGRAM, "export"],
+        "command": ["python", "-I", "-c", pod_contract.STAGING_PROGRAM, "export"],
         "env": [
             {"name": "JUPYTER_KUEUE_RUNNER_IMAGE", "value": "example.org/runner:1"},
             {"name": "JUPYTER_KUEUE_TERMINATION_LOG", "value": "/dev/termination-log"},
@@ -301,12 +308,12 @@ def test_exports_have_a_container_without_bucket_credentials_or_the_notebooks_vo
 @pytest.mark.parametrize("formats", [None, ["ipynb"]])
 def test_a_run_without_exports_pays_for_none(formats: list[str] | None) -> None:
     request = {} if formats is None else {"output_formats": formats}
-    assert manifest.build_job(record_of(**request), POLICY) == EXPECTED
+    assert job_manifest.build_job(record_of(**request), POLICY) == EXPECTED
 
 
 @pytest.mark.parametrize("formats", [["ipynb"], ["html"]])
 def test_what_the_staging_containers_tell_the_notebook_it_cannot_write(formats: list[str]) -> None:
-    job = manifest.build_job(record_of(output_formats=formats), POLICY)
+    job = job_manifest.build_job(record_of(output_formats=formats), POLICY)
     notebook = container(job, "notebook")["volumeMounts"]
     runner = next(one for one in notebook if one["name"] == "runner")
     assert runner["readOnly"] is True
@@ -322,11 +329,11 @@ def test_what_the_staging_containers_tell_the_notebook_it_cannot_write(formats: 
 
 def test_building_twice_gives_the_same_job() -> None:
     record = record_of()
-    assert manifest.build_job(record, POLICY) == manifest.build_job(record, POLICY)
+    assert job_manifest.build_job(record, POLICY) == job_manifest.build_job(record, POLICY)
 
 
 def test_without_gpus_the_resource_is_not_named() -> None:
-    job = manifest.build_job(record_of(Resources("500m", "1Gi", 0)), POLICY)
+    job = job_manifest.build_job(record_of(Resources("500m", "1Gi", 0)), POLICY)
     assert container(job, "notebook")["resources"] == {
         "requests": {"cpu": "500m", "memory": "1Gi"},
         "limits": {"memory": "1Gi"},
@@ -336,18 +343,18 @@ def test_without_gpus_the_resource_is_not_named() -> None:
 
 @pytest.mark.parametrize("retries", [1, 100])
 def test_retries_are_the_jobs_own(retries: int) -> None:
-    job = manifest.build_job(record_of(max_retries=retries), POLICY)
+    job = job_manifest.build_job(record_of(max_retries=retries), POLICY)
     assert job["spec"]["backoffLimit"] == retries
 
 
 def test_a_time_limit_has_the_deadline_as_a_net_an_hour_below_it() -> None:
-    job = manifest.build_job(record_of(timeout_seconds=600), POLICY)
+    job = job_manifest.build_job(record_of(timeout_seconds=600), POLICY)
     assert job["spec"]["activeDeadlineSeconds"] == 600 + 3600
 
 
 def test_priority_and_schedule_become_labels() -> None:
     record = dataclasses.replace(record_of(), priority_class="high", schedule_id="nightly")
-    job = manifest.build_job(record, POLICY)
+    job = job_manifest.build_job(record, POLICY)
     assert job["metadata"]["labels"] == {
         **LABELS,
         "kueue.x-k8s.io/queue-name": "research",
@@ -361,7 +368,7 @@ def test_priority_and_schedule_become_labels() -> None:
 
 
 def test_memory_in_any_form_reaches_the_runner_in_bytes() -> None:
-    job = manifest.build_job(record_of(Resources("1", "1500M")), POLICY)
+    job = job_manifest.build_job(record_of(Resources("1", "1500M")), POLICY)
     assert {"name": "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES", "value": "1500000000"} in container(
         job, "notebook"
     )["env"]
@@ -373,11 +380,11 @@ def test_a_path_with_a_dollar_reaches_execute_as_it_is() -> None:
     assert {
         "name": "JUPYTER_KUEUE_NOTEBOOK",
         "value": "$$(JUPYTER_KUEUE_OWNER).ipynb",
-    } in container(manifest.build_job(record, POLICY), "notebook")["env"]
+    } in container(job_manifest.build_job(record, POLICY), "notebook")["env"]
 
 
 def test_the_policy_reaches_every_container() -> None:
-    policy = manifest.PodPolicy(
+    policy = job_manifest.PodPolicy(
         runner_image="example.org/other:2",
         bucket_secret="elsewhere",
         grace_period_seconds=60,
@@ -391,7 +398,7 @@ def test_the_policy_reaches_every_container() -> None:
         run_as_user=2000,
         run_as_group=3000,
     )
-    job = manifest.build_job(record_of(), policy)
+    job = job_manifest.build_job(record_of(), policy)
     for name, cpu, memory in (("stage-in", "0", "0"), ("stage-out", "1", "1Gi")):
         assert container(job, name)["image"] == "example.org/other:2"
         assert container(job, name)["resources"] == {
@@ -419,7 +426,7 @@ def test_the_policy_reaches_every_container() -> None:
 
 
 def test_the_notebook_cannot_reach_the_bucket_or_the_cluster() -> None:
-    job = manifest.build_job(record_of(), POLICY)
+    job = job_manifest.build_job(record_of(), POLICY)
     notebook = container(job, "notebook")
     assert "bucket" not in json.dumps(notebook).lower()
     assert pod_spec(job)["automountServiceAccountToken"] is False
@@ -429,7 +436,7 @@ def test_no_value_of_a_request_becomes_part_of_a_command_or_the_environment() ->
     record = record_of(
         parameters={"token": "s3cret"}, tags=["s3cret"], idempotency_key="s3cret", name="s3cret"
     )
-    assert "s3cret" not in json.dumps(manifest.build_job(record, POLICY))
+    assert "s3cret" not in json.dumps(job_manifest.build_job(record, POLICY))
 
 
 def test_an_admins_template_is_laid_over_the_pod_but_not_its_containers() -> None:
@@ -445,8 +452,8 @@ def test_an_admins_template_is_laid_over_the_pod_but_not_its_containers() -> Non
         "initContainers": [{"name": "evil", "image": "x", "command": ["sh"]}],
         "restartPolicy": "Always",
     }
-    policy = manifest.PodPolicy(runner_image="example.org/runner:1", template=template)
-    spec = pod_spec(manifest.build_job(record_of(), policy))
+    policy = job_manifest.PodPolicy(runner_image="example.org/runner:1", template=template)
+    spec = pod_spec(job_manifest.build_job(record_of(), policy))
     plain = pod_spec(EXPECTED)
     assert spec == {
         **plain,
@@ -462,4 +469,4 @@ def test_an_admins_template_is_laid_over_the_pod_but_not_its_containers() -> Non
         },
         "volumes": [*plain["volumes"], *template["volumes"]],
     }
-    assert manifest.build_job(record_of(), POLICY) == EXPECTED  # the template left no trace
+    assert job_manifest.build_job(record_of(), POLICY) == EXPECTED  # the template left no trace

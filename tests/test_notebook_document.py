@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import notebook_document, notebook_upgrade
-from jupyter_kueue.notebook_document import NotebookError
+from jupyter_kueue.contract import notebook_document, notebook_upgrade
+from jupyter_kueue.contract.notebook_document import NotebookError
 
 
 def code(**fields: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import errors, parameter_languages, parameter_literals
-from jupyter_kueue.parameter_languages import (
+from jupyter_kueue.domain import errors, parameter_languages, parameter_literals
+from jupyter_kueue.domain.parameter_languages import (
     BASH,
     CSHARP,
     FSHARP,

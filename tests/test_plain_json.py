@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import plain_json
+from jupyter_kueue.domain import strict_json
 
 # Text with half characters, as JSON can escape them.
 ANY_TEXT = st.text(st.characters(codec=None))
@@ -33,14 +33,14 @@ def nested(levels: int) -> Any:
 @settings(deadline=None)
 @given(ANYTHING)
 def test_whatever_is_written_can_be_read(value: Any):
-    plain_json.loads(plain_json.encode(value))
+    strict_json.loads(strict_json.encode(value))
 
 
 @settings(deadline=None)
 @given(ANYTHING)
 def test_what_is_read_is_written_as_it_was(value: Any):
-    plain = plain_json.loads(plain_json.encode(value))
-    assert plain_json.loads(plain_json.encode(plain)) == plain
+    plain = strict_json.loads(strict_json.encode(value))
+    assert strict_json.loads(strict_json.encode(plain)) == plain
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_what_is_read_is_written_as_it_was(value: Any):
     ],
 )
 def test_what_json_cannot_carry_is_replaced(value: Any, written: Any):
-    assert json.loads(plain_json.encode(value).decode()) == written
+    assert json.loads(strict_json.encode(value).decode()) == written
 
 
 def test_depth_is_cut_when_written():
-    assert json.loads(plain_json.encode(nested(100_000))) != nested(100)
+    assert json.loads(strict_json.encode(nested(100_000))) != nested(100)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_depth_is_cut_when_written():
 )
 def test_what_is_no_plain_json_is_refused(text: bytes, says: str):
     with pytest.raises(ValueError, match=says):
-        plain_json.loads(text)
+        strict_json.loads(text)
 
 
 @pytest.mark.parametrize(
     "text", [b'"\\ud83d\\ude00"', b'"\\\\ud800"', b"[" * 64 + b"]" * 64, b"1e308", b"9" * 1000]
 )
 def test_what_only_looks_odd_is_read(text: bytes):
-    assert plain_json.loads(text) == json.loads(text)
+    assert strict_json.loads(text) == json.loads(text)
 
 
 def number_of_values(value: Any) -> int:
@@ -102,13 +102,13 @@ def number_of_values(value: Any) -> int:
 @settings(deadline=None)
 @given(ANYTHING, st.booleans())
 def test_values_are_counted_before_they_are_read(value: Any, is_ascii: bool):
-    plain = plain_json.loads(plain_json.encode(value))
+    plain = strict_json.loads(strict_json.encode(value))
     text = json.dumps(plain, ensure_ascii=is_ascii)
     values = number_of_values(plain)
-    assert plain_json.loads(text, max_values=2 * values) == plain
+    assert strict_json.loads(text, max_values=2 * values) == plain
     if values > 4:
         with pytest.raises(ValueError, match="it holds more than"):
-            plain_json.loads(text, max_values=(values - 1) // 2)
+            strict_json.loads(text, max_values=(values - 1) // 2)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_values_are_counted_before_they_are_read(value: Any, is_ascii: bool):
 )
 def test_more_values_than_a_loop_can_wait_for_are_refused(text: str):
     with pytest.raises(ValueError, match="it holds more than 250000 values"):
-        plain_json.loads(text)
+        strict_json.loads(text)
 
 
 @pytest.mark.parametrize("text", [",:[{" * 10**6, '\\,"' * 10**6, "\\" * 10**6])
 def test_a_long_text_is_one_value(text: str):
-    assert plain_json.loads(json.dumps({"text": text})) == {"text": text}
+    assert strict_json.loads(json.dumps({"text": text})) == {"text": text}

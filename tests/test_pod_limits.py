@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import config, errors, manifest
-from jupyter_kueue.pod_limits import PodLimits
+from jupyter_kueue import config
+from jupyter_kueue.domain import errors, job_manifest
+from jupyter_kueue.domain.pod_limits import PodLimits
 from tests.test_manifest import POLICY, container, pod_spec, record_of
 
 Json = dict[str, Any]
 
 
 def job_with(limits: PodLimits, **request: Any) -> Json:
-    policy = manifest.PodPolicy(runner_image="example.org/runner:1", limits=limits)
-    return manifest.build_job(record_of(**request), policy)
+    policy = job_manifest.PodPolicy(runner_image="example.org/runner:1", limits=limits)
+    return job_manifest.build_job(record_of(**request), policy)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_volumes_have_sizes_and_the_notebook_is_told_of_them() -> None:
 
 
 def test_without_limits_a_pod_has_none() -> None:
-    job = manifest.build_job(record_of(), POLICY)
+    job = job_manifest.build_job(record_of(), POLICY)
     text = str(pod_spec(job))
     assert "sizeLimit" not in text
     assert "'ephemeral-storage'" not in text

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import pod_start, status
-from jupyter_kueue.models import ClusterFacts, Status
+from jupyter_kueue.domain import pod_start, run_status
+from jupyter_kueue.domain.models import ClusterFacts, Status
 from tests.test_status import (
     ADMITTED,
     STAGED,
@@ -238,7 +238,7 @@ _RUNC = (
 )
 _MODULE = (
     "/opt/venv/bin/python: Error while finding module specification for "
-    "'jupyter_kueue.runner.stage_in' (ModuleNotFoundError: No module named 'jupyter_kueue')"
+    "'jupyter_kueue.runner.stage_in.stage_in' (ModuleNotFoundError: No module named 'jupyter_kueue')"
 )
 _FAULTS = [
     (
@@ -361,7 +361,7 @@ def wanted(*pods: Json, now: dt.datetime, **job: Any) -> str | None:
     resumed = kube_job(**job)
     resumed["status"]["startTime"] = ADMITTED
     facts = ClusterFacts(kube_job=resumed, workload=admitted, pods=tuple(pods))
-    found = status.wants_events(facts, now)
+    found = run_status.wants_events(facts, now)
     return found["metadata"]["uid"] if found else None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kueue import quantities
+from jupyter_kueue.domain import quantities
 
 
 @pytest.mark.parametrize(

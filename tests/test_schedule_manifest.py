@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import manifest, names, schedule_manifest, schedule_requests
-from jupyter_kueue.models import (
+from jupyter_kueue.domain import cron_job_manifest, job_manifest, names, schedule_requests
+from jupyter_kueue.domain.models import (
     JobRecord,
     Owner,
     Resources,
@@ -19,7 +19,7 @@ from jupyter_kueue.models import (
 
 SCHEDULE_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
 OWNER = Owner.of("Ada@example.com")
-POLICY = manifest.PodPolicy(runner_image="example.org/runner:1")
+POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
 
 
 def record_of(request: ScheduleRequest) -> JobRecord:
@@ -56,7 +56,7 @@ def build(*, suspend: bool = False, **fields: Any) -> dict[str, Any]:
         input_id="in",
         local_queue="research",
     )
-    built = schedule_manifest.build_cron_job(schedule, record_of(request), POLICY, suspend=suspend)
+    built = cron_job_manifest.build_cron_job(schedule, record_of(request), POLICY, suspend=suspend)
     assert built["metadata"]["annotations"].pop("jupyter-kueue/definition") == schedule.digest
     return built
 
@@ -65,7 +65,7 @@ def test_the_whole_cron_job():
     request = schedule_requests.parse_schedule_request(
         {"input_path": "a.ipynb", "schedule": "0 9 * * *"}
     )
-    job = manifest.build_job(record_of(request), POLICY)
+    job = job_manifest.build_job(record_of(request), POLICY)
     labels = {
         "app.kubernetes.io/managed-by": "jupyter-kueue",
         "app.kubernetes.io/part-of": "jupyter-kueue",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.models import JobRequest, ScheduleRequest
-from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import JobRequest, ScheduleRequest
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 
 
 def test_everything_that_can_be_asked():

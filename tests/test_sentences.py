@@ -14,10 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import errors, models, plain_json, sentences, shapes, status, texts
-from jupyter_kueue.models import BucketFacts, ClusterFacts, JobRequest, Limits, Owner, Status
-from jupyter_kueue.sentences import Sentence, say
-from jupyter_kueue.service import job_view, left_behind, run_warnings
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import Sentence, say
+from jupyter_kueue.domain import errors, json_shapes, models, run_status, strict_json, text_rules
+from jupyter_kueue.domain.models import (
+    BucketFacts,
+    ClusterFacts,
+    JobRequest,
+    Limits,
+    Owner,
+    Status,
+)
+from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs, run_view
 
 ROOT = Path(__file__).parents[1]
 ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
@@ -43,8 +51,8 @@ def waits(queue: str = "team-a") -> Sentence:
 
 
 def bounded(sentence: Sentence, max_length: int) -> bool:
-    fits = shapes.sentence(max_length)(sentences.as_json(sentence))
-    return fits and texts.problem(sentence, max_length, lines=True) is None
+    fits = json_shapes.sentence(max_length)(sentences.as_json(sentence))
+    return fits and text_rules.problem(sentence, max_length, lines=True) is None
 
 
 def test_whatever_the_server_says_has_a_code_and_is_in_the_front_ends_catalogue() -> None:
@@ -104,22 +112,22 @@ def test_what_is_cut_and_cleaned_keeps_its_code_and_fits(
     text: str, other: str, max_length: int
 ) -> None:
     inner = say("a-test-of-others", "{text}: {others}", text=text, others=[other] * 30)
-    for cleaned in (texts.said(inner, max_length), texts.shown_line(inner, max_length)):
+    for cleaned in (text_rules.said(inner, max_length), text_rules.shown_line(inner, max_length)):
         assert cleaned.code == "a-test-of-others"
         assert bounded(cleaned, max_length)
-    whole = texts.said(sentences.both(inner, other), max_length)
+    whole = text_rules.said(sentences.both(inner, other), max_length)
     assert whole.values["first"]["code"] == "a-test-of-others"
     assert bounded(whole, max_length)
 
 
 def test_megabytes_in_values_do_not_stay() -> None:
     huge = "x" * 10_000_000
-    warning = run_warnings.in_row(
+    warning = missing_outputs.in_row(
         BucketFacts(RECORD, result={"format_errors": {huge: huge}, "elsewhere": [huge] * 50})
     )
-    row = job_view.build_row(BucketFacts(RECORD), Status("failed", "x", waits(huge), huge))
+    row = run_view.build_row(BucketFacts(RECORD), Status("failed", "x", waits(huge), huge))
     error = errors.InvalidRequestError({f"{at}": waits(huge) for at in range(60)})
-    assert len(plain_json.encode([row, [sentences.as_json(item) for item in warning]])) < 20_000
+    assert len(strict_json.encode([row, [sentences.as_json(item) for item in warning]])) < 20_000
     assert row["sentence"]["code"] == "waits-for-turn"
     assert all(len(item.values["queue"]) <= 1000 for item in error.fields.values())
     assert len(errors.ConflictError(waits(huge)).message.values["queue"]) <= 4000
@@ -127,10 +135,10 @@ def test_megabytes_in_values_do_not_stay() -> None:
 
 def test_a_recorded_end_has_its_sentence_also_when_it_is_read_back() -> None:
     ended = Status("stopped", "stopped", say("stopped-by", "Stopped by {user}.", user="bob"))
-    stored = plain_json.loads(plain_json.encode(ended.as_json()))
+    stored = strict_json.loads(strict_json.encode(ended.as_json()))
     facts = BucketFacts(RECORD, final=stored)
     now = dt.datetime.now(dt.UTC)
-    row = job_view.build_row(facts, status.derive(facts, ClusterFacts(), now, Limits()))
+    row = run_view.build_row(facts, run_status.derive(facts, ClusterFacts(), now, Limits()))
     assert row["message"] == "Stopped by bob."
     assert row["sentence"] == {"code": "stopped-by", "values": {"user": "bob"}}
 
@@ -138,9 +146,9 @@ def test_a_recorded_end_has_its_sentence_also_when_it_is_read_back() -> None:
 def test_a_stored_sentence_is_cleaned_as_its_text_is() -> None:
     odd = {"code": "stopped-by", "values": {"user": "a\u202eb\x1b[31mc", "more": ["\x07"]}}
     stored = {"state": "stopped", "reason": "stopped", "message": "Stopped.", "sentence": odd}
-    row = job_view.build_row(
+    row = run_view.build_row(
         BucketFacts(RECORD, final=stored),
-        status.derive(
+        run_status.derive(
             BucketFacts(RECORD, final=stored), ClusterFacts(), dt.datetime.now(dt.UTC), Limits()
         ),
     )
@@ -150,7 +158,7 @@ def test_a_stored_sentence_is_cleaned_as_its_text_is() -> None:
 def test_a_long_value_in_a_sentence_in_a_sentence_stays_whole() -> None:
     name = "x" * 950
     said = sentences.both(waits(name), "More.")
-    assert texts.said(said, models.MAX_STATUS_LENGTH).values == said.values
+    assert text_rules.said(said, models.MAX_STATUS_LENGTH).values == said.values
 
 
 DEEP: object = "x"
@@ -177,14 +185,14 @@ def test_an_odd_sentence_of_the_bucket_costs_its_code_alone(odd: object) -> None
     stored = {"state": "stopped", "reason": "stopped", "message": "Stopped.", "sentence": odd}
     now = dt.datetime.now(dt.UTC)
     facts = BucketFacts(RECORD, final=stored, attempts=(stored,))
-    row = job_view.build_row(facts, status.derive(facts, ClusterFacts(), now, Limits()))
-    [attempt] = job_view.build_attempts(facts)
+    row = run_view.build_row(facts, run_status.derive(facts, ClusterFacts(), now, Limits()))
+    [attempt] = run_view.build_attempts(facts)
     assert (row["message"], row["sentence"]) == ("Stopped.", None)
     assert (attempt["message"], attempt["sentence"]) == ("Stopped.", None)
 
 
 def test_what_stayed_behind_is_told_with_its_paths() -> None:
-    told = left_behind.shown(
+    told = files_not_uploaded.shown(
         {"count": 3, "paths": [".env"], "ignored_count": 1, "ignored_paths": ["data/"]}
     )
     assert told is not None

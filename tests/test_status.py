@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import contract, models, status
-from jupyter_kueue.models import (
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import models, run_status
+from jupyter_kueue.domain.models import (
     BucketFacts,
     ClusterFacts,
     JobRecord,
@@ -156,7 +157,7 @@ def derive(
     limits: Limits = LIMITS,
     **cluster: Any,
 ) -> Status:
-    return status.derive(facts, ClusterFacts(pods=tuple(pods), **cluster), now, limits)
+    return run_status.derive(facts, ClusterFacts(pods=tuple(pods), **cluster), now, limits)
 
 
 def result_of(outcome: str, **more: Any) -> Json:
@@ -498,7 +499,7 @@ def test_a_result_wins_over_everything(
     facts = bucket(
         request={"input_path": "a.ipynb", "timeout_seconds": 60}, result=result, **others
     )
-    found = status.derive(facts, ClusterFacts(**cluster), NOW, LIMITS)
+    found = run_status.derive(facts, ClusterFacts(**cluster), NOW, LIMITS)
     assert found == Status(state, reason, message, started_at=STARTED, finished_at=ENDED)
 
 
@@ -518,7 +519,7 @@ def test_a_closing_word_stands_whatever_the_cluster_says(cluster: Json) -> None:
         "detail": "d",
         "finished_at": ENDED,
     }
-    found = status.derive(bucket(final=final), ClusterFacts(**cluster), NOW, LIMITS)
+    found = run_status.derive(bucket(final=final), ClusterFacts(**cluster), NOW, LIMITS)
     assert found == Status("failed", "requeue-limit", "m", "d", finished_at=ENDED)
 
 
@@ -529,8 +530,8 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
     facts = bucket(stop={"at": ENDED, "by": "ada"})
     cluster = ClusterFacts(pods=(pod(running, phase="Running", deleting=True),))
 
-    soon = status.derive(facts, cluster, NOW + dt.timedelta(seconds=70), LIMITS)
-    later = status.derive(facts, cluster, NOW + dt.timedelta(seconds=90), LIMITS)
+    soon = run_status.derive(facts, cluster, NOW + dt.timedelta(seconds=70), LIMITS)
+    later = run_status.derive(facts, cluster, NOW + dt.timedelta(seconds=90), LIMITS)
 
     assert (soon.state, later.state) == ("stopping", "stopped")
 
@@ -547,7 +548,7 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
     ],
 )
 def test_a_stop_is_stopping_until_the_objects_are_gone(facts: Json, cluster: Json) -> None:
-    found = status.derive(bucket(**facts), ClusterFacts(**cluster), NOW, LIMITS)
+    found = run_status.derive(bucket(**facts), ClusterFacts(**cluster), NOW, LIMITS)
     assert (found.state, found.reason) == ("stopping", "stopping")
 
 
@@ -785,7 +786,7 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
         ({"metadata": {"name": "p", "uid": "p", "creationTimestamp": CREATED}},),
     ]
     for facts, job, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
-        found = status.derive(facts, ClusterFacts(job, work, pods), NOW, LIMITS)
+        found = run_status.derive(facts, ClusterFacts(job, work, pods), NOW, LIMITS)
         assert found.state in models.STATES
         if found.state == "succeeded":
             assert facts.result is not None
@@ -795,8 +796,8 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
 
 
 def test_every_exit_code_of_the_runner_has_words() -> None:
-    for code, outcome in contract.OUTCOME_OF_EXIT_CODE.items():
-        if outcome == contract.SUCCEEDED:
+    for code, outcome in pod_contract.OUTCOME_OF_EXIT_CODE.items():
+        if outcome == pod_contract.SUCCEEDED:
             continue
         last = failed_pod(terminated(code))
         found = derive(bucket(), last, kube_job=failed_job(), workload=admitted)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import texts
+from jupyter_kueue.domain import text_rules
 
 ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
     "\0\n\r\x1b\x7f\x85\u2028\ud800a", max_size=9
@@ -18,17 +18,17 @@ ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
 @settings(deadline=None)
 @given(ANY_TEXT, st.integers(40, 60))
 def test_what_is_shown_fits_any_encoding_and_its_bound(text: str, max_length: int):
-    shown = texts.shown(text, max_length)
+    shown = text_rules.shown(text, max_length)
     assert len(shown) <= max_length
     assert json.loads(json.dumps(shown, ensure_ascii=False).encode()) == shown
-    assert len(texts.shown_line(text, max_length).splitlines()) <= 1
+    assert len(text_rules.shown_line(text, max_length).splitlines()) <= 1
 
 
 @settings(deadline=None)
 @given(ANY_TEXT)
 def test_what_is_accepted_is_shown_as_it_is(text: str):
-    if texts.problem(text, 50) is None:
-        assert texts.shown_line(text, 50) == text
+    if text_rules.problem(text, 50) is None:
+        assert text_rules.shown_line(text, 50) == text
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_what_is_accepted_is_shown_as_it_is(text: str):
 )
 def test_what_is_refused_says_why(text: str, on_one_line: str | None, on_several: str | None):
     for problem, expected in (
-        (texts.problem(text, 50), on_one_line),
-        (texts.problem(text, 50, lines=True), on_several),
+        (text_rules.problem(text, 50), on_one_line),
+        (text_rules.problem(text, 50, lines=True), on_several),
     ):
         assert problem is None if expected is None else expected in str(problem)
 
 
 def test_a_cut_says_how_much_there_was():
-    assert texts.shown("x" * 5000, 40) == "x" * 14 + "… (5000 characters in all)"
+    assert text_rules.shown("x" * 5000, 40) == "x" * 14 + "… (5000 characters in all)"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_cut_says_how_much_there_was():
     ],
 )
 def test_what_is_said_has_no_colours_and_one_direction(text: str, said: str):
-    assert texts.said(text, 100) == said
+    assert text_rules.said(text, 100) == said
 
 
 def test_no_text_takes_long_to_be_said():
     for text in ("\x1b[" * 10**6, "\x1b]" * 10**6, "\x1b[" + "0;" * 10**6):
-        assert len(texts.said(text, 100)) <= 100
+        assert len(text_rules.said(text, 100)) <= 100

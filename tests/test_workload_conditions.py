@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import workload_conditions
+from jupyter_kueue.domain import kueue_conditions
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 OVER = (
@@ -227,13 +227,13 @@ _ROWS = [
     ids=[f"{number}-{row[0]}-{row[2]}" for number, row in enumerate(_ROWS)],
 )
 def test_each_reason_in_words(reason: str | None, message: str, code: str, said: str) -> None:
-    found = workload_conditions.waiting_status(workload_of(reason, message), "team-a", NOW)
+    found = kueue_conditions.waiting_status(workload_of(reason, message), "team-a", NOW)
     assert (found.state, found.reason, found.message) == ("queued", code, said)
     assert found.detail == (message or None)  # untouched
 
 
 def test_a_workload_without_any_condition_waits() -> None:
-    found = workload_conditions.waiting_status({"spec": {}}, "team-a", NOW)
+    found = kueue_conditions.waiting_status({"spec": {}}, "team-a", NOW)
     assert (found.state, found.reason) == ("queued", "waiting")
 
 
@@ -253,7 +253,7 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
         EVICTED,
         schedulingStats={"evictions": [{"reason": "Preempted", "count": 2}]},
     )
-    found = workload_conditions.waiting_status(workload, "team-a", NOW)
+    found = kueue_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "preempted"
     assert found.message == (
         "Paused: a run of higher priority took its place. It restarts automatically (attempt "
@@ -264,14 +264,14 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
 
 def test_a_preempted_run_that_can_never_start_again_is_blocked() -> None:
     workload = workload_of("Pending", POD_SET + over("nvidia.com/gpu", "2", "1"), EVICTED)
-    assert workload_conditions.waiting_status(workload, "team-a", NOW).reason == "blocked"
+    assert kueue_conditions.waiting_status(workload, "team-a", NOW).reason == "blocked"
 
 
 def test_a_run_put_back_for_another_cause_does_not_blame_other_work() -> None:
     evicted = {"type": "Evicted", "status": "True", "reason": "NodeFailures", "message": "m"}
     stats = {"evictions": [{"reason": "NodeFailures", "count": 1}]}
     workload = workload_of("Pending", "", evicted, schedulingStats=stats)
-    found = workload_conditions.waiting_status(workload, "team-a", NOW)
+    found = kueue_conditions.waiting_status(workload, "team-a", NOW)
     assert found.message == "Paused: its machine failed. It restarts automatically (attempt 2)."
 
 
@@ -289,11 +289,11 @@ def test_a_retry_names_its_time_while_it_is_to_come() -> None:
         requeueState={"count": 1, "requeueAt": "2026-01-02T03:05:05Z"},
         schedulingStats={"evictions": [{"reason": "PodsReadyTimeout", "count": 1}]},
     )
-    found = workload_conditions.waiting_status(workload, "team-a", NOW)
+    found = kueue_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "backoff"
     assert found.message == "Could not start. Retrying at 03:05 UTC (attempt 2)."
     later = NOW + dt.timedelta(minutes=5)
-    assert workload_conditions.waiting_status(workload, "team-a", later).reason == "preempted"
+    assert kueue_conditions.waiting_status(workload, "team-a", later).reason == "preempted"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_what_stands_in_a_queue(
 ) -> None:
     found = [{"type": kind, "status": state} for kind, state in conditions]
     workload = {"spec": spec, "status": {"conditions": found}}
-    assert workload_conditions.is_pending(workload) is pending
+    assert kueue_conditions.is_pending(workload) is pending
 
 
 def asking(workload: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -325,7 +325,7 @@ def asking(workload: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def message_of(workload: dict[str, Any], most: dict[str, int] | None = None) -> str:
     limits = None if most is None else {name: Decimal(amount) for name, amount in most.items()}
-    return workload_conditions.waiting_status(workload, "team-a", NOW, limits).message or ""
+    return kueue_conditions.waiting_status(workload, "team-a", NOW, limits).message or ""
 
 
 def test_what_it_asks_for_and_what_is_missing() -> None:

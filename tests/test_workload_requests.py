@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue import workload_requests
+from jupyter_kueue.domain import workload_requests
 
 
 def container(name: str, cpu: str, **more: Any) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from jupyter_scheduler.orm import Job as StockJob
 from jupyter_scheduler.orm import JobDefinition, create_session, create_tables
 from playwright.sync_api import expect
 
-from jupyter_kueue import contract, models
-from jupyter_kueue.models import Owner
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import models
+from jupyter_kueue.domain.models import Owner
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
 from .accessibility import THEMES, choose_theme, expect_accessible
@@ -514,7 +515,7 @@ async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], c
     async def seed(number: int) -> dict[str, Any]:
         job_id = str(uuid.uuid4())
         async with at_once:
-            await records.write(job_id, contract.FINAL_KEY, {"state": "succeeded"})
+            await records.write(job_id, pod_contract.FINAL_KEY, {"state": "succeeded"})
         ended = models.rfc3339(first + dt.timedelta(minutes=number))
         return {**model_row, "job_id": job_id, "name": f"report {number}", "finished_at": ended}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue import __version__
 from jupyter_kueue.cli import local, stock_import
-from jupyter_kueue.errors import JupyterKueueError
+from jupyter_kueue.domain.errors import JupyterKueueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

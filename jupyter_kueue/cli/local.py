@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 from jupyter_kueue.local import lifecycle
 from jupyter_kueue.local.kubectl import kubectl_environment
 from jupyter_kueue.local.state_folder import DEFAULT_GPUS, find_state_folder

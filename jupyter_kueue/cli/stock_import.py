@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
 
-from jupyter_kueue import config, errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue import config
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import stock_database
 from jupyter_kueue.storage.stock_database import StockDatabase
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
 
 # A refusal after an outage, or of what was allowed before, counts as one only if it lasts so long.
 SETTLING_SECONDS = 60.0

@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster.availability import STARTING_UP, Availability, kind_of
-from jupyter_kueue.sentences import foreign, say
+from jupyter_kueue.contract.sentences import foreign, say
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

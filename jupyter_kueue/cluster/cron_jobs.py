@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import APPLY_PATCH
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, names
 from jupyter_kueue.cluster import resources
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, names
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection

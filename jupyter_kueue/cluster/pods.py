@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import contract, errors
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ async def stream_log(
         InvalidRequestError: the container has not started yet.
     """
     params: Params = {
-        "container": contract.NOTEBOOK,
+        "container": pod_contract.NOTEBOOK,
         "follow": "true" if follow else "false",
         **({} if tail is None else {"tailLines": tail}),
     }

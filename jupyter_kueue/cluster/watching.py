@@ -1,6 +1,6 @@
 """A live copy of all objects of one kind in one namespace: list, then watch, for ever.
 
-``service.cluster_view`` keeps one per kind, and nothing else watches. A watch that ends says
+``service.cluster_state`` keeps one per kind, and nothing else watches. A watch that ends says
 nothing about the objects: it is taken up again, and listed anew when the server forgot its place.
 """
 
@@ -12,14 +12,14 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, texts
-from jupyter_kueue.sentences import foreign, say
+from jupyter_kueue.contract.sentences import foreign, say
+from jupyter_kueue.domain import errors, text_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_kueue.cluster.connection import Connection, Params
-    from jupyter_kueue.sentences import Sentence
+    from jupyter_kueue.contract.sentences import Sentence
 
 Json = dict[str, Any]
 
@@ -221,4 +221,4 @@ def _is_older(version: str, other: str) -> bool:
 
 def _name_of(item: Json) -> str:
     metadata = item.get("metadata") if isinstance(item, dict) else None
-    return texts.shown_line(metadata.get("name") if isinstance(metadata, dict) else "", 253)
+    return text_rules.shown_line(metadata.get("name") if isinstance(metadata, dict) else "", 253)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster import resources
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection

@@ -11,7 +11,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 from jupyter_kueue.local import processes
 from jupyter_kueue.local.building import ensure_built
 from jupyter_kueue.local.certificates import Certificates, ensure_certificates

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 from jupyter_kueue.local.state_folder import NAMESPACES, write_private
 
 if TYPE_CHECKING:

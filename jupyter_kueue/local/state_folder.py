@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 from jupyter_kueue.local.ports import choose_port
 
 if TYPE_CHECKING:

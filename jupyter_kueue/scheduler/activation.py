@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_kueue import config, errors
+from jupyter_kueue import config
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from traitlets.config import Config

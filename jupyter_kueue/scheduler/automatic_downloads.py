@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.exceptions import SchedulerError
 from tornado.ioloop import IOLoop
 
-from jupyter_kueue import errors
-from jupyter_kueue.models import FINISHED_STATES, parse_time
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import FINISHED_STATES, parse_time
 from jupyter_kueue.scheduler import job_models
 
 if TYPE_CHECKING:

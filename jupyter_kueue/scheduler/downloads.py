@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.exceptions import SchedulerError
 
-from jupyter_kueue import contract
-from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain.models import FINISHED_STATES
 from jupyter_kueue.scheduler import job_models
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.scheduler_errors import told
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.scheduler.scheduler import KueueScheduler
-    from jupyter_kueue.service.jobs import Jobs
-    from jupyter_kueue.service.outputs import FileId
+    from jupyter_kueue.service.runs.outputs import FileId
+    from jupyter_kueue.service.runs.runs import Jobs
 
 Json = dict[str, Any]
 
@@ -86,13 +86,13 @@ def _plan(
     documents: dict[FileId, str] = {}
     for file in files:
         file_id: FileId = ("files", file["path"])
-        if file["role"] == contract.ROLE_NOTEBOOK:
+        if file["role"] == pod_contract.ROLE_NOTEBOOK:
             # A run that did not get to its end has no other output, whatever was asked for.
             if NOTEBOOK in job.output_formats or job.status != "COMPLETED":
                 documents[file_id] = job.output_filename(NOTEBOOK)
         elif file.get("format") in job.output_formats:
             documents[file_id] = job.output_filename(file["format"])
-        elif file["role"] != contract.ROLE_LOG:
+        elif file["role"] != pod_contract.ROLE_LOG:
             written[file_id] = file["path"]
     given: dict[FileId, str] = {}
     names = set(written.values())

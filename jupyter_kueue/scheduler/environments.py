@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.environments import EnvironmentManager
 from jupyter_scheduler.models import RuntimeEnvironment
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.scheduler import output_formats, running_server
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 

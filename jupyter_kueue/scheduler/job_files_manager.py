@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_scheduler.job_files_manager import JobFilesManager
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 from jupyter_kueue.scheduler.automatic_downloads import AutomaticDownloads
 from jupyter_kueue.scheduler.downloads import Downloads
 

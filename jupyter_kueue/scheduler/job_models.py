@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Status
 from jupyter_scheduler.pydantic_v1 import PrivateAttr
 
-from jupyter_kueue import errors, models, texts
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, models, text_rules
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
-from jupyter_kueue.sentences import say
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def input_filename(request: Json) -> str:
 def is_file_name(name: str) -> bool:
     """Tell whether a text can be a file's name, in a folder and in none of its own."""
     is_plain = "/" not in name and "\\" not in name and name not in ("", ".", "..")
-    return is_plain and texts.problem(name, models.MAX_NAME_LENGTH) is None
+    return is_plain and text_rules.problem(name, models.MAX_NAME_LENGTH) is None
 
 
 def stem(name: str) -> str:

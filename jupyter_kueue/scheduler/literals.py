@@ -10,7 +10,7 @@ import json
 import math
 from typing import Any
 
-from jupyter_kueue import plain_json
+from jupyter_kueue.domain import strict_json
 
 # Parsing a megabyte as Python takes a second, in which nothing else runs.
 _MAX_PYTHON_LENGTH = 10_000
@@ -22,7 +22,7 @@ def read(text: str) -> Any:
     Numbers, true and false, null and None, quoted texts, lists and objects are literals:
     ``5`` is a number, ``"5"`` and ``five`` are texts.
     """
-    for parse in (plain_json.loads, ast.literal_eval):
+    for parse in (strict_json.loads, ast.literal_eval):
         if parse is ast.literal_eval and len(text) > _MAX_PYTHON_LENGTH:
             continue
         try:

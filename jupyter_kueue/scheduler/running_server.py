@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.service.hosted import SETTING
 
 if TYPE_CHECKING:

@@ -34,7 +34,9 @@ from jupyter_scheduler.models import (
 from jupyter_scheduler.scheduler import BaseScheduler
 from traitlets import Type, Unicode
 
-from jupyter_kueue import contract, errors, job_requests, names, schedule_requests
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, names, run_requests, schedule_requests
 from jupyter_kueue.scheduler import (
     definition_models,
     job_models,
@@ -45,8 +47,7 @@ from jupyter_kueue.scheduler import (
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
 from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
-from jupyter_kueue.sentences import say
-from jupyter_kueue.service.schedules import ScheduleQuery
+from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.hosted import Service
-    from jupyter_kueue.service.jobs import Jobs
-    from jupyter_kueue.service.schedules import Schedules
+    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.schedules.schedules import Schedules
 
 Json = dict[str, Any]
 
@@ -148,7 +149,7 @@ class KueueScheduler(BaseScheduler):
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
                 return str((await jobs.rerun(run_id, asked))["job_id"])
             token = model.idempotency_token or None
-            request = job_requests.parse_job_request({**body, "idempotency_key": token})
+            request = run_requests.parse_job_request({**body, "idempotency_key": token})
             try:
                 job, is_new = await jobs.submit(request)
             except errors.ConflictError as error:
@@ -345,7 +346,7 @@ class KueueScheduler(BaseScheduler):
             notebook, *_ = await jobs.located_files(model.job_id, "inputs")
             paths: dict[str, str] = {"input": notebook["url"]}
             for file in await jobs.located_files(model.job_id):
-                if file["role"] == contract.ROLE_NOTEBOOK:
+                if file["role"] == pod_contract.ROLE_NOTEBOOK:
                     paths[output_formats.NOTEBOOK] = file["url"]
                 elif "format" in file:
                     paths[file["format"]] = file["url"]
@@ -538,5 +539,5 @@ def _packaged(inputs: Sequence[Json], files: Sequence[Json] = ()) -> list[str]:
     """Return what a run took along and wrote beside its notebook, each once."""
     # The notebook comes first among the inputs and is no part of its folder's files.
     taken = [file["path"] for file in inputs[1:]]
-    written = [file["path"] for file in files if file["role"] == contract.ROLE_SIDE_EFFECT]
+    written = [file["path"] for file in files if file["role"] == pod_contract.ROLE_SIDE_EFFECT]
     return list(dict.fromkeys([*taken, *written]))

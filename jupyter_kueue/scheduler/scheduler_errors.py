@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_scheduler.exceptions import IdempotencyTokenError, SchedulerError
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.models import SortDirection
 
-from jupyter_kueue import errors, plain_json
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +143,7 @@ def _is_after(place: list[str], last: list[str], downwards: list[bool]) -> bool:
 
 
 def _write_token(spec: tuple[str, ...], place: list[str]) -> str:
-    return base64.urlsafe_b64encode(plain_json.encode([spec, place])).decode()
+    return base64.urlsafe_b64encode(strict_json.encode([spec, place])).decode()
 
 
 def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
@@ -151,7 +151,7 @@ def _read_token(token: str, spec: tuple[str, ...]) -> list[str]:
         "next_token": say("cursor-of-another-list", "belongs to another list; start without it")
     }
     try:
-        asked, place = plain_json.loads(base64.urlsafe_b64decode(token))
+        asked, place = strict_json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError) as error:
         raise errors.InvalidRequestError(wrong) from error
     is_place = isinstance(place, list) and all(isinstance(item, str) for item in place)

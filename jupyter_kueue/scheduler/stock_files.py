@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyter_kueue.storage.staging import MAX_PATH_BYTES
+from jupyter_kueue.storage.input_upload import MAX_PATH_BYTES
 
 # As jupyter-scheduler names what it makes (utils.py, create_output_filename).
 _STAMP = "%Y-%m-%d-%I-%M-%S-%p"

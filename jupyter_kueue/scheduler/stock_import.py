@@ -15,19 +15,20 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_kueue import contract, errors, notebook_document, status
-from jupyter_kueue.few_at_once import few_at_once
-from jupyter_kueue.models import ClusterFacts, Limits
+from jupyter_kueue.bounded_concurrency import few_at_once
+from jupyter_kueue.contract import notebook_document, pod_contract
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, run_status
+from jupyter_kueue.domain.models import ClusterFacts, Limits
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
-from jupyter_kueue.sentences import say
-from jupyter_kueue.service import job_view
 from jupyter_kueue.service.application import Application
-from jupyter_kueue.service.submission import InputSource
+from jupyter_kueue.service.runs import run_view
+from jupyter_kueue.service.runs.submission import InputSource
 from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.bucket import PART_BYTES
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.stock_imports import Imported, StockImports
 from jupyter_kueue.storage.summaries import Summaries
 
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.models import BucketFacts
+    from jupyter_kueue.domain.models import BucketFacts
     from jupyter_kueue.scheduler.stock_files import StockFiles
-    from jupyter_kueue.service.schedules import Schedules
+    from jupyter_kueue.service.schedules.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
     from jupyter_kueue.storage.stock_database import StockDatabase
 
@@ -311,8 +312,8 @@ class _Jobs:
         self._report.jobs_without_files += files.notebook is None and not files.documents
         if facts is None:
             return False, None
-        ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
-        return True, job_view.build_row(facts, ended)
+        ended = run_status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
+        return True, run_view.build_row(facts, ended)
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
         """Upload a job's files and write its records, job.json last: then it is there for all."""
@@ -329,9 +330,9 @@ class _Jobs:
             utc_offset=files.utc_offset,
         )
         if facts.result is not None:
-            await self._records.write(new_id, contract.RESULT_KEY, facts.result)
+            await self._records.write(new_id, pod_contract.RESULT_KEY, facts.result)
         if facts.final is not None:
-            await self._records.write(new_id, contract.FINAL_KEY, facts.final)
+            await self._records.write(new_id, pod_contract.FINAL_KEY, facts.final)
         if await self._records.write_record(facts.record) is not facts.record:
             raise errors.ConflictError(
                 say("imported-meanwhile", "Another import has just imported it.")
@@ -347,20 +348,20 @@ class _Jobs:
         if job.with_folder:
             given |= files.others
         for path, file in given.items():
-            inputs.append(await self._put(f"{prefix}{contract.INPUT_PREFIX}", path, file))
+            inputs.append(await self._put(f"{prefix}{pod_contract.INPUT_PREFIX}", path, file))
         if has_result:
             # The executed notebook comes first.
             for name in sorted(files.documents, key=lambda name: name != NOTEBOOK):
                 file = files.documents[name]
-                stored = await self._put(f"{prefix}{contract.OUTPUT_PREFIX}", file.name, file)
+                stored = await self._put(f"{prefix}{pod_contract.OUTPUT_PREFIX}", file.name, file)
                 is_notebook = name == NOTEBOOK
-                role = contract.ROLE_NOTEBOOK if is_notebook else contract.ROLE_EXPORT
+                role = pod_contract.ROLE_NOTEBOOK if is_notebook else pod_contract.ROLE_EXPORT
                 outputs.append(
                     {**stored, "role": role, **({} if is_notebook else {"format": name})}
                 )
             for path, file in {} if job.with_folder else files.others.items():
-                stored = await self._put(f"{prefix}{contract.OUTPUT_PREFIX}", path, file)
-                outputs.append({**stored, "role": contract.ROLE_SIDE_EFFECT})
+                stored = await self._put(f"{prefix}{pod_contract.OUTPUT_PREFIX}", path, file)
+                outputs.append({**stored, "role": pod_contract.ROLE_SIDE_EFFECT})
         return Uploaded(tuple(inputs), tuple(outputs), frozenset(files.documents), left_out)
 
     async def _put(self, prefix: str, path: str, file: Path) -> Json:

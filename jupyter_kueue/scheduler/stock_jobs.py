@@ -14,8 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, models, names, status
-from jupyter_kueue.models import (
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import foreign, say
+from jupyter_kueue.domain import models, names, run_status
+from jupyter_kueue.domain.models import (
     BucketFacts,
     ClusterFacts,
     JobRecord,
@@ -26,13 +28,12 @@ from jupyter_kueue.models import (
 )
 from jupyter_kueue.scheduler import job_models, literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
-from jupyter_kueue.sentences import foreign, say
 from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from jupyter_kueue.models import Owner
+    from jupyter_kueue.domain.models import Owner
 
 Json = dict[str, Any]
 
@@ -206,7 +207,7 @@ def build_facts(
     if not has_result(job, uploaded.formats):
         return BucketFacts(record, final=_end(job).as_json())
     facts = BucketFacts(record, result=_result(job, record.job_id, uploaded))
-    ended = status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
+    ended = run_status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
     return dataclasses.replace(facts, final=ended.as_json())
 
 
@@ -217,7 +218,7 @@ def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
     return {
         "version": 1,
         "job_id": new_id,
-        "outcome": contract.SUCCEEDED if is_completed else contract.NOTEBOOK_FAILED,
+        "outcome": pod_contract.SUCCEEDED if is_completed else pod_contract.NOTEBOOK_FAILED,
         "error": error,
         "message": message,
         "started_at": job.started_at,

@@ -16,8 +16,9 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_kueue import errors, names, plain_json, sentences
-from jupyter_kueue.sentences import Sentence, foreign, say
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import Sentence, foreign, say
+from jupyter_kueue.domain import errors, names, strict_json
 from jupyter_kueue.service.hosted import SETTING
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class KueueHandler(APIHandler):
         if not self._body and not required:
             return {}
         try:
-            return plain_json.loads(bytes(self._body))
+            return strict_json.loads(bytes(self._body))
         except ValueError as error:
             what = str(error)[:200]
             said = say("body-no-json", "The body is not valid JSON: {problem}.", problem=what)
@@ -220,7 +221,7 @@ class KueueHandler(APIHandler):
     def answer(self, body: Json, status: int = 200) -> None:
         """Finish with ``body`` as JSON."""
         self.set_status(status)
-        self.finish(plain_json.encode(body))
+        self.finish(strict_json.encode(body))
 
     async def send_stream(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run ``send``, which writes an answer bit by bit, until it ends or nobody listens."""
@@ -295,7 +296,7 @@ class KueueHandler(APIHandler):
             self.set_header("Allow", self._verbs())
         if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.set_header("Retry-After", str(_RETRY_SECONDS))
-        self.finish(plain_json.encode(body))
+        self.finish(strict_json.encode(body))
 
     def _in_words(self, status_code: int, error: web.HTTPError) -> Sentence:
         """Return what to say of an error of Jupyter's or tornado's own."""

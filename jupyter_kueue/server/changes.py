@@ -7,7 +7,7 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_kueue import plain_json
+from jupyter_kueue.domain import strict_json
 from jupyter_kueue.server.base import KueueHandler
 
 _MEDIA_TYPE = "text/event-stream"
@@ -52,5 +52,5 @@ class ChangesHandler(KueueHandler):
 
 
 def _event(change: dict[str, Any]) -> str:
-    data = plain_json.encode(change).decode()
+    data = strict_json.encode(change).decode()
     return f"id: {change['cursor']}\nevent: {change['type']}\ndata: {data}\n\n"

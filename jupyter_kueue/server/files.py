@@ -12,12 +12,12 @@ from urllib.parse import quote
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.server.base import KueueHandler
 
 if TYPE_CHECKING:
-    from jupyter_kueue.service.outputs import FileContent, FileKind
+    from jupyter_kueue.service.runs.outputs import FileContent, FileKind
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))")
 

@@ -9,12 +9,12 @@ from jupyter_kueue.server.base import UnknownRouteHandler
 from jupyter_kueue.server.changes import ChangesHandler
 from jupyter_kueue.server.files import FileHandler, FilesHandler, InputHandler, InputsHandler
 from jupyter_kueue.server.health import HealthHandler
-from jupyter_kueue.server.jobs import JobHandler, JobsHandler, RerunHandler, StopHandler
 from jupyter_kueue.server.local_queues import LocalQueuesHandler
 from jupyter_kueue.server.logs import LogsHandler
 from jupyter_kueue.server.notebook import NotebookHandler
 from jupyter_kueue.server.openapi import OpenApiHandler
 from jupyter_kueue.server.profiles import EnvironmentsHandler, ProfilesHandler
+from jupyter_kueue.server.runs import JobHandler, JobsHandler, RerunHandler, StopHandler
 from jupyter_kueue.server.schedules import RunNowHandler, ScheduleHandler, SchedulesHandler
 from jupyter_kueue.server.stock_backend import StockBackendHandler
 

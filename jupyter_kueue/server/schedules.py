@@ -8,10 +8,10 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from jupyter_kueue import errors, schedule_requests
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, schedule_requests
 from jupyter_kueue.server.base import KueueHandler
-from jupyter_kueue.service.index import MAX_LIMIT
+from jupyter_kueue.service.runs.run_index import MAX_LIMIT
 
 DEFAULT_LIMIT = 50
 DEFAULT_SORT = "-created_at"
@@ -24,7 +24,7 @@ class SchedulesHandler(KueueHandler):
     @authorized
     async def get(self) -> None:
         """List schedules, newest first unless asked otherwise."""
-        from jupyter_kueue.service.schedules import ScheduleQuery  # noqa: PLC0415 - not at start
+        from jupyter_kueue.service.schedules.schedules import ScheduleQuery  # noqa: PLC0415 - not at start
 
         self.check_query(
             *("active", "text", "sort", "limit", "cursor"), repeatable=("local_queue",)

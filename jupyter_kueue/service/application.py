@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors
-from jupyter_kueue.models import Owner
-from jupyter_kueue.sentences import both, say
+from jupyter_kueue.contract.sentences import both, say
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import Owner
 from jupyter_kueue.service.changes import Changes
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.sentences import Sentence
-    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.environments import Environments
-    from jupyter_kueue.service.jobs import Jobs
-    from jupyter_kueue.service.queues import Queues
-    from jupyter_kueue.service.reconciler import Reconciler
-    from jupyter_kueue.service.schedules import Schedules
+    from jupyter_kueue.service.queues.local_queues import Queues
+    from jupyter_kueue.service.runs.reconciler import Reconciler
+    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.schedules.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
 
 _FIRST_PAUSE_SECONDS = 0.5

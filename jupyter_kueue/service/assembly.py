@@ -9,19 +9,19 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.models import Limits
-from jupyter_kueue.service.cluster_view import ClusterView
+from jupyter_kueue.domain.models import Limits
+from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.environments import Environments
-from jupyter_kueue.service.index import Index
-from jupyter_kueue.service.jobs import Jobs
-from jupyter_kueue.service.outputs import Outputs
-from jupyter_kueue.service.queues import Queues
-from jupyter_kueue.service.reconciler import Reconciler, Timing
-from jupyter_kueue.service.schedule_keeper import ScheduleKeeper
-from jupyter_kueue.service.schedules import Schedules
-from jupyter_kueue.service.submission import Submission
-from jupyter_kueue.storage.open_jobs import OpenJobs
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.service.queues.local_queues import Queues
+from jupyter_kueue.service.runs.outputs import Outputs
+from jupyter_kueue.service.runs.reconciler import Reconciler, Timing
+from jupyter_kueue.service.runs.run_index import Index
+from jupyter_kueue.service.runs.runs import Jobs
+from jupyter_kueue.service.runs.submission import Submission
+from jupyter_kueue.service.schedules.schedule_reconciler import ScheduleKeeper
+from jupyter_kueue.service.schedules.schedules import Schedules
+from jupyter_kueue.storage.open_runs import OpenJobs
+from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.schedule_records import ScheduleRecords
 from jupyter_kueue.storage.summaries import Summaries
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.models import Owner
+    from jupyter_kueue.domain.models import Owner
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.storage.bucket import Bucket
 

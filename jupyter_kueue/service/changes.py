@@ -1,6 +1,6 @@
 """The feed of state changes that the panel, the command line and integrators listen to.
 
-``service.reconciler`` publishes, ``server.changes`` subscribes. The last changes are kept, so that
+``service.runs.reconciler`` publishes, ``server.changes`` subscribes. The last changes are kept, so that
 a listener who was away for a moment misses nothing, and one who was away for longer is told so.
 """
 

@@ -13,19 +13,20 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, job_requests, models, plain_yaml, sentences, texts
 from jupyter_kueue.cluster import resources
-from jupyter_kueue.models import MAX_NAME_LENGTH
-from jupyter_kueue.sentences import say
-from jupyter_kueue.service.cached import Cached
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, models, run_requests, strict_yaml, text_rules
+from jupyter_kueue.domain.models import MAX_NAME_LENGTH
+from jupyter_kueue.service.short_lived_cache import Cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.models import JobRequest, Resources
-    from jupyter_kueue.sentences import Sentence, Value
+    from jupyter_kueue.contract.sentences import Sentence, Value
+    from jupyter_kueue.domain.models import JobRequest, Resources
 
 Json = dict[str, Any]
 
@@ -92,7 +93,7 @@ class Environments:
         if resources_asked is None:
             profile = _choose(entries[PROFILE], request.profile)
             if profile is not None:
-                resources_asked = job_requests.parse_resources(
+                resources_asked = run_requests.parse_resources(
                     {key: profile[key] for key in ("cpu", "memory", "gpus")}
                 )
             elif request.profile:
@@ -192,7 +193,7 @@ def _merged(
                 "{where}: {name} is left out: {why}",
                 where=where,
                 name=name,
-                why=texts.shown_line(why, _MAX_WHY_LENGTH),
+                why=text_rules.shown_line(why, _MAX_WHY_LENGTH),
             )
         )
 
@@ -212,7 +213,7 @@ def _merged(
                 say("the-config-map", "The ConfigMap {name}", name=metadata["name"]),
                 name,
                 text,
-                plain_yaml.loads,
+                strict_yaml.loads,
             )
     return list(found.values())
 
@@ -220,7 +221,7 @@ def _merged(
 def _profile(name: str, value: Any) -> Json:
     _check_fields(value, _PROFILE_FIELDS)
     amounts = {key: value[key] for key in ("cpu", "memory", "gpus") if key in value}
-    parsed = job_requests.parse_resources(amounts)
+    parsed = run_requests.parse_resources(amounts)
     return {**_described(name, value), **asdict(parsed), "default": value.get("default") is True}
 
 
@@ -229,7 +230,7 @@ def _environment(name: str, value: Any) -> Json:
     image = value.get("image")
     if not isinstance(image, str) or not image.strip():
         raise ValueError(say("entry-names-no-image", "it names no image"))
-    if problem := texts.problem(image, MAX_NAME_LENGTH):
+    if problem := text_rules.problem(image, MAX_NAME_LENGTH):
         raise ValueError(say("entry-image", "its image {problem}", problem=problem))
     return {**_described(name, value), "image": image, "default": value.get("default") is True}
 
@@ -259,7 +260,7 @@ def _described(name: str, value: Json) -> Json:
         is_long = field == "description"
         most = MAX_DESCRIPTION_LENGTH if is_long else MAX_NAME_LENGTH
         problem = say("field-no-text", "must be a text") if not isinstance(text, str) else None
-        if problem := problem or texts.problem(text, most, lines=is_long):
+        if problem := problem or text_rules.problem(text, most, lines=is_long):
             raise ValueError(
                 say("entry-field", "its {field} {problem}", field=field, problem=problem)
             )

@@ -14,10 +14,12 @@ import re
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlsplit, urlunsplit
 
-from jupyter_kueue import __version__, errors, models, names, sentences, texts
+from jupyter_kueue import __version__
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.availability import STARTING_UP
-from jupyter_kueue.sentences import Sentence, foreign, say
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import Sentence, foreign, say
+from jupyter_kueue.domain import errors, models, names, text_rules
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.service.application import Application
-    from jupyter_kueue.service.cluster_view import ClusterView
+    from jupyter_kueue.service.cluster_state import ClusterView
 
 Json = dict[str, Any]
 
@@ -132,7 +134,7 @@ async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json
                     "check-failed",
                     "A check failed ({error}: {message}).",
                     error=type(error).__name__,
-                    message=texts.shown_line(error, 200),
+                    message=text_rules.shown_line(error, 200),
                 ),
                 say("fix-see-log", "See the server's log; if it lasts, report it."),
                 WARNING,
@@ -604,7 +606,7 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
 def _problem(
     what: Sentence, fix: Sentence, severity: str = ERROR, *, reason: str | None = None
 ) -> Json:
-    said = texts.said(what, _MAX_WHAT_LENGTH)
+    said = text_rules.said(what, _MAX_WHAT_LENGTH)
     return {
         "what": said,
         "what_sentence": sentences.as_json(said),

@@ -10,8 +10,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.service.application import Application

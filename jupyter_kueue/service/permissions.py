@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.cluster import resources
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.sentences import Sentence
+    from jupyter_kueue.contract.sentences import Sentence
 
 Json = dict[str, Any]
 

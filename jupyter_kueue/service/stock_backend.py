@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, sentences
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage.stock_database import StockDatabase
 
 if TYPE_CHECKING:

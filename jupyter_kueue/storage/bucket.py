@@ -20,8 +20,8 @@ import obstore
 from obstore.exceptions import NotModifiedError
 from obstore.store import LocalStore
 
-from jupyter_kueue import errors, plain_json
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, strict_json
 from jupyter_kueue.storage import bucket_errors, bucket_settings
 from jupyter_kueue.storage.file_marks import NO_MARKS
 
@@ -454,7 +454,7 @@ class Bucket:
         return bytes(await result.bytes_async())
 
     async def _parse(self, key: str, data: bytes) -> Any:
-        read = functools.partial(plain_json.loads, data, max_values=MAX_JSON_VALUES)
+        read = functools.partial(strict_json.loads, data, max_values=MAX_JSON_VALUES)
         try:
             return await asyncio.to_thread(read) if len(data) > _READ_AT_ONCE_BYTES else read()
         except ValueError as error:
@@ -488,7 +488,7 @@ class _Parts:
 
 def encode_json(value: Any) -> bytes:
     """Return ``value`` as the JSON this package writes (``plain_json``)."""
-    return plain_json.encode(value)
+    return strict_json.encode(value)
 
 
 def _meta(entry: obstore.ObjectMeta) -> ObjectMeta:

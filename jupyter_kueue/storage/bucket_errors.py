@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from obstore import exceptions
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 
 # What obstore's functions raise: its own tree, and four builtins.
 OBSTORE_ERRORS = (exceptions.BaseError, FileNotFoundError, NotImplementedError, ValueError, OSError)

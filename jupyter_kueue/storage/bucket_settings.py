@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError, UnknownConfigurationKeyError
 from obstore.store import LocalStore, from_url
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import bucket_errors
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """Which files of a notebook's folder stay behind: ``.jupyterkueueignore``, in gitignore's syntax.
 
-``storage.staging`` asks while it walks the folder. Each folder may hold a file of its own, whose
+``storage.input_upload`` asks while it walks the folder. Each folder may hold a file of its own, whose
 rules count for what is below it and win over those from above, as in git. It parses these files
 and reads nothing.
 """
@@ -11,14 +11,15 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from jupyter_kueue import errors, sentences
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage.ignore_patterns import IgnorePattern, TooMuchWorkError, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jupyter_kueue.sentences import Sentence
+    from jupyter_kueue.contract.sentences import Sentence
 
 Source = Literal["hidden", "built-in", "file"]
 

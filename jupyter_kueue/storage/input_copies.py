@@ -1,6 +1,6 @@
 """Inputs that are staged already, copied within the bucket for another run.
 
-``service.submission`` and ``storage.scheduled_runs`` call it.
+``service.runs.submission`` and ``storage.scheduled_runs`` call it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_kueue.models import JobRecord
+    from jupyter_kueue.domain.models import JobRecord
     from jupyter_kueue.storage.bucket import Bucket
 
 _AT_ONCE = 16

@@ -1,14 +1,14 @@
 """Where the last lines of a stored log begin, found without reading what is before them.
 
-``service.outputs`` calls it. A notebook can print gigabytes, and a line may have any length.
+``service.runs.outputs`` calls it. A notebook can print gigabytes, and a line may have any length.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket

@@ -1,6 +1,6 @@
 """What the bucket holds of schedules: what each is now, and what its runs are made from.
 
-``service.schedules`` and ``service.schedule_keeper`` call it. Revisions and inputs are never
+``service.schedules.schedules`` and ``service.schedules.schedule_reconciler`` call it. Revisions and inputs are never
 changed, so that a Job that waits for quota finds what it was made from.
 """
 
@@ -11,22 +11,23 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, names
-from jupyter_kueue.models import (
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, names
+from jupyter_kueue.domain.models import (
     Owner,
     ScheduleRecord,
     ScheduleRequest,
     ScheduleRevision,
     rfc3339,
 )
-from jupyter_kueue.sentences import say
-from jupyter_kueue.storage import records, scheduled_runs
+from jupyter_kueue.storage import run_records, scheduled_runs
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from jupyter_kueue.sentences import Sentence
+    from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.storage.bucket import Bucket
 
 Json = dict[str, Any]
@@ -83,11 +84,11 @@ class ScheduleRecords:
                     schedule=repr(schedule_id[:60]),
                 )
             )
-        return contract.schedule_prefix(self.owner_slug, schedule_id)
+        return pod_contract.schedule_prefix(self.owner_slug, schedule_id)
 
     def input_prefix(self, schedule_id: str, input_id: str) -> str:
         """Return where the inputs of that id lie, with the slash at its end."""
-        return f"{self.prefix(schedule_id)}{contract.INPUTS_PREFIX}{input_id}/"
+        return f"{self.prefix(schedule_id)}{pod_contract.INPUTS_PREFIX}{input_id}/"
 
     async def list_ids(self) -> list[str]:
         """Return the ids of all schedules that have anything in the bucket."""
@@ -102,9 +103,9 @@ class ScheduleRecords:
         keys = {item.key.removeprefix(prefix) for item in objects}
         record: ScheduleRecord | None = None
         problem: Sentence | None = None
-        definition = f"{prefix}{contract.DEFINITION_KEY}"
+        definition = f"{prefix}{pod_contract.DEFINITION_KEY}"
         self.unreadable.pop(definition, None)
-        if contract.DEFINITION_KEY in keys:
+        if pod_contract.DEFINITION_KEY in keys:
             try:
                 record = self._read(definition, await self.bucket.get_json(definition))
             except errors.NotFoundError:  # deleted between the listing and now
@@ -120,17 +121,17 @@ class ScheduleRecords:
         written = (
             item.last_modified
             for item in objects
-            if not item.key.startswith(f"{prefix}{contract.SLOTS_PREFIX}")
+            if not item.key.startswith(f"{prefix}{pod_contract.SLOTS_PREFIX}")
         )
         newest = max(written, default=None)
-        revisions = sum(key.startswith(contract.REVISIONS_PREFIX) for key in keys)
-        inputs = {key.split("/")[1] for key in keys if key.startswith(contract.INPUTS_PREFIX)}
+        revisions = sum(key.startswith(pod_contract.REVISIONS_PREFIX) for key in keys)
+        inputs = {key.split("/")[1] for key in keys if key.startswith(pod_contract.INPUTS_PREFIX)}
         return LoadedSchedule(
             record,
-            deleted=contract.DELETED_KEY in keys,
-            runs_counted=sum(key.startswith(contract.SLOTS_PREFIX) for key in keys),
+            deleted=pod_contract.DELETED_KEY in keys,
+            runs_counted=sum(key.startswith(pod_contract.SLOTS_PREFIX) for key in keys),
             age=None if newest is None else dt.datetime.now(dt.UTC) - newest,
-            has_more=bool(keys - {contract.DELETED_KEY}),
+            has_more=bool(keys - {pod_contract.DELETED_KEY}),
             has_unused=problem is None and (revisions > 1 or len(inputs) > 1),
             problem=problem,
         )
@@ -138,8 +139,8 @@ class ScheduleRecords:
     def _read(self, key: str, body: Json) -> ScheduleRecord:
         """Return a definition; its id and owner become keys, so they must be those of ``key``."""
         record = ScheduleRecord.from_json(body)
-        found = contract.schedule_prefix(record.owner.slug, record.schedule_id)
-        if key != f"{found}{contract.DEFINITION_KEY}":
+        found = pod_contract.schedule_prefix(record.owner.slug, record.schedule_id)
+        if key != f"{found}{pod_contract.DEFINITION_KEY}":
             raise errors.UnreadableError(
                 say(
                     "record-of-another",
@@ -173,23 +174,23 @@ class ScheduleRecords:
             NotFoundError: it is gone, because the schedule was deleted.
             UnreadableError: it cannot be understood.
         """
-        key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision}.json"
+        key = f"{self.prefix(schedule_id)}{pod_contract.REVISIONS_PREFIX}{revision}.json"
         return ScheduleRevision.from_json(await self.bucket.get_json(key))
 
     async def write_revision(self, schedule_id: str, revision: ScheduleRevision) -> None:
         """Write a revision; its name is its content's, so that a repeat changes nothing."""
-        key = f"{self.prefix(schedule_id)}{contract.REVISIONS_PREFIX}{revision.revision}.json"
+        key = f"{self.prefix(schedule_id)}{pod_contract.REVISIONS_PREFIX}{revision.revision}.json"
         await self.bucket.create_once(key, encode_json(revision.as_json()))
 
     async def create(self, record: ScheduleRecord) -> bool:
         """Write the definition of a new schedule; false where there is another one already."""
-        key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
+        key = f"{self.prefix(record.schedule_id)}{pod_contract.DEFINITION_KEY}"
         mine = encode_json(record.as_json())
         return await self.bucket.create_once(key, mine) == mine
 
     async def write(self, record: ScheduleRecord) -> None:
         """Write the definition, replacing what was there."""
-        key = f"{self.prefix(record.schedule_id)}{contract.DEFINITION_KEY}"
+        key = f"{self.prefix(record.schedule_id)}{pod_contract.DEFINITION_KEY}"
         await self.bucket.put_json(key, record.as_json())
 
     async def write_tombstone(
@@ -197,23 +198,25 @@ class ScheduleRecords:
     ) -> None:
         """Mark a schedule as deleted, ``with_runs`` those of its runs too that nobody knows yet.
 
-        ``why`` and ``by`` are as in a run's tombstone (``storage.records``).
+        ``why`` and ``by`` are as in a run's tombstone (``storage.run_records``).
         """
-        tombstone = records.tombstone(why, by) | {scheduled_runs.WITH_RUNS: with_runs}
-        await self.bucket.put_json(f"{self.prefix(schedule_id)}{contract.DELETED_KEY}", tombstone)
+        tombstone = run_records.tombstone(why, by) | {scheduled_runs.WITH_RUNS: with_runs}
+        await self.bucket.put_json(
+            f"{self.prefix(schedule_id)}{pod_contract.DELETED_KEY}", tombstone
+        )
 
     async def sweep(self, record: ScheduleRecord, kept_revisions: AbstractSet[str]) -> None:
         """Remove the revisions and inputs that neither ``record`` nor ``kept_revisions`` use."""
         prefix = self.prefix(record.schedule_id)
         kept = {record.revision, *kept_revisions}
-        revisions = await self.bucket.list(f"{prefix}{contract.REVISIONS_PREFIX}")
+        revisions = await self.bucket.list(f"{prefix}{pod_contract.REVISIONS_PREFIX}")
         of_key = {item.key.rpartition("/")[2].removesuffix(".json"): item for item in revisions}
         read = await asyncio.gather(
             *(self.read_revision(record.schedule_id, name) for name in kept & set(of_key))
         )
         kept_inputs = {record.input_id, *(revision.input_id for revision in read)}
-        inputs = await self.bucket.list(f"{prefix}{contract.INPUTS_PREFIX}")
-        at = len(f"{prefix}{contract.INPUTS_PREFIX}")
+        inputs = await self.bucket.list(f"{prefix}{pod_contract.INPUTS_PREFIX}")
+        at = len(f"{prefix}{pod_contract.INPUTS_PREFIX}")
         unused = [item.key for name, item in of_key.items() if name not in kept]
         unused += [
             item.key for item in inputs if item.key[at:].partition("/")[0] not in kept_inputs
@@ -224,8 +227,8 @@ class ScheduleRecords:
         """Delete everything of a schedule but its tombstone; the definition first."""
         prefix = self.prefix(schedule_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
-        definition = f"{prefix}{contract.DEFINITION_KEY}"
-        kept = (definition, f"{prefix}{contract.DELETED_KEY}")
+        definition = f"{prefix}{pod_contract.DEFINITION_KEY}"
+        kept = (definition, f"{prefix}{pod_contract.DELETED_KEY}")
         await self.bucket.delete([definition])
         await self.bucket.delete([key for key in keys if key not in kept])
 

@@ -1,6 +1,6 @@
 """A run that a CronJob made becomes a run like any other: its inputs and its records.
 
-Whoever sees the run first does it: ``service.reconciler`` as soon as its Job exists, or its own
+Whoever sees the run first does it: ``service.runs.reconciler`` as soon as its Job exists, or its own
 ``stage-in`` while no server is up. Both do the same writes in the same order, at once or in turn.
 """
 
@@ -12,8 +12,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import contract, errors, names
-from jupyter_kueue.models import JobRecord, ScheduleRevision, parse_time, rfc3339
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import errors, names
+from jupyter_kueue.domain.models import JobRecord, ScheduleRevision, parse_time, rfc3339
 from jupyter_kueue.storage import input_copies
 from jupyter_kueue.storage.bucket import encode_json
 
@@ -60,15 +61,15 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
     Raises:
         NotFoundError: the revision is gone, because the schedule was deleted.
     """
-    prefix = contract.job_prefix(run.owner_slug, run.job_id)
-    schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
+    prefix = pod_contract.job_prefix(run.owner_slug, run.job_id)
+    schedule = pod_contract.schedule_prefix(run.owner_slug, run.schedule_id)
     deleted, is_deleted_with_schedule = await asyncio.gather(
-        bucket.head(f"{prefix}{contract.DELETED_KEY}"), _is_deleted_with_runs(bucket, schedule)
+        bucket.head(f"{prefix}{pod_contract.DELETED_KEY}"), _is_deleted_with_runs(bucket, schedule)
     )
     if deleted is not None or is_deleted_with_schedule:
         return None
     revision = ScheduleRevision.from_json(
-        await bucket.get_json(f"{schedule}{contract.REVISIONS_PREFIX}{run.revision}.json")
+        await bucket.get_json(f"{schedule}{pod_contract.REVISIONS_PREFIX}{run.revision}.json")
     )
     if _is_after_the_end(run, revision):
         return None
@@ -82,8 +83,8 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
     )
     await input_copies.copy(
         bucket,
-        f"{schedule}{contract.INPUTS_PREFIX}{revision.input_id}/",
-        f"{prefix}{contract.INPUT_PREFIX}",
+        f"{schedule}{pod_contract.INPUTS_PREFIX}{revision.input_id}/",
+        f"{prefix}{pod_contract.INPUT_PREFIX}",
         record,
     )
     accepted = {
@@ -91,17 +92,17 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
         "uid": run.job_id,
         "concurrency_policy": revision.concurrency_policy,
     }
-    await bucket.create_once(f"{prefix}{contract.ACCEPTED_KEY}", encode_json(accepted))
+    await bucket.create_once(f"{prefix}{pod_contract.ACCEPTED_KEY}", encode_json(accepted))
     mine = encode_json(record.as_json())
-    if await bucket.create_once(f"{prefix}{contract.JOB_KEY}", mine) == mine:
+    if await bucket.create_once(f"{prefix}{pod_contract.JOB_KEY}", mine) == mine:
         return record
-    return JobRecord.from_json(await bucket.get_json(f"{prefix}{contract.JOB_KEY}"))
+    return JobRecord.from_json(await bucket.get_json(f"{prefix}{pod_contract.JOB_KEY}"))
 
 
 async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
     try:
         found = await bucket.get_json(
-            f"{schedule_prefix}{contract.DELETED_KEY}", max_bytes=_MAX_MARK_BYTES
+            f"{schedule_prefix}{pod_contract.DELETED_KEY}", max_bytes=_MAX_MARK_BYTES
         )
     except (errors.NotFoundError, errors.UnreadableError):
         # Whatever is in a tombstone, its runs go only where it says so.
@@ -121,8 +122,8 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
     """
     if names.scheduled_minute(run.kube_job) is None:
         return True
-    schedule = contract.schedule_prefix(run.owner_slug, run.schedule_id)
-    prefix = f"{schedule}{contract.SLOTS_PREFIX}"
+    schedule = pod_contract.schedule_prefix(run.owner_slug, run.schedule_id)
+    prefix = f"{schedule}{pod_contract.SLOTS_PREFIX}"
     taken = [item.key for item in await bucket.list(prefix)]
     if run.job_id in await asyncio.gather(*(_holder(bucket, key) for key in taken)):
         return True

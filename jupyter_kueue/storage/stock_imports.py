@@ -13,14 +13,14 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors, shapes
+from jupyter_kueue.domain import errors, json_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jupyter_kueue.storage.bucket import Bucket
 
-_KIND = shapes.Kind({"jobs": [str], "definitions": [str]})
+_KIND = json_shapes.Kind({"jobs": [str], "definitions": [str]})
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, models, shapes
-from jupyter_kueue.few_at_once import few_at_once
-from jupyter_kueue.models import FINISHED_STATES
-from jupyter_kueue.storage.unread import Unread
+from jupyter_kueue.bounded_concurrency import few_at_once
+from jupyter_kueue.domain import errors, json_shapes, models
+from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ _FEW_ROWS = MAX_ROWS // 2
 _READS_AT_ONCE = 4
 # A million parameters in each of its rows would not be too many.
 _MAX_SEGMENT_BYTES = 128 * 2**20
-_SEGMENT = shapes.Kind({"rows": list})
+_SEGMENT = json_shapes.Kind({"rows": list})
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
-from jupyter_kueue.sentences import say
+from jupyter_kueue.contract.sentences import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_kueue.sentences import Sentence
+    from jupyter_kueue.contract.sentences import Sentence
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe opens at once, and fstat(2) shows what it is.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 
-from jupyter_kueue import contract, models, names
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import models, names
 from jupyter_kueue.storage.bucket import Bucket
 
 from .kinds import THE_END
@@ -104,7 +105,7 @@ class Check:
         if f"{job_id}/{key}" not in self.keys.get("jobs", set()):
             return None
         store = Bucket.open(self.place.namespace.bucket_dir).store
-        found = obstore.get(store, f"{contract.job_prefix(OWNER, job_id)}{key}").bytes()
+        found = obstore.get(store, f"{pod_contract.job_prefix(OWNER, job_id)}{key}").bytes()
         document: Json = json.loads(bytes(found))
         return document
 
@@ -128,10 +129,10 @@ class Check:
         most = run.own_attempts + harm
         if len(begun) > most and not run.others_attempts:
             self._say(run.name, f"ran in {len(begun)} pods, {most} at most are right: {begun}")
-        result = self._document(run.job_id, contract.RESULT_KEY)
+        result = self._document(run.job_id, pod_contract.RESULT_KEY)
         if (result is not None) != (row["state"] == "succeeded" or row["reason"] in _WITH_RESULT):
             self._say(run.name, f"ended as {end!r} with the result {result}")
-        if self._document(run.job_id, contract.FINAL_KEY) is None:
+        if self._document(run.job_id, pod_contract.FINAL_KEY) is None:
             self._say(run.name, "its end is not recorded")
         if result is not None:
             late = [at for at in begun.values() if at > _seconds(result["ended_at"])]
@@ -174,7 +175,7 @@ class Check:
         mine = {
             key.rpartition("/")[2].removesuffix(".json")
             for key in self.keys.get("jobs", ())
-            if key.startswith(f"{job_id}/{contract.ATTEMPTS_PREFIX}")
+            if key.startswith(f"{job_id}/{pod_contract.ATTEMPTS_PREFIX}")
         } | set(begun)
         attacked = sum(a.is_fatal and a.pod_uid in mine for a in self.history.attacks)
         first = _seconds(row["created_at"])
@@ -184,7 +185,7 @@ class Check:
 
     def _check_deleted(self, run: Run) -> None:
         keys = {key for key in self.keys.get("jobs", ()) if key.startswith(run.job_id)}
-        if keys - {f"{run.job_id}/{contract.DELETED_KEY}"}:
+        if keys - {f"{run.job_id}/{pod_contract.DELETED_KEY}"}:
             self._say(run.name, f"was deleted and left {sorted(keys)}")
         for site in self.place.sites:
             assert site.server is not None
@@ -215,7 +216,7 @@ class Check:
                 if row["state"] != "succeeded" and self._harm(row["job_id"], {}, row) <= 4:
                     self._say(schedule_id, f"its run ended as {row}")
             left = [key for key in self.keys.get("schedules", ()) if key.startswith(schedule_id)]
-            if [key for key in left if not key.endswith(f"/{contract.DELETED_KEY}")]:
+            if [key for key in left if not key.endswith(f"/{pod_contract.DELETED_KEY}")]:
                 self._say(schedule_id, f"was deleted and left {left}")
 
     def _check_cluster(self) -> None:
@@ -241,11 +242,11 @@ class Check:
     def _check_bucket(self, rows: dict[str, Json]) -> None:
         for key in self.keys.get("jobs", ()):
             job_id, _, rest = key.partition("/")
-            if job_id not in rows and rest != contract.DELETED_KEY:
+            if job_id not in rows and rest != pod_contract.DELETED_KEY:
                 self._say(job_id, f"left in the bucket: {key}")
 
 
-_WITH_RESULT = (contract.NOTEBOOK_FAILED, contract.TIME_LIMIT, contract.DISK_FULL)
+_WITH_RESULT = (pod_contract.NOTEBOOK_FAILED, pod_contract.TIME_LIMIT, pod_contract.DISK_FULL)
 _COUNTS_OF_QUEUE = ("pendingWorkloads", "reservingWorkloads", "admittedWorkloads")
 
 

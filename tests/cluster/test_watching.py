@@ -18,10 +18,10 @@ import pytest
 import yaml
 from aiohttp import web
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster import watching
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.certificates import ensure_certificates
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_kueue import models
-from jupyter_kueue.events import job_state
+from jupyter_kueue.domain import models
+from jupyter_kueue.events import run_state
 from jupyter_kueue.service.changes import Changes
 
 Json = dict[str, Any]
@@ -23,7 +23,7 @@ def changes_and_output() -> tuple[Changes, io.StringIO]:
     output = io.StringIO()
     changes = Changes()
     event_logger = EventLogger(handlers=[logging.StreamHandler(output)])
-    job_state.emit_changes(changes, event_logger)
+    run_state.emit_changes(changes, event_logger)
     return changes, output
 
 
@@ -55,7 +55,7 @@ def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.
     changes.publish({"type": "job-deleted", "job_id": "1", "job": None})
     events = emitted(output)
     assert [event["state"] for event in events] == [*models.STATES, "deleted"]
-    assert {event["__schema__"] for event in events} == {job_state.SCHEMA_ID}
+    assert {event["__schema__"] for event in events} == {run_state.SCHEMA_ID}
     assert events[-1]["cursor"] == changes.cursor
     assert "owner" not in events[0]
 
@@ -72,6 +72,6 @@ def test_what_is_no_change_of_state_is_no_event(changes_and_output: tuple[Change
 
 def test_two_applications_may_share_an_event_logger():
     event_logger = EventLogger()
-    job_state.emit_changes(Changes(), event_logger)
-    job_state.emit_changes(Changes(), event_logger)
-    assert job_state.SCHEMA_ID in event_logger.schemas
+    run_state.emit_changes(Changes(), event_logger)
+    run_state.emit_changes(Changes(), event_logger)
+    assert run_state.SCHEMA_ID in event_logger.schemas

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue.errors import LocalClusterError
+from jupyter_kueue.domain.errors import LocalClusterError
 from jupyter_kueue.local import building
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jupyter_kueue
-from jupyter_kueue import contract, errors
-from jupyter_kueue.runner import stage_in_lock
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import errors
+from jupyter_kueue.runner.shared import stage_in_lock
 from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 PACKAGE_PARENT = str(Path(jupyter_kueue.__file__).parents[1])
 PYTHON = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
 EXPORT_VOLUMES = {
-    contract.ENV_EXPORT_REQUEST_DIR: "export-request",
-    contract.ENV_EXPORT_DIR: "export",
+    pod_contract.ENV_EXPORT_REQUEST_DIR: "export-request",
+    pod_contract.ENV_EXPORT_DIR: "export",
 }
 VOLUMES = {
-    contract.ENV_CONTROL_DIR: "control",
-    contract.ENV_WORKSPACE_DIR: "workspace",
-    contract.ENV_RUNNER_DIR: "runner",
-    contract.ENV_CHECKPOINT_DIR: "checkpoints",
-    contract.ENV_SCRATCH_DIR: "scratch",
+    pod_contract.ENV_CONTROL_DIR: "control",
+    pod_contract.ENV_WORKSPACE_DIR: "workspace",
+    pod_contract.ENV_RUNNER_DIR: "runner",
+    pod_contract.ENV_CHECKPOINT_DIR: "checkpoints",
+    pod_contract.ENV_SCRATCH_DIR: "scratch",
 }
 
 
@@ -90,11 +91,11 @@ class Job:
         self.seaweed = seaweed
         self.folder = folder
         self.environment = environment or {}
-        self.prefix = contract.job_prefix("alice", self.id)
+        self.prefix = pod_contract.job_prefix("alice", self.id)
         self.bucket = Bucket.open("s3://outputs", seaweed.options())
         self.name = name
-        self.formats = request.get("output_formats") or [contract.NOTEBOOK_FORMAT]
-        self.kernel_name = request.get("kernel_name") or contract.DEFAULT_KERNEL
+        self.formats = request.get("output_formats") or [pod_contract.NOTEBOOK_FORMAT]
+        self.kernel_name = request.get("kernel_name") or pod_contract.DEFAULT_KERNEL
         self.credentials = credentials
         self.pods: list[Pod] = []
         inputs = {name: content or notebook(*cells, **(metadata or {})), **(files or {})}
@@ -119,7 +120,7 @@ class Job:
         async def put() -> None:
             for path, data in inputs.items():
                 await self.bucket.put_bytes(f"{self.prefix}input/{path}", data)
-            await self.bucket.put_json(self.prefix + contract.JOB_KEY, record)
+            await self.bucket.put_json(self.prefix + pod_contract.JOB_KEY, record)
 
         asyncio.run(put())
 
@@ -149,10 +150,10 @@ class Job:
 
     @property
     def result(self) -> Any:
-        return self.read_json(contract.RESULT_KEY)
+        return self.read_json(pod_contract.RESULT_KEY)
 
     def output(self, path: str) -> bytes:
-        data = self.read(contract.OUTPUT_PREFIX + path)
+        data = self.read(pod_contract.OUTPUT_PREFIX + path)
         assert data is not None, path
         return data
 
@@ -179,21 +180,21 @@ class Pod:
             (bucket / name).write_text(value)
         clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         self.environment = clean | {
-            contract.ENV_JOB_ID: job.id,
-            contract.ENV_OWNER: "alice",
-            contract.ENV_POD_UID: self.uid,
-            contract.ENV_NOTEBOOK: job.name,
-            contract.ENV_KERNEL_NAME: job.kernel_name,
-            contract.ENV_POD_NAME: f"pod-{self.uid[:5]}",
-            contract.ENV_GRACE_PERIOD: "20",
-            contract.ENV_TERMINATION_LOG: str(self.folder / "termination-log"),
+            pod_contract.ENV_JOB_ID: job.id,
+            pod_contract.ENV_OWNER: "alice",
+            pod_contract.ENV_POD_UID: self.uid,
+            pod_contract.ENV_NOTEBOOK: job.name,
+            pod_contract.ENV_KERNEL_NAME: job.kernel_name,
+            pod_contract.ENV_POD_NAME: f"pod-{self.uid[:5]}",
+            pod_contract.ENV_GRACE_PERIOD: "20",
+            pod_contract.ENV_TERMINATION_LOG: str(self.folder / "termination-log"),
         }
         for variable, name in VOLUMES.items():
             (self.folder / name).mkdir()
             self.environment[variable] = str(self.folder / name)
         self.environment |= environment
         exports = {}
-        if self.job.formats != [contract.NOTEBOOK_FORMAT]:
+        if self.job.formats != [pod_contract.NOTEBOOK_FORMAT]:
             for variable, name in EXPORT_VOLUMES.items():
                 (self.folder / name).mkdir()
                 exports[variable] = str(self.folder / name)
@@ -201,14 +202,14 @@ class Pod:
             self.environment
             | exports
             | {
-                contract.ENV_BUCKET_DIR: str(bucket),
-                contract.ENV_RUNNER_IMAGE: "example.org/runner:1",
+                pod_contract.ENV_BUCKET_DIR: str(bucket),
+                pod_contract.ENV_RUNNER_IMAGE: "example.org/runner:1",
                 "PYTHONPATH": PACKAGE_PARENT,
             }
         )
         self.export_environment = exports | {
             name: self.staging[name]
-            for name in (contract.ENV_RUNNER_IMAGE, contract.ENV_TERMINATION_LOG, "PATH")
+            for name in (pod_contract.ENV_RUNNER_IMAGE, pod_contract.ENV_TERMINATION_LOG, "PATH")
         }
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -225,7 +226,7 @@ class Pod:
         return process
 
     def start_stage_in(self) -> subprocess.Popen[str]:
-        return self._start(["-c", contract.STAGING_PROGRAM, "stage_in"], self.staging)
+        return self._start(["-c", pod_contract.STAGING_PROGRAM, "stage_in"], self.staging)
 
     def stage_in(self) -> int:
         """Run stage-in until its work is done, and return its code as it is at the pod's end."""
@@ -243,12 +244,12 @@ class Pod:
         return process.returncode
 
     def start_sidecar(self) -> None:
-        self.sidecar = self._start(["-c", contract.STAGING_PROGRAM, "stage_out"], self.staging)
+        self.sidecar = self._start(["-c", pod_contract.STAGING_PROGRAM, "stage_out"], self.staging)
 
     def start_export(self) -> None:
         """Start the container for exports, if the run's formats ask for it."""
-        if contract.ENV_EXPORT_DIR in self.export_environment:
-            program = ["-I", "-c", contract.STAGING_PROGRAM, "export"]
+        if pod_contract.ENV_EXPORT_DIR in self.export_environment:
+            program = ["-I", "-c", pod_contract.STAGING_PROGRAM, "export"]
             self.export = self._start(program, self.export_environment)
 
     def start(self, *python_options: str) -> None:
@@ -258,7 +259,7 @@ class Pod:
         self.start_notebook(*python_options)
 
     def start_notebook(self, *python_options: str) -> None:
-        program = [*python_options, "-c", contract.EXECUTE_PROGRAM]
+        program = [*python_options, "-c", pod_contract.EXECUTE_PROGRAM]
         self.notebook = self._start(program, self.environment)
 
     def wait(self, seconds: float = 60) -> int:
@@ -270,12 +271,12 @@ class Pod:
     def exit_code(self) -> int:
         return int(self.notebook.returncode)
 
-    def stop_sidecar(self, code: int = contract.EXIT_SUCCEEDED) -> str:
+    def stop_sidecar(self, code: int = pod_contract.EXIT_SUCCEEDED) -> str:
         """Stop the sidecar as a kubelet does, and return what it said."""
         self.sidecar.send_signal(signal.SIGTERM)
         said, _ = self.sidecar.communicate(timeout=30)
         # The signal may come before its work begins, where execute had nothing to do.
-        ends = (code, contract.EXIT_INTERRUPTED, -signal.SIGTERM)
+        ends = (code, pod_contract.EXIT_INTERRUPTED, -signal.SIGTERM)
         assert self.sidecar.returncode in ends, said
         return said
 
@@ -286,7 +287,7 @@ class Pod:
 
     @property
     def attempt(self) -> Any:
-        return self.job.read_json(f"{contract.ATTEMPTS_PREFIX}{self.uid}.json")
+        return self.job.read_json(f"{pod_contract.ATTEMPTS_PREFIX}{self.uid}.json")
 
     def control(self, name: str) -> Any:
         """Return what a file of the control folder holds, or of the runner folder."""

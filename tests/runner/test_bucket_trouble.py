@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner import seaweed as stores
 from tests.runner.pod import Job, until
 
@@ -44,7 +44,7 @@ def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> N
     # And while the outputs are put away:
     frail.kill()
     pod.start()
-    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+    until(lambda: pod.control(pod_contract.ENDED_FILE), "the notebook ended")
     until(
         lambda: "does not answer" in (pod.sidecar.stdout.readline() if pod.sidecar.stdout else ""),
         "the sidecar says why it waits",
@@ -62,11 +62,11 @@ def test_outputs_that_take_longer_than_execute_waits_for_a_sign(
     frail: stores.Seaweed, tmp_path: Path
 ) -> None:
     job = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
-    pod = job.pod(**{contract.ENV_COMMIT_SECONDS: "8"})
+    pod = job.pod(**{pod_contract.ENV_COMMIT_SECONDS: "8"})
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
-    sign = pod.folder / "runner" / contract.STORING_FILE
+    until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
+    sign = pod.folder / "runner" / pod_contract.STORING_FILE
     frail.pause()
     until(sign.exists, "the outputs are on their way")
     first = sign.stat().st_mtime
@@ -81,41 +81,41 @@ def test_outputs_that_take_longer_than_execute_waits_for_a_sign(
 
 def test_a_sidecar_that_hangs_is_not_waited_for(new_job: Callable[..., Job]) -> None:
     job = new_job("import time\ntime.sleep(1)")
-    pod = job.pod(**{contract.ENV_COMMIT_SECONDS: "1"})
+    pod = job.pod(**{pod_contract.ENV_COMMIT_SECONDS: "1"})
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
     pod.sidecar.send_signal(signal.SIGSTOP)
 
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     assert "no sign of life for 1 s" in pod.termination_message
     pod.sidecar.send_signal(signal.SIGCONT)
     pod.stop_sidecar()
 
 
 def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
-    short = {contract.ENV_STAGING_SECONDS: "1"}
+    short = {pod_contract.ENV_STAGING_SECONDS: "1"}
     job = Job(frail, tmp_path, "1/0", environment=short)
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
     frail.kill()
 
     # Not the code of a failed cell: without its result the run did not end.
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     assert "could not be stored" in pod.termination_message
     assert "does not answer" in pod.termination_message
     pod.stop_sidecar()
 
     other = job.pod()
-    assert other.stage_in() == contract.EXIT_STAGING
+    assert other.stage_in() == pod_contract.EXIT_STAGING
     assert "does not answer" in other.termination_message
     job.end()
 
 
 def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
-    short = {contract.ENV_STAGING_SECONDS: "0.5"}
+    short = {pod_contract.ENV_STAGING_SECONDS: "0.5"}
     job = new_job("print(1)", environment=short)
     pod = job.pod()
     assert pod.stage_in() == 0
@@ -123,16 +123,16 @@ def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
         (pod.folder / "bucket" / name).write_text(value)
     pod.start()
 
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     assert "refuses to write" in pod.termination_message
     assert stores.READER[1] not in pod.termination_message + pod.stop_sidecar()
 
 
 def test_it_does_not_know_the_credentials(new_job: Callable[..., Job]) -> None:
     job = new_job("print(1)", credentials=("nobody", "knows"))
-    pod = job.pod(**{contract.ENV_STAGING_SECONDS: "0.5"})
+    pod = job.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
 
-    assert pod.stage_in() == contract.EXIT_STAGING
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "does not know the credentials" in pod.termination_message
 
 
@@ -150,21 +150,21 @@ def test_sigterm_while_staging_in(frail: stores.Seaweed, tmp_path: Path) -> None
     staging.communicate(timeout=5)
     frail.resume()
 
-    assert staging.returncode == contract.EXIT_INTERRUPTED
+    assert staging.returncode == pod_contract.EXIT_INTERRUPTED
 
 
 def test_sigterm_while_putting_away(frail: stores.Seaweed, tmp_path: Path) -> None:
     job = Job(frail, tmp_path, "1/0")
-    pod = job.pod(**{contract.ENV_GRACE_PERIOD: "3"})
+    pod = job.pod(**{pod_contract.ENV_GRACE_PERIOD: "3"})
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: pod.control(contract.PROGRESS_FILE), "the notebook is about to run")
+    until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
     frail.pause()
-    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+    until(lambda: pod.control(pod_contract.ENDED_FILE), "the notebook ended")
     pod.notebook.send_signal(signal.SIGTERM)
 
     # Not the code of a failed cell, which would fail the Job on its next admission.
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     frail.resume()
     job.end()
 
@@ -180,13 +180,13 @@ def _sockets(pid: int) -> bool:
 def test_a_result_that_is_there_already(new_job: Callable[..., Job]) -> None:
     job = new_job("print('once')")
     first = job.run()
-    result = job.read(contract.RESULT_KEY)
+    result = job.read(pod_contract.RESULT_KEY)
 
     second = job.run()  # preempted in the first one's last second, say
 
     assert second.exit_code == 0
     assert "once" not in second.log
-    assert job.read(contract.RESULT_KEY) == result
+    assert job.read(pod_contract.RESULT_KEY) == result
     assert json.loads(result or b"")["pod_uid"] == first.uid
 
 
@@ -196,11 +196,13 @@ def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
     old, new = job.pod(), job.pod()
     assert old.stage_in() == 0
     old.start()
-    until(lambda: (old.control(contract.PROGRESS_FILE) or {}).get("cell") == 1, "the old one runs")
+    until(
+        lambda: (old.control(pod_contract.PROGRESS_FILE) or {}).get("cell") == 1, "the old one runs"
+    )
     assert new.stage_in() == 0
     (old.folder / "workspace" / "go").touch()
 
-    assert old.wait() == contract.EXIT_INTERRUPTED  # not counted against the run
+    assert old.wait() == pod_contract.EXIT_INTERRUPTED  # not counted against the run
     assert new.uid in old.termination_message
     old.stop_sidecar()
     assert job.result is None
@@ -216,9 +218,9 @@ def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
 def test_a_changed_input_is_noticed(new_job: Callable[..., Job]) -> None:
     job = new_job("print(1)", files={"data.csv": b"1,2\n"})
     asyncio.run(job.bucket.put_bytes(f"{job.prefix}input/data.csv", b"3,4\n"))
-    pod = job.pod(**{contract.ENV_STAGING_SECONDS: "0.5"})
+    pod = job.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
 
-    assert pod.stage_in() == contract.EXIT_STAGING
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "data.csv differs from what was submitted" in pod.termination_message
     assert pod.attempt["reason"] == "staging"
 
@@ -228,5 +230,5 @@ def test_parameters_of_a_language_without_translator(new_job: Callable[..., Job]
     job = new_job("HAI", metadata=spec, parameters={"x": 1})
     pod = job.pod()
 
-    assert pod.stage_in() == contract.EXIT_STAGING
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "Run the notebook without parameters" in pod.termination_message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import until
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_of_a_file_and_a_folder_of_one_name_the_newer_counts(
 ) -> None:
     job = new_job("1")
     for path in sorted(["m", "m/x", "other"], key=lambda path: path == newer):
-        key = f"{job.prefix}{contract.CHECKPOINTS_PREFIX}{path}"
+        key = f"{job.prefix}{pod_contract.CHECKPOINTS_PREFIX}{path}"
         # A second, which is what S3's times are in.
         asyncio.run(put_after_a_second(job, key))
     pod = job.pod()
@@ -90,7 +90,7 @@ def interrupted_and_staged(new_job: Callable[..., Job], text: str) -> Pod:
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
     pod.notebook.send_signal(signal.SIGTERM)
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
     again = job.pod()
     assert again.stage_in() == 0, again.said

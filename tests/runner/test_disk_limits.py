@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import until
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ FIVE_MIB = str(5 * 2**20)
 @pytest.mark.parametrize(
     ("folder", "limit", "words"),
     [
-        ("", {contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}}}'}, "volume workspace"),
-        ("SCRATCH_DIR", {contract.ENV_VOLUME_LIMITS: f'{{"scratch": {FIVE_MIB}}}'}, "scratch"),
-        ("HOME", {contract.ENV_DISK_LIMIT: FIVE_MIB}, "it may use 5 MiB of its node's disk"),
+        ("", {pod_contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}}}'}, "volume workspace"),
+        ("SCRATCH_DIR", {pod_contract.ENV_VOLUME_LIMITS: f'{{"scratch": {FIVE_MIB}}}'}, "scratch"),
+        ("HOME", {pod_contract.ENV_DISK_LIMIT: FIVE_MIB}, "it may use 5 MiB of its node's disk"),
     ],
 )
 def test_a_run_that_outgrows_a_limit_ends_with_what_it_has(
@@ -46,7 +46,7 @@ def test_a_run_that_outgrows_a_limit_ends_with_what_it_has(
 
     pod = job.run(**own, **limit)
 
-    assert pod.exit_code == contract.EXIT_DISK_FULL
+    assert pod.exit_code == pod_contract.EXIT_DISK_FULL
     assert words in pod.termination_message
     assert "in cell 2 of 3" in pod.termination_message
     result = job.result
@@ -63,29 +63,29 @@ def test_beyond_its_limit_a_pod_that_is_told_to_stop_ends_the_run_too(
     job = new_job(WRITES.format(folder="SCRATCH_DIR"))
     limit = f'{{"scratch": {FIVE_MIB}}}'
     own = {name: str(job.folder / "own") for name in ("HOME", "TMPDIR")}
-    pod = job.pod(**own, **{contract.ENV_VOLUME_LIMITS: limit})
+    pod = job.pod(**own, **{pod_contract.ENV_VOLUME_LIMITS: limit})
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: (pod.attempt or {}).get("reason"), "it has noticed", 60)
     pod.notebook.send_signal(signal.SIGTERM)
 
-    assert pod.wait() in (contract.EXIT_DISK_FULL_AT_STOP, contract.EXIT_DISK_FULL)
+    assert pod.wait() in (pod_contract.EXIT_DISK_FULL_AT_STOP, pod_contract.EXIT_DISK_FULL)
     pod.stop_sidecar()
-    assert pod.attempt["reason"] == contract.DISK_FULL
+    assert pod.attempt["reason"] == pod_contract.DISK_FULL
 
     again = job.run()
-    assert again.exit_code == contract.EXIT_SUCCEEDED  # finds that the run has ended
+    assert again.exit_code == pod_contract.EXIT_SUCCEEDED  # finds that the run has ended
 
 
 def test_within_its_limits_a_run_is_left_alone(new_job: Callable[..., Job]) -> None:
-    limits = {contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}, "control": {FIVE_MIB}}}'}
+    limits = {pod_contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}, "control": {FIVE_MIB}}}'}
     job = new_job(
         "import os\nprint([k for k in os.environ if 'LIMIT' in k])\nopen('a', 'wb').write(b'x')"
     )
     own = {name: str(job.folder / "own") for name in ("HOME", "TMPDIR")}
-    limits |= {contract.ENV_DISK_LIMIT: FIVE_MIB, f"{contract.ENV_DISK_LIMIT}_1": "0"}
+    limits |= {pod_contract.ENV_DISK_LIMIT: FIVE_MIB, f"{pod_contract.ENV_DISK_LIMIT}_1": "0"}
     pod = job.run(**own, **limits)
-    assert pod.exit_code == contract.EXIT_SUCCEEDED
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED
     # And none of it is the notebook's business.
     assert "DISK_LIMIT" not in job.output("run.log").decode()
     assert "VOLUME_LIMITS" not in job.output("run.log").decode()

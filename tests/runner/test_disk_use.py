@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import disk_use
-from jupyter_kueue.runner.disk_use import DiskWatch, Limits, Use
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.notebook import disk_use
+from jupyter_kueue.runner.notebook.disk_use import DiskWatch, Limits, Use
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,11 +58,11 @@ def test_blocks_count_links_are_not_followed_and_names_of_one_file_count_once(
 @pytest.fixture
 def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, variable in (
-        ("control", contract.ENV_CONTROL_DIR),
-        ("runner", contract.ENV_RUNNER_DIR),
-        ("workspace", contract.ENV_WORKSPACE_DIR),
-        ("checkpoints", contract.ENV_CHECKPOINT_DIR),
-        ("scratch", contract.ENV_SCRATCH_DIR),
+        ("control", pod_contract.ENV_CONTROL_DIR),
+        ("runner", pod_contract.ENV_RUNNER_DIR),
+        ("workspace", pod_contract.ENV_WORKSPACE_DIR),
+        ("checkpoints", pod_contract.ENV_CHECKPOINT_DIR),
+        ("scratch", pod_contract.ENV_SCRATCH_DIR),
     ):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(variable, str(tmp_path / name))
@@ -80,7 +80,7 @@ def excess_of(watched: threading.Event, watch: DiskWatch) -> str | None:
 def test_a_volume_that_outgrows_its_size_is_noticed(
     volumes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(contract.ENV_VOLUME_LIMITS, '{"scratch": 1048576}')
+    monkeypatch.setenv(pod_contract.ENV_VOLUME_LIMITS, '{"scratch": 1048576}')
     noticed = threading.Event()
     watch = DiskWatch(noticed.set)
     watch.start()
@@ -93,7 +93,7 @@ def test_the_limits_of_all_containers_hold_for_all_volumes(
     volumes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for suffix in ("", "_1", "_2"):
-        monkeypatch.setenv(contract.ENV_DISK_LIMIT + suffix, str(MIB))
+        monkeypatch.setenv(pod_contract.ENV_DISK_LIMIT + suffix, str(MIB))
     for name in ("workspace", "checkpoints"):
         (volumes / name / "large").write_bytes(os.urandom(2 * MIB))
     noticed = threading.Event()
@@ -106,7 +106,7 @@ def test_what_the_node_has_is_no_limit(volumes: Path, monkeypatch: pytest.Monkey
     disk = os.statvfs(volumes)
     allocatable = str(int(disk.f_blocks * disk.f_frsize * 0.9))
     for suffix in ("", "_1", "_2"):
-        monkeypatch.setenv(contract.ENV_DISK_LIMIT + suffix, allocatable)
+        monkeypatch.setenv(pod_contract.ENV_DISK_LIMIT + suffix, allocatable)
     watch = DiskWatch(lambda: None)
     before = threading.active_count()
     watch.start()
@@ -117,8 +117,8 @@ def test_a_limit_beside_containers_without_one_is_the_pods(
     volumes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = os.statvfs(volumes)
-    monkeypatch.setenv(contract.ENV_DISK_LIMIT, str(MIB))
-    monkeypatch.setenv(f"{contract.ENV_DISK_LIMIT}_1", str(disk.f_blocks * disk.f_frsize))
+    monkeypatch.setenv(pod_contract.ENV_DISK_LIMIT, str(MIB))
+    monkeypatch.setenv(f"{pod_contract.ENV_DISK_LIMIT}_1", str(disk.f_blocks * disk.f_frsize))
     (volumes / "workspace" / "large").write_bytes(os.urandom(2 * MIB))
     noticed = threading.Event()
     watch = DiskWatch(noticed.set)
@@ -130,7 +130,7 @@ def test_what_the_image_brought_along_is_not_the_notebooks(
     volumes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (volumes / "home" / "of-the-image").write_bytes(os.urandom(5 * MIB))
-    monkeypatch.setenv(contract.ENV_DISK_LIMIT, str(2 * MIB))
+    monkeypatch.setenv(pod_contract.ENV_DISK_LIMIT, str(2 * MIB))
     noticed = threading.Event()
     looked = threading.Event()
     measure = disk_use.size_of

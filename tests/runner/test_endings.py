@@ -6,7 +6,7 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import cell, until
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_a_cell_that_raises(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED
+    assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED
     assert "ValueError: no such <thing>" in pod.termination_message
     assert pod.termination_message.startswith("Cell 2 failed: ValueError: no such")
     result = job.result
@@ -61,11 +61,11 @@ def test_a_kernel_that_is_killed(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_KERNEL_DIED
+    assert pod.exit_code == pod_contract.EXIT_KERNEL_DIED
     assert "was killed in cell 2 of 2" in pod.termination_message
     assert "cell 2 of 2" in pod.termination_message
     assert job.result is None  # another attempt may do better
-    live = json.loads(job.read(contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    live = json.loads(job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
     assert live["cells"][1]["outputs"][0]["text"] == ["so far\n"]
     assert pod.attempt["reason"] == "kernel-died"
     assert pod.attempt["cells_done"] == 1
@@ -76,7 +76,7 @@ def test_the_time_limit_of_the_run(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_TIME_LIMIT
+    assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
     assert "1.5 s" in pod.termination_message
     result = job.result
     assert result["outcome"] == "time-limit"
@@ -99,7 +99,7 @@ def test_the_time_limit_of_a_cell(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_TIME_LIMIT
+    assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
     assert "A cell may take 1 s" in pod.termination_message
     assert "cell 3 of 3" in pod.termination_message
     outputs = json.loads(job.output("train.ipynb"))["cells"][2]["outputs"]
@@ -116,15 +116,15 @@ def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
     pod.notebook.send_signal(signal.SIGTERM)
 
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
     assert job.result is None
     assert job.read("checkpoints/step-1") == b"1"
-    live = json.loads(job.read(contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    live = json.loads(job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
     assert live["cells"][1]["outputs"][0]["text"] == ["first words\n", "last words\n"]
     assert pod.attempt["reason"] == "interrupted"
     assert pod.attempt["cells_done"] == 1
-    assert b"first words" in (job.read(contract.LIVE_LOG_KEY) or b"")
+    assert b"first words" in (job.read(pod_contract.LIVE_LOG_KEY) or b"")
 
     # The next attempt finds the checkpoint, and what it deletes is deleted for all.
     again = job.pod()
@@ -136,7 +136,7 @@ def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
     again.start()
     until((again.folder / "workspace" / "running").exists, "the cell runs again")
     again.notebook.send_signal(signal.SIGTERM)
-    assert again.wait() == contract.EXIT_INTERRUPTED
+    assert again.wait() == pod_contract.EXIT_INTERRUPTED
     again.stop_sidecar()
     assert job.keys("checkpoints") == ["checkpoints/step-1", "checkpoints/step-2"]
     assert sorted(job.keys("attempts")) == sorted(
@@ -149,10 +149,10 @@ def test_sigterm_before_the_first_cell(new_job: Callable[..., Job]) -> None:
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until((pod.folder / "control" / contract.NOTEBOOK_FILE).exists, "execute has started")
+    until((pod.folder / "control" / pod_contract.NOTEBOOK_FILE).exists, "execute has started")
     pod.notebook.send_signal(signal.SIGTERM)
 
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
     assert job.result is None
     assert pod.attempt["reason"] == "interrupted"
@@ -163,7 +163,7 @@ def test_an_unknown_kernel(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_NO_KERNEL
+    assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "'no-such-kernel'" in pod.termination_message
     assert "python3" in pod.termination_message  # what there is instead
     assert pod.attempt["reason"] == "no-kernel"
@@ -175,7 +175,7 @@ def test_an_environment_without_nbclient(new_job: Callable[..., Job]) -> None:
     assert pod.stage_in() == 0
     pod.start("-I", "-S")  # Python without its packages stands for an image that has none
 
-    assert pod.wait() == contract.EXIT_NO_KERNEL
+    assert pod.wait() == pod_contract.EXIT_NO_KERNEL
     assert "pip install nbclient ipykernel" in pod.termination_message
     pod.stop_sidecar()
     assert pod.attempt["reason"] == "no-kernel"
@@ -186,7 +186,7 @@ def test_something_that_is_no_notebook(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log
+    assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log
     assert "not a notebook" in pod.termination_message
     assert job.result["outcome"] == "notebook-failed"
     assert job.output("train.ipynb") == b"this is not JSON"
@@ -198,10 +198,13 @@ def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: (job.read_json(contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 2, "cell 2 seen")
-    assert job.read_json(contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
     until(
-        lambda: b"first words" in (job.read(contract.LIVE_NOTEBOOK_KEY) or b""),
+        lambda: (job.read_json(pod_contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 2,
+        "cell 2 seen",
+    )
+    assert job.read_json(pod_contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
+    until(
+        lambda: b"first words" in (job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b""),
         "what a long cell printed is in the live notebook while it runs",
     )
     pod.notebook.kill()
@@ -213,7 +216,7 @@ def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
     assert pod.attempt["ended_at"] is not None
     assert pod.attempt["reason"] is None  # the pod's status says: OOMKilled
     assert pod.attempt["cells_done"] == 1
-    assert b"first words" in (job.read(contract.LIVE_LOG_KEY) or b"")
+    assert b"first words" in (job.read(pod_contract.LIVE_LOG_KEY) or b"")
 
 
 def test_outputs_of_a_former_run_do_not_survive(new_job: Callable[..., Job]) -> None:
@@ -235,10 +238,10 @@ def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) ->
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: (pod.control(contract.PROGRESS_FILE) or {}).get("cell") == 1, "the cell runs")
+    until(lambda: (pod.control(pod_contract.PROGRESS_FILE) or {}).get("cell") == 1, "the cell runs")
     pod.sidecar.kill()
     (pod.folder / "workspace" / "go").touch()
-    until(lambda: pod.control(contract.ENDED_FILE), "the notebook ended")
+    until(lambda: pod.control(pod_contract.ENDED_FILE), "the notebook ended")
 
     pod.start_sidecar()
 
@@ -259,7 +262,7 @@ def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
     result = job.result
     assert len(result["message"]) < 1_100
     assert result["message"].startswith("Cell 1 failed: ")
@@ -275,6 +278,6 @@ def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
     assert error["cell_source"].endswith("f(600)")
     assert len(error["traceback"]) <= 202
     assert sum(map(len, error["traceback"])) < 41_000
-    assert len(json.dumps(pod.control(contract.ENDED_FILE))) < 100_000
+    assert len(json.dumps(pod.control(pod_contract.ENDED_FILE))) < 100_000
     whole = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"][-1]
     assert len(whole["evalue"]) == 3_000_000

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import export, exporting
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.export import export
+from jupyter_kueue.runner.stage_out import export_requests
 from tests.runner.pod import PYTHON, cell, notebook, until
 
 if TYPE_CHECKING:
@@ -32,16 +33,16 @@ def markdown(text: str, **more: Any) -> dict[str, Any]:
     return {"id": "a", "cell_type": "markdown", "metadata": {}, "source": text, **more}
 
 
-def made(tmp_path: Path, content: bytes, *formats: str) -> tuple[exporting.Exports, Path]:
+def made(tmp_path: Path, content: bytes, *formats: str) -> tuple[export_requests.Exports, Path]:
     """Export a notebook as the pod does, without a pod."""
     control, requests, folder = (tmp_path / name for name in ("control", "requests", "made"))
     for one in (control, requests, folder):
         one.mkdir()
-    (control / contract.NOTEBOOK_FILE).write_bytes(content)
-    exporting._request(control, requests, "train.ipynb", list(formats))
-    source = requests / contract.EXPORT_NOTEBOOK_FOLDER / "train.ipynb"
+    (control / pod_contract.NOTEBOOK_FILE).write_bytes(content)
+    export_requests._request(control, requests, "train.ipynb", list(formats))
+    source = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / "train.ipynb"
     problems = export.export(source, list(formats), folder)
-    return exporting._collect(folder, list(formats), problems), folder
+    return export_requests._collect(folder, list(formats), problems), folder
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_an_export_runs_apart_from_folder_environment_and_credentials(
     assert pod.wait() == 0, pod.log
     pod.stop_sidecar()
 
-    assert command[1:4] == ["-I", "-m", "jupyter_kueue.runner.export_notebook"]
+    assert command[1:4] == ["-I", "-m", "jupyter_kueue.runner.export.export_notebook"]
     assert set(environment) <= {*export.PASSED_ON, "HOME", "TMPDIR", "JUPYTER_NO_CONFIG"}
     assert SECRET not in str(environment)
     assert environment["HOME"] == environment["TMPDIR"] == folder
@@ -172,7 +173,7 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
     (folder / "7").mkdir()
     (folder / "7" / "other").write_text("of no format")
     problems = {"2": "\ud800" * 5000, "x": "y"}
-    exports = exporting._collect(folder, ["html", "markdown", "pdf"], problems)
+    exports = export_requests._collect(folder, ["html", "markdown", "pdf"], problems)
     assert exports.files == {"train.html": "0/train.html"}
     assert set(exports.errors) == {"markdown", "pdf"}
     assert len(exports.errors["pdf"].encode()) < 20_000
@@ -180,12 +181,12 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
 
 @pytest.mark.parametrize("reply", [b"[]", b"[" * 10_000, b'{"errors": 1}', b"\xff", b"{}"])
 def test_a_reply_that_is_none(tmp_path: Path, reply: bytes) -> None:
-    assert exporting._problems(tmp_path) is None
-    os.mkfifo(tmp_path / contract.EXPORT_REPLY_FILE)
-    assert exporting._problems(tmp_path) is None
-    (tmp_path / contract.EXPORT_REPLY_FILE).unlink()
-    (tmp_path / contract.EXPORT_REPLY_FILE).write_bytes(reply)
-    assert exporting._problems(tmp_path) == {}
+    assert export_requests._problems(tmp_path) is None
+    os.mkfifo(tmp_path / pod_contract.EXPORT_REPLY_FILE)
+    assert export_requests._problems(tmp_path) is None
+    (tmp_path / pod_contract.EXPORT_REPLY_FILE).unlink()
+    (tmp_path / pod_contract.EXPORT_REPLY_FILE).write_bytes(reply)
+    assert export_requests._problems(tmp_path) == {}
 
 
 def test_more_files_than_anybody_asked_for(tmp_path: Path) -> None:
@@ -194,10 +195,10 @@ def test_more_files_than_anybody_asked_for(tmp_path: Path) -> None:
         "metadata": {},
         "data": {"image/png": PICTURE},
     }
-    many = {**cell("1"), "outputs": [picture] * (exporting.MAX_FILES + 1)}
+    many = {**cell("1"), "outputs": [picture] * (export_requests.MAX_FILES + 1)}
     exports, _ = made(tmp_path, notebook(many), "markdown", "html")
     assert list(exports.files) == ["train.html"]
-    assert f"more than {exporting.MAX_FILES} files" in exports.errors["markdown"]
+    assert f"more than {export_requests.MAX_FILES} files" in exports.errors["markdown"]
 
 
 def test_an_export_that_was_killed_with_its_container_is_not_tried_again(tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_an_export_that_was_killed_with_its_container_is_not_tried_again(tmp_pat
 def test_an_export_that_takes_too_long_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contract, "EXPORT_SECONDS", 0.5)
+    monkeypatch.setattr(pod_contract, "EXPORT_SECONDS", 0.5)
     spins = [sys.executable, "-c", "import time\nwhile True: time.sleep(1)"]
     monkeypatch.setattr(export, "command", lambda *_: spins)
     exports, _ = made(tmp_path, notebook("1"), "html")
@@ -223,7 +224,7 @@ def test_a_run_whose_pod_has_no_container_for_exports_says_so(new_job: Callable[
     """As the pods of a schedule that was saved before there were any."""
     job = new_job("1", output_formats=["ipynb", "html"])
     pod = job.pod()
-    for name in (contract.ENV_EXPORT_DIR, contract.ENV_EXPORT_REQUEST_DIR):
+    for name in (pod_contract.ENV_EXPORT_DIR, pod_contract.ENV_EXPORT_REQUEST_DIR):
         del pod.staging[name]
     assert pod.stage_in() == 0
     pod.start_sidecar()
@@ -241,7 +242,7 @@ def test_the_container_for_exports_ends_at_once_where_there_is_nothing_to_export
     until(lambda: _heeds_sigterm(pod.export.pid), "it listens")
     pod.export.send_signal(signal.SIGTERM)
     # The code of a sidecar counts for nothing.
-    assert pod.export.wait(5) in (contract.EXIT_SUCCEEDED, contract.EXIT_INTERRUPTED)
+    assert pod.export.wait(5) in (pod_contract.EXIT_SUCCEEDED, pod_contract.EXIT_INTERRUPTED)
 
 
 def _heeds_sigterm(pid: int) -> bool:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import notebook, until
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_flood_at_its_limit(new_job: Callable[..., Job], flood: str) -> None:
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_TIME_LIMIT, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT, pod.log[-2000:]
     assert "in cell 2 of 3" in pod.termination_message
     assert job.result["error"]["cell_index"] == 1
     data = job.output("train.ipynb")
@@ -79,7 +79,7 @@ def test_the_kernel_is_interrupted_whatever_execute_is_busy_with(
     until((pod.folder / "workspace" / "interrupted").exists, "the cell is interrupted")
     client.resume()
 
-    assert pod.wait() == contract.EXIT_TIME_LIMIT
+    assert pod.wait() == pod_contract.EXIT_TIME_LIMIT
     pod.stop_sidecar()
     assert "in cell 1 of 1" in pod.termination_message
     assert text_of(outputs(job.output("train.ipynb"), 0)) == "so far\n"
@@ -92,7 +92,7 @@ def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "open('running', 'w').close(); time.sleep(600)"
     )
-    pod = job.pod(**{contract.ENV_GRACE_PERIOD: "4"})
+    pod = job.pod(**{pod_contract.ENV_GRACE_PERIOD: "4"})
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -101,7 +101,7 @@ def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
     client.suspend()
     pod.notebook.send_signal(signal.SIGTERM)
 
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     assert "told to stop" in pod.termination_message
     until(lambda: not kernel.is_running() or kernel.status() == "zombie", "the kernel is gone")
     pod.stop_sidecar()
@@ -134,7 +134,7 @@ def test_a_thread_that_floods_at_the_end_keeps_no_kernel_from_its_exit(
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
     assert job.output("left-open.txt") == b"kept"
 
 
@@ -144,7 +144,7 @@ def test_nobody_reads_the_containers_log(new_job: Callable[..., Job]) -> None:
     assert pod.stage_in() == 0
     pod.start()
 
-    assert pod.notebook.wait(60) == contract.EXIT_NOTEBOOK_FAILED
+    assert pod.notebook.wait(60) == pod_contract.EXIT_NOTEBOOK_FAILED
     pod.stop_sidecar()
     assert "the end" in pod.termination_message
     assert len(job.output("run.log")) > 2_000_000
@@ -158,9 +158,9 @@ def test_outputs_beyond_their_bound_are_left_out_with_a_word(new_job: Callable[.
         "raise ValueError('why ' + 'x' * 100_000)",
     )
 
-    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
+    pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
 
-    assert pod.exit_code == contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
     data = job.output("train.ipynb")
     assert len(data) < 1_100_000
     for cell in (0, 1):
@@ -185,7 +185,7 @@ def test_what_is_drawn_over_counts_once(new_job: Callable[..., Job]) -> None:
         "for n in range(20): update_display('y' * 100_000 + str(n), display_id='d')",
     )
 
-    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "500000"})
+    pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "500000"})
 
     assert pod.exit_code == 0, pod.log[-2000:]
     data = job.output("train.ipynb")
@@ -254,7 +254,7 @@ def test_data_nested_too_deep_costs_its_output_alone(new_job: Callable[..., Job]
 def test_a_cell_of_many_megabytes(new_job: Callable[..., Job]) -> None:
     job = new_job(f"x = '{'s' * 3_000_000}'\nraise ValueError(len(x))")
 
-    assert job.run().exit_code == contract.EXIT_NOTEBOOK_FAILED
+    assert job.run().exit_code == pod_contract.EXIT_NOTEBOOK_FAILED
     error = job.result["error"]
     assert len(error["cell_source"]) < 11_000
     assert "raise ValueError" in error["cell_source"]

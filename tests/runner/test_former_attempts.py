@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import former_attempts, node_pressure
-from jupyter_kueue.runner.node_pressure import NodeRoom
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.stage_in import former_attempts
+from jupyter_kueue.runner.stage_out import node_pressure
+from jupyter_kueue.runner.stage_out.node_pressure import NodeRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,28 +37,32 @@ def verdict(*records: dict[str, Any], evictions: int = 3, retries: int = 0) -> s
 
 
 def test_a_disk_that_was_filled_ends_the_run_with_the_words_of_then() -> None:
-    records = [record(1, "kernel-died"), record(2, contract.DISK_FULL), record(3, "interrupted")]
+    records = [
+        record(1, "kernel-died"),
+        record(2, pod_contract.DISK_FULL),
+        record(3, "interrupted"),
+    ]
     found = former_attempts.verdict(records, "own", 3, 9)
     assert found == former_attempts.Verdict("disk-full", "Some words.")
-    assert verdict(record(1, contract.DISK_FULL, pod_uid="own")) is None
+    assert verdict(record(1, pod_contract.DISK_FULL, pod_uid="own")) is None
 
 
 def test_evictions_are_counted_and_preemptions_are_not() -> None:
     preempted = [record(n, "interrupted") for n in range(40)]
     staging = [record(n, is_staged=False, ended_at=None) for n in range(40, 80)]
-    evicted = [record(n, contract.EVICTED) for n in range(80, 84)]
+    evicted = [record(n, pod_contract.EVICTED) for n in range(80, 84)]
     assert verdict(*preempted, *staging, *evicted[:3]) is None
-    assert verdict(*preempted, *staging, *evicted) == contract.EVICTED
-    assert verdict(*evicted[:2], evictions=1) == contract.EVICTED
-    assert verdict(evicted[0], evictions=0) == contract.EVICTED
+    assert verdict(*preempted, *staging, *evicted) == pod_contract.EVICTED
+    assert verdict(*evicted[:2], evictions=1) == pod_contract.EVICTED
+    assert verdict(evicted[0], evictions=0) == pod_contract.EVICTED
 
 
 def test_attempts_that_left_no_word_are_counted_beyond_the_retries() -> None:
     wordless = [record(n, ended_at=None) for n in range(6)]
     assert verdict(*wordless[:3]) is None
-    assert verdict(*wordless[:4]) == contract.EVICTED
+    assert verdict(*wordless[:4]) == pod_contract.EVICTED
     assert verdict(*wordless[:5], retries=2) is None
-    assert verdict(*wordless, retries=2) == contract.EVICTED
+    assert verdict(*wordless, retries=2) == pod_contract.EVICTED
     assert verdict(record(9, ended_at=None, pod_uid="own"), evictions=0) is None
 
 
@@ -79,7 +84,7 @@ def test_what_a_node_has_run_short_of(begin: NodeRoom, now: NodeRoom, short: set
 def leave(job: Job, *records: dict[str, Any]) -> None:
     async def put() -> None:
         for one in records:
-            key = f"{job.prefix}{contract.ATTEMPTS_PREFIX}{one['pod_uid']}.json"
+            key = f"{job.prefix}{pod_contract.ATTEMPTS_PREFIX}{one['pod_uid']}.json"
             await job.bucket.put_json(key, one)
 
     asyncio.run(put())
@@ -89,14 +94,14 @@ def test_a_pod_ends_well_and_at_once_where_the_run_cannot_go_on(
     new_job: Callable[..., Job],
 ) -> None:
     job = new_job("open('ran', 'w').close()")
-    leave(job, record(1, contract.DISK_FULL))
+    leave(job, record(1, pod_contract.DISK_FULL))
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED
     assert not (pod.folder / "workspace" / "ran").exists()
     assert job.result is None
-    assert pod.attempt["reason"] == contract.DISK_FULL
+    assert pod.attempt["reason"] == pod_contract.DISK_FULL
     assert pod.attempt["message"] == "Some words."
     assert pod.attempt["ended_at"]
 
@@ -105,14 +110,16 @@ def test_evictions_end_a_run_with_no_server_at_hand(new_job: Callable[..., Job])
     job = new_job("print(1)")
     leave(job, *(record(n, ended_at=None) for n in range(2)))
 
-    assert job.run(**{contract.ENV_MAX_EVICTIONS: "1"}).attempt["reason"] == contract.EVICTED
+    assert (
+        job.run(**{pod_contract.ENV_MAX_EVICTIONS: "1"}).attempt["reason"] == pod_contract.EVICTED
+    )
     assert job.result is None
 
 
 def test_a_record_that_is_damaged_holds_nothing_up(new_job: Callable[..., Job]) -> None:
     job = new_job("print(1)")
-    key = f"{job.prefix}{contract.ATTEMPTS_PREFIX}pod-1.json"
+    key = f"{job.prefix}{pod_contract.ATTEMPTS_PREFIX}pod-1.json"
     asyncio.run(job.bucket.put_bytes(key, b"{"))
 
-    assert job.run().exit_code == contract.EXIT_SUCCEEDED
+    assert job.run().exit_code == pod_contract.EXIT_SUCCEEDED
     assert job.result["outcome"] == "succeeded"

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import until
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_run_that_does_not_is_told_so(new_job: Callable[..., Job], disk: Path)
 
     pod = on(disk, job).run()
 
-    assert pod.exit_code == contract.EXIT_DISK_FULL, pod.log
+    assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "The disk was full in cell 2 of 3" in pod.termination_message
     assert job.result["outcome"] == "disk-full"
     assert job.result["error"]["cell_index"] == 1
@@ -99,7 +99,7 @@ def test_memory_that_a_full_disk_cannot_hold(new_job: Callable[..., Job], disk: 
 
     pod = on(disk, job).run()
 
-    assert pod.exit_code == contract.EXIT_DISK_FULL, pod.log
+    assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "The disk was full in cell 1 of 1" in pod.termination_message
 
 
@@ -133,7 +133,7 @@ def test_outputs_that_a_full_disk_cannot_hold(new_job: Callable[..., Job], disk:
 
     pod = on(disk, job).run()
 
-    assert pod.exit_code == contract.EXIT_DISK_FULL, pod.log
+    assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "without its large outputs" in pod.termination_message
     assert "".join(outputs(job, 0)[0]["text"]) == "caught\n"
     assert "An output is left out here: the disk was full" in "".join(outputs(job, 1)[0]["text"])
@@ -144,11 +144,13 @@ def test_a_disk_that_is_full_from_the_start(new_job: Callable[..., Job], disk: P
     pod = job.pod()
     assert pod.stage_in() == 0
     pod.start_sidecar()
-    until((pod.folder / "runner" / contract.EXECUTE_FOLDER).exists, "stage-out left the program")
+    until(
+        (pod.folder / "runner" / pod_contract.EXECUTE_FOLDER).exists, "stage-out left the program"
+    )
     fill(disk)
     pod.start_notebook()
 
     # Another attempt, on another node, may find room.
-    assert pod.wait() == contract.EXIT_STAGING, pod.log
+    assert pod.wait() == pod_contract.EXIT_STAGING, pod.log
     assert "the node's disk is full" in pod.log
     pod.stop_sidecar()

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import live, workspace
-from jupyter_kueue.runner.attempt import Attempt
-from jupyter_kueue.runner.kept_log import KeptLog
-from jupyter_kueue.runner.live import Live
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.stage_out import live_upload
+from jupyter_kueue.runner.stage_out.kept_log import KeptLog
+from jupyter_kueue.runner.stage_out.live_upload import Live
+from jupyter_kueue.runner.staging import workspace
+from jupyter_kueue.runner.staging.attempt import Attempt
 from jupyter_kueue.storage.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def test_a_run_that_succeeded_is_told_as_such(
 ) -> None:
     job = new_job(FOLDERS + plant, "print('the end')")
     pod = run(job, secret)
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log
     assert b"the end" in job.output("train.ipynb")
 
 
@@ -148,15 +149,15 @@ def test_what_cannot_be_saved_at_the_end_is_said(new_job: Callable[..., Job]) ->
         "import os, resource\n"
         "resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (100, 100))\nprint('x' * 1000)"
     ).run()
-    assert pod.exit_code == contract.EXIT_STAGING
+    assert pod.exit_code == pod_contract.EXIT_STAGING
     assert "File too large" in pod.termination_message
 
 
 def test_a_log_that_a_notebook_makes_larger_goes_up_in_part(new_job: Callable[..., Job]) -> None:
     job = new_job(FOLDERS + "print('printed', flush=True)\nos.truncate(f'{C}/run.log', 2**40)")
-    pod = job.run(**{contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log
-    [log] = [file for file in job.result["files"] if file["role"] == contract.ROLE_LOG]
+    pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log
+    [log] = [file for file in job.result["files"] if file["role"] == pod_contract.ROLE_LOG]
     assert log["size_bytes"] < 64 * 2**20
 
 
@@ -237,7 +238,7 @@ def test_inputs_and_checkpoints_are_never_written_through_a_link(
     job = new_job("1", files={"sub/data.csv": b"1"})
     pod = job.pod()
     (pod.folder / "workspace" / "sub").symlink_to(outside)
-    assert pod.stage_in() == contract.EXIT_STAGING
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert not list(outside.iterdir())
     assert "sub/data.csv" in pod.termination_message
     assert "is a link" in pod.termination_message
@@ -294,7 +295,7 @@ def test_checkpoints_swapped_for_links_all_the_time_never_leak(
 
 
 def be_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (contract.ENV_OWNER, contract.ENV_JOB_ID, contract.ENV_POD_UID):
+    for name in (pod_contract.ENV_OWNER, pod_contract.ENV_JOB_ID, pod_contract.ENV_POD_UID):
         monkeypatch.setenv(name, name.lower())
 
 
@@ -315,11 +316,11 @@ def stored(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_live_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_LOG_BYTES", 10)
+    monkeypatch.setattr(live_upload, "MAX_LOG_BYTES", 10)
     said: list[str] = []
     uploads = live_of(tmp_path, monkeypatch, said)
-    (tmp_path / "control" / contract.LOG_FILE).write_text("first line\nlast line\n")
-    with (tmp_path / "control" / contract.NOTEBOOK_FILE).open("wb") as file:
+    (tmp_path / "control" / pod_contract.LOG_FILE).write_text("first line\nlast line\n")
+    with (tmp_path / "control" / pod_contract.NOTEBOOK_FILE).open("wb") as file:
         file.truncate(10 * 2**30)
     asyncio.run(uploads.upload())
     assert stored(tmp_path)["run.log"] == b"last line\n"
@@ -330,8 +331,8 @@ def test_live_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_checkpoints_are_bounded_and_none_of_the_rest_is_taken_for_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(contract.ENV_MAX_OUTPUT_FILES, "3")
-    monkeypatch.setenv(contract.ENV_MAX_OUTPUT_FILE_BYTES, "1000")
+    monkeypatch.setenv(pod_contract.ENV_MAX_OUTPUT_FILES, "3")
+    monkeypatch.setenv(pod_contract.ENV_MAX_OUTPUT_FILE_BYTES, "1000")
     said: list[str] = []
     uploads = live_of(tmp_path, monkeypatch, said)
     checkpoints = tmp_path / "checkpoints"
@@ -358,7 +359,7 @@ def test_outputs_are_bounded_and_what_is_left_out_is_named(new_job: Callable[...
         "os.makedirs(b'odd-\\xff'); open(b'odd-\\xff/\\xfe\\xfd', 'w').write('odd')",
         "here = os.getcwd()\nfor n in range(300): os.mkdir('deep'); os.chdir('deep')\n"
         "open('bottom', 'w').write('x')\nos.chdir(here)",
-        environment={contract.ENV_MAX_OUTPUT_FILES: "20"},
+        environment={pod_contract.ENV_MAX_OUTPUT_FILES: "20"},
     )
     pod = job.run()
     assert pod.exit_code == 0, pod.log

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import contract
-from jupyter_kueue.runner import home
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.shared import home
 from tests.runner.pod import notebook, until
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ WITHOUT_PACKAGES = ("-I", "-S")  # stand for an image that has none
 
 def start_bare(pod: Pod, module: str) -> subprocess.Popen[str]:
     """Start a staging container from a runner image without the package."""
-    return pod._start([*WITHOUT_PACKAGES, "-c", contract.STAGING_PROGRAM, module], pod.staging)
+    return pod._start([*WITHOUT_PACKAGES, "-c", pod_contract.STAGING_PROGRAM, module], pod.staging)
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:
@@ -46,7 +46,7 @@ def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: 
     staging = [start_bare(pod, module) for module in which]
     pod.start_notebook()
     # At once, where it would wait for two minutes for a program that never comes.
-    assert pod.wait(20) == contract.EXIT_STAGING
+    assert pod.wait(20) == pod_contract.EXIT_STAGING
     for said in (pod.termination_message, pod.log):
         assert "The runner image example.org/runner:1" in said
         assert "No module named 'jupyter_kueue'" in said
@@ -56,7 +56,7 @@ def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: 
         assert "Traceback" in said  # in the log
         assert process.poll() is None  # one that ended would be started again
         process.terminate()
-        assert process.wait(10) == contract.EXIT_STAGING
+        assert process.wait(10) == pod_contract.EXIT_STAGING
     assert "Traceback" not in pod.termination_message
 
 
@@ -69,9 +69,9 @@ def test_a_runner_image_that_lacks_what_the_package_needs(
     pod = new_job("1").pod()
     pod.staging["PYTHONPATH"] = f"{broken}:{pod.staging['PYTHONPATH']}"
     pod.start()
-    assert pod.stage_in() == contract.EXIT_STAGING
-    assert pod.wait(20) == contract.EXIT_STAGING
-    pod.stop_sidecar(contract.EXIT_STAGING)
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
+    assert pod.wait(20) == pod_contract.EXIT_STAGING
+    pod.stop_sidecar(pod_contract.EXIT_STAGING)
     assert "obstore" in pod.said
     assert "set runner_image" in pod.said
 
@@ -95,26 +95,26 @@ def test_staging_says_in_words_what_nobody_foresaw(
     job = new_job(content=content, parameters={"x": 1})
     pod = job.pod()
     code = pod.stage_in()
-    if code == contract.EXIT_SUCCEEDED:
+    if code == pod_contract.EXIT_SUCCEEDED:
         return  # it is taken as it is, and execute says what is wrong with it
-    assert code == contract.EXIT_STAGING
+    assert code == pod_contract.EXIT_STAGING
     message = pod.termination_message
     assert message.startswith("The inputs could not be fetched")
     assert "Traceback" not in message
     assert len(message) < 1000
-    assert pod.attempt["reason"] == contract.STAGING
+    assert pod.attempt["reason"] == pod_contract.STAGING
     assert pod.attempt["message"] in message
 
 
 def test_stage_out_says_in_words_what_nobody_foresaw(new_job: Callable[..., Job]) -> None:
     pod = new_job("1").pod()
     assert pod.stage_in() == 0
-    (pod.folder / "runner" / contract.STAGED_FILE).write_text("[" * 100_000)
+    (pod.folder / "runner" / pod_contract.STAGED_FILE).write_text("[" * 100_000)
     pod.start()
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     assert pod.termination_message.startswith("The outputs could not be stored")
     assert "Traceback" not in pod.termination_message
-    assert "Traceback" in pod.stop_sidecar(contract.EXIT_STAGING)
+    assert "Traceback" in pod.stop_sidecar(pod_contract.EXIT_STAGING)
 
 
 @pytest.mark.parametrize("kind", ["missing", "nobody's"])
@@ -164,29 +164,29 @@ def test_sigterm_in_a_containers_first_moments(new_job: Callable[..., Job], tmp_
     """As a kubelet does it: the hook, then the signal."""
     pod = new_job("1").pod()
     notebook_container = subprocess.Popen(
-        [slow_python(tmp_path), "-c", contract.EXECUTE_PROGRAM],
+        [slow_python(tmp_path), "-c", pod_contract.EXECUTE_PROGRAM],
         env=pod.environment,
         cwd=pod.folder,
     )
     pod.processes.append(notebook_container)  # type: ignore[arg-type]
-    hook = pod._start(["-I", "-S", "-c", contract.HEED_PROGRAM], pod.environment)
+    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(0.5)  # it waits for as long as the signal would be lost
     (tmp_path / "go").touch()
     assert hook.wait(10) == 0
     notebook_container.send_signal(signal.SIGTERM)
-    assert notebook_container.wait(10) == contract.EXIT_INTERRUPTED
+    assert notebook_container.wait(10) == pod_contract.EXIT_INTERRUPTED
 
 
 def test_the_hook_leaves_half_of_the_grace_period(new_job: Callable[..., Job]) -> None:
-    pod = new_job("1").pod(**{contract.ENV_GRACE_PERIOD: "0.4"})
-    hook = pod._start(["-I", "-S", "-c", contract.HEED_PROGRAM], pod.environment)
+    pod = new_job("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "0.4"})
+    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     assert hook.wait(10) == 0
 
 
 def test_the_hook_does_not_wait_for_a_notebook_that_runs(new_job: Callable[..., Job]) -> None:
-    pod = new_job("1").pod(**{contract.ENV_GRACE_PERIOD: "3600"})
+    pod = new_job("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "3600"})
     pod.start_notebook()
-    until((pod.folder / "control" / contract.LISTENING_FILE).exists, "it listens")
-    hook = pod._start(["-I", "-S", "-c", contract.HEED_PROGRAM], pod.environment)
+    until((pod.folder / "control" / pod_contract.LISTENING_FILE).exists, "it listens")
+    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     assert hook.wait(10) == 0

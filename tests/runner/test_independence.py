@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_kueue
-from jupyter_kueue.runner import execute_folder
+from jupyter_kueue.runner.staging import notebook_modules
 
 # The oldest Python that a user's image may have.
 OLDEST_PYTHON = (3, 9)
@@ -20,13 +20,13 @@ def modules() -> dict[str, str]:
     package = Path(jupyter_kueue.__file__).parent
     return {
         f"jupyter_kueue/{module}": (package / module).read_text()
-        for module in execute_folder.MODULES
+        for module in notebook_modules.MODULES
     }
 
 
 def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
     script = (
-        "import sys, jupyter_kueue.runner.execute\n"
+        "import sys, jupyter_kueue.runner.notebook.execute\n"
         "print([name for name in ('jupyter_server', 'kubernetes', 'obstore', 'nbclient',"
         " 'jupyter_kueue.storage') if name in sys.modules])"
     )
@@ -35,7 +35,7 @@ def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(execute_folder.__file__).parents[2],
+        cwd=Path(notebook_modules.__file__).parents[2],
     )
     assert done.stdout == "[]\n"
 

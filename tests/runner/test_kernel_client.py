@@ -8,7 +8,7 @@ import nbformat
 import zmq
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_kueue.runner import kernel_client
+from jupyter_kueue.runner.notebook import kernel_client
 
 if TYPE_CHECKING:
     from pathlib import Path

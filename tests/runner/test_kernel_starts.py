@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def test_a_kernel_that_never_comes_up_may_be_tried_elsewhere(
     environment = wrapped(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", times=99)
     pod = new_job("print(1)", kernel_name="wrapped").run(**environment)
 
-    assert pod.exit_code == contract.EXIT_KERNEL_DIED
+    assert pod.exit_code == pod_contract.EXIT_KERNEL_DIED
     assert "killed by SIGKILL" in pod.termination_message
     assert len(list((tmp_path / "starts").iterdir())) == 4
 
@@ -109,7 +109,7 @@ def test_a_module_that_is_missing_is_final(new_job: Callable[..., Job], tmp_path
     argv = [sys.executable, "-m", "no_such_kernel", "-f", "{connection_file}"]
     pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
-    assert pod.exit_code == contract.EXIT_NO_KERNEL
+    assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "no module no_such_kernel" in pod.termination_message
 
 
@@ -117,7 +117,7 @@ def test_what_a_kernel_imports_is_missing(new_job: Callable[..., Job], tmp_path:
     argv = [sys.executable, "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
-    assert pod.exit_code == contract.EXIT_NO_KERNEL
+    assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "no module ipykernel" in pod.termination_message
 
 
@@ -125,7 +125,7 @@ def test_a_program_that_is_missing_is_final(new_job: Callable[..., Job], tmp_pat
     argv = ["/no/such/program", "{connection_file}"]
     pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
-    assert pod.exit_code == contract.EXIT_NO_KERNEL
+    assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "/no/such/program" in pod.termination_message
 
 
@@ -141,7 +141,7 @@ def test_a_kernel_that_is_interrupted_by_message(
     )
     pod = job.run(**environment)
 
-    assert pod.exit_code == contract.EXIT_TIME_LIMIT
+    assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
     outputs = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"]
     assert outputs[-1]["ename"] == "KeyboardInterrupt"
 
@@ -185,6 +185,6 @@ def test_a_kernelspec_that_none_may_write_is_final(
 
     pod = new_job("print(1)", kernel_name="wrapped").run(**environment)
 
-    assert pod.exit_code == contract.EXIT_NO_KERNEL, pod.log
+    assert pod.exit_code == pod_contract.EXIT_NO_KERNEL, pod.log
     assert "'wrapped'" in pod.termination_message
     assert "Traceback" not in pod.termination_message

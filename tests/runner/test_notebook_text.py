@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat import v4
 
-from jupyter_kueue.runner.notebook_text import NotebookText
+from jupyter_kueue.runner.notebook.notebook_text import NotebookText
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ['\n "outputs": []', '\n "cells": []', "a\rb\r\nc\u2028d\x85e", "\x00\x1b[31m", '"', "\\"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def test_what_cannot_be_understood_is_left_out_with_a_word(new_job: Callable[...
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
     cells = json.loads(job.output("train.ipynb"))["cells"]
     printed, said = ("".join(_texts(cells[0], name)) for name in ("stdout", "stderr"))
     assert "after" in printed
@@ -120,7 +120,7 @@ def test_comms_without_a_state_are_no_fault(new_job: Callable[..., Job]) -> None
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
     [cell] = json.loads(job.output("train.ipynb"))["cells"]
     assert _texts(cell, "stdout") == ["after\n"]
     assert _texts(cell, "stderr") == []
@@ -131,7 +131,7 @@ def test_parts_that_are_no_objects_cost_their_message_alone(new_job: Callable[..
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
     notebook = json.loads(job.output("train.ipynb"))
     _, misshapen, replies, last = notebook["cells"]
     assert "".join(_texts(misshapen, "stdout")) == "after\n"
@@ -152,7 +152,7 @@ def test_outputs_inside_a_widget_cost_what_they_hold(new_job: Callable[..., Job]
 
     pod = job.run()
 
-    assert pod.exit_code == contract.EXIT_SUCCEEDED, pod.log[-2000:]
+    assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
     cells = json.loads(job.output("train.ipynb"))["cells"]
     assert _texts(cells[1], "stdout") == ["outside\n"]
     # Once, with 1000 displays and 2 MB of text in as few pieces as elsewhere.

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kueue import contract, shapes
-from jupyter_kueue.runner import reports
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import json_shapes
+from jupyter_kueue.runner.stage_out import reports
 from jupyter_kueue.storage.bucket import encode_json
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ FIELDS = (
 ERROR_FIELDS = ("name", "value", "cell", "cell_index", "cell_source", "traceback")
 ERROR = st.fixed_dictionaries({}, optional=dict.fromkeys(ERROR_FIELDS, ANYTHING))
 REPORT = st.fixed_dictionaries(
-    {"outcome": st.sampled_from(contract.OUTCOMES)},
+    {"outcome": st.sampled_from(pod_contract.OUTCOMES)},
     optional=dict.fromkeys(FIELDS, ANYTHING) | {"error": ERROR},
 )
 
@@ -59,7 +60,7 @@ def test_whatever_a_notebook_forges_comes_out_bounded_and_of_its_kinds(
     tmp_path_factory: pytest.TempPathFactory, report: dict[str, Any]
 ) -> None:
     folder = tmp_path_factory.mktemp("control")
-    for name in (contract.ENDED_FILE, contract.PROGRESS_FILE):
+    for name in (pod_contract.ENDED_FILE, pod_contract.PROGRESS_FILE):
         (folder / name).write_text(json.dumps(report))
     ended = reports.read_ended(folder)
     progress = reports.read_progress(folder)
@@ -71,8 +72,8 @@ def test_whatever_a_notebook_forges_comes_out_bounded_and_of_its_kinds(
             assert found[number] is None or 0 <= found[number] < 2**60
     assert ended["outcome"] == report["outcome"]
     assert isinstance(ended["message"], str)
-    assert shapes.moment(ended["ended_at"])
-    assert len(ended["elsewhere"]) <= contract.MAX_ELSEWHERE
+    assert json_shapes.moment(ended["ended_at"])
+    assert len(ended["elsewhere"]) <= pod_contract.MAX_ELSEWHERE
     error = ended["error"]
     assert error is None or all(isinstance(line, str) for line in error["traceback"])
 
@@ -98,7 +99,7 @@ def test_what_execute_reports_arrives_as_it_is(tmp_path: Path) -> None:
         "peak_memory_bytes": 2**40,
         "elsewhere": ["~/model.pt"],
     }
-    (tmp_path / contract.ENDED_FILE).write_text(json.dumps(ended))
+    (tmp_path / pod_contract.ENDED_FILE).write_text(json.dumps(ended))
     assert reports.read_ended(tmp_path) == ended
 
 
@@ -120,20 +121,20 @@ ILLEGIBLE = {
 def test_an_end_that_cannot_be_read_is_waited_for_and_told_in_the_end(
     tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / contract.ENDED_FILE).write_bytes(content)
-    (tmp_path / contract.PROGRESS_FILE).write_bytes(content)
+    (tmp_path / pod_contract.ENDED_FILE).write_bytes(content)
+    (tmp_path / pod_contract.PROGRESS_FILE).write_bytes(content)
     end = reports.End(tmp_path)
     assert end.read() is None
     assert end.read() is None
     monkeypatch.setattr(reports, "ILLEGIBLE_SECONDS", 0)
     told = end.read()
     assert told is not None
-    assert told["outcome"] == contract.KERNEL_DIED
+    assert told["outcome"] == pod_contract.KERNEL_DIED
     assert "ended.json" in told["message"]
     reports.read_progress(tmp_path)  # no error, whatever it makes of it
 
     (tmp_path / "new").write_text('{"outcome": "succeeded"}')
-    (tmp_path / "new").replace(tmp_path / contract.ENDED_FILE)
+    (tmp_path / "new").replace(tmp_path / pod_contract.ENDED_FILE)
     found = end.read()
     assert found is not None
     assert found["outcome"] == "succeeded"
@@ -154,8 +155,8 @@ def test_what_is_no_file_is_not_there(tmp_path: Path) -> None:
         ):
             folder = tmp_path / str(number)
             folder.mkdir()
-            for name in (contract.ENDED_FILE, contract.PROGRESS_FILE):
-                if name == contract.PROGRESS_FILE and number == 4:
+            for name in (pod_contract.ENDED_FILE, pod_contract.PROGRESS_FILE):
+                if name == pod_contract.PROGRESS_FILE and number == 4:
                     continue
                 plant(folder / name)
             assert reports.End(folder).read() is None
@@ -167,7 +168,7 @@ def test_what_is_no_file_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_sparse_report_of_a_terabyte_costs_no_memory(tmp_path: Path) -> None:
-    for name in (contract.ENDED_FILE, contract.PROGRESS_FILE):
+    for name in (pod_contract.ENDED_FILE, pod_contract.PROGRESS_FILE):
         with (tmp_path / name).open("wb") as file:
             file.truncate(2**40)
     script = (

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,13 +129,13 @@ def compare(
         return f"bare nbclient: not at its end after {SECONDS} s"
     job = new_job(content=content, kernel_name="python3", timeout_seconds=SECONDS)
     pod = job.run()
-    ended = contract.OUTCOME_OF_EXIT_CODE.get(pod.exit_code)
+    ended = pod_contract.OUTCOME_OF_EXIT_CODE.get(pod.exit_code)
     if bare.returncode != 0:
-        is_refused = ended == contract.NOTEBOOK_FAILED
+        is_refused = ended == pod_contract.NOTEBOOK_FAILED
         return None if is_refused else f"bare nbclient: {bare.stderr[-300:]}; here: {ended}"
     if ended != bare.stdout.strip():
         return f"bare nbclient: {bare.stdout.strip()}; here: {ended} {pod.log[-300:]}"
-    if ended == contract.KERNEL_DIED:
+    if ended == pod_contract.KERNEL_DIED:
         return None  # another attempt may follow, so that nothing is kept yet
     theirs = nbformat.read(path, as_version=4).cells
     ours = nbformat.reads(job.output("train.ipynb").decode(), as_version=4).cells

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import until
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_the_kernel_comes_up_before_the_inputs(new_job: Callable[..., Job]) -> N
     pod = new_job("import os\nprint(os.getpid())").pod()
     pod.start()
     early = until(lambda: kernels(pod), "a kernel runs")[0]
-    assert pod.control(contract.RUN_FILE) is None
+    assert pod.control(pod_contract.RUN_FILE) is None
 
     assert pod.stage_in() == 0
     assert pod.wait() == 0, pod.log
@@ -50,23 +50,23 @@ def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
     kernel = until(lambda: kernels(pod), "a kernel runs")[0]
     (pod.folder / "bucket" / "endpoint").write_text("http://127.0.0.1:9")  # nobody answers there
     staging = pod.start_stage_in()
-    until((pod.folder / "runner" / contract.STAGE_IN_LOCK_FILE).exists, "stage-in is at work")
+    until((pod.folder / "runner" / pod_contract.STAGE_IN_LOCK_FILE).exists, "stage-in is at work")
     staging.kill()
     staging.wait()
 
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     assert "The inputs were not fetched" in pod.termination_message
     assert not kernel.is_running()
     pod.stop_sidecar()
 
 
 def test_stage_in_that_fails_ends_the_notebook_container(new_job: Callable[..., Job]) -> None:
-    pod = new_job("print(1)").pod(**{contract.ENV_OWNER: "nobody"})
-    pod.staging[contract.ENV_OWNER] = "nobody"
-    pod.staging[contract.ENV_STAGING_SECONDS] = "0.5"
+    pod = new_job("print(1)").pod(**{pod_contract.ENV_OWNER: "nobody"})
+    pod.staging[pod_contract.ENV_OWNER] = "nobody"
+    pod.staging[pod_contract.ENV_STAGING_SECONDS] = "0.5"
     pod.start()
-    assert pod.stage_in() == contract.EXIT_STAGING
-    assert pod.wait() == contract.EXIT_STAGING
+    assert pod.stage_in() == pod_contract.EXIT_STAGING
+    assert pod.wait() == pod_contract.EXIT_STAGING
     pod.stop_sidecar()
 
 
@@ -76,7 +76,7 @@ def test_sigterm_while_the_inputs_are_awaited(new_job: Callable[..., Job]) -> No
     kernel = until(lambda: kernels(pod), "a kernel runs")[0]
     pod.notebook.send_signal(signal.SIGTERM)
 
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     assert "told to stop while inputs were fetched" in pod.termination_message
     assert not kernel.is_running()
     pod.stop_sidecar()
@@ -87,7 +87,7 @@ def test_sigterm_before_anything(new_job: Callable[..., Job]) -> None:
     pod.start_notebook()
     until(lambda: _heeds_sigterm(pod.notebook.pid), "it listens")
     pod.notebook.send_signal(signal.SIGTERM)
-    assert pod.wait() == contract.EXIT_INTERRUPTED
+    assert pod.wait() == pod_contract.EXIT_INTERRUPTED
 
 
 def test_another_kernel_of_the_same_name_comes_first(

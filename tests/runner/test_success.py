@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import cell
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_a_run_with_everything(new_job: Callable[..., Job]) -> None:
     assert json.loads(printed[2]) == list(PARAMETERS.values())
     assert printed[3] == "1,2\n\n"
     assert "JUPYTER_KUEUE_JOB_ID" in printed[6]
-    assert contract.ENV_CONTROL_DIR not in printed[6]
+    assert pod_contract.ENV_CONTROL_DIR not in printed[6]
     images = [
         out
         for one in json.loads(job.output("train.ipynb"))["cells"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract
+from jupyter_kueue.contract import pod_contract
 from tests.runner.pod import notebook
 from tests.runner.test_kernel_starts import kernelspec
 
@@ -26,8 +26,8 @@ OTHERS = (
 )
 NAMES = sorted({*sys.stdlib_module_names, *OTHERS} - {"__main__"})
 ENDINGS = {
-    "print('done')": contract.EXIT_SUCCEEDED,
-    "def f(x): return 1 / x\nf(0)": contract.EXIT_NOTEBOOK_FAILED,
+    "print('done')": pod_contract.EXIT_SUCCEEDED,
+    "def f(x): return 1 / x\nf(0)": pod_contract.EXIT_NOTEBOOK_FAILED,
 }
 
 

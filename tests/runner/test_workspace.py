@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kueue.runner import workspace
+from jupyter_kueue.runner.staging import workspace
 from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 

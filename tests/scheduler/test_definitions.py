@@ -13,7 +13,7 @@ from jupyter_scheduler.models import (
     UpdateJobDefinition,
 )
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 
 pytestmark = pytest.mark.integration
 

@@ -18,9 +18,9 @@ import pytest
 from jupyter_scheduler.orm import Job, JobDefinition, create_session
 from sqlalchemy import select
 
-from jupyter_kueue import errors
 from jupyter_kueue.cli import configuration, stock_import
-from jupyter_kueue.models import Owner
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import Owner
 from jupyter_kueue.scheduler import stock_jobs
 from tests.server.conftest import running_server
 

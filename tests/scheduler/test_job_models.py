@@ -9,7 +9,7 @@ import pytest
 from jupyter_scheduler.models import CreateJob, DescribeJob, JobFile, Status
 from jupyter_scheduler.utils import create_output_filename
 
-from jupyter_kueue import job_requests, models
+from jupyter_kueue.domain import models, run_requests
 from jupyter_kueue.scheduler import job_models
 
 ROW = {
@@ -32,7 +32,7 @@ def row(state="queued", **asked):
         **{"input_uri": "a/weekly.v2.ipynb", "name": "n", "runtime_environment_name": "", **asked}
     )
     body = job_models.request_body(model, "/root")
-    return {**ROW, "state": state, "request": job_requests.parse_job_request(body).as_json()}
+    return {**ROW, "state": state, "request": run_requests.parse_job_request(body).as_json()}
 
 
 @pytest.fixture

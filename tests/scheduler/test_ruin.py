@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import new_namespace
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage.bucket import Bucket
 from tests.scheduler.test_server import BOTH
 from tests.server import proxy as proxies

@@ -8,7 +8,7 @@ import random
 import pytest
 from jupyter_scheduler.models import SortDirection, SortField
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.scheduler import selecting
 
 FIELDS = {name: lambda row, name=name: row[name] for name in ("created_at", "name", "state")}

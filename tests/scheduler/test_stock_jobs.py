@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.models import BucketFacts, ClusterFacts, Limits, Owner
+from jupyter_kueue.domain.models import BucketFacts, ClusterFacts, Limits, Owner
+from jupyter_kueue.domain.run_status import derive
 from jupyter_kueue.scheduler import stock_files, stock_jobs
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
-from jupyter_kueue.status import derive
 
 if TYPE_CHECKING:
     from pathlib import Path

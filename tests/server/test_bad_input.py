@@ -12,7 +12,7 @@ import nbformat
 import obstore
 import pytest
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 from jupyter_kueue.storage.bucket import Bucket
 
 from .conftest import connected_server, ended, submit, until, write_notebook

@@ -9,8 +9,8 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from jupyter_kueue import models
-from jupyter_kueue.events.job_state import SCHEMA_ID
+from jupyter_kueue.domain import models
+from jupyter_kueue.events.run_state import SCHEMA_ID
 
 from .conftest import connected_server, next_event, submit, write_notebook
 

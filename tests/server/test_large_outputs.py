@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import models
-from jupyter_kueue.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain import models
+from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import connected_server
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import models, names
-from jupyter_kueue.models import JobRecord, JobRequest, Owner, Resources
-from jupyter_kueue.service import job_view
+from jupyter_kueue.domain import models, names
+from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import running_server, submit, until, write_notebook
 
@@ -76,7 +76,7 @@ async def fill(bucket: Bucket) -> None:
         await bucket.put_json(f"{OWNER}/jobs/{id_of(number)}/final.json", FINAL)
     await bucket.put_json(f"{OWNER}/jobs/{id_of(6)}/job.json", ANNOTATED)
     await bucket.put_json(f"{OWNER}/jobs/{id_of(6)}/final.json", FINAL)
-    odd_row = job_view.build_row(
+    odd_row = run_view.build_row(
         models.BucketFacts(JobRecord.from_json(record(7))), models.Status("failed", "killed")
     )
     rows = [{**odd_row, "tags": 5}, None, {"job_id": []}]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from jupyter_kueue import contract, errors, job_requests, models, schedule_requests
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import errors, models, run_requests, schedule_requests
 from jupyter_kueue.server import routes
 from jupyter_kueue.server.openapi import document
-from jupyter_kueue.service import index, schedules
+from jupyter_kueue.service.runs import run_index
+from jupyter_kueue.service.schedules import schedules
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -133,19 +135,19 @@ def test_a_schedule_has_the_fields_of_the_code():
 
 def test_bounds_are_those_of_the_code():
     request = SCHEMAS["JobRequest"]["properties"]
-    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == job_requests.MAX_GPUS
-    assert request["name"]["maxLength"] == job_requests.MAX_NAME_LENGTH
-    assert request["tags"]["maxItems"] == job_requests.MAX_TAGS
-    assert request["max_retries"]["maximum"] == job_requests.MAX_RETRIES
+    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == run_requests.MAX_GPUS
+    assert request["name"]["maxLength"] == run_requests.MAX_NAME_LENGTH
+    assert request["tags"]["maxItems"] == run_requests.MAX_TAGS
+    assert request["max_retries"]["maximum"] == run_requests.MAX_RETRIES
 
 
 def test_states_roles_and_sort_fields_are_those_of_the_code():
     assert SCHEMAS["State"]["enum"] == list(models.STATES)
-    roles = {getattr(contract, name) for name in dir(contract) if name.startswith("ROLE_")}
+    roles = {getattr(pod_contract, name) for name in dir(pod_contract) if name.startswith("ROLE_")}
     assert set(SCHEMAS["File"]["properties"]["role"]["enum"]) == roles
     parameters = document()["paths"]["/jobs"]["get"]["parameters"]
     [sort] = [item for item in parameters if item["name"] == "sort"]
-    both_ways = {prefix + name for prefix in ("", "-") for name in index.SORT_FIELDS}
+    both_ways = {prefix + name for prefix in ("", "-") for name in run_index.SORT_FIELDS}
     assert set(sort["schema"]["enum"]) == both_ways
 
 
@@ -163,7 +165,7 @@ def test_a_request_that_the_schema_allows_is_understood():
         "priority_class": None,
     }
     validate(body, "JobRequest")
-    assert job_requests.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
+    assert run_requests.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"input_path": 1}, {"input_path": "a", "colour": "red"}])
@@ -171,7 +173,7 @@ def test_what_the_schema_refuses_the_code_refuses(body: dict[str, object]):
     with pytest.raises(jsonschema.ValidationError):
         validate(body, "JobRequest")
     with pytest.raises(errors.InvalidRequestError):
-        job_requests.parse_job_request(body)
+        run_requests.parse_job_request(body)
 
 
 def test_the_server_sends_it(unconnected: Server):

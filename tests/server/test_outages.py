@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import obstore
 import pytest
 
-from jupyter_kueue import names
+from jupyter_kueue.domain import names
 from jupyter_kueue.storage.bucket import Bucket
 
 from . import proxy as proxies

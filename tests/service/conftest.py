@@ -17,8 +17,8 @@ import yaml
 from traitlets.config import Config
 
 from jupyter_kueue import config
-from jupyter_kueue.job_requests import parse_job_request
-from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain.run_requests import parse_job_request
 from jupyter_kueue.service.application import Application
 from tests.server import proxy as proxies
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from jupyter_kueue.service.jobs import Jobs
+    from jupyter_kueue.service.runs.runs import Jobs
 
 # Each look asks the bucket and the cluster: others need the processor too.
 LOOK_SECONDS = 0.1

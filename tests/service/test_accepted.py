@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.runs.run_index import JobQuery
 from tests.server import proxy
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.service.runs.run_index import JobQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

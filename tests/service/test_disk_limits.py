@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jupyter_kueue.models import FINISHED_STATES
+from jupyter_kueue.domain.models import FINISHED_STATES
 
 pytestmark = pytest.mark.integration
 

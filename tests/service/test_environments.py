@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.models import JobRequest, Resources
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import JobRequest, Resources
 from jupyter_kueue.service import health
 
 if TYPE_CHECKING:

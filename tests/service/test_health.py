@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from jupyter_kueue import config, errors
+from jupyter_kueue import config
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.building import KUEUE_VERSION
 from jupyter_kueue.service import health, permissions
 from jupyter_kueue.service.application import Application

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import health
-from jupyter_kueue.service.index import JobQuery
-from jupyter_kueue.service.schedules import ScheduleQuery
-from jupyter_kueue.storage import unread
+from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.schedules.schedules import ScheduleQuery
+from jupyter_kueue.storage import unread_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ async def test_one_object_that_is_lost_does_not_hold_up_the_others(
     eventually: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(unread, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(unread_runs, "PATIENCE_SECONDS", 2.0)
     running = await session.submit(write_notebook("slow.ipynb", "import time\ntime.sleep(600)"))
     await session.until_state(running["job_id"], "running")
     quick = [(await session.submit(write_notebook("a.ipynb", "1")))["job_id"] for _ in range(2)]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue import errors
-from jupyter_kueue.service.index import SORT_FIELDS, Entry, Index, JobQuery
+from jupyter_kueue.domain import errors
+from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, JobQuery
 
 Json = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_kueue import contract
-from jupyter_kueue.models import BucketFacts, JobRecord, Owner, Resources, Status
-from jupyter_kueue.runner import bounds
-from jupyter_kueue.service import job_view
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.runner.shared import bounds
+from jupyter_kueue.service.runs import run_view
 
 INPUT = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa"}
 TIMES = ("2026-01-02T03:05:00Z", "2026-01-02T03:05:01Z", "2026-01-02T03:06:00Z")
@@ -34,7 +34,7 @@ def facts_of(**facts: Any) -> BucketFacts:
 
 def test_the_whole_row() -> None:
     status = Status("queued", "waiting", "Waits.", "said", *TIMES)
-    assert job_view.build_row(facts_of(), status) == {
+    assert run_view.build_row(facts_of(), status) == {
         "job_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         "name": "Weekly",
         "owner": "Ada@example.com",
@@ -66,13 +66,13 @@ def test_the_whole_row() -> None:
 
 def test_what_was_changed_later_is_shown() -> None:
     meta = {"name": "New", "local_queue": "team-b", "priority_class": "high", "tags": ["x", "y"]}
-    row = job_view.build_row(facts_of(meta=meta), Status("queued"))
+    row = run_view.build_row(facts_of(meta=meta), Status("queued"))
     assert {key: row[key] for key in meta} == meta
     assert row["request"]["tags"] == ["first"]
 
 
 def test_tags_that_were_taken_away_stay_away() -> None:
-    assert job_view.build_row(facts_of(meta={"tags": []}), Status("queued"))["tags"] == []
+    assert run_view.build_row(facts_of(meta={"tags": []}), Status("queued"))["tags"] == []
 
 
 def test_attempts_are_numbered_from_one() -> None:
@@ -81,11 +81,11 @@ def test_attempts_are_numbered_from_one() -> None:
         {"pod_uid": "b", "started_at": "t3", "cells_done": 2, "message": None},
     )
     empty = dict.fromkeys(("started_at", "ended_at", "reason", "message", "sentence", "cells_done"))
-    assert job_view.build_attempts(facts_of(attempts=attempts)) == [
+    assert run_view.build_attempts(facts_of(attempts=attempts)) == [
         {**empty, "number": 1, "started_at": "t1", "ended_at": "t2", "reason": "interrupted"},
         {**empty, "number": 2, "started_at": "t3", "cells_done": 2},
     ]
-    assert job_view.build_attempts(facts_of()) == []
+    assert run_view.build_attempts(facts_of()) == []
 
 
 def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
@@ -97,24 +97,27 @@ def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:
         "cell_source": "1/0",
         "traceback": ["line"],
     }
-    shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
+    shown = run_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
     assert shown is not None
     assert {**shown, "value": None} == {**error, "value": None}
     assert shown["value"].endswith("v… (50000 characters in all)")
-    assert len(shown["value"]) == contract.MAX_ERROR_VALUE_LENGTH + contract.MAX_CUT_WORDS_LENGTH
+    assert (
+        len(shown["value"])
+        == pod_contract.MAX_ERROR_VALUE_LENGTH + pod_contract.MAX_CUT_WORDS_LENGTH
+    )
 
 
 def test_of_a_traceback_its_end_is_shown() -> None:
     entries = [f"{number}: {'x' * 5000}" for number in range(1000)]
     error = {"name": "E", "value": "", "cell_index": 0, "traceback": entries}
-    shown = job_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
+    shown = run_view.build_error(facts_of(result={"outcome": "notebook-failed", "error": error}))
     assert shown is not None
     assert shown["traceback"][-1] == entries[-1]
     assert shown["traceback"][0] == "… (991 more entries)"
-    most = contract.MAX_TRACEBACK_LENGTH + contract.MAX_CUT_WORDS_LENGTH
+    most = pod_contract.MAX_TRACEBACK_LENGTH + pod_contract.MAX_CUT_WORDS_LENGTH
     assert len("".join(shown["traceback"])) < most + 100
-    assert job_view.build_error(facts_of(result={"outcome": "succeeded", "error": None})) is None
-    assert job_view.build_error(facts_of()) is None
+    assert run_view.build_error(facts_of(result={"outcome": "succeeded", "error": None})) is None
+    assert run_view.build_error(facts_of()) is None
 
 
 def test_what_execute_kept_of_an_error_is_shown_as_it_is() -> None:
@@ -129,7 +132,7 @@ def test_what_execute_kept_of_an_error_is_shown_as_it_is() -> None:
     }
     kept = bounds.error(error)
     result = {"outcome": "notebook-failed", "error": kept}
-    assert job_view.build_error(facts_of(result=result)) == kept
+    assert run_view.build_error(facts_of(result=result)) == kept
 
 
 def test_what_it_wrote_and_what_it_took_along_are_two_lists() -> None:
@@ -137,7 +140,7 @@ def test_what_it_wrote_and_what_it_took_along_are_two_lists() -> None:
     notebook = {"path": "a.ipynb", "size_bytes": 9, "sha256": "bb", "role": "notebook"}
     live = [{"path": "run.log", "size_bytes": 1, "sha256": None, "role": "log"}]
     given = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa", "role": "input"}
-    assert job_view.build_files(facts_of(), live) == [{**live[0], **marks}]
+    assert run_view.build_files(facts_of(), live) == [{**live[0], **marks}]
     ended = facts_of(result={"files": [notebook]})
-    assert job_view.build_files(ended, live) == [{**notebook, **marks}]
-    assert job_view.build_inputs(ended) == [{**given, **marks}]
+    assert run_view.build_files(ended, live) == [{**notebook, **marks}]
+    assert run_view.build_inputs(ended) == [{**given, **marks}]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.runs.run_index import JobQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

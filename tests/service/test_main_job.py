@@ -8,9 +8,9 @@ import os
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.job_requests import parse_job_request
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_requests import parse_job_request
+from jupyter_kueue.service.runs.run_index import JobQuery
 
 pytestmark = pytest.mark.integration
 

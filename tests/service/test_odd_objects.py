@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from jupyter_kueue import errors, manifest, models, names, plain_json, status
-from jupyter_kueue.models import (
+from jupyter_kueue.domain import errors, job_manifest, models, names, run_status, strict_json
+from jupyter_kueue.domain.models import (
     ClusterFacts,
     JobRecord,
     JobRequest,
@@ -27,13 +27,14 @@ from jupyter_kueue.models import (
     Status,
 )
 from jupyter_kueue.scheduler import definition_models, job_models
-from jupyter_kueue.service import job_view, schedule_view, unrecorded
-from jupyter_kueue.service.cluster_view import ClusterView
-from jupyter_kueue.service.index import SORT_FIELDS, Entry, Index, JobQuery
-from jupyter_kueue.service.queues import positions
-from jupyter_kueue.service.schedule_view import ScheduleRuns
+from jupyter_kueue.service.cluster_state import ClusterView
+from jupyter_kueue.service.queues.local_queues import positions
+from jupyter_kueue.service.runs import jobs_without_record, run_view
+from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, JobQuery
+from jupyter_kueue.service.schedules import schedule_view
+from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.schedule_records import ScheduleRecords
 from jupyter_kueue.storage.summaries import Summaries
 
@@ -162,7 +163,7 @@ def stored(document: Json) -> bytes:
 def check_row(row: Json) -> None:
     """Do with a row what lists do with it, among others."""
     index = Index()
-    other = job_view.build_row(
+    other = run_view.build_row(
         models.BucketFacts(JobRecord(**{**vars(RECORD), "job_id": OTHER_ID})), Status("queued")
     )
     index.put(Entry(other, None))
@@ -174,7 +175,7 @@ def check_row(row: Json) -> None:
             assert {item["job_id"] for item in [*first, *rest]} == {JOB_ID, OTHER_ID}
             assert total == 2
     index.select(JobQuery(text="WEEK"))
-    assert len(plain_json.encode(row)) < 20_000
+    assert len(strict_json.encode(row)) < 20_000
     job = job_models.describe(row)
     # jupyter-scheduler writes its answers with Python's own encoder.
     json.dumps(job.dict(), allow_nan=False).encode()
@@ -196,14 +197,14 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
     facts = (await records.load(JOB_ID)).facts
     assert facts is not None
     assert facts.record.job_id == JOB_ID
-    derived = status.derive(facts, ClusterFacts(), NOW, models.Limits())
-    row = job_view.build_row(facts, derived)
+    derived = run_status.derive(facts, ClusterFacts(), NOW, models.Limits())
+    row = run_view.build_row(facts, derived)
     check_row(row)
-    plain_json.encode([job_view.build_attempts(facts), job_view.build_files(facts, [])])
-    shown = plain_json.encode(job_view.build_error(facts))
+    strict_json.encode([run_view.build_attempts(facts), run_view.build_files(facts, [])])
+    shown = strict_json.encode(run_view.build_error(facts))
     assert len(shown) < 200_000
     if facts.problem is not None:
-        assert row["reason"] == status.UNREADABLE
+        assert row["reason"] == run_status.UNREADABLE
         assert any(key in name for name in records.unreadable)
 
 
@@ -212,7 +213,7 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
 async def test_an_odd_row_among_those_of_finished_runs(data: st.DataObject):
     bucket = Bucket(MemoryStore(), "memory")
     facts = models.BucketFacts(RECORD)
-    row = job_view.build_row(facts, Status("failed", "killed", "m", "d", AT, AT, AT))
+    row = run_view.build_row(facts, Status("failed", "killed", "m", "d", AT, AT, AT))
     segment = {"version": 1, "rows": [data.draw(odd(row))]}
     await bucket.put_bytes("tess/index/1.json", stored(segment))
     for found in await Summaries(bucket, "tess").load():
@@ -255,7 +256,7 @@ async def test_an_odd_definition_of_a_schedule(document: Json):
     due = schedule_view.next_run(record, NOW)
     message = schedule_view.build_message(record, 1, ScheduleRuns(), None, loaded.problem, NOW)
     row = schedule_view.build_row(record, None, 1, ScheduleRuns(), due, message)
-    plain_json.encode(row)
+    strict_json.encode(row)
     json.dumps(definition_models.describe(row).dict(), allow_nan=False).encode()
     assert (loaded.problem is None) == (not records.unreadable)
 
@@ -287,7 +288,7 @@ def container(name: str, **state: Any) -> Json:
 
 def in_cluster() -> dict[str, Json]:
     """The objects of a run that failed."""
-    job = manifest.build_job(RECORD, manifest.PodPolicy("registry.example/runner:1"))
+    job = job_manifest.build_job(RECORD, job_manifest.PodPolicy("registry.example/runner:1"))
     ended = {"exitCode": 137, "reason": "OOMKilled", "message": "m"}
     metadata = {**METADATA, "labels": {**METADATA["labels"], **job["metadata"]["labels"]}}
     return {
@@ -346,20 +347,22 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
             view.facts(job_id).kube_job, view.facts(job_id).workload, view.facts(job_id).pods
         )
         facts = models.BucketFacts(RECORD, accepted={"kube_job": f"nb-{JOB_ID}"})
-        check_row(job_view.build_row(facts, status.derive(facts, cluster, NOW, models.Limits())))
+        check_row(
+            run_view.build_row(facts, run_status.derive(facts, cluster, NOW, models.Limits()))
+        )
 
 
 @unhurried
 @given(job=odd(in_cluster()["job"]))
 def test_an_odd_job_that_nobody_submitted(job: Json):
     try:
-        facts = unrecorded.facts_of(job, JOB_ID)
+        facts = jobs_without_record.facts_of(job, JOB_ID)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Without a name, a time or a pod it is none; the reconciler shows that it is there.
         return
     # It may be recorded, and is read again then.
-    assert JobRecord.from_json(plain_json.loads(plain_json.encode(facts.record.as_json())))
-    check_row(job_view.build_row(facts, Status("queued")))
+    assert JobRecord.from_json(strict_json.loads(strict_json.encode(facts.record.as_json())))
+    check_row(run_view.build_row(facts, Status("queued")))
 
 
 async def test_a_huge_object_is_not_read():
@@ -403,5 +406,5 @@ def test_an_error_is_short_whatever_it_quotes():
     error = errors.InvalidRequestError({f"f{n}\ud800": "x" * 10_000 for n in range(1000)})
     assert len(error.fields) == errors.MAX_FIELDS
     assert len(error.message) <= errors.MAX_MESSAGE_LENGTH
-    plain_json.encode(error.fields).decode()
+    strict_json.encode(error.fields).decode()
     assert errors.NotFoundError("\ud800\0").message == "\N{REPLACEMENT CHARACTER}" * 2

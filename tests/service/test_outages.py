@@ -9,12 +9,12 @@ import subprocess
 
 import pytest
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster import availability, watching
-from jupyter_kueue.models import FINISHED_STATES
-from jupyter_kueue.schedule_requests import parse_schedule_request
-from jupyter_kueue.service import reconciler
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.runs import reconciler
+from jupyter_kueue.service.runs.run_index import JobQuery
 from tests.server import proxy as proxies
 
 from .conftest import Session

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kueue import errors
-from jupyter_kueue.service import queues
-from jupyter_kueue.service.cached import Cached
+from jupyter_kueue.domain import errors
+from jupyter_kueue.service.queues import local_queues
+from jupyter_kueue.service.short_lived_cache import Cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_the_line_is_by_priority_then_time_then_uid():
         workload("b", created="2026-01-01T00:00:01Z"),
         workload("a", created="2026-01-01T00:00:09Z", priority=10),
     ]
-    assert queues.positions(found, "team-a") == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert local_queues.positions(found, "team-a") == {"a": 0, "b": 1, "c": 2, "d": 3}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_line_is_by_priority_then_time_then_uid():
 )
 def test_who_does_not_stand_in_the_line(other: Json, reason: str):
     mine = workload("mine", created="2026-02-01T00:00:00Z")
-    assert queues.positions([other, mine], "team-a") == {"mine": 0}, reason
+    assert local_queues.positions([other, mine], "team-a") == {"mine": 0}, reason
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_who_does_not_stand_in_the_line(other: Json, reason: str):
 def test_some_evictions_send_to_the_end_of_the_line(reason: str, place: int):
     evicted = workload("evicted", condition("Evicted", "True", reason, "2026-01-03T00:00:00Z"))
     other = workload("other", created="2026-01-02T00:00:00Z")
-    assert queues.positions([evicted, other], "team-a")["evicted"] == place
+    assert local_queues.positions([evicted, other], "team-a")["evicted"] == place
 
 
 @given(st.permutations([(priority, second) for priority in (0, 5) for second in range(4)]))
@@ -75,9 +75,9 @@ def test_the_line_does_not_depend_on_the_order_of_what_was_read(order: list[tupl
         for priority, second in order
     ]
     expected = [f"{priority}-{second}" for priority in (5, 0) for second in range(4)]
-    assert sorted(queues.positions(found, "team-a").items(), key=lambda item: item[1]) == list(
-        zip(expected, itertools.count())
-    )
+    assert sorted(
+        local_queues.positions(found, "team-a").items(), key=lambda item: item[1]
+    ) == list(zip(expected, itertools.count()))
 
 
 async def test_an_answer_is_read_once_for_all_who_ask():

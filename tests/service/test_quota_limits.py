@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from jupyter_kueue.service.quota_limits import Quota, covered_resources, quotas
+from jupyter_kueue.service.queues.quota_limits import Quota, covered_resources, quotas
 
 GPU = "nvidia.com/gpu"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_kueue.service import run_warnings
+from jupyter_kueue.service.runs import missing_outputs
 from tests.service.test_job_view import facts_of
 
 
@@ -13,9 +13,9 @@ def ended(**result: Any) -> Any:
 
 
 def test_nothing_is_said_where_nothing_is_missing() -> None:
-    assert run_warnings.in_row(facts_of()) == []
-    assert run_warnings.in_row(ended(files=[])) == []
-    assert run_warnings.errors_of(facts_of(), "file_errors") == {}
+    assert missing_outputs.in_row(facts_of()) == []
+    assert missing_outputs.in_row(ended(files=[])) == []
+    assert missing_outputs.errors_of(facts_of(), "file_errors") == {}
 
 
 def test_each_kind_is_a_sentence() -> None:
@@ -24,19 +24,19 @@ def test_each_kind_is_a_sentence() -> None:
         file_errors={"big.bin": "It has 9 bytes, more than the 8 that one file may have."},
         elsewhere=["~/model.pt", "../out.csv"],
     )
-    assert run_warnings.in_row(facts) == [
+    assert missing_outputs.in_row(facts) == [
         "No html output: TemplateNotFound: lab.",
         "big.bin was not kept: It has 9 bytes, more than the 8 that one file may have.",
         "Not kept, because outside the run's folder: ~/model.pt, ../out.csv. Save files beside "
         "the notebook, with relative paths.",
     ]
-    assert run_warnings.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}
+    assert missing_outputs.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}
 
 
 def test_many_are_counted_and_long_ones_cut() -> None:
     many = ended(file_errors={f"{n}.bin": "It is too large." for n in range(1000)})
-    assert run_warnings.in_row(many)[-1] == "And 996 more; the run's details name them."
-    assert len(run_warnings.in_row(many)) == 5
-    assert len(run_warnings.errors_of(many, "file_errors")) == 100
+    assert missing_outputs.in_row(many)[-1] == "And 996 more; the run's details name them."
+    assert len(missing_outputs.in_row(many)) == 5
+    assert len(missing_outputs.errors_of(many, "file_errors")) == 100
     long = ended(format_errors={"html\n" * 1000: "x\n" * 10_000}, elsewhere=["\x1b[31m" * 1000])
-    assert all(len(one) < 600 and "\n" not in one for one in run_warnings.in_row(long))
+    assert all(len(one) < 600 and "\n" not in one for one in missing_outputs.in_row(long))

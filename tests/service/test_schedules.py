@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import health
-from jupyter_kueue.service.index import JobQuery
-from jupyter_kueue.service.schedules import ScheduleQuery
+from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.server import proxy
 from tests.service.test_health import namespace_role
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_kueue import names
-from jupyter_kueue.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain import names
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.runs.run_index import JobQuery
 
 pytestmark = pytest.mark.integration
 

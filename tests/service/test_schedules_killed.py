@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kueue import names
-from jupyter_kueue.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.index import JobQuery
-from jupyter_kueue.service.schedules import ScheduleQuery
+from jupyter_kueue.domain import names
+from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service import forked
 from tests.service.conftest import eventually
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import contract, models
-from jupyter_kueue.models import Owner
-from jupyter_kueue.service.jobs import JobQuery
-from jupyter_kueue.storage import open_jobs
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import models
+from jupyter_kueue.domain.models import Owner
+from jupyter_kueue.service.runs.runs import JobQuery
+from jupyter_kueue.storage import open_runs
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.open_jobs import OpenJobs
-from jupyter_kueue.storage.records import DELETED, Records
+from jupyter_kueue.storage.open_runs import OpenJobs
+from jupyter_kueue.storage.run_records import DELETED, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
     eventually: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(open_jobs, "FEW", 0)
+    monkeypatch.setattr(open_runs, "FEW", 0)
     path = write_notebook("a.ipynb", "1")
     bucket = Bucket.open(namespace.bucket_dir)
     owner_slug = Owner.of("tess").slug
@@ -43,8 +44,8 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
 
     # As other servers would, while this one is down.
     records = Records(bucket, owner_slug)
-    await records.write(made["renamed"], contract.META_KEY, {"name": "another name"})
-    await records.write(made["stopped"], contract.STOP_KEY, {"at": models.now(), "by": "tess"})
+    await records.write(made["renamed"], pod_contract.META_KEY, {"name": "another name"})
+    await records.write(made["stopped"], pod_contract.STOP_KEY, {"at": models.now(), "by": "tess"})
     await records.write_tombstone(made["deleted"], DELETED, "tess")
     unknown = [facts for key, facts in (await stored.load()).items() if key != made["unknown"]]
     await bucket.delete_prefix(f"{owner_slug}/open/")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from jupyter_kueue import errors
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.domain import errors
+from jupyter_kueue.service.runs.run_index import JobQuery
 from tests.server import proxy
 
 pytestmark = pytest.mark.integration

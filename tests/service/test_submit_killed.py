@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.service.runs.run_index import JobQuery
 from tests.service import forked
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_kueue.service.index import JobQuery
+from jupyter_kueue.service.runs.run_index import JobQuery
 
 pytestmark = pytest.mark.integration
 

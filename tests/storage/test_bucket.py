@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from obstore.exceptions import GenericError
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import bucket_errors
 from jupyter_kueue.storage.bucket import PART_BYTES, Bucket
 from tests.runner import seaweed as stores

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import ignore_rules
 from jupyter_kueue.storage.ignore_rules import FILE_NAME
-from jupyter_kueue.storage.staging import InputLimits, find_input
+from jupyter_kueue.storage.input_upload import InputLimits, find_input
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue.models import BucketFacts, JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain.models import (
+    BucketFacts,
+    JobRecord,
+    JobRequest,
+    Owner,
+    Resources,
+)
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.open_jobs import FEW, MAX_JOBS, OpenJobs
+from jupyter_kueue.storage.open_runs import FEW, MAX_JOBS, OpenJobs
 
 if TYPE_CHECKING:
     from pathlib import Path

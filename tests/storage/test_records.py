@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue import names
-from jupyter_kueue.models import BucketFacts, JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain import names
+from jupyter_kueue.domain.models import (
+    BucketFacts,
+    JobRecord,
+    JobRequest,
+    Owner,
+    Resources,
+)
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.records import Records
+from jupyter_kueue.storage.run_records import Records
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kueue import errors, notebook_document
-from jupyter_kueue.models import MAX_LEFT_BEHIND
-from jupyter_kueue.storage import staging
+from jupyter_kueue.contract import notebook_document
+from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.models import MAX_LEFT_BEHIND
+from jupyter_kueue.storage import input_upload
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.staging import InputLimits, find_input, upload
+from jupyter_kueue.storage.input_upload import InputLimits, find_input, upload
 
 LIMITS = InputLimits(max_notebook_bytes=2**20, max_folder_files=20, max_folder_bytes=2**20)
 NOTEBOOK = {
@@ -151,7 +152,7 @@ def test_a_notebook_over_the_limit_names_it(root: Path):
 def test_a_large_notebook_is_parsed_outside_of_this_process(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(staging, "PARSED_HERE_BYTES", 10)
+    monkeypatch.setattr(input_upload, "PARSED_HERE_BYTES", 10)
     monkeypatch.setattr(notebook_document, "facts", None)
     assert find_input(root, "work/train.ipynb", include_folder=False, limits=LIMITS).language == "r"
     (root / "no.ipynb").write_text("{'nbformat': 4}")

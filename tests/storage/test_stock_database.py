@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import stock_database
 from jupyter_kueue.storage.stock_database import StockDatabase, find_path
 

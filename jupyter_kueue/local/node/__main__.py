@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import node_config
 from jupyter_kueue.local.node.agent import run_node
 

@@ -13,9 +13,9 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import host_processes, temporary_folder
 from jupyter_kueue.local.node.containers import compile_shim
 from jupyter_kueue.local.node.events import EventRecorder

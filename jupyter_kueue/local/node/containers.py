@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_kueue import quantities
+from jupyter_kueue.domain import quantities
 from jupyter_kueue.local.node import container_logs, host_processes
 from jupyter_kueue.local.node.path_mapping import PathMapping
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import quantities
+from jupyter_kueue.domain import quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

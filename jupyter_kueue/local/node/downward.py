@@ -10,8 +10,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors, quantities
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import downward, host_processes
-from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

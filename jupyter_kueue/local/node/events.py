@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection

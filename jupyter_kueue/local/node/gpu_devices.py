@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

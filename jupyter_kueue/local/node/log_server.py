@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tornado import httpserver, iostream, web
 
-from jupyter_kueue import errors
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import container_logs
-from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable

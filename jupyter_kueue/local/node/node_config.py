@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 
 
 @dataclass(frozen=True)

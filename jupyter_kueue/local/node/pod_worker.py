@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import (
     admission,
     disk_limits,

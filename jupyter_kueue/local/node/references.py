@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from jupyter_kueue import errors
-from jupyter_kueue.sentences import foreign
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection

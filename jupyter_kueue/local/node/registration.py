@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import __version__, errors
+from jupyter_kueue import __version__
 from jupyter_kueue.cluster.connection import STRATEGIC_MERGE_PATCH
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import disk_usage
 from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 

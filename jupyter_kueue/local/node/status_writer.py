@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
 from jupyter_kueue.cluster.connection import STRATEGIC_MERGE_PATCH
+from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue import errors
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors
 from jupyter_kueue.local.node import downward, environment
 from jupyter_kueue.local.node.path_mapping import PathMapping
 from jupyter_kueue.local.node.pod_folder import write_atomically
 from jupyter_kueue.local.node.references import MissingReferenceError
-from jupyter_kueue.sentences import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Words, typed data and pure decisions. Nothing here does I/O."""

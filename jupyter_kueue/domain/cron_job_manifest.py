@@ -1,0 +1,83 @@
+"""From a schedule's record to its CronJob: pure, so that a test can compare the whole object.
+
+``service.schedules.schedules`` and ``service.schedules.schedule_reconciler`` call ``build_cron_job``. The Job inside is the
+one of ``manifest``, so that a run is the same whoever made it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.domain import job_manifest, names
+
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.job_manifest import PodPolicy
+    from jupyter_kueue.domain.models import JobRecord, ScheduleRecord
+
+Json = dict[str, Any]
+
+DEFAULT_TIMEZONE = "Etc/UTC"
+_TIMING = ("schedule", "timeZone", "concurrencyPolicy", "startingDeadlineSeconds")
+# Kubernetes' own defaults of 3 and 1 would drop runs that nobody has seen.
+_KEPT_JOBS = 100
+
+
+def build_timing(schedule: ScheduleRecord) -> Json:
+    """Return the part of a CronJob's spec that says when it fires."""
+    request = schedule.request
+    deadline = request.get("starting_deadline_seconds")
+    return {
+        "schedule": request["schedule"],
+        # Said even where it is the default: else it would be the control plane's own.
+        "timeZone": request.get("timezone") or DEFAULT_TIMEZONE,
+        "concurrencyPolicy": request["concurrency_policy"],
+        **({} if deadline is None else {"startingDeadlineSeconds": deadline}),
+    }
+
+
+def timing_of(cron_job: Json) -> Json:
+    """Return the same part of a CronJob that is there."""
+    return {key: cron_job["spec"][key] for key in _TIMING if key in cron_job["spec"]}
+
+
+def build_cron_job(
+    schedule: ScheduleRecord, record: JobRecord, policy: PodPolicy, *, suspend: bool
+) -> Json:
+    """Return the CronJob of a schedule with a cron expression; ``record`` is its runs' record."""
+    job = job_manifest.build_job(record, policy)
+    labels = {
+        names.LABEL_SCHEDULE_ID: schedule.schedule_id,
+        names.LABEL_OWNER: schedule.owner.slug,
+        names.LABEL_COMPONENT: names.COMPONENT_SCHEDULE,
+        names.LABEL_NAME: "notebook-schedule",
+        names.LABEL_PART_OF: names.PREFIX,
+        names.LABEL_MANAGED_BY: names.PREFIX,
+    }
+    spec: Json = {
+        **build_timing(schedule),
+        "suspend": suspend,
+        "successfulJobsHistoryLimit": _KEPT_JOBS,
+        "failedJobsHistoryLimit": _KEPT_JOBS,
+        "jobTemplate": {
+            "metadata": {
+                "labels": job["metadata"]["labels"],
+                "annotations": job["metadata"]["annotations"],
+            },
+            "spec": job["spec"],
+        },
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": names.cron_job_name(schedule.schedule_id),
+            "namespace": schedule.namespace,
+            "labels": labels,
+            "annotations": {
+                names.ANNOTATION_NAME: schedule.name,
+                names.ANNOTATION_OWNER: schedule.owner.name,
+                names.ANNOTATION_DEFINITION: schedule.digest,
+            },
+        },
+        "spec": spec,
+    }

@@ -1,0 +1,422 @@
+"""From a job's record to its Job: pure, so that a test can compare the whole object.
+
+``service.runs.runs`` calls ``build_job``. The pod's shape and the reasons for its exit-code rules are in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import names, pod_limits, quantities
+from jupyter_kueue.domain.pod_limits import PodLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_kueue.domain.models import JobRecord
+
+Json = dict[str, Any]
+
+# A finished Job is deleted by the reconciler long before; this is the net under it.
+_KEEP_FINISHED_SECONDS = 7 * 24 * 3600
+# The run's own limit counts the notebook's time only. The Job's deadline is the net under it and
+# leaves room for pulling, staging and the upload.
+_DEADLINE_MARGIN_SECONDS = 3600
+
+_TERMINATION_LOG = "/dev/termination-log"
+_HEED_COMMAND = ["python", "-I", "-S", "-c", pod_contract.HEED_PROGRAM]
+
+_CONTAINER_SECURITY: Json = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass(frozen=True)
+class PodPolicy:
+    """What the admin decides about every pod.
+
+    Attributes:
+        runner_image: the image of the staging containers.
+        bucket_secret: the Secret with the bucket's credential files, in the job's namespace.
+        grace_period_seconds: between SIGTERM and SIGKILL.
+        max_notebook_output_bytes: what a notebook keeps of its outputs, and its log.
+        staging_cpu, staging_memory: what the staging containers ask for, as quantities.
+        staging_memory_limit: what each of them may use, the one for exports too.
+        staging_seconds: how long a pod waits for a bucket that is away, at its begin and its end.
+        max_output_files, max_output_file_bytes, max_output_bytes: what is kept of what a notebook
+            writes, and of its checkpoints: files, bytes of one, bytes of all.
+        max_evictions: how often nodes may evict a run.
+        limits: what the containers may use of CPU and disk.
+        run_as_user, run_as_group: one numeric identity for all containers, so that images that
+            name their user or run as root can share the volumes.
+        template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...);
+            its lists are appended, and it cannot touch the containers' commands.
+    """
+
+    runner_image: str
+    bucket_secret: str = names.BUCKET_SECRET
+    grace_period_seconds: int = 30
+    max_notebook_output_bytes: int = pod_contract.DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES
+    staging_cpu: str = "50m"
+    staging_memory: str = "128Mi"
+    staging_memory_limit: str = "2Gi"
+    staging_seconds: int = int(pod_contract.DEFAULT_STAGING_SECONDS)
+    max_output_files: int = pod_contract.DEFAULT_MAX_OUTPUT_FILES
+    max_output_file_bytes: int = pod_contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+    max_output_bytes: int = pod_contract.DEFAULT_MAX_OUTPUT_BYTES
+    max_evictions: int = pod_contract.DEFAULT_MAX_EVICTIONS
+    limits: PodLimits = PodLimits()  # noqa: RUF009 - frozen itself
+    run_as_user: int = 1000
+    run_as_group: int = 100
+    template: Json = field(default_factory=dict)
+
+
+def build_job(record: JobRecord, policy: PodPolicy) -> Json:
+    """Return the suspended Job of a record, ready to be created in the record's namespace.
+
+    Of a record without a job id, which is a schedule's, it is what a CronJob makes its Jobs from:
+    their uid is the job id then.
+    """
+    labels = {
+        **({names.LABEL_JOB_ID: record.job_id} if record.job_id else {}),
+        names.LABEL_OWNER: record.owner.slug,
+        names.LABEL_COMPONENT: names.COMPONENT_RUN,
+        names.LABEL_NAME: "notebook-run",
+        names.LABEL_PART_OF: names.PREFIX,
+        names.LABEL_MANAGED_BY: names.PREFIX,
+    }
+    if record.schedule_id:
+        labels[names.LABEL_SCHEDULE_ID] = record.schedule_id
+    if record.schedule_revision:
+        labels[names.LABEL_REVISION] = record.schedule_revision
+    queue_labels = {names.KUEUE_QUEUE_NAME: record.local_queue}
+    if record.priority_class:
+        queue_labels[names.KUEUE_PRIORITY_CLASS] = record.priority_class
+    spec: Json = {
+        "suspend": True,
+        "parallelism": 1,
+        "completions": 1,
+        "backoffLimit": record.request.get("max_retries") or 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": _failure_rules()},
+        "ttlSecondsAfterFinished": _KEEP_FINISHED_SECONDS,
+        "template": {
+            "metadata": {
+                "labels": labels,
+                # What ``kubectl logs`` shows.
+                "annotations": {names.KUBECTL_DEFAULT_CONTAINER: pod_contract.NOTEBOOK},
+            },
+            "spec": _pod_spec(record, policy),
+        },
+    }
+    timeout = record.request.get("timeout_seconds")
+    if timeout:
+        spec["activeDeadlineSeconds"] = timeout + _DEADLINE_MARGIN_SECONDS
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.kube_job_name(record.job_id),
+            "namespace": record.namespace,
+            "labels": {**labels, **queue_labels},
+            "annotations": {
+                names.ANNOTATION_NAME: record.name,
+                names.ANNOTATION_OWNER: record.owner.name,
+            },
+        },
+        "spec": spec,
+    }
+
+
+def _failure_rules() -> list[Json]:
+    return [
+        {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        },
+        {
+            "action": "Ignore",
+            "onExitCodes": {"operator": "In", "values": [pod_contract.EXIT_INTERRUPTED]},
+        },
+        {
+            "action": "FailJob",
+            "onExitCodes": {
+                "containerName": pod_contract.NOTEBOOK,
+                "operator": "In",
+                "values": sorted(pod_contract.FAIL_JOB_EXIT_CODES),
+            },
+        },
+    ]
+
+
+def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
+    exports = _exports(record)
+    volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
+    spec: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": policy.grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": policy.run_as_user,
+            "runAsGroup": policy.run_as_group,
+            "fsGroup": policy.run_as_group,
+        },
+        # Sidecars both: the environment is pulled and its kernel comes up while the inputs are
+        # fetched, for which the notebook waits, so that what it asked for is there for stage-in.
+        "initContainers": [
+            _sidecar(_with_requests(_stage_in(record, policy), _NOTHING)),
+            _sidecar(_stage_out(record, policy, exports=exports)),
+            # It works once the notebook has ended, so that what that asked for is there for it.
+            *([_sidecar(_with_requests(_export(policy), _NOTHING))] if exports else []),
+        ],
+        "containers": [_notebook_container(record, policy)],
+        "volumes": [
+            *({"name": volume.name, "emptyDir": {}} for volume in volumes),
+            {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
+        ],
+    }
+    return _merged(pod_limits.applied(spec, policy.limits), policy.template)
+
+
+_NOTHING = {"cpu": "0", "memory": "0"}
+
+
+def _sidecar(container: Json) -> Json:
+    return {**container, "restartPolicy": "Always"}
+
+
+def _with_requests(container: Json, requests: Json) -> Json:
+    return {**container, "resources": {**container["resources"], "requests": requests}}
+
+
+class _Volume(NamedTuple):
+    """An emptyDir, where it is mounted, and which containers write to it; others may read it."""
+
+    name: str
+    path: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+
+    def mount(self, container: str) -> list[Json]:
+        """Return its mount in a container, none where that has nothing to do with it."""
+        if container in self.writers:
+            return [{"name": self.name, "mountPath": self.path}]
+        if container in self.readers:
+            return [{"name": self.name, "mountPath": self.path, "readOnly": True}]
+        return []
+
+
+_STAGING = (pod_contract.STAGE_IN, pod_contract.STAGE_OUT)
+_VOLUMES = (
+    # What execute says, and a notebook can forge.
+    _Volume(
+        "control",
+        pod_contract.CONTROL_MOUNT,
+        (pod_contract.STAGE_OUT, pod_contract.NOTEBOOK),
+        _STAGING,
+    ),
+    # What the staging containers say, and the program that they leave for the notebook's.
+    _Volume("runner", pod_contract.RUNNER_MOUNT, _STAGING, (pod_contract.NOTEBOOK,)),
+    _Volume(
+        "workspace",
+        pod_contract.WORKSPACE_MOUNT,
+        (pod_contract.STAGE_IN, pod_contract.NOTEBOOK),
+        (pod_contract.STAGE_OUT,),
+    ),
+    _Volume(
+        "checkpoints",
+        pod_contract.CHECKPOINT_MOUNT,
+        (pod_contract.STAGE_IN, pod_contract.NOTEBOOK),
+        (pod_contract.STAGE_OUT,),
+    ),
+    _Volume("scratch", pod_contract.SCRATCH_MOUNT, (pod_contract.NOTEBOOK,)),
+)
+_EXPORT_VOLUMES = (
+    _Volume(
+        "export-request",
+        pod_contract.EXPORT_REQUEST_MOUNT,
+        (pod_contract.STAGE_OUT,),
+        (pod_contract.EXPORT,),
+    ),
+    _Volume("export", pod_contract.EXPORT_MOUNT, (pod_contract.EXPORT,), (pod_contract.STAGE_OUT,)),
+)
+_BUCKET_MOUNT: Json = {"name": "bucket", "mountPath": pod_contract.BUCKET_MOUNT, "readOnly": True}
+
+
+def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]:
+    return [mount for volume in volumes for mount in volume.mount(container)]
+
+
+def _exports(record: JobRecord) -> bool:
+    """Tell whether a run asks for a format that somebody has to make."""
+    formats = record.request.get("output_formats") or ()
+    return any(wanted != pod_contract.NOTEBOOK_FORMAT for wanted in formats)
+
+
+def _stage_in(record: JobRecord, policy: PodPolicy) -> Json:
+    container = _staging_container(pod_contract.STAGE_IN, "stage_in", policy)
+    container["env"] = [
+        *_environment(record, policy),
+        *_staging_environment(policy),
+        _value(pod_contract.ENV_MAX_EVICTIONS, str(policy.max_evictions)),
+    ]
+    container["volumeMounts"] = [*_mounts(pod_contract.STAGE_IN), _BUCKET_MOUNT]
+    return container
+
+
+def _stage_out(record: JobRecord, policy: PodPolicy, *, exports: bool) -> Json:
+    volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
+    container = _staging_container(pod_contract.STAGE_OUT, "stage_out", policy)
+    container["env"] = [
+        *_environment(record, policy),
+        *_staging_environment(policy),
+        *(_export_environment() if exports else []),
+        _value(pod_contract.ENV_MAX_OUTPUT_FILES, str(policy.max_output_files)),
+        _value(pod_contract.ENV_MAX_OUTPUT_FILE_BYTES, str(policy.max_output_file_bytes)),
+        _value(pod_contract.ENV_MAX_OUTPUT_BYTES, str(policy.max_output_bytes)),
+        _value(pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES, str(policy.max_notebook_output_bytes)),
+    ]
+    container["volumeMounts"] = [*_mounts(pod_contract.STAGE_OUT, volumes), _BUCKET_MOUNT]
+    return container
+
+
+def _export(policy: PodPolicy) -> Json:
+    """Return the container that runs what a notebook's author wrote: it gets nothing else."""
+    container = _staging_container(pod_contract.EXPORT, "export", policy)
+    container["command"] = ["python", "-I", *container["command"][1:]]
+    container["env"] = [
+        _value(pod_contract.ENV_RUNNER_IMAGE, policy.runner_image),
+        _value(pod_contract.ENV_TERMINATION_LOG, _TERMINATION_LOG),
+        *_export_environment(),
+    ]
+    container["volumeMounts"] = _mounts(pod_contract.EXPORT, _EXPORT_VOLUMES)
+    return container
+
+
+def _staging_container(name: str, module: str, policy: PodPolicy) -> Json:
+    return {
+        "name": name,
+        "image": policy.runner_image,
+        "command": ["python", "-c", pod_contract.STAGING_PROGRAM, module],
+        "resources": {
+            "requests": {"cpu": policy.staging_cpu, "memory": policy.staging_memory},
+            "limits": {"memory": policy.staging_memory_limit},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _CONTAINER_SECURITY,
+    }
+
+
+def _staging_environment(policy: PodPolicy) -> list[Json]:
+    return [
+        _value(pod_contract.ENV_RUNNER_IMAGE, policy.runner_image),
+        _value(pod_contract.ENV_BUCKET_DIR, pod_contract.BUCKET_MOUNT),
+        _value(pod_contract.ENV_STAGING_SECONDS, str(policy.staging_seconds)),
+    ]
+
+
+def _export_environment() -> list[Json]:
+    return [
+        _value(pod_contract.ENV_EXPORT_REQUEST_DIR, pod_contract.EXPORT_REQUEST_MOUNT),
+        _value(pod_contract.ENV_EXPORT_DIR, pod_contract.EXPORT_MOUNT),
+    ]
+
+
+def _value(name: str, value: str) -> Json:
+    return {"name": name, "value": value}
+
+
+def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
+    wanted = record.resources
+    limits = {"memory": wanted.memory}
+    if wanted.gpus:
+        limits[names.GPU_RESOURCE] = str(wanted.gpus)
+    return {
+        "name": pod_contract.NOTEBOOK,
+        "image": record.image,
+        "command": ["python", "-c", pod_contract.EXECUTE_PROGRAM],
+        "env": [
+            *_environment(record, policy),
+            {"name": pod_contract.ENV_SCRATCH_DIR, "value": pod_contract.SCRATCH_MOUNT},
+            _user_value(pod_contract.ENV_NOTEBOOK, record.notebook),
+            _user_value(
+                pod_contract.ENV_KERNEL_NAME, record.kernel_name or pod_contract.DEFAULT_KERNEL
+            ),
+            {
+                "name": pod_contract.ENV_MEMORY_LIMIT,
+                "value": str(int(quantities.parse(wanted.memory))),
+            },
+            {
+                "name": pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES,
+                "value": str(policy.max_notebook_output_bytes),
+            },
+        ],
+        "resources": {"requests": {"cpu": wanted.cpu, **limits}, "limits": limits},
+        "volumeMounts": _mounts(pod_contract.NOTEBOOK),
+        "lifecycle": {"preStop": {"exec": {"command": _HEED_COMMAND}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _CONTAINER_SECURITY,
+    }
+
+
+def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
+    values = {
+        pod_contract.ENV_OWNER: record.owner.slug,
+        pod_contract.ENV_NAMESPACE: record.namespace,
+        pod_contract.ENV_LOCAL_QUEUE: record.local_queue,
+        pod_contract.ENV_GRACE_PERIOD: str(policy.grace_period_seconds),
+        pod_contract.ENV_CONTROL_DIR: pod_contract.CONTROL_MOUNT,
+        pod_contract.ENV_WORKSPACE_DIR: pod_contract.WORKSPACE_MOUNT,
+        pod_contract.ENV_RUNNER_DIR: pod_contract.RUNNER_MOUNT,
+        pod_contract.ENV_CHECKPOINT_DIR: pod_contract.CHECKPOINT_MOUNT,
+        pod_contract.ENV_TERMINATION_LOG: _TERMINATION_LOG,
+    }
+    return [
+        *_identity(record),
+        *({"name": name, "value": value} for name, value in values.items()),
+        _field(pod_contract.ENV_POD_UID, "metadata.uid"),
+        _field(pod_contract.ENV_POD_NAME, "metadata.name"),
+    ]
+
+
+def _identity(record: JobRecord) -> list[Json]:
+    if record.job_id:
+        return [{"name": pod_contract.ENV_JOB_ID, "value": record.job_id}]
+    return [
+        _field(pod_contract.ENV_JOB_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
+        _field(pod_contract.ENV_KUBE_JOB, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
+        {"name": pod_contract.ENV_SCHEDULE_ID, "value": record.schedule_id},
+        {"name": pod_contract.ENV_SCHEDULE_REVISION, "value": record.schedule_revision},
+    ]
+
+
+def _user_value(name: str, value: str) -> Json:
+    """Return a variable whose value may hold ``$(...)``, which Kubernetes would expand."""
+    return {"name": name, "value": value.replace("$", "$$")}
+
+
+def _field(name: str, path: str) -> Json:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _merged(spec: Json, template: Json) -> Json:
+    """Return ``spec`` with the admin's template laid over it; containers stay as they are."""
+    merged = dict(spec)
+    for key, value in template.items():
+        if key in ("containers", "initContainers", "restartPolicy"):
+            continue
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = {**old, **value}
+        elif isinstance(old, list) and isinstance(value, list):
+            merged[key] = [*old, *value]
+        else:
+            merged[key] = value
+    return merged

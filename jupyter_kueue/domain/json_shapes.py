@@ -1,0 +1,251 @@
+"""What stored JSON must look like to be believed: shapes as data, and where a document differs.
+
+Pure. ``models`` and ``storage`` hold what they read from the bucket against them, because anybody
+who may write there may have written something else, and one such object must not stop the rest.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.domain import text_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+
+# None stands for itself, a type for its values, a tuple for one of several shapes, a list for a
+# list of that shape, a dict for an object with at least these fields (one that is not there counts
+# as None), a function for whatever it is true of, and a Kind for its shape.
+Shape = Any
+
+
+class Kind:
+    """A shape made ready for many values: a server's start asks it of thousands of rows.
+
+    Attributes:
+        shape: as given.
+        fits: tells whether a value has the shape.
+        complete: returns a value that fits with None for each field of an object that is not there.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.fits = checker(shape)
+        self.complete: Callable[[Any], Any] = _completer(shape) or (lambda value: value)
+
+    def difference(self, value: Any) -> str | None:
+        """Return where ``value`` first differs, in words; None where it fits."""
+        return None if self.fits(value) else _difference(value, self.shape, "")
+
+
+def _difference(value: Any, shape: Shape, path: str) -> str | None:
+    if isinstance(shape, Kind):
+        return _difference(value, shape.shape, path)
+    if checker(shape)(value):
+        return None
+    if isinstance(shape, tuple):
+        return _difference(value, shape[0], path)
+    if isinstance(shape, dict) and isinstance(value, dict):
+        fields = (_difference(value.get(key), one, f"{path}.{key}") for key, one in shape.items())
+        return next(filter(None, fields))
+    if isinstance(shape, list) and isinstance(value, list):
+        items = (_difference(item, shape[0], f"{path}[{at}]") for at, item in enumerate(value))
+        return next(filter(None, items))
+    return f"{path.lstrip('.') or 'it'} is {_shown(value)}"
+
+
+def checker(shape: Shape) -> Callable[[Any], bool]:
+    """Return what tells whether a value has the shape."""
+    if isinstance(shape, Kind):
+        return shape.fits
+    if shape is None:
+        return lambda value: value is None
+    if isinstance(shape, type):
+        return lambda value: isinstance(value, shape)
+    if isinstance(shape, dict):
+        return _object_checker([(name, checker(one)) for name, one in shape.items()])
+    if isinstance(shape, list):
+        item = checker(shape[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
+    if isinstance(shape, tuple):
+        checkers = [checker(one) for one in shape if one is not None]
+        if len(checkers) == 1:
+            [only] = checkers
+            return lambda value: value is None or only(value)
+        takes_none = None in shape
+        return lambda value: any(one(value) for one in checkers) or (takes_none and value is None)
+    # A function.
+    return lambda value: bool(shape(value))
+
+
+def _object_checker(fields: list[tuple[str, Callable[[Any], bool]]]) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        if not isinstance(value, dict):
+            return False
+        get = value.get
+        return all(one(get(name)) for name, one in fields)
+
+    return check
+
+
+def _completer(shape: Shape) -> Callable[[Any], Any] | None:
+    """Return what completes a value that fits, None where nothing can be missing."""
+    if isinstance(shape, Kind):
+        return _completer(shape.shape)
+    if isinstance(shape, tuple):
+        only = _completer(shape[0])
+        return None if only is None else lambda value: None if value is None else only(value)
+    if isinstance(shape, list):
+        item = _completer(shape[0])
+        return None if item is None else lambda value: [item(one) for one in value]
+    if not isinstance(shape, dict):
+        return None
+    nested = [(name, inner) for name, one in shape.items() if (inner := _completer(one))]
+
+    def complete(value: Any) -> Any:
+        missing = shape.keys() - value.keys()
+        whole = {**value, **dict.fromkeys(missing)}
+        for name, one in nested:
+            if name not in missing:
+                whole[name] = one(whole[name])
+        return whole
+
+    return complete
+
+
+# Times outside are nobody's, and arithmetic with them has no end in sight.
+OLDEST_YEAR, LATEST_YEAR = 1970, 9000
+MAX_PATH_LENGTH = 4096  # Linux' PATH_MAX
+_MAX_WHOLE = 2**63 - 1
+
+
+def moment(value: Any) -> bool:
+    """Tell whether a value is a time with its offset from UTC, as RFC 3339 has it.
+
+    One between OLDEST_YEAR and LATEST_YEAR, which any calendar can count with.
+    """
+    try:
+        found = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return found.tzinfo is not None and OLDEST_YEAR <= found.year <= LATEST_YEAR
+
+
+def number(value: Any) -> bool:
+    """Tell whether a value is a whole number of 64 bits; JSON's true and false are none."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and -_MAX_WHOLE <= value <= _MAX_WHOLE
+
+
+def count(value: Any) -> bool:
+    """Tell whether a value is such a number from 0 on."""
+    return number(value) and value >= 0
+
+
+def line(max_length: int) -> Callable[[Any], bool]:
+    """Return the shape of a text of one line, by the rules for what users send (``texts``)."""
+    # What is printable is fine, which is quickly seen.
+    return lambda value: (
+        isinstance(value, str)
+        and (
+            (len(value) <= max_length and value.isprintable())
+            or text_rules.problem(value, max_length) is None
+        )
+    )
+
+
+def text(max_length: int) -> Callable[[Any], bool]:
+    """Return the shape of a text of any number of lines."""
+    return lambda value: (
+        isinstance(value, str) and text_rules.problem(value, max_length, lines=True) is None
+    )
+
+
+_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_VALUE_NAME = re.compile("[a-z_]{1,40}")
+_MAX_CODE_LENGTH = 80
+# Each text of a sentence stands in it, and beside it stand the codes of the sentences in it.
+_SENTENCE_FACTOR = 8
+_MAX_SENTENCES_DEEP = 8
+
+
+def sentence(max_length: int) -> Callable[[Any], bool]:
+    """Return the shape of a sentence's code and values, if its text may have so many characters."""
+    most = max_length * _SENTENCE_FACTOR
+    return lambda value: isinstance(value, dict) and _spent(value, most, _MAX_SENTENCES_DEEP) >= 0
+
+
+def _spent(value: Any, left: int, depth: int) -> int:
+    """Return what is left of a bound after a sentence or a value of one; less than 0 for none."""
+    if left < 0 or depth < 0:
+        return -1
+    if isinstance(value, str):
+        is_fine = value.isprintable() or text_rules.problem(value, len(value), lines=True) is None
+        return left - len(value) - 1 if is_fine else -1
+    if isinstance(value, int | float):
+        is_finite = number(value) or (isinstance(value, float) and math.isfinite(value))
+        return left - 1 if is_finite else -1
+    if isinstance(value, list):
+        parts: list[Any] = value
+    else:
+        is_sentence = isinstance(value, dict) and value.keys() == {"code", "values"}
+        if not (is_sentence and _is_code(value["code"]) and isinstance(value["values"], dict)):
+            return -1
+        if not all(map(_VALUE_NAME.fullmatch, value["values"])):
+            return -1
+        parts = list(value["values"].values())
+        left -= len(value["code"])
+    for part in parts:
+        left = _spent(part, left - 1, depth - 1)
+        if left < 0:
+            return -1
+    return left
+
+
+def _is_code(value: Any) -> bool:
+    is_short = isinstance(value, str) and len(value) <= _MAX_CODE_LENGTH
+    return is_short and _CODE.fullmatch(value) is not None
+
+
+def path(value: Any) -> bool:
+    """Tell whether a value is a path that stays below where it begins, with / between its parts."""
+    is_text = (
+        isinstance(value, str) and text_rules.problem(value, MAX_PATH_LENGTH, lines=True) is None
+    )
+    return is_text and not {"", ".", ".."} & set(value.split("/"))
+
+
+def mapping(name: Shape, content: Shape) -> Callable[[Any], bool]:
+    """Return the shape of an object whose names and values have a shape each."""
+    is_name, is_content = checker(name), checker(content)
+    return lambda value: (
+        isinstance(value, dict)
+        and all(map(is_name, value))
+        and all(map(is_content, value.values()))
+    )
+
+
+def at_most(length: int, item: Shape) -> Callable[[Any], bool]:
+    """Return the shape of a list of at most so many items of a shape."""
+    is_item = checker(item)
+    return lambda value: (
+        isinstance(value, list) and len(value) <= length and all(map(is_item, value))
+    )
+
+
+def one_of(*known: str) -> Shape:
+    """Return the shape of a text that is one of these."""
+    return lambda value: isinstance(value, str) and value in known
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, dict | list):
+        return f"an {type(value).__name__} that is no such one"
+    return text_rules.shown_line(repr(value[:60] if isinstance(value, str) else value), 60)

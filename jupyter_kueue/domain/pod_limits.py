@@ -1,0 +1,114 @@
+"""What the containers of a pod may use of CPU and disk, as the admin's settings say.
+
+``manifest`` calls ``applied`` on the pod that it has built. Pure. How disk limits are enforced:
+https://kubernetes.io/docs/concepts/storage/ephemeral-storage/
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.domain import quantities
+
+Json = dict[str, Any]
+
+# A staging container asks for next to nothing, and with a limit of next to nothing it would crawl.
+_LEAST_CPU_LIMIT = "500m"
+_NO_DISK = "0"
+
+
+@dataclass(frozen=True)
+class PodLimits:
+    """What an admin allows each pod. ``None`` stands for no limit, or for no request.
+
+    Attributes:
+        cpu_limit: the CPU limit of a container as a multiple of what it asks for.
+        ephemeral_storage_request, ephemeral_storage_limit: of the node's disk, for the whole pod,
+            as quantities. They stand at the notebook's container; the others get 0.
+        volume_sizes: pairs of a volume and its sizeLimit, a quantity.
+    """
+
+    cpu_limit: float | None = None
+    ephemeral_storage_request: str | None = None
+    ephemeral_storage_limit: str | None = None
+    volume_sizes: tuple[tuple[str, str | None], ...] = ()
+
+
+def applied(spec: Json, limits: PodLimits) -> Json:
+    """Return a pod's spec with the limits in it, and with what tells its notebook about them."""
+    own = {item["name"] for item in spec["volumes"] if "emptyDir" in item}
+    sizes = {name: size for name, size in limits.volume_sizes if size and name in own}
+    names = [item["name"] for item in (*spec["initContainers"], *spec["containers"])]
+    told = _told(names, sizes)
+    return {
+        **spec,
+        "initContainers": [_container(item, limits) for item in spec["initContainers"]],
+        "containers": [
+            {**_container(item, limits), "env": [*item["env"], *told]}
+            for item in spec["containers"]
+        ],
+        "volumes": [_volume(item, sizes) for item in spec["volumes"]],
+    }
+
+
+def _container(container: Json, limits: PodLimits) -> Json:
+    resources = container["resources"]
+    requests, most = dict(resources["requests"]), dict(resources["limits"])
+    if limits.cpu_limit is not None:
+        wanted = float(quantities.parse(requests["cpu"])) * limits.cpu_limit
+        least = float(quantities.parse(_LEAST_CPU_LIMIT))
+        is_notebook = container["name"] == pod_contract.NOTEBOOK
+        most["cpu"] = _millicores(wanted if is_notebook else max(wanted, least))
+    for amounts, size in (
+        (requests, limits.ephemeral_storage_request),
+        (most, limits.ephemeral_storage_limit),
+    ):
+        if size is not None:
+            amounts["ephemeral-storage"] = (
+                size if container["name"] == pod_contract.NOTEBOOK else _NO_DISK
+            )
+    return {**container, "resources": {"requests": requests, "limits": most}}
+
+
+def _millicores(cores: float) -> str:
+    return f"{round(cores * 1000)}m"
+
+
+def _volume(volume: Json, sizes: dict[str, str]) -> Json:
+    if volume["name"] not in sizes:
+        return volume
+    return {**volume, "emptyDir": {**volume["emptyDir"], "sizeLimit": sizes[volume["name"]]}}
+
+
+def _told(containers: list[str], sizes: dict[str, str]) -> list[Json]:
+    """Return the variables that ``runner.notebook.disk_use`` reads.
+
+    The limits of the containers are the kubelet's word, since a LimitRange may set them. Without a
+    limit it names what the node has.
+    """
+    return [
+        {
+            "name": pod_contract.ENV_VOLUME_LIMITS,
+            "value": json.dumps(
+                {name: int(quantities.parse(size)) for name, size in sizes.items()}
+            ),
+        },
+        *(
+            {
+                "name": pod_contract.ENV_DISK_LIMIT
+                if name == pod_contract.NOTEBOOK
+                else f"{pod_contract.ENV_DISK_LIMIT}_{number}",
+                "valueFrom": {
+                    "resourceFieldRef": {
+                        "containerName": name,
+                        "resource": "limits.ephemeral-storage",
+                        "divisor": "1",
+                    }
+                },
+            }
+            for number, name in enumerate(containers, 1)
+        ),
+    ]

@@ -1,0 +1,56 @@
+"""What a notebook wrote beside its run's folder, which is not kept: in HOME, and one folder up.
+
+Used by ``running``, in the user's image. Elsewhere, the notebook's files look like any others.
+Hidden names are programs' settings and caches, and are none of this.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from jupyter_kueue.contract import pod_contract
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Of each folder, so many entries are looked at.
+MAX_ENTRIES = 10_000
+
+
+class Elsewhere:
+    """The two folders as they were before the first cell.
+
+    Args:
+        workspace: the run's folder.
+        home: the kernel's HOME, None where it has none.
+    """
+
+    def __init__(self, workspace: Path, home: str | None) -> None:
+        kept = os.path.realpath(workspace)
+        self._folders: dict[str, tuple[str, set[str]]] = {}
+        for prefix, folder in (("~", home), ("..", os.path.dirname(kept))):  # noqa: PTH120 - as realpath
+            if folder and not f"{os.path.realpath(folder)}/".startswith(f"{kept}/"):
+                self._folders[prefix] = folder, _names(folder)
+
+    def written(self) -> list[str]:
+        """Return what is there now and was not before, as ``~/name`` and ``../name``, in order.
+
+        At most MAX_ELSEWHERE of them, each name cut to MAX_ELSEWHERE_LENGTH characters.
+        """
+        found = [
+            f"{prefix}/{name}"[: pod_contract.MAX_ELSEWHERE_LENGTH]
+            for prefix, (folder, before) in self._folders.items()
+            for name in sorted(_names(folder) - before)
+        ]
+        return found[: pod_contract.MAX_ELSEWHERE]
+
+
+def _names(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name for entry in islice(entries, MAX_ENTRIES)}
+    except OSError:
+        return set()
+    return {name for name in names if not name.startswith(".")}

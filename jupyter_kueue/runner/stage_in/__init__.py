@@ -1,0 +1,1 @@
+"""The container that brings inputs, checkpoints and the runner into the pod."""

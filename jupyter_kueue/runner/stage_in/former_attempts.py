@@ -1,0 +1,69 @@
+"""What former attempts say of the next one: whether it makes sense to run the notebook again.
+
+``staging`` asks before it fetches anything, so that a run which can't go on ends also while no
+server is up. Pure. Preempted attempts say so in their records, and are not counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import models
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_kueue.contract.sentences import Sentence
+
+Json = dict[str, Any]
+
+# Of a run that was preempted more often, the last ones say enough.
+MOST_READ = 50
+
+
+class Verdict(NamedTuple):
+    """Why the notebook is not run again: one of the reasons of contract, and a sentence."""
+
+    reason: str
+    message: Sentence
+
+
+def verdict(
+    records: Iterable[Json], own_uid: str, max_evictions: int, max_retries: int
+) -> Verdict | None:
+    """Return why a run must end, None if its notebook may run once more.
+
+    An attempt that left no last word was killed with its pod: evicted, lost with its node, or
+    killed for its memory, which ``max_retries`` allows for.
+
+    Args:
+        records: those of the attempts, this one's own may be among them.
+        own_uid: this attempt's.
+        max_evictions: how often nodes may evict a run.
+        max_retries: how often it may fail otherwise.
+    """
+    former = [record for record in records if record.get("pod_uid") != own_uid]
+    for record in former:
+        if record.get("reason") == pod_contract.DISK_FULL:
+            said = str(record.get("message") or "") or None
+            message = models.stored_sentence(said, record.get("sentence"))
+            return Verdict(
+                pod_contract.DISK_FULL, message or say("disk-was-full", "The disk was full.")
+            )
+    evicted = sum(record.get("reason") == pod_contract.EVICTED for record in former)
+    wordless = sum(
+        bool(record.get("is_staged")) and record.get("ended_at") is None for record in former
+    )
+    if evicted > max_evictions or evicted + wordless > max_evictions + max_retries:
+        return Verdict(
+            pod_contract.EVICTED,
+            say(
+                "evicted-or-lost",
+                "Its nodes evicted it or were lost {count} times, so it is not tried "
+                "again. Run it again, with more memory or disk if it needs them.",
+                count=evicted + wordless,
+            ),
+        )
+    return None

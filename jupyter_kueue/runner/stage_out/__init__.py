@@ -1,0 +1,1 @@
+"""The sidecar that brings progress and outputs into the bucket."""

@@ -1,0 +1,152 @@
+"""Have the executed notebook exported to the formats the user asked for, and take what was made.
+
+Called by ``outputs``. Exporting runs what a notebook's author wrote, so it is done by a container
+that has no credential and shares two folders with this one: it reads its request in the first and
+leaves what it made in the second (``export``). A format that fails, or takes too long, is left out
+and told; it never keeps a run from being committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.shared import control
+from jupyter_kueue.storage.untrusted_folder import FoundFile, UntrustedFolder
+
+MAX_NOTEBOOK_BYTES = 512 * 2**20
+# What is taken of all formats together.
+MAX_FILES = 1_000
+MAX_BYTES = 2**30
+MAX_REPLY_BYTES = 2**18
+MAX_PROBLEM_LENGTH = 1_000
+# Longer than the export container's own limits: a pod may be starting it again.
+MARGIN_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+NO_CONTAINER = (
+    "The run's pod has no container that exports. Submit the run, or save its schedule, once more."
+)
+
+
+@dataclass
+class Exports:
+    """What was made of a notebook.
+
+    Attributes:
+        folder: where the files are; None where there is none.
+        files: path relative to the notebook's folder -> path below ``folder``.
+        formats: the path of each format's document -> the format; pictures beside it have none.
+        errors: format -> why it was not made.
+    """
+
+    folder: Path | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+async def export(control_folder: Path, name: str, formats: list[str]) -> Exports:
+    """Export the notebook in the control folder, whose own name is ``name``, to ``formats``."""
+    wanted = [one for one in dict.fromkeys(formats) if one != pod_contract.NOTEBOOK_FORMAT]
+    if not wanted:
+        return Exports()
+    requests = os.environ.get(pod_contract.ENV_EXPORT_REQUEST_DIR)
+    made = os.environ.get(pod_contract.ENV_EXPORT_DIR)
+    if not requests or not made:
+        return Exports(errors=dict.fromkeys(wanted, NO_CONTAINER))
+    try:
+        await asyncio.to_thread(_request, control_folder, Path(requests), name, wanted)
+    except OSError as error:
+        why = f"The notebook could not be handed over to be exported: {error.strerror}."
+        return Exports(errors=dict.fromkeys(wanted, why))
+    rounds = -(-len(wanted) // pod_contract.EXPORTS_AT_ONCE)
+    deadline = time.monotonic() + rounds * pod_contract.EXPORT_SECONDS + MARGIN_SECONDS
+    folder = Path(made)
+    while (problems := _problems(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
+        await asyncio.sleep(POLL_SECONDS)
+    if problems is None:
+        why = f"The container {pod_contract.EXPORT} did not answer in time; its log says why."
+        return Exports(errors=dict.fromkeys(wanted, why))
+    return await asyncio.to_thread(_collect, folder, wanted, problems)
+
+
+def _request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
+    """Leave a copy of the notebook, under its own name as exports are named after it."""
+    copy = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / name
+    copy.parent.mkdir(exist_ok=True)
+    with (
+        UntrustedFolder(control_folder) as folder,
+        folder.open_file(pod_contract.NOTEBOOK_FILE, max_bytes=MAX_NOTEBOOK_BYTES) as source,
+        copy.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target)
+    control.write(requests / pod_contract.EXPORT_REQUEST_FILE, {"name": name, "formats": wanted})
+
+
+def _problems(folder: Path) -> dict[str, Any] | None:
+    """Return the number of each failed format -> why, as the container says; None before that."""
+    try:
+        with UntrustedFolder(folder) as opened:
+            data = opened.read_bytes(pod_contract.EXPORT_REPLY_FILE, max_bytes=MAX_REPLY_BYTES)
+    except OSError:
+        return None
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+        problems = json.loads(data)["errors"]
+        if isinstance(problems, dict):
+            return problems
+    return {}
+
+
+def _collect(folder: Path, wanted: list[str], problems: dict[str, Any]) -> Exports:
+    """Take what lies in each format's folder, within limits."""
+    exports = Exports(folder)
+    for number, output_format in enumerate(wanted):
+        if str(number) in problems:
+            exports.errors[output_format] = _shown(problems[str(number)])
+    with UntrustedFolder(folder) as opened:
+        found = {number: list[FoundFile]() for number in range(len(wanted))}
+        numbers = {str(number) for number in found}
+        count = size_bytes = 0
+        for file in opened.walk(max_entries=10 * MAX_FILES):
+            first, _, rest = file.path.partition("/")
+            if not rest or first not in numbers:
+                continue
+            count += 1
+            size_bytes += file.size_bytes
+            if count > MAX_FILES or size_bytes > MAX_BYTES:
+                why = f"It made more than {MAX_FILES} files or {MAX_BYTES // 2**20} MiB."
+                return Exports(errors=dict.fromkeys(wanted, why))
+            found[int(first)].append(file)
+    for number, output_format in enumerate(wanted):
+        if output_format in exports.errors:
+            continue
+        if not found[number]:
+            exports.errors[output_format] = f"The export to {output_format} made no file."
+        for file in sorted(found[number], key=lambda file: file.path):
+            _add(exports, file, output_format)
+    return exports
+
+
+def _add(exports: Exports, file: FoundFile, output_format: str) -> None:
+    """Add one file; a document whose name is taken gets the format into it."""
+    path = PurePosixPath(file.path.partition("/")[2])
+    name = path.as_posix()
+    if len(path.parts) == 1:
+        if name in exports.files:
+            name = f"{path.stem}-{output_format}{path.suffix}"
+        exports.formats[name] = output_format
+    exports.files.setdefault(name, file.real_path)
+
+
+def _shown(problem: Any) -> str:
+    text = str(problem)[:MAX_PROBLEM_LENGTH]
+    return text.encode("utf-8", "backslashreplace").decode()

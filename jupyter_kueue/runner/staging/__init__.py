@@ -1,0 +1,1 @@
+"""What both staging containers use. They alone have the bucket's credential."""

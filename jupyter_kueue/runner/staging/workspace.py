@@ -1,0 +1,194 @@
+"""The files of a workspace: what was staged, and what a notebook wrote since.
+
+Used by ``stage_in`` and ``stage_out``. It never follows a link out of the workspace, and sees
+regular files only (``storage.untrusted_folder``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Self
+
+from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.runner.shared import control
+from jupyter_kueue.storage import object_names
+from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_kueue.storage.untrusted_folder import FoundFile
+
+# Written by Python and Jupyter on the way; nobody asked for them.
+IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
+
+# S3 takes 1,024 bytes; the job's own prefix needs some.
+LONGEST_PATH_BYTES = 800
+TOO_LONG = "Its name is too long to be stored. Give it a shorter one."
+
+# Of the files that are left out, so many are named, each with so many characters at most.
+MAX_NAMED = 100
+LONGEST_NAME_SHOWN = 300
+
+# A walk ends there, whatever lies in the folder.
+MAX_ENTRIES = 1_000_000
+
+Signature = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is taken of a folder: number of files, bytes of one file, bytes of all."""
+
+    files: int
+    file_bytes: int
+    total_bytes: int
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return what the server sent along, by contract's variables."""
+        return cls(
+            control.whole_number(
+                pod_contract.ENV_MAX_OUTPUT_FILES, pod_contract.DEFAULT_MAX_OUTPUT_FILES
+            ),
+            control.whole_number(
+                pod_contract.ENV_MAX_OUTPUT_FILE_BYTES, pod_contract.DEFAULT_MAX_OUTPUT_FILE_BYTES
+            ),
+            control.whole_number(
+                pod_contract.ENV_MAX_OUTPUT_BYTES, pod_contract.DEFAULT_MAX_OUTPUT_BYTES
+            ),
+        )
+
+
+class LeftOut:
+    """Which files were left out and why: the first of them by name, the rest as a number."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+        self._more = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._named)
+
+    def add(self, path: str, why: str) -> None:
+        """Note one file; ``why`` is a sentence."""
+        if len(self._named) >= MAX_NAMED:
+            self._more += 1
+            return
+        name = path.encode("utf-8", "backslashreplace").decode()
+        if len(name) > LONGEST_NAME_SHOWN:
+            name = f"{name[:LONGEST_NAME_SHOWN]}…"
+        self._named[name] = why
+
+    def as_json(self) -> dict[str, str]:
+        """Return path -> why, with a last entry for those that are not named."""
+        more = f"and {self._more} more"
+        return self._named | ({more: "These were left out too."} if self._more else {})
+
+
+def take(
+    folder: UntrustedFolder, before: dict[str, Signature], limits: Limits, left_out: LeftOut
+) -> dict[str, FoundFile]:
+    """Return the files below ``folder`` by their path that differ from ``before``, within limits.
+
+    Those with the signature that ``before`` has are passed over, and so are Python's and Jupyter's
+    own folders. Memory grows with ``limits.files`` at most. Blocking.
+    """
+    found: dict[str, FoundFile] = {}
+    total_bytes = 0
+
+    def passed_over(path: str, why: str) -> None:
+        left_out.add(path, f"It was not looked into: it {why}.")
+
+    for file in folder.walk(
+        without=IGNORED_FOLDERS,
+        max_entries=MAX_ENTRIES,
+        max_path_bytes=LONGEST_PATH_BYTES,
+        passed_over=passed_over,
+    ):
+        if before.get(file.path) == signature(file):
+            continue
+        if len(os.fsencode(file.path)) > LONGEST_PATH_BYTES:
+            left_out.add(file.path, TOO_LONG)
+        elif file.size_bytes > limits.file_bytes:
+            left_out.add(
+                file.path,
+                f"It has {file.size_bytes} bytes, more than the {limits.file_bytes} that one file "
+                "may have (max_output_file_bytes).",
+            )
+        elif len(found) >= limits.files:
+            left_out.add(
+                file.path, f"The run has more than {limits.files} files (max_output_files)."
+            )
+        elif total_bytes + file.size_bytes > limits.total_bytes:
+            left_out.add(
+                file.path,
+                f"The run's files have more than {limits.total_bytes} bytes (max_output_bytes).",
+            )
+        else:
+            total_bytes += file.size_bytes
+            found[file.path] = file
+    return found
+
+
+def signature(file: FoundFile) -> Signature:
+    """Return what tells whether a file has changed: its size in bytes, its time of change."""
+    return {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns}
+
+
+def signatures(folder: Path) -> dict[str, Signature]:
+    """Return the signature of each file below ``folder``, which nobody else has written to yet."""
+    with UntrustedFolder(folder) as opened:
+        return {file.path: signature(file) for file in opened.walk(without=IGNORED_FOLDERS)}
+
+
+class StoredNames:
+    """The names below output/ that are given away already.
+
+    Together they are the paths of a tree: none is a file and a folder, so that whoever downloads
+    all of them finds a place for each.
+    """
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._folder_names: dict[str, str] = {}
+        self._next: dict[str, int] = {}
+
+    def take(self, path: str) -> str | None:
+        """Return the name to store ``path`` under, and take it; None if it is too long for any.
+
+        Mostly ``path`` itself. Characters that no store keeps become underscores, and where the
+        name of the file, or of a folder above it, is taken, a number is put before its extension.
+        """
+        fit = object_names.UNFIT.sub("_", path)
+        if len(fit.encode()) > LONGEST_PATH_BYTES:
+            return None
+        above, slash, last = fit.rpartition("/")
+        wanted = f"{self._folder(above)}/{last}" if slash else last
+        name = self._free(wanted, (self._files, self._folders))
+        self._files.add(name)
+        return name
+
+    def _folder(self, path: str) -> str:
+        """Return the name of the folder ``path``, the same each time."""
+        if path not in self._folder_names:
+            above, slash, last = path.rpartition("/")
+            wanted = f"{self._folder(above)}/{last}" if slash else last
+            name = self._free(wanted, (self._files,))
+            self._folder_names[path] = name
+            self._folders.add(name)
+        return self._folder_names[path]
+
+    def _free(self, wanted: str, taken: tuple[set[str], ...]) -> str:
+        pure = PurePosixPath(wanted)
+        name = wanted
+        # Many names may become the same one: each goes on where the last one ended.
+        number = self._next.get(wanted, 1)
+        while any(name in names for names in taken):
+            name = pure.with_name(f"{pure.stem}-{number}{pure.suffix}").as_posix()
+            number += 1
+        self._next[wanted] = number
+        return name

@@ -1,0 +1,404 @@
+"""What the cluster shows of this owner's runs: one watch per kind, found by job id.
+
+``service.runs.reconciler`` is told which job changed; ``service.queues.local_queues`` reads the LocalQueues and
+Workloads. Objects are kept without what nobody here reads, so that 1,000 runs cost little memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.cluster import resources
+from jupyter_kueue.cluster.watching import Watched
+from jupyter_kueue.contract.sentences import foreign
+from jupyter_kueue.domain import errors, json_shapes, kueue_conditions, names, workload_requests
+from jupyter_kueue.domain.models import ClusterFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.contract.sentences import Sentence
+
+Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+_METADATA = (
+    "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
+    "labels", "ownerReferences",
+)  # fmt: skip
+
+
+class ClusterView:
+    """Watches the Jobs and Pods of one owner, and the Workloads and LocalQueues of a namespace.
+
+    Attributes:
+        hangs: set by ``application`` while the API server accepts connections but never answers.
+        workload_changes: counts those that may move a Workload in its queue; what was derived of
+            that holds while it stays.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        owner_slug: str,
+        *,
+        on_job: Callable[[str, bool], None],
+        on_queues: Callable[[], None],
+    ) -> None:
+        """``on_job(job_id, ended)`` is called when objects of a job change.
+
+        ``ended`` tells that a pod ended or an object went away: the bucket may have news.
+        """
+        mine = {"labelSelector": f"{names.LABEL_OWNER}={owner_slug}"}
+        self.namespace = namespace
+        self.hangs: errors.JupyterKueueError | None = None
+        self.workload_changes = 0
+        self._on_job = on_job
+        self._on_queues = on_queues
+        self._standings: dict[str, Json] = {}
+        self._most: Mapping[str, Mapping[str, Decimal]] = {}
+        self._job_of_uid: dict[str, str] = {}
+        self._job_uid: dict[str, str] = {}
+        self._pods: defaultdict[str, set[str]] = defaultdict(set)
+        self._workload_of_job_uid: dict[str, str] = {}
+        self.jobs = Watched(
+            connection, resources.jobs(namespace), on_change=self._job, params=mine, trim=_trim_job
+        )
+        self.pods = Watched(
+            connection, resources.pods(namespace), on_change=self._pod, params=mine, trim=_trim_pod
+        )
+        self.workloads = Watched(
+            connection,
+            resources.workloads(namespace),
+            on_change=self._workload,
+            trim=_trim_workload,
+        )
+        self.local_queues = Watched(
+            connection,
+            resources.local_queues(namespace),
+            on_change=lambda _item, _gone: on_queues(),
+            trim=_trim_local_queue,
+        )
+
+    @property
+    def all(self) -> tuple[Watched, ...]:
+        """The four watches."""
+        return (self.jobs, self.pods, self.workloads, self.local_queues)
+
+    @property
+    def error(self) -> errors.JupyterKueueError | None:
+        """Why the cluster does not answer just now, None where it does."""
+        return self.hangs or next(
+            (watched.error for watched in self.all if watched.error is not None), None
+        )
+
+    def unreadable(self) -> dict[str, Sentence]:
+        """Return the objects that cannot be understood: ``<kind>/<name>`` -> why."""
+        return {
+            f"{kind}/{name}": why
+            for kind, watched in (
+                ("Job", self.jobs),
+                ("Pod", self.pods),
+                ("Workload", self.workloads),
+                ("LocalQueue", self.local_queues),
+            )
+            for name, why in watched.unreadable.items()
+        }
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether each kind was listed at least once: what is not here does not exist."""
+        return all(watched.synced.is_set() for watched in self.all)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for watched in self.all:
+                group.create_task(watched.run())
+
+    async def synced(self) -> None:
+        """Wait until each kind was listed."""
+        for watched in self.all:
+            await watched.synced.wait()
+
+    def facts(self, job_id: str) -> ClusterFacts:
+        """Return what the cluster shows of a job."""
+        job_uid = self._job_uid.get(job_id, "")
+        workload = self.workloads.items.get(self._workload_of_job_uid.get(job_uid, ""))
+        queue = workload["spec"].get("queueName") if workload is not None else None
+        return ClusterFacts(
+            kube_job=self.jobs.items.get(job_uid),
+            workload=workload,
+            pods=tuple(self.pods.items[uid] for uid in self._pods.get(job_id, ())),
+            known=self.is_synced,
+            most=self.most_of(self.cluster_queue_of(queue)),
+        )
+
+    def take_quota_limits(self, most: Mapping[str, Mapping[str, Decimal]]) -> None:
+        """Take how much a run could ever have, by ClusterQueue and resource, in base units.
+
+        Whatever waits where that has changed is looked at again.
+        """
+        changed = {name for name in {*self._most, *most} if self._most.get(name) != most.get(name)}
+        self._most = most
+        self.workload_changes += bool(changed)
+        for workload in self.pending_workloads() if changed else ():
+            if self.cluster_queue_of(workload["spec"].get("queueName")) in changed:
+                job_uid = (workload["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
+                if (job_id := self._job_of_uid.get(job_uid)) is not None:
+                    self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+
+    def most_of(self, cluster_queue: str | None) -> Mapping[str, Decimal] | None:
+        """Return how much a run could ever have in a ClusterQueue, None if that is not known."""
+        return self._most.get(cluster_queue or "")
+
+    def cluster_queue_of(self, local_queue: str | None) -> str | None:
+        """Return the ClusterQueue that a LocalQueue leads to, None where that is not known."""
+        for item in self.local_queues.items.values():
+            if item["metadata"]["name"] == local_queue:
+                return str(item["spec"]["clusterQueue"])
+        return None
+
+    def job_ids(self) -> set[str]:
+        """Return the ids of all jobs that have a Job or a pod."""
+        return {*self._job_uid, *self._pods}
+
+    def pending_workloads(self) -> list[Json]:
+        """Return the namespace's Workloads that stand in a queue."""
+        return [item for item in self.workloads.items.values() if kueue_conditions.is_pending(item)]
+
+    def workload_uid(self, job_id: str) -> str | None:
+        """Return the uid of a job's Workload, None where there is none."""
+        return self._workload_of_job_uid.get(self._job_uid.get(job_id, ""))
+
+    def kube_job_name(self, job_id: str) -> str:
+        """Return the name of a job's Job: the one it has, else the one that a submit would give."""
+        job = self.jobs.items.get(self._job_uid.get(job_id, ""))
+        return str(job["metadata"]["name"]) if job is not None else names.kube_job_name(job_id)
+
+    def scheduled_jobs(self, schedule_id: str) -> list[Json]:
+        """Return the Jobs that a schedule's CronJob made."""
+        return [
+            item
+            for item in self.jobs.items.values()
+            if (labels := item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID)
+            == schedule_id
+            and names.LABEL_JOB_ID not in labels
+        ]
+
+    def _job(self, item: Json, gone: bool) -> None:
+        job_id = job_id_of(item)
+        if job_id is None:
+            return
+        uid = item["metadata"]["uid"]
+        if gone:
+            self._job_of_uid.pop(uid, None)
+            if self._job_uid.get(job_id) == uid:
+                del self._job_uid[job_id]
+        else:
+            self._job_of_uid[uid] = job_id
+            self._job_uid[job_id] = uid
+        self._on_job(job_id, gone or _has_finished(item))
+
+    def _pod(self, item: Json, gone: bool) -> None:
+        job_id = job_id_of(item)
+        if job_id is None:
+            return
+        uid = item["metadata"]["uid"]
+        if gone:
+            self._pods[job_id].discard(uid)
+            if not self._pods[job_id]:
+                del self._pods[job_id]
+        else:
+            self._pods[job_id].add(uid)
+        self._on_job(job_id, gone or _notebook_has_ended(item))
+
+    def _workload(self, item: Json, gone: bool) -> None:
+        uid = item["metadata"]["uid"]
+        standing = None if gone else _standing(item)
+        if self._standings.pop(uid, None) != standing:
+            self.workload_changes += 1
+        if standing is not None:
+            self._standings[uid] = standing
+        job_uid = (item["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
+        if not gone:
+            self._workload_of_job_uid[job_uid] = uid
+        elif self._workload_of_job_uid.get(job_uid) == uid:
+            del self._workload_of_job_uid[job_uid]
+        job_id = self._job_of_uid.get(job_uid)
+        if job_id is not None:
+            self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+        self._on_queues()
+
+
+def _standing(workload: Json) -> Json:
+    """Return what a Workload's place in its queue depends on; Kueue writes much else into it."""
+    spec, found = workload["spec"], kueue_conditions.conditions(workload)
+    return {
+        **{key: spec.get(key) for key in ("queueName", "priority", "active")},
+        **{
+            kind: [found[kind].get(key) for key in ("status", "reason", "lastTransitionTime")]
+            for kind in ("Evicted", "Finished", "QuotaReserved")
+            if kind in found
+        },
+    }
+
+
+def job_id_of(item: Json) -> str | None:
+    """Return which job a Job or a pod belongs to, None where it is none of ours."""
+    labels = item["metadata"].get("labels") or {}
+    job_id = labels.get(names.LABEL_JOB_ID) or labels.get(names.BATCH_JOB_UID)
+    if job_id is None and names.LABEL_REVISION in labels:
+        # A Job that a CronJob made: its uid, which its pods have as a label, is the job id.
+        job_id = item["metadata"]["uid"]
+    return job_id if job_id and names.is_job_id(job_id) else None
+
+
+def _has_finished(job: Json) -> bool:
+    found = job.get("status", {}).get("conditions") or []
+    return any(
+        item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in found
+    )
+
+
+def _notebook_has_ended(pod: Json) -> bool:
+    status = pod.get("status", {})
+    return status.get("phase") in ("Succeeded", "Failed") or any(
+        "terminated" in item.get("state", {}) for item in status.get("containerStatuses") or []
+    )
+
+
+# What is read of each object. Any of it may have been written by hand: the API server checks what
+# it knows of, and neither conditions nor our labels are among that.
+_TEXT = (str, None)
+_TIME = (json_shapes.moment, None)
+_OBJECT = {
+    "name": str,
+    "uid": str,
+    "resourceVersion": str,
+    "creationTimestamp": json_shapes.moment,
+    "deletionTimestamp": _TIME,
+    "labels": (json_shapes.mapping(str, str), None),
+    "ownerReferences": ([{"uid": str}], None),
+}
+_CONDITION = {
+    "type": str,
+    "status": str,
+    "reason": _TEXT,
+    "message": _TEXT,
+    "lastTransitionTime": _TIME,
+}
+_CONDITIONS = ([_CONDITION], None)
+_ENDED = ({"exitCode": (json_shapes.number, None), "reason": _TEXT, "message": _TEXT}, None)
+_WAITING = ({"reason": _TEXT, "message": _TEXT}, None)
+_STATE = ({"running": (dict, None), "waiting": _WAITING, "terminated": _ENDED}, None)
+_CONTAINERS = ([{"name": str, "image": _TEXT, "state": _STATE, "lastState": _STATE}], None)
+_JOB = json_shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"suspend": (bool, None)},
+        "status": ({"conditions": _CONDITIONS}, None),
+    }
+)
+_POD = json_shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"nodeName": _TEXT},
+        "status": (
+            {
+                "phase": _TEXT,
+                "reason": _TEXT,
+                "message": _TEXT,
+                "conditions": _CONDITIONS,
+                "initContainerStatuses": _CONTAINERS,
+                "containerStatuses": _CONTAINERS,
+            },
+            None,
+        ),
+    }
+)
+_WORKLOAD = json_shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {
+            "queueName": _TEXT,
+            "priority": (json_shapes.number, None),
+            "active": (bool, None),
+        },
+        "status": (
+            {
+                "conditions": _CONDITIONS,
+                "requeueState": ({"requeueAt": _TIME}, None),
+                "schedulingStats": (
+                    {"evictions": ([{"count": (json_shapes.count, None)}], None)},
+                    None,
+                ),
+            },
+            None,
+        ),
+    }
+)
+_LOCAL_QUEUE = json_shapes.Kind(
+    {
+        "metadata": _OBJECT,
+        "spec": {"clusterQueue": str, "stopPolicy": _TEXT},
+        "status": ({"conditions": _CONDITIONS}, None),
+    }
+)
+
+
+def _checked(item: Json, kind: json_shapes.Kind) -> Json:
+    """Return an object that has the shape.
+
+    Raises:
+        UnreadableError: it has not; where it differs.
+    """
+    found = kind.difference(item)
+    if found is not None:
+        raise errors.UnreadableError(foreign(f"{found}."))
+    return item
+
+
+def _trim_metadata(item: Json) -> Json:
+    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
+
+
+def _trim_local_queue(item: Json) -> Json:
+    _checked(item, _LOCAL_QUEUE)
+    return {
+        "metadata": _trim_metadata(item),
+        "spec": item["spec"],
+        "status": item.get("status") or {},
+    }
+
+
+def _trim_job(item: Json) -> Json:
+    _checked(item, _JOB)
+    spec = {"suspend": item["spec"].get("suspend", False)}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
+
+
+def _trim_pod(item: Json) -> Json:
+    _checked(item, _POD)
+    spec = {"nodeName": item["spec"].get("nodeName")}
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
+
+
+def _trim_workload(item: Json) -> Json:
+    """Return a Workload with its requests, where they are readable, in place of its templates."""
+    _checked(item, _WORKLOAD)
+    spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
+    pod_sets = item["spec"].get("podSets") or []
+    try:
+        spec["requests"] = workload_requests.total(pod_sets)
+        spec["asked"] = workload_requests.of_notebook(pod_sets)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("workload=%s has odd requests: %r", item["metadata"]["name"], error)
+    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}

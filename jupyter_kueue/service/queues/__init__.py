@@ -1,0 +1,1 @@
+"""The LocalQueues, how full they are, and how much of each resource they may use."""

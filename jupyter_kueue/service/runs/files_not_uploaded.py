@@ -1,0 +1,59 @@
+"""What users are told of the files that did not go along with a run or a schedule.
+
+``storage.input_upload`` finds them, the record keeps them; ``job_view`` and ``schedule_view`` show them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import both, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_kueue.contract.sentences import Value
+
+Json = dict[str, Any]
+
+
+def shown(left_behind: Json | None) -> Json | None:
+    """Return what stayed behind, with a sentence about it; None where nothing did.
+
+    ``count`` and ``paths`` are of hidden files, ``ignored_count`` and ``ignored_paths`` of what an
+    ignore file names.
+    """
+    if left_behind is None:
+        return None
+    found = {
+        **left_behind,
+        "ignored_count": left_behind.get("ignored_count") or 0,
+        "ignored_paths": left_behind.get("ignored_paths") or [],
+    }
+    said = []
+    if found["count"]:
+        first = found["paths"][0] if found["paths"] else ".env"
+        hidden = say(
+            "hidden-files-stayed",
+            "Hidden files were not uploaded: {paths}. To include one, add a line "
+            "such as !{first} to a file .jupyterkueueignore beside the notebook.",
+            paths=_named(found["paths"], found["count"]),
+            first=first,
+        )
+        said.append(hidden)
+    if found["ignored_count"]:
+        ignored = say(
+            "ignored-files-stayed",
+            "Excluded by .jupyterkueueignore: {paths}.",
+            paths=_named(found["ignored_paths"], found["ignored_count"]),
+        )
+        said.append(ignored)
+    message = functools.reduce(both, said) if said else ""
+    return {**found, "message": message, "sentence": sentences.as_json(message)}
+
+
+def _named(paths: Sequence[str], count: int) -> Value:
+    more = count - len(paths)
+    return [*paths, *([say("and-more", "and {count} more", count=more)] if more > 0 else [])]

@@ -1,0 +1,291 @@
+"""All jobs of one owner in memory, as list rows: what a list answers from.
+
+Rebuildable at any time from cluster and bucket. ``service.runs.reconciler`` writes it, ``service.runs.runs``
+reads it. Rows of finished jobs are small and final; open jobs keep what the bucket said of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import bisect
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, strict_json
+from jupyter_kueue.domain.models import FINISHED_STATES, STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.models import BucketFacts
+
+Json = dict[str, Any]
+# What a list is sorted by: a field's text, and the job id where it is the same.
+SortKey = tuple[str, str]
+
+MAX_LIMIT = 500
+SORT_FIELDS = ("created_at", "name", "state", "local_queue", "finished_at")
+# What a list is filtered by that few values are shared of.
+_SHARED_FIELDS = ("state", "local_queue", "schedule_id")
+
+
+@dataclass(frozen=True)
+class JobQuery:
+    """Which jobs a list shows. Empty tuples do not filter.
+
+    Attributes:
+        text: found anywhere in name, id, input path or tags, in any case.
+        sort: a field of SORT_FIELDS, with ``-`` before it for the other way round.
+        cursor: from a list's ``next_cursor``.
+    """
+
+    states: tuple[str, ...] = ()
+    local_queues: tuple[str, ...] = ()
+    schedule_ids: tuple[str, ...] = ()
+    text: str | None = None
+    sort: str = "-created_at"
+    limit: int = 50
+    cursor: str | None = None
+
+    def check(self) -> None:
+        """Raise InvalidRequestError naming each field that is out of bounds."""
+        wrong = {}
+        unknown = [state for state in self.states if state not in STATES]
+        if unknown:
+            wrong["state"] = say(
+                "state-unknown",
+                "{value} is not a state; they are {states}",
+                value=repr(unknown[0][:40]),
+                states=STATES,
+            )
+        wrong |= wrong_with_page(self.sort, self.limit, SORT_FIELDS)
+        if wrong:
+            raise errors.InvalidRequestError(wrong)
+
+
+@dataclass
+class Entry:
+    """One job: its list row, and what the bucket said of it while it is not finished.
+
+    The row is never changed, only replaced together with its entry.
+    """
+
+    row: Json
+    facts: BucketFacts | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its state is final."""
+        return self.row["state"] in FINISHED_STATES
+
+    @functools.cached_property
+    def searched(self) -> str:
+        """What a query's text is looked for in; no text reaches from one part into the next."""
+        row = self.row
+        parts = (row["name"], row["job_id"], row["request"].get("input_path") or "", *row["tags"])
+        return "\0".join(parts).casefold()
+
+
+class Index:
+    """The jobs by id, and their ids by each field that a list is filtered by or was sorted by.
+
+    A list is long and a page is short: no list looks at all jobs, but for one with a text.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._sharing: dict[str, dict[str | None, set[str]]] = {
+            field: {} for field in _SHARED_FIELDS
+        }
+        self._orders: dict[str, list[SortKey]] = {}
+        self._open: set[str] = set()
+        self._rows: Sequence[Json] | None = None
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, job_id: str) -> Entry | None:
+        """Return a job's entry, None where there is no such job."""
+        return self._entries.get(job_id)
+
+    def get(self, job_id: str) -> Entry:
+        """Return a job's entry.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        entry = self._entries.get(job_id)
+        if entry is None:
+            raise errors.NotFoundError(
+                say(
+                    "no-such-run-deleted",
+                    "There is no run {run}. It may have been deleted.",
+                    run=repr(job_id[:60]),
+                )
+            )
+        return entry
+
+    def put(self, entry: Entry) -> None:
+        """Add or replace a job."""
+        job_id = entry.row["job_id"]
+        before = self._entries.get(job_id)
+        self._entries[job_id] = entry
+        self._rows = None
+        for field, sharing in self._sharing.items():
+            if before is not None and before.row[field] != entry.row[field]:
+                sharing[before.row[field]].discard(job_id)
+            sharing.setdefault(entry.row[field], set()).add(job_id)
+        for field, order in self._orders.items():
+            key = _sort_key(entry.row, field)
+            if before is not None:
+                old = _sort_key(before.row, field)
+                if old == key:
+                    continue
+                del order[bisect.bisect_left(order, old)]
+            bisect.insort(order, key)
+        if entry.is_finished:
+            self._open.discard(job_id)
+        else:
+            self._open.add(job_id)
+
+    def remove(self, job_id: str) -> bool:
+        """Forget a job; tells whether it was there."""
+        entry = self._entries.pop(job_id, None)
+        if entry is None:
+            return False
+        self._open.discard(job_id)
+        self._rows = None
+        for field, sharing in self._sharing.items():
+            sharing[entry.row[field]].discard(job_id)
+        for field, order in self._orders.items():
+            del order[bisect.bisect_left(order, _sort_key(entry.row, field))]
+        return True
+
+    def ids(self) -> set[str]:
+        """Return the ids of all jobs."""
+        return set(self._entries)
+
+    def open_ids(self) -> set[str]:
+        """Return the ids of the jobs that are not finished."""
+        return set(self._open)
+
+    def open_facts(self) -> list[BucketFacts]:
+        """Return what the bucket said of each job that is not finished."""
+        found = (self._entries[job_id].facts for job_id in self._open)
+        return [facts for facts in found if facts is not None]
+
+    def rows(self) -> Sequence[Json]:
+        """Return all rows, oldest first; gathered again only when one has changed."""
+        if self._rows is None:
+            self._rows = [self._entries[job_id].row for _, job_id in self._order("created_at")]
+        return self._rows
+
+    def select(self, query: JobQuery) -> tuple[list[Json], int, str | None]:
+        """Return a page of rows, how many match in all, and the cursor of the next page or None.
+
+        The cursor names the last row of the page, so that pages neither repeat nor skip a job
+        when others come and go meanwhile.
+        """
+        query.check()
+        after = read_cursor(query.cursor, query.sort)
+        order = self._order(query.sort.removeprefix("-"))
+        rest: Iterator[SortKey]
+        if query.sort.startswith("-"):
+            passed = 0 if after is None else len(order) - bisect.bisect_left(order, after)
+            rest = itertools.islice(reversed(order), passed, None)
+        else:
+            passed = 0 if after is None else bisect.bisect_right(order, after)
+            rest = itertools.islice(order, passed, None)
+        wanted = self._wanted(query)
+        if wanted is not None:
+            rest = (key for key in rest if key[1] in wanted)
+        # One more tells whether there is another page.
+        page = list(itertools.islice(rest, query.limit + 1))
+        is_last = len(page) <= query.limit
+        page = page[: query.limit]
+        rows = [self._entries[job_id].row for _, job_id in page]
+        next_cursor = None if is_last or not page else write_cursor(page[-1], query.sort)
+        return rows, len(self if wanted is None else wanted), next_cursor
+
+    def _wanted(self, query: JobQuery) -> AbstractSet[str] | None:
+        """Return the ids of the jobs that match, None for all."""
+        asked = zip(
+            _SHARED_FIELDS, (query.states, query.local_queues, query.schedule_ids), strict=True
+        )
+        wanted: AbstractSet[str] | None = None
+        for field, values in asked:
+            if values:
+                having = [self._sharing[field].get(value, set()) for value in values]
+                either: AbstractSet[str] = having[0] if len(having) == 1 else set().union(*having)
+                wanted = either if wanted is None else wanted & either
+        if query.text:
+            text = query.text.casefold()
+            among = self._entries if wanted is None else wanted
+            wanted = {job_id for job_id in among if text in self._entries[job_id].searched}
+        return wanted
+
+    def _order(self, field: str) -> list[SortKey]:
+        """Return all jobs by a field, upwards; sorted once, and kept sorted from then on."""
+        order = self._orders.get(field)
+        if order is None:
+            order = sorted(_sort_key(entry.row, field) for entry in self._entries.values())
+            self._orders[field] = order
+        return order
+
+
+def _sort_key(row: Json, field: str) -> SortKey:
+    return str(row[field] or ""), row["job_id"]
+
+
+def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, Sentence]:
+    """Return what is out of bounds of a list's order and length, by field; empty if nothing is."""
+    wrong = {}
+    if sort.removeprefix("-") not in sort_fields:
+        wrong["sort"] = say(
+            "sort-unknown", "must be one of {fields}, with - for descending", fields=sort_fields
+        )
+    if not 0 <= limit <= MAX_LIMIT:
+        wrong["limit"] = say("number-out-of-range", "must be from 0 to {most}", most=MAX_LIMIT)
+    return wrong
+
+
+def write_cursor(key: tuple[Any, str], sort: str) -> str:
+    """Return the cursor after the row whose sort key is ``key``."""
+    text = strict_json.encode([sort, *key])
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+    """Return the sort key in a cursor, None for none.
+
+    Raises:
+        InvalidRequestError: it is no cursor, or one of another sort.
+    """
+    if cursor is None:
+        return None
+    wrong = errors.InvalidRequestError(
+        {"cursor": say("cursor-unknown", "is not one this server gave; start without it")}
+    )
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        parts = strict_json.loads(base64.urlsafe_b64decode(padded))
+    except ValueError as error:
+        raise wrong from error
+    match parts:
+        case [str(asked_sort), str(value), str(job_id)]:
+            pass
+        case _:
+            raise wrong
+    if asked_sort != sort:
+        raise errors.InvalidRequestError(
+            {"cursor": say("cursor-of-another-sort", "belongs to another sort; start without it")}
+        )
+    return (value, job_id)

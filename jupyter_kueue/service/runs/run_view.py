@@ -1,0 +1,133 @@
+"""How a job is shown: the list row, and what is added when one job is looked at.
+
+The fields are REST's (docs/rest.md); ``service.runs.reconciler`` builds rows, ``service.runs.runs`` the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.contract import pod_contract, sentences
+from jupyter_kueue.domain import text_rules
+from jupyter_kueue.domain.models import MAX_STATUS_LENGTH, json_of, stored_sentence
+from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs
+
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.models import BucketFacts, Status
+
+Json = dict[str, Any]
+
+
+def build_row(facts: BucketFacts, status: Status) -> Json:
+    """Return a job's list row. ``position`` is filled in when the row is shown."""
+    record = facts.record
+    meta = facts.meta or {}
+    warnings = missing_outputs.in_row(facts)
+    return {
+        "job_id": record.job_id,
+        "name": meta.get("name") or record.name,
+        "owner": record.owner.name,
+        "state": status.state,
+        "reason": status.reason,
+        "message": status.message,
+        "sentence": sentences.as_json(status.message),
+        "detail": status.detail,
+        "local_queue": meta.get("local_queue") or record.local_queue,
+        "priority_class": meta.get("priority_class") or record.priority_class,
+        "position": None,
+        "wait": None,
+        "created_at": record.created_at,
+        "admitted_at": status.admitted_at,
+        "started_at": status.started_at,
+        "finished_at": status.finished_at,
+        "updated_at": meta.get("updated_at"),
+        "resources": json_of(record.resources),
+        "image": record.image,
+        "schedule_id": record.schedule_id,
+        "rerun_of": record.rerun_of,
+        "left_behind": files_not_uploaded.shown(record.left_behind),
+        "warnings": warnings,
+        "warning_sentences": [sentences.as_json(warning) for warning in warnings],
+        "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
+        "request": record.request,
+    }
+
+
+def build_attempts(facts: BucketFacts) -> list[Json]:
+    """Return the attempts that reached a machine, oldest first, numbered from 1."""
+    return [_attempt(number, attempt) for number, attempt in enumerate(facts.attempts, 1)]
+
+
+def _attempt(number: int, attempt: Json) -> Json:
+    said = stored_sentence(attempt.get("message"), attempt.get("sentence"))
+    message = None if said is None else text_rules.said(said, MAX_STATUS_LENGTH)
+    return {
+        "number": number,
+        "started_at": attempt.get("started_at"),
+        "ended_at": attempt.get("ended_at"),
+        "reason": attempt.get("reason"),
+        "message": message,
+        "sentence": sentences.as_json(message),
+        "cells_done": attempt.get("cells_done"),
+    }
+
+
+def build_error(facts: BucketFacts) -> Json | None:
+    """Return the failing cell's error, None where no cell failed."""
+    error = (facts.result or {}).get("error")
+    if not error:
+        return None
+    words = pod_contract.MAX_CUT_WORDS_LENGTH
+    return {
+        "name": _shown(error.get("name"), pod_contract.MAX_ERROR_NAME_LENGTH),
+        "value": text_rules.said(
+            error.get("value") or "", pod_contract.MAX_ERROR_VALUE_LENGTH + words
+        ),
+        "cell": error.get("cell"),
+        "cell_index": error.get("cell_index"),
+        "cell_source": _shown(
+            error.get("cell_source"), pod_contract.MAX_CELL_SOURCE_LENGTH + words
+        ),
+        "traceback": _traceback(error.get("traceback")),
+    }
+
+
+def _traceback(entries: Any) -> list[str] | None:
+    """Return the last entries of a traceback, which say most, within the bounds of its length."""
+    if not isinstance(entries, list):
+        return None
+    shown: list[str] = []
+    left = pod_contract.MAX_TRACEBACK_LENGTH + pod_contract.MAX_CUT_WORDS_LENGTH
+    for entry in reversed(entries):
+        if left <= 0 or len(shown) > pod_contract.MAX_TRACEBACK_LINES:
+            shown.append(f"… ({len(entries) - len(shown)} more entries)")
+            break
+        shown.append(text_rules.shown(entry, left))
+        left -= len(shown[-1])
+    return shown[::-1]
+
+
+def _shown(text: str | None, max_length: int) -> str | None:
+    return None if text is None else text_rules.shown(text, max_length)
+
+
+def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:
+    """Return what a job wrote (or what there is of it, ``live``), the executed notebook first."""
+    result = facts.result
+    files = list(result.get("files") or []) if result is not None else live
+    return [_file(file) for file in files]
+
+
+def build_inputs(facts: BucketFacts) -> list[Json]:
+    """Return what a job took along, the notebook first; its paths are a namespace of their own."""
+    return [_file({**item, "role": pod_contract.ROLE_INPUT}) for item in facts.record.input]
+
+
+def _file(item: Json) -> Json:
+    return {
+        **{key: item[key] for key in ("path", "size_bytes", "role")},
+        "sha256": item.get("sha256"),
+        "executable": bool(item.get("executable")),
+        "modified_at": item.get("modified_at"),
+        **({"format": item["format"]} if item.get("format") else {}),
+    }

@@ -1,0 +1,548 @@
+"""What users do with their runs: submit, list, look, change, stop, delete, run again.
+
+REST, jupyter-scheduler's backend and the command line call this and nothing below it. A list is
+answered from memory; whatever is done is written to the bucket first and to the cluster second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyter_kueue.bounded_concurrency import few_at_once
+from jupyter_kueue.cluster import jobs as cluster_jobs
+from jupyter_kueue.contract import pod_contract, sentences
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain import errors, models, names, run_requests
+from jupyter_kueue.domain.models import FINISHED_STATES, BucketFacts
+from jupyter_kueue.domain.run_requests import parse_job_request
+from jupyter_kueue.service.cluster_state import job_id_of
+from jupyter_kueue.service.runs import ending, missing_outputs, run_view
+from jupyter_kueue.service.runs.run_index import Entry, JobQuery
+from jupyter_kueue.storage import run_records
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+    from pathlib import Path
+
+    from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.domain.models import JobRequest
+    from jupyter_kueue.service.changes import Changes
+    from jupyter_kueue.service.cluster_state import ClusterView
+    from jupyter_kueue.service.queues.local_queues import Queues
+    from jupyter_kueue.service.runs.outputs import (
+        FileContent,
+        FileId,
+        FileKind,
+        NotebookContent,
+        Outputs,
+    )
+    from jupyter_kueue.service.runs.reconciler import Reconciler
+    from jupyter_kueue.service.runs.run_index import Index
+    from jupyter_kueue.service.runs.submission import Submission, Submitted
+    from jupyter_kueue.storage.run_records import Records
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+
+__all__ = ["JobQuery", "Jobs"]
+
+_CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
+_LOOK_SECONDS = 0.2
+_DELETED_AT_ONCE = 16
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """The runs of one owner."""
+
+    def __init__(
+        self,
+        *,
+        connection: Connection,
+        cluster: ClusterView,
+        records: Records,
+        index: Index,
+        reconciler: Reconciler,
+        submission: Submission,
+        outputs: Outputs,
+        local_queues: Queues,
+        changes: Changes,
+        owner_name: str,
+        local_queue: str | None,
+    ) -> None:
+        """``local_queue`` is the configured default."""
+        self._connection = connection
+        self._cluster = cluster
+        self._records = records
+        self._index = index
+        self._reconciler = reconciler
+        self._submission = submission
+        self._outputs = outputs
+        self._local_queues = local_queues
+        self._changes = changes
+        self._owner_name = owner_name
+        self._local_queue = local_queue
+
+    async def submit(self, request: JobRequest) -> tuple[Json, bool]:
+        """Queue a notebook run; return the job and whether it is new.
+
+        Raises:
+            InvalidRequestError: naming each bad field; nothing was left behind.
+            ConflictError: the idempotency_key stands for something else.
+            UnavailableError: cluster or bucket do not answer; nothing was left behind.
+        """
+        self._check_cluster()
+        submitted = await self._unless_it_hangs(self._submission.submit(request))
+        return await self._shown(submitted), submitted.is_new
+
+    async def list(self, query: JobQuery) -> Json:
+        """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
+        rows, total, next_cursor = self._index.select(query)
+        return {
+            "items": self._all_positioned(rows),
+            "total": total,
+            "next_cursor": next_cursor,
+        }
+
+    def rows(self) -> Sequence[Json]:
+        """Return the list rows of all jobs, oldest first, without positions; not to be changed."""
+        return self._index.rows()
+
+    def row(self, job_id: str) -> Json:
+        """Return one job's list row as ``rows`` has it.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return self._entry(job_id).row
+
+    async def get(self, job_id: str) -> Json:
+        """Return everything there is to say of a job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        entry = self._entry(job_id)
+        facts = await self._facts(job_id, entry)
+        job = self._positioned(entry.row)
+        if job["position"] is not None:
+            job["position"]["cluster_queue"] = await self._cluster_position(entry.row, job_id)
+        progress = await self._outputs.progress(facts) if facts.result is None else None
+        return {
+            **job,
+            "progress": progress or _final_progress(facts),
+            "attempts": run_view.build_attempts(facts),
+            "files": await self._outputs.files(facts),
+            "inputs": await self._outputs.files(facts, "inputs"),
+            "error": run_view.build_error(facts),
+            "format_errors": missing_outputs.errors_of(facts, "format_errors"),
+            "file_errors": missing_outputs.errors_of(facts, "file_errors"),
+        }
+
+    async def stop(self, job_id: str) -> Json:
+        """Stop a job in whatever state it is; one that has ended stays as it is.
+
+        The partial notebook is saved. Returns the job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: cluster or bucket do not answer.
+        """
+        entry = self._entry(job_id)
+        if entry.is_finished or entry.facts is None:
+            return await self.get(job_id)
+        self._check_cluster()
+        facts = await self._recorded(entry.facts)
+        stop = {"at": models.now(), "by": facts.record.owner.name}
+        await self._records.write(job_id, pod_contract.STOP_KEY, stop)
+        self._reconciler.update(job_id, stop=stop)
+        await self._delete_kube_job(job_id, self._cluster.kube_job_name(job_id))
+        await self._reconciler.settle(job_id)
+        return await self.get(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job, its outputs and its objects in the cluster; running ones are stopped.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: cluster or bucket do not answer.
+        """
+        self._entry(job_id)
+        self._check_cluster()
+        await self._delete(job_id, self._cluster.kube_job_name(job_id))
+
+    async def delete_of_schedule(self, schedule_id: str) -> None:
+        """Delete all jobs of a schedule, those too whose Jobs no watch has shown yet.
+
+        Raises:
+            UnavailableError: cluster or bucket do not answer; what was not deleted stays as it is.
+        """
+        self._check_cluster()
+        listed = await cluster_jobs.list_of_schedule(
+            self._connection, self._cluster.namespace, self._records.owner_slug, schedule_id
+        )
+        known = [row["job_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
+        doomed = {job_id: self._cluster.kube_job_name(job_id) for job_id in known}
+        for item in listed:
+            if (job_id := job_id_of(item)) is not None:
+                doomed[job_id] = item["metadata"]["name"]
+        await few_at_once(_DELETED_AT_ONCE, doomed.items(), lambda item: self._delete(*item))
+
+    async def update(self, job_id: str, changes: Any) -> Json:
+        """Change a job's name or tags, or its queue or priority while it waits; return it.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            ConflictError: it waits no longer, so its queue can't be changed.
+        """
+        entry = self._entry(job_id)
+        asked = _parse_changes(changes)
+        await self._recorded(await self._facts(job_id, entry))
+        in_cluster: Json = {
+            key: asked[key] for key in ("local_queue", "priority_class") if key in asked
+        }
+        if in_cluster:
+            self._check_cluster()
+            await self._change_in_cluster(job_id, entry, in_cluster)
+        meta = await self._records.change(job_id, asked)
+        if entry.is_finished:
+            await self._reconciler.refresh(job_id)
+        else:
+            self._reconciler.update(job_id, meta=meta)
+            await self._reconciler.settle(job_id)
+        return await self.get(job_id)
+
+    async def rerun(self, job_id: str, changes: Any) -> Json:
+        """Run a job again from the inputs it had, with ``changes`` to its request; return the new.
+
+        Raises:
+            InvalidRequestError: naming each bad field.
+            NotFoundError: there is no such job.
+        """
+        entry = self._entry(job_id)
+        self._check_cluster()
+        if not isinstance(changes, dict):
+            raise errors.InvalidRequestError(
+                {"body": say("send-object-or-nothing", "send a JSON object, or nothing")}
+            )
+        fixed = [
+            key for key in ("input_path", "include_folder", "idempotency_key") if key in changes
+        ]
+        if fixed:
+            raise errors.InvalidRequestError(
+                dict.fromkeys(
+                    fixed,
+                    say(
+                        "cannot-be-changed-same-files",
+                        "cannot be changed: the run starts from the same files",
+                    ),
+                )
+            )
+        facts = await self._facts(job_id, entry)
+        before = {
+            key: value
+            for key, value in facts.record.request.items()
+            if value is not None and key != "idempotency_key"
+        }
+        if "resources" in changes:
+            before.pop("profile", None)
+        if "profile" in changes:
+            before.pop("resources", None)
+        request = parse_job_request({**before, **changes})
+        return await self._shown(
+            await self._unless_it_hangs(self._submission.rerun(facts.record, request))
+        )
+
+    async def files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
+        """Return what a job wrote, or with ``inputs`` what it took along.
+
+        Each is ``{"path", "size_bytes", "sha256", "role", "executable", "modified_at"}``, and
+        ``format`` where it is an exported document.
+        """
+        return await self._outputs.files(await self._facts(job_id, self._entry(job_id)), kind)
+
+    async def open_file(
+        self,
+        job_id: str,
+        path: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        kind: FileKind = "files",
+    ) -> FileContent:
+        """Open one of the files that ``files`` lists, or the bytes from ``start`` to ``end``."""
+        facts = await self._facts(job_id, self._entry(job_id))
+        return await self._outputs.open_file(facts, kind, path, start, end)
+
+    async def download(self, job_id: str, targets: Mapping[FileId, Path]) -> None:
+        """Write files that ``files`` lists to local paths, each complete or not at all.
+
+        Raises:
+            NotFoundError: there is no such job, or it has no such file.
+            OSError: a local file cannot be written.
+        """
+        entry = self._entry(job_id)
+        await self._outputs.download(await self._facts(job_id, entry), targets)
+
+    async def located_files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
+        """Return what ``files`` does, with where each file lies in the bucket: ``url``."""
+        return await self._outputs.located(await self._facts(job_id, self._entry(job_id)), kind)
+
+    async def format_errors(self, job_id: str) -> dict[str, str]:
+        """Return the output formats that could not be made: format -> why."""
+        return missing_outputs.errors_of(
+            await self._facts(job_id, self._entry(job_id)), "format_errors"
+        )
+
+    async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
+        """Return the notebook as it stands now; no body where it still is as ``etag`` says."""
+        entry = self._entry(job_id)
+        return await self._outputs.notebook(await self._facts(job_id, entry), etag)
+
+    async def logs(
+        self, job_id: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Return the log, from the pod while there is one and from the bucket after that.
+
+        With ``follow`` it goes on until the job has ended; ``tail`` is a number of lines.
+        """
+        self._entry(job_id)
+        return self._outputs.logs(job_id, follow=follow, tail=tail)
+
+    def _entry(self, job_id: str) -> Entry:
+        """Return a job's entry.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: the bucket lists it and could not be read.
+        """
+        error = self._reconciler.unread.find(job_id)
+        if error is not None and job_id not in self._index:
+            raise error.with_traceback(None)
+        return self._index.get(job_id)
+
+    async def _facts(self, job_id: str, entry: Entry) -> BucketFacts:
+        if entry.facts is not None:
+            return entry.facts
+        loaded = await self._records.load(job_id)
+        if loaded.facts is None or loaded.deleted:
+            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=job_id))
+        return loaded.facts
+
+    async def _recorded(self, facts: BucketFacts) -> BucketFacts:
+        """Return facts that have a record: a Job without one gets it once something is done to it.
+
+        Else what was done would be forgotten with the Job.
+        """
+        if facts.is_recorded or facts.accepted is None:
+            return facts
+        job_id = facts.record.job_id
+        await self._records.accept(job_id, facts.accepted)
+        await self._records.write_record(facts.record)
+        self._reconciler.update(job_id, is_recorded=True)
+        return dataclasses.replace(facts, is_recorded=True)
+
+    async def _change_in_cluster(self, job_id: str, entry: Entry, asked: Json) -> None:
+        if "local_queue" in asked:
+            if entry.row["state"] != "queued":
+                has_ended = entry.row["state"] in FINISHED_STATES
+                state = entry.row["state"]
+                raise errors.ConflictError(
+                    say(
+                        "queue-fixed-of-ended",
+                        "Its state is {state}, so its queue can't be changed. Run it again in "
+                        "the other queue.",
+                        state=state,
+                    )
+                    if has_ended
+                    else say(
+                        "queue-fixed",
+                        "Its state is {state}, so its queue can't be changed. Stop it and run it "
+                        "again in the other queue.",
+                        state=state,
+                    )
+                )
+            self._local_queues.resolve(asked["local_queue"], self._local_queue)
+        elif entry.row["state"] in FINISHED_STATES:
+            raise errors.ConflictError(
+                say("priority-fixed", "It has ended, so its priority can't be changed.")
+            )
+        if "priority_class" in asked:
+            await self._submission.check_priority_class(asked["priority_class"])
+        labels = {
+            names.KUEUE_QUEUE_NAME: asked.get("local_queue"),
+            names.KUEUE_PRIORITY_CLASS: asked.get("priority_class"),
+        }
+        try:
+            await cluster_jobs.set_labels(
+                self._connection,
+                self._cluster.namespace,
+                self._cluster.kube_job_name(job_id),
+                {key: value for key, value in labels.items() if value is not None},
+            )
+        except errors.InvalidRequestError as error:
+            raise errors.ConflictError(
+                say(
+                    "cluster-refuses-change",
+                    "The cluster refuses the change, it may have started meanwhile: {message}",
+                    message=error.message,
+                )
+            ) from error
+
+    async def _cluster_position(self, row: Json, job_id: str) -> int | None:
+        known = await self._local_queues.cluster_positions(row["local_queue"])
+        job = self._cluster.facts(job_id).kube_job
+        return known.get(job["metadata"]["uid"]) if known and job is not None else None
+
+    async def _shown(self, submitted: Submitted) -> Json:
+        """Return the job of a submit, before any watch shows it."""
+        job_id = submitted.facts.record.job_id
+        if not submitted.is_new:
+            await self._reconciler.settle(job_id)
+            if job_id in self._index:
+                return await self.get(job_id)
+        return self._positioned(self._reconciler.adopt(submitted.facts, submitted.kube_job))
+
+    def _positioned(self, row: Json) -> Json:
+        return self._all_positioned([row])[0]
+
+    def _all_positioned(self, rows: Sequence[Json]) -> Sequence[Json]:
+        """Return the rows with the position in the LocalQueue of those that wait."""
+        return [
+            {**row, "position": self._position(row)} if row["state"] == "queued" else dict(row)
+            for row in rows
+        ]
+
+    def _position(self, row: Json) -> Json | None:
+        uid = self._cluster.workload_uid(row["job_id"])
+        place = self._local_queues.places(row["local_queue"]).get(uid or "")
+        if place is None:
+            return None
+        return {"local_queue": place, "cluster_queue": None, "approximate": False}
+
+    def _check_cluster(self) -> None:
+        """Raise at once, instead of after a time-out, while the cluster is known not to answer."""
+        if self._cluster.error is not None:
+            # Anew each time: the one object would collect the frames of every request.
+            raise self._cluster.error.with_traceback(None)
+
+    async def _unless_it_hangs(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Return what ``work`` gives; give it up once the API server is known not to answer.
+
+        Raises:
+            UnavailableError: what was begun is taken back, as far as that goes.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_LOOK_SECONDS)
+                if self._cluster.hangs is not None and not task.done():
+                    task.cancel()
+                    # It may have come to its end all the same, which is then the answer.
+                    await asyncio.wait([task])
+                    if task.cancelled():
+                        raise self._cluster.hangs.with_traceback(None)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        return task.result()
+
+    async def _delete(self, job_id: str, kube_job: str) -> None:
+        try:
+            await self._records.write_tombstone(job_id, run_records.DELETED, self._owner_name)
+        except errors.BucketUnavailableError as error:
+            await self._delete_without_tombstone(job_id, kube_job, error)
+            return
+        self._reconciler.drop(job_id)
+        await self._delete_kube_job(job_id, kube_job)
+
+    async def _delete_without_tombstone(
+        self, job_id: str, kube_job: str, error: errors.BucketUnavailableError
+    ) -> None:
+        """Delete a job in a bucket that takes nothing, because it is full: to make room in it.
+
+        The Job goes first, so that nothing that is left can bring the run back, and its record
+        before all else: what a crash leaves then is nobody's, and is cleaned up as leftovers.
+
+        Raises:
+            UnavailableError: the cluster or the bucket does not answer at all; the run stays.
+        """
+        seen = self._cluster.facts(job_id).pods
+        await self._unless_it_hangs(
+            ending.end(self._connection, self._cluster.namespace, kube_job, seen)
+        )
+        try:
+            await self._records.purge(job_id)
+        except errors.BucketUnavailableError:
+            raise error from None
+        self._reconciler.drop(job_id)
+        log.info("job_id=%s deleted without a tombstone: %s", job_id, error)
+        # There may be room now, or later. It tells other servers, and spends the idempotency_key.
+        await self._reconciler.owe_tombstone(job_id, self._owner_name)
+
+    async def _delete_kube_job(self, job_id: str, name: str) -> None:
+        """Delete Job and pods of a job that is marked as stopped or deleted in the bucket.
+
+        The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
+        """
+        try:
+            seen = self._cluster.facts(job_id).pods
+            await self._unless_it_hangs(
+                ending.end(self._connection, self._cluster.namespace, name, seen)
+            )
+        except errors.UnavailableError as error:
+            log.warning("job_id=%s deletion of its Job is tried again: %s", job_id, error)
+
+
+def _parse_changes(changes: Any) -> Json:
+    if not isinstance(changes, dict) or not changes:
+        raise errors.InvalidRequestError(
+            {
+                "body": say(
+                    "send-object-with-fields",
+                    "send a JSON object with one or more of {fields}",
+                    fields=_CHANGEABLE,
+                )
+            }
+        )
+    wrong = {}
+    asked: Json = {}
+    for key, value in changes.items():
+        try:
+            asked[key] = _PARSERS[key](value)
+        except KeyError:
+            wrong[str(key)[:100]] = say(
+                "cannot-be-changed", "can't be changed; {fields} can", fields=_CHANGEABLE
+            )
+        except ValueError as error:
+            wrong[key] = sentences.of_error(error)
+    if wrong:
+        raise errors.InvalidRequestError(wrong)
+    return asked
+
+
+_PARSERS: dict[str, Any] = {
+    "name": run_requests.parse_name,
+    "tags": lambda value: list(run_requests.parse_tags(value)),
+    "local_queue": run_requests.parse_dns_label,
+    "priority_class": run_requests.parse_dns_subdomain,
+}
+
+
+def _final_progress(facts: BucketFacts) -> Json | None:
+    ended = facts.result or next(
+        (item for item in reversed(facts.attempts) if item.get("cells") is not None), None
+    )
+    if ended is None or ended.get("cells") is None:
+        return None
+    return {
+        "cell": None,
+        "cells_done": ended.get("cells_done"),
+        "cells": ended["cells"],
+        "since": None,
+    }

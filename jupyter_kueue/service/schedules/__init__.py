@@ -1,0 +1,1 @@
+"""Schedules: what users do with them, and what keeps their CronJobs in line with them."""

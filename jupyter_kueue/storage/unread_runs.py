@@ -1,0 +1,51 @@
+"""What a listing shows and could not be read yet: why, and since when.
+
+A bucket that is away fails everything, and is waited for. One object that fails alone, for ever,
+must not keep everything else from being shown: after a while whoever asks goes on without it, and
+says so.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_kueue.domain import errors
+
+# How long one object that cannot be read may hold up the others.
+PATIENCE_SECONDS = 60.0
+
+
+class Unread:
+    """Errors by what could not be read: the keys or ids that the caller uses."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, errors.JupyterKueueError] = {}
+        self._since: dict[str, float] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._errors)
+
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def note(self, name: str, error: errors.JupyterKueueError | None) -> None:
+        """Note that it could not be read, or with None that it could."""
+        if error is None:
+            self._errors.pop(name, None)
+            self._since.pop(name, None)
+        else:
+            self._errors[name] = error
+            self._since.setdefault(name, time.monotonic())
+
+    def find(self, name: str) -> errors.JupyterKueueError | None:
+        """Return why it could not be read, None if it could or was never tried."""
+        return self._errors.get(name)
+
+    def is_given_up(self, name: str) -> bool:
+        """Tell whether it has failed for so long that others wait no longer for it."""
+        since = self._since.get(name)
+        return since is not None and time.monotonic() - since >= PATIENCE_SECONDS

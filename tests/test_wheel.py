@@ -45,7 +45,7 @@ def test_it_carries_every_file_of_the_package(wheel: zipfile.ZipFile):
         "local/manifests/namespace-user.yaml",
         "local/manifests/quota-reader.yaml",
         "local/manifests/node.yaml",
-        "runner/execute.py",
+        "runner/notebook/execute.py",
         "py.typed",
     ):
         assert f"jupyter_kueue/{needed}" in carried

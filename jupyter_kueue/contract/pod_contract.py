@@ -241,7 +241,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit({EXIT_INTERRUPTED}))
 module = sys.argv[1]
 try:
     import importlib
-    main = importlib.import_module("jupyter_kueue.runner." + module).main
+    main = importlib.import_module("jupyter_kueue.runner." + module + "." + module).main
 except Exception as error:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the pod ends once it is said
     import traceback
@@ -291,7 +291,7 @@ while not os.path.exists(program):
         sys.exit({EXIT_STAGING})
     time.sleep(0.005)
 sys.path.insert(0, program)
-from jupyter_kueue.runner.execute import main
+from jupyter_kueue.runner.notebook.execute import main
 main()
 """
 

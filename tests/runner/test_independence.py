@@ -20,7 +20,7 @@ def modules() -> dict[str, str]:
     package = Path(jupyter_kueue.__file__).parent
     return {
         f"jupyter_kueue/{module}": (package / module).read_text()
-        for module in notebook_modules.MODULES
+        for module in notebook_modules.modules()
     }
 
 
@@ -35,7 +35,7 @@ def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(notebook_modules.__file__).parents[2],
+        cwd=Path(notebook_modules.__file__).parents[3],
     )
     assert done.stdout == "[]\n"
 

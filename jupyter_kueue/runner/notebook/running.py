@@ -123,9 +123,9 @@ class Kernel(NamedTuple):
 def _import_ahead() -> None:
     """Import what running needs while the inputs are on their way."""
     with slow_imports.left_out(), slow_imports.jsonschema_left_out():
-        for module in ("launching", "cells"):
+        for module in ("kernel_launch", "cells"):
             try:
-                importlib.import_module(f"jupyter_kueue.runner.{module}")
+                importlib.import_module(f"jupyter_kueue.runner.notebook.{module}")
             except ImportError:
                 return  # met again, and told, once there is a run to tell it of
 
@@ -278,8 +278,8 @@ class _Attempt:
         path = workspace / run["notebook"]
         kernel_name = run.get("kernel_name") or _named_kernel(path) or pod_contract.DEFAULT_KERNEL
         with slow_imports.left_out(), slow_imports.jsonschema_left_out():
-            launching = importlib.import_module("jupyter_kueue.runner.notebook.kernel_launch")
-            launched = await launching.launch(
+            kernel_launch = importlib.import_module("jupyter_kueue.runner.notebook.kernel_launch")
+            launched = await kernel_launch.launch(
                 kernel_name, path.parent, kernel.environment, kernel.early
             )
             try:

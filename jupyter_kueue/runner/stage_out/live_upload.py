@@ -14,7 +14,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.runner.shared import control
 from jupyter_kueue.runner.stage_out import reports
 from jupyter_kueue.runner.staging import workspace
 from jupyter_kueue.storage import object_names
@@ -22,6 +21,7 @@ from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
+    from jupyter_kueue.runner.shared import control
     from collections.abc import Callable
     from pathlib import Path
     from typing import IO

@@ -33,7 +33,8 @@ def main() -> None:
     os.nice(pod_contract.STAGING_NICENESS)
     _wait_for_notebook(stop)
     try:
-        from jupyter_kueue.runner.stage_out import sidecar  # noqa: PLC0415 - slow, and not needed before
+        # Slow to import, and not needed before.
+        from jupyter_kueue.runner.stage_out import sidecar  # noqa: PLC0415
 
         sidecar.main(stop, log)
     except Exception as error:  # noqa: BLE001 - execute waits for a word
@@ -46,7 +47,7 @@ def main() -> None:
 
 def _give_up(error: Exception) -> None:
     """Say in all places why there will be no outputs."""
-    from jupyter_kueue.runner.shared import control
+    from jupyter_kueue.runner.shared import control  # noqa: PLC0415 - as above
     from jupyter_kueue.runner.staging import unforeseen  # noqa: PLC0415 - as above
 
     doing = say("outputs-not-put-away-at-all", "The outputs could not be stored")

@@ -1,8 +1,8 @@
 """The folder of modules that carries ``execute`` into a user's image.
 
-Written by ``stage_out``. It holds the few modules that ``execute`` imports as plain source, because
-the image's Python may be another than ours, and what Python keeps of them compiled, for where it is
-the same. A run waits for it, so it is written first of all and imports nothing slow.
+It holds as plain source what ``execute`` imports, because the image's Python may be another than
+ours, and what Python keeps of it compiled, for where it is the same. A run waits for it, so it is
+written first of all and imports nothing slow.
 """
 
 from __future__ import annotations
@@ -10,41 +10,28 @@ from __future__ import annotations
 import os
 import sys
 
-MODULES = (
-    "__init__.py",
-    "_version.py",
-    "contract.py",
-    "nesting.py",
-    "notebook_document.py",
-    "notebook_upgrade.py",
-    "sentences.py",
-    "runner/__init__.py",
-    "runner/limit_keeper.py",
-    "runner/control.py",
-    "runner/disk_use.py",
-    "runner/early_kernel.py",
-    "runner/elsewhere.py",
-    "runner/home.py",
-    "runner/background_writing.py",
-    "runner/bounds.py",
-    "runner/keeper_link.py",
-    "runner/last_word.py",
-    "runner/notebook_text.py",
-    "runner/output_budget.py",
-    "runner/output_widget.py",
-    "runner/saving.py",
-    "runner/slow_imports.py",
-    "runner/stage_in_lock.py",
-    "runner/stopping.py",
-    "runner/streams.py",
-    "runner/kernel_client.py",
-    "runner/kernel_messages.py",
-    "runner/launching.py",
-    "runner/cells.py",
-    "runner/execute.py",
-    "runner/running.py",
-)
+# Beside these files, every module of these folders travels: nothing is listed twice.
+_PACKAGE_FILES = ("__init__.py", "_version.py", "runner/__init__.py")
+FOLDERS = ("contract", "runner/shared", "runner/notebook")
 PACKAGE = "jupyter_kueue"
+
+
+def modules() -> list[str]:
+    """Return the modules that travel, as paths below this package's folder."""
+    package = _package_folder()
+    return [
+        *_PACKAGE_FILES,
+        *(
+            f"{folder}/{name}"
+            for folder in FOLDERS
+            for name in sorted(os.listdir(os.path.join(package, folder)))  # noqa: PTH118, PTH208
+            if name.endswith(".py")
+        ),
+    ]
+
+
+def _package_folder() -> str:
+    return os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
 
 
 def write(target: str) -> None:
@@ -54,9 +41,9 @@ def write(target: str) -> None:
     """
     if os.path.exists(target):  # noqa: PTH110 - pathlib is slow to import
         return
-    package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+    package = _package_folder()
     new = f"{target}.{os.getpid()}"
-    for module in MODULES:
+    for module in modules():
         folder, name = os.path.split(module)
         source = os.path.join(package, folder)  # noqa: PTH118
         copy = os.path.join(new, PACKAGE, folder)  # noqa: PTH118

@@ -42,7 +42,7 @@ class Bench:
     quick: bool
 
     def ours(self, name: str) -> Ours:
-        """Return a server of ours, not started, with an owner that has no jobs yet."""
+        """Return a server of ours, not started, with an owner that has no runs yet."""
         server = Ours(self.folder / f"ours-{name}", self.cluster, _new_owner(name))
         write_notebook(server.root / ONE_CELL, "print(1)")
         return server
@@ -65,7 +65,7 @@ class Bench:
 
     @contextlib.contextmanager
     def cleaned(self, server: Ours) -> Iterator[Ours]:
-        """Run a server of ours, and delete its jobs afterwards where the cluster stays."""
+        """Run a server of ours, and delete its runs afterwards where the cluster stays."""
         with server:
             try:
                 yield server

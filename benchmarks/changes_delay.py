@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Event = tuple[float, dict[str, Any]]
 HOW = (
-    "Jobs wait in a queue; their Kubernetes Jobs are deleted one by one behind the server's back. "
+    "Runs wait in a queue; their Kubernetes Runs are deleted one by one behind the server's back. "
     "From the start of the delete request to the event that says that the run was removed."
 )
 
@@ -37,14 +37,14 @@ def measure(bench: Bench) -> report.Section:
     api, namespace = _batch_api(bench)
     delays = []
     with bench.cleaned(bench.ours("changes")) as server, _listening(server) as events:
-        jobs = [server.submit(ONE_CELL, resources=TOO_MANY_GPUS) for _ in range(count)]
-        server.wait_for(jobs, frozenset({WAITING}))
-        for job_id in jobs:
+        runs = [server.submit(ONE_CELL, resources=TOO_MANY_GPUS) for _ in range(count)]
+        server.wait_for(runs, frozenset({WAITING}))
+        for run_id in runs:
             began = time.monotonic()
             api.delete_namespaced_job(
-                names.kube_job_name(job_id), namespace, propagation_policy="Background"
+                names.job_name(run_id), namespace, propagation_policy="Background"
             )
-            delays.append(_arrival(events, job_id) - began)
+            delays.append(_arrival(events, run_id) - began)
     p95 = report.percentile(delays, 95)
     return report.Section(
         "A change in the cluster reaches `changes`",
@@ -98,9 +98,9 @@ def _listening(server: Ours) -> Iterator[queue.Queue[Event]]:
         connection.close()
 
 
-def _arrival(events: queue.Queue[Event], job_id: str) -> float:
+def _arrival(events: queue.Queue[Event], run_id: str) -> float:
     """Return when the event arrived that says that a run failed."""
     while True:
         arrived, event = events.get(timeout=PATIENCE_SECONDS)
-        if event.get("job_id") == job_id and (event.get("job") or {}).get("state") == "failed":
+        if event.get("run_id") == run_id and (event.get("run") or {}).get("state") == "failed":
             return arrived

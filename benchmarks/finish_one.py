@@ -48,7 +48,7 @@ LEAN_NBCLIENT = (
 
 @dataclass(frozen=True)
 class Phases:
-    """Where the seconds of one job of ours went, in order; they add up to the whole."""
+    """Where the seconds of one run of ours went, in order; they add up to the whole."""
 
     submit: float
     until_stage_in: float
@@ -77,7 +77,7 @@ def measure(bench: Bench) -> report.Section:
         phases: list[Phases] = []
         for turn in range(rounds + 1):
             wall = time.time()
-            job_id, seconds = ours.finish(ONE_CELL)
+            run_id, seconds = ours.finish(ONE_CELL)
             _, stock_seconds = stock.finish(ONE_CELL)
             bare_seconds = _run_nbclient(bench, NBCLIENT, ours.root / ONE_CELL)
             lean_seconds = _run_nbclient(bench, LEAN_NBCLIENT, ours.root / ONE_CELL)
@@ -87,7 +87,7 @@ def measure(bench: Bench) -> report.Section:
             took["stock"].append(stock_seconds)
             took["nbclient"].append(bare_seconds)
             took["lean"].append(lean_seconds)
-            phases.append(_phases(ours, records, job_id, wall, seconds))
+            phases.append(_phases(ours, records, run_id, wall, seconds))
     return _section(took, phases)
 
 
@@ -140,12 +140,12 @@ def _run_nbclient(bench: Bench, program: str, notebook: Path) -> float:
     return time.monotonic() - started
 
 
-def _phases(ours: Ours, records: Records, job_id: str, began: float, seconds: float) -> Phases:
-    """Read the marks that a job left; all clocks are this machine's."""
-    facts = asyncio.run(records.load(job_id)).facts
+def _phases(ours: Ours, records: Records, run_id: str, began: float, seconds: float) -> Phases:
+    """Read the marks that a run left; all clocks are this machine's."""
+    facts = asyncio.run(records.load(run_id)).facts
     if facts is None or facts.result is None or not facts.attempts:
-        raise RuntimeError(f"ours: {job_id} has no result to read")
-    answered = ours.submitted[job_id]
+        raise RuntimeError(f"ours: {run_id} has no result to read")
+    answered = ours.submitted[run_id]
     result: dict[str, Any] = facts.result
     staged = parse_time(facts.attempts[-1]["started_at"]).timestamp()
     executing = parse_time(result["started_at"]).timestamp()

@@ -1,4 +1,4 @@
-"""What jobs cost the server: memory, processes and threads with 0, 10 and 100 jobs that go on."""
+"""What runs cost the server: memory, processes and threads with 0, 10 and 100 runs that go on."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ TOO_MANY_GPUS = {"cpu": "100m", "memory": "512Mi", "gpus": 1000}
 HELD = "held.ipynb"
 SAMPLES = 5
 HOW = (
-    "The server's process with all below it, after ten warm-up jobs of ours and one of stock's. "
+    "The server's process with all below it, after ten warm-up runs of ours and one of stock's. "
     "The runs of ours live in the cluster, so its server has no process below it; stock's "
-    f"executors and kernels are below its server. Ours with {IN_ALL} jobs: {RUNNING} run and "
+    f"executors and kernels are below its server. Ours with {IN_ALL} runs: {RUNNING} run and "
     f"{IN_ALL - RUNNING} wait for quota. USS is the memory that only these processes use."
 )
 
@@ -48,15 +48,15 @@ class Footprint:
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the footprints and check that a job of ours costs the server next to nothing."""
+    """Return the footprints and check that a run of ours costs the server next to nothing."""
     ours = _measure_ours(bench)
     print(f"(footprint: ours done, {ours})", flush=True)
     stock = _measure_stock(bench)
     rows = [
-        *(_row(f"ours, {jobs} jobs", jobs, footprint, ours[0]) for jobs, footprint in ours.items()),
+        *(_row(f"ours, {runs} runs", runs, footprint, ours[0]) for runs, footprint in ours.items()),
         *(
-            _row(f"stock, {jobs} jobs", jobs, footprint, stock[0])
-            for jobs, footprint in stock.items()
+            _row(f"stock, {runs} runs", runs, footprint, stock[0])
+            for runs, footprint in stock.items()
         ),
     ]
     none, most = ours[0], ours[IN_ALL]
@@ -68,19 +68,19 @@ def measure(bench: Bench) -> report.Section:
         HOW,
         [
             report.Table(
-                ("", "RSS", "USS", "processes", "threads", "USS per job"),
+                ("", "RSS", "USS", "processes", "threads", "USS per run"),
                 rows,
             )
         ],
         [
-            report.Check(f"no process of our server's for a job ({processes})", processes <= 0),
+            report.Check(f"no process of our server's for a run ({processes})", processes <= 0),
             report.Check(
-                f"no thread of our server's for a job ({threads} more with {IN_ALL} than with "
+                f"no thread of our server's for a run ({threads} more with {IN_ALL} than with "
                 f"none, all of its pool of at most {POOL_THREADS})",
                 threads <= POOL_THREADS,
             ),
             report.Check(
-                f"less than {MOST_BYTES_PER_JOB / 1000:.0f} KB of our server's memory for a job "
+                f"less than {MOST_BYTES_PER_JOB / 1000:.0f} KB of our server's memory for a run "
                 f"({per_job / 1000:.0f} KB)",
                 per_job < MOST_BYTES_PER_JOB,
             ),
@@ -131,7 +131,7 @@ def _released(release: Path) -> Iterator[None]:
 
 
 def _look(server: Server) -> Footprint:
-    """Return the least of a few looks: what a request needs for a moment is not the job's."""
+    """Return the least of a few looks: what a request needs for a moment is not the run's."""
     looks = []
     for _ in range(SAMPLES):
         server.states()
@@ -153,8 +153,8 @@ def _measure_tree(tree: list[psutil.Process]) -> Footprint:
     return Footprint(rss, uss, processes, threads)
 
 
-def _row(what: str, jobs: int, footprint: Footprint, idle: Footprint) -> tuple[str, ...]:
-    per_job = f"{(footprint.uss - idle.uss) / jobs / 1000:,.0f} KB" if jobs else ""
+def _row(what: str, runs: int, footprint: Footprint, idle: Footprint) -> tuple[str, ...]:
+    per_job = f"{(footprint.uss - idle.uss) / runs / 1000:,.0f} KB" if runs else ""
     return (
         what,
         f"{footprint.rss / 2**20:,.0f} MiB",

@@ -1,4 +1,4 @@
-"""Kill -9 of a server and everything below it with five running jobs, and a new start."""
+"""Kill -9 of a server and everything below it with five running runs, and a new start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOW = (
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return what became of the jobs."""
+    """Return what became of the runs."""
     ours, attempts = _kill_ours(bench)
     stock = _kill_stock(bench)
     lost = JOBS - ours["succeeded"]
@@ -45,7 +45,7 @@ def measure(bench: Bench) -> report.Section:
         [
             report.Check(f"{JOBS} of {JOBS} runs of ours end succeeded, none lost", lost == 0),
             report.Check(
-                f"none of ours runs twice ({sum(ours.values())} jobs, {attempts} attempts)",
+                f"none of ours runs twice ({sum(ours.values())} runs, {attempts} attempts)",
                 sum(ours.values()) == JOBS and attempts == JOBS,
             ),
         ],
@@ -54,22 +54,22 @@ def measure(bench: Bench) -> report.Section:
 
 def _kill_ours(bench: Bench) -> tuple[collections.Counter[str], int]:
     with bench.cleaned(bench.ours("killed")) as server:
-        jobs = _start(bench, server)
+        runs = _start(bench, server)
         server.kill_tree()
         _release(bench, server, "meanwhile")
         server.start()
         _release(bench, server, "later")
-        server.wait_for(jobs, FINISHED)
+        server.wait_for(runs, FINISHED)
         rows = server.call("GET", server.jobs_path)["items"]
         attempts = sum(
-            len(server.call("GET", server.at(row["job_id"]))["attempts"]) for row in rows
+            len(server.call("GET", server.at(row["run_id"]))["attempts"]) for row in rows
         )
         return collections.Counter(row["state"] for row in rows), attempts
 
 
 def _kill_stock(bench: Bench) -> collections.Counter[str]:
     with bench.stock("killed") as server:
-        jobs = _start(bench, server)
+        runs = _start(bench, server)
         server.kill_tree()
         _release(bench, server, "meanwhile")
         server.start()
@@ -77,20 +77,20 @@ def _kill_stock(bench: Bench) -> collections.Counter[str]:
         until = time.monotonic() + WATCH_SECONDS
         while time.monotonic() < until:
             states = server.states()
-            if all(states.get(job) == SUCCEEDED for job in jobs):
+            if all(states.get(run) == SUCCEEDED for run in runs):
                 break
             time.sleep(LOOK_SECONDS)
-        found = server.call("GET", server.jobs_path)["jobs"]
-        return collections.Counter(job["status"] for job in found)
+        found = server.call("GET", server.jobs_path)["runs"]
+        return collections.Counter(run["status"] for run in found)
 
 
 def _start(bench: Bench, server: Server) -> list[str]:
     for part in ("meanwhile", "later"):
         write_held_notebook(server.root / f"{part}.ipynb", _release_file(bench, server, part))
     parts = ["meanwhile"] * ENDING_MEANWHILE + ["later"] * (JOBS - ENDING_MEANWHILE)
-    jobs = [server.submit(f"{part}.ipynb") for part in parts]
-    server.wait_for(jobs, BEGUN)
-    return jobs
+    runs = [server.submit(f"{part}.ipynb") for part in parts]
+    server.wait_for(runs, BEGUN)
+    return runs
 
 
 def _release(bench: Bench, server: Server, part: str) -> None:

@@ -1,4 +1,4 @@
-"""The list of 1,000 and of 10,000 finished jobs: ours, ours behind jupyter-scheduler, and stock."""
+"""The list of 1,000 and of 10,000 finished runs: ours, ours behind jupyter-scheduler, and stock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGE = 100
 MANY = 1_000
 FIRST_PAGE, ALL = "page of 100", "1,000 at once"
 HOW = (
-    "Finished jobs, written as each would have left them: ours as job.json, final.json and index "
+    "Finished runs, written as each would have left them: ours as record.json, final.json and index "
     "in the bucket, stock as rows of its database. Requests by turns over one kept connection, the "
     "whole answer read and parsed. Ours is asked through its own routes (1,000 at once are two "
     "pages of 500) and, behind jupyter-scheduler, through the ones that stock has."
@@ -38,19 +38,19 @@ HOW = (
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the times of all three, for each number of jobs."""
+    """Return the times of all three, for each number of runs."""
     turns = 15 if bench.quick else 60
     counts = COUNTS[:1] if bench.quick else COUNTS
     tables, checks, starts = [], [], []
     for count in counts:
         times, start = _measure(bench, count, turns)
-        starts.append((f"{count:,} jobs", *start))
+        starts.append((f"{count:,} runs", *start))
         tables.append(_table(count, times))
         checks += _checks(count, times)
     tables.append(report.Table(("ours", "start to first answer", "list complete"), starts))
     shown = " and ".join(f"{count:,}" for count in counts)
     return report.Section(
-        f"List of {shown} finished jobs",
+        f"List of {shown} finished runs",
         f"{HOW} {turns} requests each; median, p95.",
         tables,
         checks,
@@ -116,13 +116,13 @@ def _ask(ours: Ours, stock: Stock, count: int, turns: int) -> dict[str, dict[str
                 seconds = time.perf_counter() - started
                 expected = MANY if what == ALL else PAGE
                 if found != expected:
-                    raise RuntimeError(f"{what} of {who} has {found} jobs instead of {expected}")
+                    raise RuntimeError(f"{what} of {who} has {found} runs instead of {expected}")
                 if turn:
                     times[what][who].append(seconds)
     return times
 
 
-def _complete(ours: Ours, jobs: int) -> tuple[str, str]:
+def _complete(ours: Ours, runs: int) -> tuple[str, str]:
     """Wait until the list holds all; return how long after the process's start it did, as text.
 
     The server was started just now; its process says when.
@@ -130,7 +130,7 @@ def _complete(ours: Ours, jobs: int) -> tuple[str, str]:
     answered = time.time() - ours.process.create_time()
     wait_until(
         "the list is complete",
-        lambda: ours.call("GET", f"{ours.jobs_path}?limit=1")["total"] == jobs,
+        lambda: ours.call("GET", f"{ours.jobs_path}?limit=1")["total"] == runs,
     )
     complete = time.time() - ours.process.create_time()
     return f"{answered:.1f} s", f"{complete:.1f} s"
@@ -141,7 +141,7 @@ def _page_of_ours(ours: Ours, rest: str) -> int:
 
 
 def _page_of_scheduler(server: Server, rest: str) -> int:
-    return len(server.call("GET", f"scheduler/jobs?max_items={PAGE}{rest}")["jobs"])
+    return len(server.call("GET", f"scheduler/jobs?max_items={PAGE}{rest}")["runs"])
 
 
 def _many_of_ours(ours: Ours) -> int:
@@ -151,7 +151,7 @@ def _many_of_ours(ours: Ours) -> int:
 
 
 def _many_of_scheduler(server: Server) -> int:
-    return len(server.call("GET", f"scheduler/jobs?max_items={MANY}")["jobs"])
+    return len(server.call("GET", f"scheduler/jobs?max_items={MANY}")["runs"])
 
 
 def _middle_of_ours(ours: Ours, count: int) -> str:
@@ -181,7 +181,7 @@ def _table(count: int, times: dict[str, dict[str, list[float]]]) -> report.Table
         )
     return report.Table(
         (
-            f"{count:,} jobs",
+            f"{count:,} runs",
             "ours",
             "ours behind jupyter-scheduler",
             "stock",
@@ -196,7 +196,7 @@ def _checks(count: int, times: dict[str, dict[str, list[float]]]) -> list[report
     p95 = {who: report.percentile(taken, 95) for who, taken in times[FIRST_PAGE].items()}
     return [
         report.Check(
-            f"{count:,} jobs: a page of ours is faster than stock's at p95, and so is one behind "
+            f"{count:,} runs: a page of ours is faster than stock's at p95, and so is one behind "
             f"jupyter-scheduler ({milliseconds(p95['ours'])} and "
             f"{milliseconds(p95['ours behind'])} against {milliseconds(p95['stock'])})",
             max(p95["ours"], p95["ours behind"]) < p95["stock"],

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 MEASUREMENTS = {
-    # First, as it takes no cluster: one that clears up thousands of jobs would be in its way.
+    # First, as it takes no cluster: one that clears up thousands of runs would be in its way.
     "output_floods": output_floods.measure,
     "finish_one": finish_one.measure,
     "ten_at_once": ten_at_once.measure,

@@ -1,4 +1,4 @@
-"""10,000 finished and 1,000 queued jobs: every kind of list, the start, and who waits for whom."""
+"""10,000 finished and 1,000 queued runs: every kind of list, the start, and who waits for whom."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ MOST_SECONDS_OF_WAIT = 0.050
 STARTS = "it starts"
 RESYNC_SECONDS = 10
 HOW = (
-    f"{FINISHED:,} finished jobs, written into the bucket as the service writes them, and "
-    f"{QUEUED:,} real Jobs that wait in a queue whose quota another run holds. Requests one after "
+    f"{FINISHED:,} finished runs, written into the bucket as the service writes them, and "
+    f"{QUEUED:,} real Runs that wait in a queue whose quota another run holds. Requests one after "
     "the other over one kept connection, the whole answer read and parsed; pages of 100 unless it "
-    "says otherwise. `jobs` are our own routes, `scheduler/jobs` those of jupyter-scheduler with "
+    "says otherwise. `runs` are our own routes, `scheduler/jobs` those of jupyter-scheduler with "
     "our backend, whose answers pass through its pydantic models. The start is counted from that "
     "of the server's process. During the start, and while all of it is asked once more, another "
     "client asks for `/api` all the time: how long it waits tells how long the server's event loop "
@@ -125,7 +125,7 @@ def _ask_all(
     times: dict[str, dict[str, list[float]]] = {}
     spans = {}
     for route, requests in (
-        ("jobs", _requests_of_ours(ours)),
+        ("runs", _requests_of_ours(ours)),
         ("scheduler/jobs", _requests_of_scheduler(ours)),
     ):
         began = time.monotonic()
@@ -237,11 +237,11 @@ def _section(
     )
     slowest_start = max(item.complete / item.answers for item in started)
     return report.Section(
-        f"{FINISHED:,} finished and {QUEUED:,} queued jobs",
+        f"{FINISHED:,} finished and {QUEUED:,} queued runs",
         f"{HOW} {turns} requests each.",
         [*lists, start, waits],
         [
-            _check_lists("jobs", times["jobs"], MOST_SECONDS_OF_OURS),
+            _check_lists("runs", times["runs"], MOST_SECONDS_OF_OURS),
             _check_lists("scheduler/jobs", times["scheduler/jobs"], MOST_SECONDS_BEHIND_SCHEDULER),
             report.Check(
                 f"the list is complete within {MOST_STARTS_OF_JUPYTER} times what Jupyter takes to "

@@ -149,7 +149,7 @@ class StockSchedule:
         self._id = stock.call("POST", "scheduler/job_definitions", body)["job_definition_id"]
 
     def look(self) -> None:
-        found = self._stock.call("GET", f"scheduler/jobs?job_definition_id={self._id}")["jobs"]
+        found = self._stock.call("GET", f"scheduler/jobs?job_definition_id={self._id}")["runs"]
         now = time.time()
         for job in found:
             minute = job["create_time"] // 60_000
@@ -167,7 +167,7 @@ def measure(bench: Bench) -> report.Section:
     """Return the delays of both, in the same minutes."""
     minutes, edits = (1, 3) if bench.quick else (4, 10)
     with bench.cleaned(bench.ours("schedule")) as ours, bench.stock("schedule") as stock:
-        ours.finish(ONE_CELL)  # what is imported at the first job is not counted
+        ours.finish(ONE_CELL)  # what is imported at the first run is not counted
         stock.finish(ONE_CELL)
         mine, theirs = OurSchedule(bench, ours), StockSchedule(stock)
         try:

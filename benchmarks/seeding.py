@@ -1,6 +1,6 @@
-"""Many jobs at once: finished ones as each would have left them, and ones that wait for quota.
+"""Many runs at once: finished ones as each would have left them, and ones that wait for quota.
 
-Finished jobs of ours are put into the bucket by the code that the service reads them with; those of
+Finished runs of ours are put into the bucket by the code that the service reads them with; those of
 stock are rows of its database. What waits is submitted as any other run. Measures nothing.
 """
 
@@ -22,7 +22,7 @@ from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import models, names
-from jupyter_kueue.domain.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.domain.models import BucketFacts, Owner, Resources, RunRecord, Status
 from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.run_records import Records
@@ -46,7 +46,7 @@ _SCHEDULER_STATUS = {"succeeded": "COMPLETED", "failed": "FAILED", "stopped": "S
 
 @dataclass(frozen=True)
 class FinishedJob:
-    """What ours and stock are told alike of a finished job, one a minute until now."""
+    """What ours and stock are told alike of a finished run, one a minute until now."""
 
     number: int
     created: dt.datetime
@@ -74,35 +74,35 @@ class FinishedJob:
         return self.created + dt.timedelta(seconds=seconds)
 
 
-def finished_jobs(count: int) -> list[FinishedJob]:
+def finished_runs(count: int) -> list[FinishedJob]:
     """Return that many, oldest first."""
     first = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=count + 1)
     return [FinishedJob(number, first + dt.timedelta(minutes=number)) for number in range(count)]
 
 
 async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
-    """Write finished jobs as submission, runner and reconciler would have."""
+    """Write finished runs as submission, runner and reconciler would have."""
     owner = Owner.of(owner_name)
     records, summaries = Records(bucket, owner.slug), Summaries(bucket, owner.slug)
     at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
 
-    async def seed(job: FinishedJob) -> Json:
-        record = _record(job, owner)
+    async def seed(run: FinishedJob) -> Json:
+        record = _record(run, owner)
         final = models.json_of(
             Status(
-                job.state,
-                message=None if job.state == "succeeded" else "Cell 3 failed: ValueError: no",
-                admitted_at=models.rfc3339(job.after(1)),
-                started_at=models.rfc3339(job.after(2)),
-                finished_at=models.rfc3339(job.after(30)),
+                run.state,
+                message=None if run.state == "succeeded" else "Cell 3 failed: ValueError: no",
+                admitted_at=models.rfc3339(run.after(1)),
+                started_at=models.rfc3339(run.after(2)),
+                finished_at=models.rfc3339(run.after(30)),
             )
         )
         async with at_once:
             await records.write_record(record)
-            await records.write(record.job_id, pod_contract.FINAL_KEY, final)
+            await records.write(record.run_id, pod_contract.FINAL_KEY, final)
         return run_view.build_row(BucketFacts(record, final=final), Status(**final))
 
-    await summaries.store(await asyncio.gather(*map(seed, finished_jobs(count))))
+    await summaries.store(await asyncio.gather(*map(seed, finished_runs(count))))
 
 
 async def unseed(bucket: Bucket, owner: str) -> None:
@@ -111,25 +111,25 @@ async def unseed(bucket: Bucket, owner: str) -> None:
 
 
 def seed_stock(stock: Stock, count: int) -> None:
-    """Write finished jobs as stock's scheduler and executor would have."""
+    """Write finished runs as stock's scheduler and executor would have."""
     create_tables(stock.database)
     with create_session(stock.database)() as session:
         session.add_all(
             Job(
-                job_id=str(uuid.uuid4()),
-                name=job.name,
-                input_filename=job.notebook,
+                run_id=str(uuid.uuid4()),
+                name=run.name,
+                input_filename=run.notebook,
                 runtime_environment_name="default",
                 output_formats=["ipynb"],
                 output_filename_template="{{input_filename}}-{{create_time}}",
                 parameters={},
-                tags=job.tags,
-                status=_SCHEDULER_STATUS[job.state],
-                create_time=_milliseconds(job.created),
-                start_time=_milliseconds(job.after(2)),
-                end_time=_milliseconds(job.after(30)),
+                tags=run.tags,
+                status=_SCHEDULER_STATUS[run.state],
+                create_time=_milliseconds(run.created),
+                start_time=_milliseconds(run.after(2)),
+                end_time=_milliseconds(run.after(30)),
             )
-            for job in finished_jobs(count)
+            for run in finished_runs(count)
         )
         session.commit()
 
@@ -150,7 +150,7 @@ def full_queue(bench: Bench, ours: Ours, queued: int) -> Iterator[list[str]]:
         ours.wait_for([holder], frozenset({RUNNING}))
         waiting = ours.submit_many(ONE_CELL, queued, resources={**SMALL, "gpus": 1})
         wait_until(
-            f"Kueue has looked at {queued} jobs",
+            f"Kueue has looked at {queued} runs",
             lambda: asyncio.run(_count_looked_at(bench)) >= queued,
             pause=_LOOK_SECONDS,
         )
@@ -171,20 +171,20 @@ async def _count_looked_at(bench: Bench) -> int:
     return sum(bool(status.get("conditions")) for status in listed["items"])
 
 
-def _record(job: FinishedJob, owner: Owner) -> JobRecord:
-    request = models.JobRequest(input_path=job.notebook, name=job.name, tags=tuple(job.tags))
-    return JobRecord(
-        job_id=str(uuid.uuid4()),
-        name=job.name,
+def _record(run: FinishedJob, owner: Owner) -> RunRecord:
+    request = models.RunRequest(input_path=run.notebook, name=run.name, tags=tuple(run.tags))
+    return RunRecord(
+        run_id=str(uuid.uuid4()),
+        name=run.name,
         owner=owner,
         namespace="default",
-        created_at=models.rfc3339(job.created),
+        created_at=models.rfc3339(run.created),
         request=request.as_json(),
         local_queue="team-a",
         resources=Resources(),
         image="jupyter-kueue/local:latest",
-        notebook=job.notebook,
-        input=({"path": job.notebook, "size_bytes": 500, "sha256": "0" * 64},),
+        notebook=run.notebook,
+        input=({"path": run.notebook, "size_bytes": 500, "sha256": "0" * 64},),
     )
 
 

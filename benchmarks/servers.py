@@ -74,7 +74,7 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start the process and return when the extension lists its jobs."""
+        """Start the process and return when the extension lists its runs."""
         self._connection = None
         with (self._folder / "server.log").open("ab") as log:
             self.process = psutil.Popen(
@@ -143,40 +143,40 @@ class Server:
         return {"Authorization": f"token {self._token}"}
 
     def submit(self, notebook: str) -> str:
-        """Create a job for a notebook of the root and return its id."""
+        """Create a run for a notebook of the root and return its id."""
         raise NotImplementedError
 
     def states(self) -> dict[str, str]:
-        """Return the state of every job by its id, in the words of this module."""
+        """Return the state of every run by its id, in the words of this module."""
         raise NotImplementedError
 
-    def state(self, job_id: str) -> str:
-        """Return the state of one job."""
+    def state(self, run_id: str) -> str:
+        """Return the state of one run."""
         raise NotImplementedError
 
-    def wait_for(self, job_ids: Iterable[str], states: frozenset[str]) -> None:
-        """Return once every job is in one of the states."""
-        wanted = set(job_ids)
+    def wait_for(self, run_ids: Iterable[str], states: frozenset[str]) -> None:
+        """Return once every run is in one of the states."""
+        wanted = set(run_ids)
 
         def are_there() -> bool:
             now = self.states()
-            return all(now.get(job_id) in states for job_id in wanted)
+            return all(now.get(run_id) in states for run_id in wanted)
 
-        wait_until(f"{self.name}: {len(wanted)} jobs are {' or '.join(sorted(states))}", are_there)
+        wait_until(f"{self.name}: {len(wanted)} runs are {' or '.join(sorted(states))}", are_there)
 
     def finish(self, notebook: str) -> tuple[str, float]:
-        """Run a notebook; return its job id and the seconds from the request to its end."""
+        """Run a notebook; return its run id and the seconds from the request to its end."""
         started = time.monotonic()
-        job_id = self.submit(notebook)
-        wait_until(f"{self.name} finishes", lambda: self.state(job_id) in FINISHED)
+        run_id = self.submit(notebook)
+        wait_until(f"{self.name} finishes", lambda: self.state(run_id) in FINISHED)
         took = time.monotonic() - started
-        if self.state(job_id) != SUCCEEDED:
-            raise RuntimeError(f"{self.name}: {job_id} failed: {self.call('GET', self.at(job_id))}")
-        return job_id, took
+        if self.state(run_id) != SUCCEEDED:
+            raise RuntimeError(f"{self.name}: {run_id} failed: {self.call('GET', self.at(run_id))}")
+        return run_id, took
 
-    def at(self, job_id: str) -> str:
-        """Return the path of a job."""
-        return f"{self.jobs_path}/{job_id}"
+    def at(self, run_id: str) -> str:
+        """Return the path of a run."""
+        return f"{self.jobs_path}/{run_id}"
 
     def _answers(self) -> bool:
         if self.process.poll() is not None:
@@ -207,7 +207,7 @@ class Ours(Server):
 
     name = "ours"
     extensions: ClassVar = {"jupyter_kueue": True, "jupyter_scheduler": False}
-    jobs_path = "jupyter-kueue/jobs"
+    jobs_path = "jupyter-kueue/runs"
 
     def __init__(self, folder: Path, environment: Mapping[str, str], owner: str) -> None:
         super().__init__(folder, {**environment, "JUPYTER_KUEUE_OWNER": owner})
@@ -216,38 +216,38 @@ class Ours(Server):
         self.submitted: dict[str, float] = {}
 
     def submit(self, notebook: str, **fields: Any) -> str:
-        job_id: str = self.call("POST", self.jobs_path, _asked(notebook, fields))["job_id"]
-        self.submitted[job_id] = time.time()
-        return job_id
+        run_id: str = self.call("POST", self.jobs_path, _asked(notebook, fields))["run_id"]
+        self.submitted[run_id] = time.time()
+        return run_id
 
     def submit_many(self, notebook: str, count: int, **fields: Any) -> list[str]:
-        """Create many jobs, some at a time, and return their ids."""
+        """Create many runs, some at a time, and return their ids."""
         body = _asked(notebook, fields)
 
         def submit_some(number: int) -> list[str]:
             connection = self.connect()
             with contextlib.closing(connection):
                 return [
-                    self._send(connection, "POST", self.jobs_path, body)["job_id"]
+                    self._send(connection, "POST", self.jobs_path, body)["run_id"]
                     for _ in range(number, count, SUBMITS_AT_ONCE)
                 ]
 
         with ThreadPoolExecutor(SUBMITS_AT_ONCE) as threads:
             parts = threads.map(submit_some, range(SUBMITS_AT_ONCE))
-            return [job_id for part in parts for job_id in part]
+            return [run_id for part in parts for run_id in part]
 
-    def state(self, job_id: str) -> str:
-        return state_of_ours(self.call("GET", self.at(job_id))["state"])
+    def state(self, run_id: str) -> str:
+        return state_of_ours(self.call("GET", self.at(run_id))["state"])
 
     def states(self) -> dict[str, str]:
         rows = self.call("GET", f"{self.jobs_path}?limit=500")["items"]
-        return {row["job_id"]: state_of_ours(row["state"]) for row in rows}
+        return {row["run_id"]: state_of_ours(row["state"]) for row in rows}
 
     def delete_all(self, state: str | None = None) -> None:
-        """Delete the owner's jobs, or those in one state: a cluster that stays is as it was."""
+        """Delete the owner's runs, or those in one state: a cluster that stays is as it was."""
         only = "" if state is None else f"&state={state}"
         while rows := self.call("GET", f"{self.jobs_path}?limit=100{only}")["items"]:
-            ids = urllib.parse.urlencode([("job_id", row["job_id"]) for row in rows])
+            ids = urllib.parse.urlencode([("run_id", row["run_id"]) for row in rows])
             self.call("DELETE", f"{self.jobs_path}?{ids}")
 
 
@@ -286,15 +286,15 @@ class Stock(Server):
             "runtime_environment_name": self.runtime_environment,
             "output_formats": ["ipynb"],
         }
-        job_id: str = self.call("POST", self.jobs_path, body)["job_id"]
-        return job_id
+        run_id: str = self.call("POST", self.jobs_path, body)["run_id"]
+        return run_id
 
-    def state(self, job_id: str) -> str:
-        return state_of_stock(self.call("GET", self.at(job_id)))
+    def state(self, run_id: str) -> str:
+        return state_of_stock(self.call("GET", self.at(run_id)))
 
     def states(self) -> dict[str, str]:
-        jobs = self.call("GET", f"{self.jobs_path}?max_items=500")["jobs"]
-        return {job["job_id"]: state_of_stock(job) for job in jobs}
+        runs = self.call("GET", f"{self.jobs_path}?max_items=500")["runs"]
+        return {run["run_id"]: state_of_stock(run) for run in runs}
 
 
 def _asked(notebook: str, fields: Json) -> Json:
@@ -307,9 +307,9 @@ def state_of_ours(state: str) -> str:
     return known.get(state, FAILED)
 
 
-def state_of_stock(job: Json) -> str:
-    """Return the state of a job of stock's in the words of this module."""
-    # It calls a job STOPPED until its process is up; nothing is ever stopped here.
+def state_of_stock(run: Json) -> str:
+    """Return the state of a run of stock's in the words of this module."""
+    # It calls a run STOPPED until its process is up; nothing is ever stopped here.
     known = {
         "CREATED": WAITING,
         "QUEUED": WAITING,
@@ -317,7 +317,7 @@ def state_of_stock(job: Json) -> str:
         "IN_PROGRESS": RUNNING,
         "COMPLETED": SUCCEEDED,
     }
-    return known.get(job["status"], FAILED)
+    return known.get(run["status"], FAILED)
 
 
 def kill(processes: list[psutil.Process]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 JOBS = 10
 HOW = (
     f"{JOBS} notebooks of one cell, submitted one right after the other, with quota for all. From "
-    "the first request; the job list is asked ten times a second."
+    "the first request; the run list is asked ten times a second."
 )
 
 
@@ -34,16 +34,16 @@ def measure(bench: Bench) -> report.Section:
 
 
 def _run(server: Server) -> tuple[float, float, float]:
-    server.finish(ONE_CELL)  # what is imported at the first job is not counted
+    server.finish(ONE_CELL)  # what is imported at the first run is not counted
     started = time.monotonic()
-    jobs = [server.submit(ONE_CELL) for _ in range(JOBS)]
+    runs = [server.submit(ONE_CELL) for _ in range(JOBS)]
     submitted = time.monotonic() - started
-    server.wait_for(jobs, BEGUN)
+    server.wait_for(runs, BEGUN)
     begun = time.monotonic() - started
-    server.wait_for(jobs, FINISHED)
+    server.wait_for(runs, FINISHED)
     finished = time.monotonic() - started
     states = server.states()
-    failed = [job for job in jobs if states[job] != SUCCEEDED]
+    failed = [run for run in runs if states[run] != SUCCEEDED]
     if failed:
         raise RuntimeError(f"{server.name}: {len(failed)} of {JOBS} failed: {failed[0]}")
     return submitted, begun, finished

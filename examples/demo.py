@@ -1,4 +1,4 @@
-"""The main job from start to end, through REST, on a real local Kueue: `make demo`.
+"""The main run from start to end, through REST, on a real local Kueue: `make demo`.
 
 Starts the local cluster and a JupyterLab server on it, fills a team's quota, submits a notebook
 that has to wait, makes room, watches it run cell by cell and downloads what it wrote.
@@ -76,18 +76,18 @@ def main() -> None:
         say("\n1. A colleague's training takes all 4 GPUs: 2 of team-a, 2 borrowed from team-b.")
         blocker = client.call(
             "POST",
-            "jobs",
+            "runs",
             {
                 "input_path": "long-training.ipynb",
                 "local_queue": "team-a",
                 "resources": {"cpu": "1", "memory": "1Gi", "gpus": 4},
             },
         )
-        wait_until(client, blocker, lambda job: job["state"] == "running")
+        wait_until(client, blocker, lambda run: run["state"] == "running")
         say("\n2. You submit a report: a plot, a data file beside it, parameters.")
         report = client.call(
             "POST",
-            "jobs",
+            "runs",
             {
                 "input_path": "report/weekly-report.ipynb",
                 "local_queue": "team-a",
@@ -97,15 +97,15 @@ def main() -> None:
                 "output_formats": ["ipynb", "html"],
             },
         )
-        wait_until(client, report, lambda job: job["position"] is not None)
+        wait_until(client, report, lambda run: run["position"] is not None)
         say("\n3. The training is stopped: its quota is free, and yours is the next run.")
-        client.call("POST", f"jobs/{blocker['job_id']}/stop")
-        done = wait_until(client, report, lambda job: job["finished_at"] is not None)
+        client.call("POST", f"runs/{blocker['run_id']}/stop")
+        done = wait_until(client, report, lambda run: run["finished_at"] is not None)
         if done["state"] != "succeeded":
             sys.exit(f"The report {done['state']}: {done['message']}")
         say("\n4. Its outputs, downloaded:")
         download(client, done)
-        client.call("DELETE", f"jobs/{blocker['job_id']}")
+        client.call("DELETE", f"runs/{blocker['run_id']}")
     say(
         "\nDone. `make lab` opens JupyterLab with the panel, on a local cluster that stays. The "
         "first time it builds the panel, about a minute."
@@ -181,42 +181,42 @@ def wait_for_server(client: Client, server: subprocess.Popen[bytes]) -> None:
     sys.exit("JupyterLab did not start; its log is above.")
 
 
-def wait_until(client: Client, job: Json, is_there: Any) -> Json:
-    """Print what changes about a job until ``is_there`` holds for it; return it."""
+def wait_until(client: Client, run: Json, is_there: Any) -> Json:
+    """Print what changes about a run until ``is_there`` holds for it; return it."""
     started = time.monotonic()
     shown = None
     while time.monotonic() - started < PATIENCE_SECONDS:
-        job = client.call("GET", f"jobs/{job['job_id']}")
-        line = describe(job)
+        run = client.call("GET", f"runs/{run['run_id']}")
+        line = describe(run)
         if line != shown:
             say(f"  {time.monotonic() - started:5.1f} s  {line}")
             shown = line
-        if is_there(job):
-            return job
+        if is_there(run):
+            return run
         time.sleep(LOOK_SECONDS)
-    sys.exit(f"Still {job['state']} after {PATIENCE_SECONDS} s: {job['message']}")
+    sys.exit(f"Still {run['state']} after {PATIENCE_SECONDS} s: {run['message']}")
 
 
-def describe(job: Json) -> str:
-    """Return one line about where a job stands."""
-    line = f"{job['name']}: {job['state']}"
-    if job["position"] is not None:
-        ahead = job["position"]["local_queue"]
-        line += f", {'next' if ahead == 0 else f'{ahead} ahead'} in {job['local_queue']}"
-    progress = job["progress"]
-    if job["state"] == "running" and progress and progress["cells"]:
+def describe(run: Json) -> str:
+    """Return one line about where a run stands."""
+    line = f"{run['name']}: {run['state']}"
+    if run["position"] is not None:
+        ahead = run["position"]["local_queue"]
+        line += f", {'next' if ahead == 0 else f'{ahead} ahead'} in {run['local_queue']}"
+    progress = run["progress"]
+    if run["state"] == "running" and progress and progress["cells"]:
         line += f", {progress['cells_done']} of {progress['cells']} cells done"
-    says_more = job["message"] and job["message"] != f"{job['state'].capitalize()}."
-    return f"{line}. {job['message']}" if says_more else line
+    says_more = run["message"] and run["message"] != f"{run['state'].capitalize()}."
+    return f"{line}. {run['message']}" if says_more else line
 
 
-def download(client: Client, job: Json) -> None:
-    """Save a job's outputs into a folder and list them."""
+def download(client: Client, run: Json) -> None:
+    """Save a run's outputs into a folder and list them."""
     folder = Path(tempfile.mkdtemp(prefix="jupyter-kueue-demo-"))
-    for file in job["files"]:
+    for file in run["files"]:
         path = folder / file["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(client.read("GET", f"jobs/{job['job_id']}/files/{file['path']}"))
+        path.write_bytes(client.read("GET", f"runs/{run['run_id']}/files/{file['path']}"))
         if path.stat().st_size != file["size_bytes"]:
             sys.exit(f"{path} has {path.stat().st_size} bytes instead of {file['size_bytes']}")
         say(f"  {path}  {file['size_bytes']} bytes, {file['role']}")

@@ -18,7 +18,7 @@ from tests.test_status import (
     derive,
     failed_job,
     failed_pod,
-    kube_job,
+    job,
     pod,
     running,
     terminated,
@@ -60,11 +60,11 @@ def test_a_run_that_filled_its_own_disk_has_ended_whatever_it_may_retry(
     facts = bucket(request={"input_path": "a.ipynb", "max_retries": 5})
     # Another pod has come already.
     pods = (evicted(message), pod(running, at=ENDED, phase="Running"))
-    found = derive(facts, *pods, kube_job=kube_job(), workload=admitted)
+    found = derive(facts, *pods, job=job(), workload=admitted)
     assert (found.state, found.reason) == ("failed", "disk-full")
     assert words in (found.message or "")
     assert found.detail == message
-    failed = derive(facts, evicted(message, code=137), kube_job=failed_job(), workload=admitted)
+    failed = derive(facts, evicted(message, code=137), job=failed_job(), workload=admitted)
     assert failed.reason == "disk-full"
 
 
@@ -79,24 +79,22 @@ def test_a_run_that_filled_its_own_disk_has_ended_whatever_it_may_retry(
 )
 def test_a_node_may_evict_a_run_so_often_and_no_more(message: str, words: str) -> None:
     pods = [evicted(message, f"2026-01-02T03:0{n}:00Z", **BY_KUBELET) for n in range(1, 5)]
-    allowed = derive(bucket(), *pods[:3], kube_job=kube_job(), workload=admitted)
+    allowed = derive(bucket(), *pods[:3], job=job(), workload=admitted)
     assert (allowed.state, allowed.reason) == ("starting", "retrying")
     assert words in (allowed.detail or "")
-    ended = derive(bucket(), *pods, kube_job=kube_job(), workload=admitted)
+    ended = derive(bucket(), *pods, job=job(), workload=admitted)
     assert (ended.state, ended.reason) == ("failed", "evicted")
     assert (ended.message or "").startswith("Its nodes evicted it 4 times")
     assert words.partition(". The")[0].rstrip(".") in (ended.message or "")
     # Also while it waits for quota again, and by what attempts said whose pods are gone.
     gone = [{"pod_uid": f"gone-{n}", "reason": pod_contract.EVICTED} for n in range(3)]
-    ended = derive(
-        bucket(attempts=gone), pods[0], kube_job=kube_job(suspend=True), workload=admitted
-    )
+    ended = derive(bucket(attempts=gone), pods[0], job=job(suspend=True), workload=admitted)
     assert ended.reason == "evicted"
 
 
 def test_the_number_of_evictions_is_an_admins() -> None:
     one = evicted(MEMORY, **BY_KUBELET)
-    facts = {"kube_job": kube_job(), "workload": admitted, "now": NOW}
+    facts = {"job_name": job(), "workload": admitted, "now": NOW}
     assert derive(bucket(), one, limits=Limits(max_evictions=0), **facts).state == "failed"
     assert derive(bucket(), one, limits=Limits(max_evictions=1), **facts).state == "starting"
 
@@ -111,7 +109,7 @@ def test_a_drained_or_preempted_pod_is_no_eviction_of_its_node() -> None:
         for n in range(9)
     ]
     attempts = [{"pod_uid": str(n), "reason": pod_contract.INTERRUPTED} for n in range(9)]
-    found = derive(bucket(attempts=attempts), *drained, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(attempts=attempts), *drained, job=job(), workload=admitted)
     assert (found.state, found.reason) == ("starting", "retrying")
 
 
@@ -120,24 +118,24 @@ def test_a_pod_that_a_full_node_took_no_more_wrote_nothing() -> None:
         "metadata": {"name": "p", "uid": "p", "creationTimestamp": ADMITTED},
         "status": {"phase": "Failed", "reason": "Evicted", "message": REJECTED},
     }
-    found = derive(bucket(), refused, kube_job=failed_job(), workload=admitted)
+    found = derive(bucket(), refused, job=failed_job(), workload=admitted)
     assert (found.state, found.reason) == ("failed", "node-full")
 
 
 @pytest.mark.parametrize("reason", [pod_contract.DISK_FULL, pod_contract.EVICTED])
 def test_a_complete_job_without_result_ended_as_its_last_attempt_says(reason: str) -> None:
     last = {"pod_uid": "p", "reason": reason, "message": "It wrote too much."}
-    complete = kube_job(condition("Complete", at=ENDED))
-    found = derive(bucket(attempts=(last,)), kube_job=complete, workload=admitted)
+    complete = job(condition("Complete", at=ENDED))
+    found = derive(bucket(attempts=(last,)), job=complete, workload=admitted)
     assert (found.state, found.reason, found.message) == ("failed", reason, "It wrote too much.")
     assert found.finished_at == ENDED
     earlier = (last, {"pod_uid": "q", "reason": None})
-    assert derive(bucket(attempts=earlier), kube_job=complete).reason == "outputs-lost"
+    assert derive(bucket(attempts=earlier), job=complete).reason == "outputs-lost"
 
 
 def test_a_pod_that_stopped_itself_beyond_its_disk_is_called_so() -> None:
     stopped = failed_pod(terminated(pod_contract.EXIT_DISK_FULL_AT_STOP, message="It wrote more."))
-    found = derive(bucket(), stopped, kube_job=failed_job(), workload=admitted)
+    found = derive(bucket(), stopped, job=failed_job(), workload=admitted)
     assert (found.reason, found.message) == ("disk-full", "It wrote more.")
 
 
@@ -149,4 +147,4 @@ def test_out_of_memory_is_told_from_a_child_that_was_killed_before_another_end(
     code: int, reason: str
 ) -> None:
     ended = failed_pod(terminated(code, "OOMKilled"))
-    assert derive(bucket(), ended, kube_job=failed_job(), workload=admitted).reason == reason
+    assert derive(bucket(), ended, job=failed_job(), workload=admitted).reason == reason

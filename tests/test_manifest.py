@@ -10,20 +10,20 @@ import pytest
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import job_manifest, run_requests
-from jupyter_kueue.domain.models import JobRecord, Owner, Resources
+from jupyter_kueue.domain.models import Owner, Resources, RunRecord
 
-JOB_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
+RUN_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
 POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
 
 
-def record_of(resources: Resources | None = None, **request: Any) -> JobRecord:
-    return JobRecord(
-        job_id=JOB_ID,
+def record_of(resources: Resources | None = None, **request: Any) -> RunRecord:
+    return RunRecord(
+        run_id=RUN_ID,
         name="<b>Weekly 😀 1/2",
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request=run_requests.parse_job_request({"input_path": "a.ipynb", **request}).as_json(),
+        request=run_requests.parse_run_request({"input_path": "a.ipynb", **request}).as_json(),
         local_queue="research",
         resources=resources or Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -38,11 +38,11 @@ LABELS = {
     "app.kubernetes.io/name": "notebook-run",
     "app.kubernetes.io/part-of": "jupyter-kueue",
     "jupyter-kueue/component": "run",
-    "jupyter-kueue/job-id": JOB_ID,
+    "jupyter-kueue/run-id": RUN_ID,
     "jupyter-kueue/owner": OWNER,
 }
 ENV = [
-    {"name": "JUPYTER_KUEUE_JOB_ID", "value": JOB_ID},
+    {"name": "JUPYTER_KUEUE_RUN_ID", "value": RUN_ID},
     {"name": "JUPYTER_KUEUE_OWNER", "value": OWNER},
     {"name": "JUPYTER_KUEUE_NAMESPACE", "value": "team-a"},
     {"name": "JUPYTER_KUEUE_LOCAL_QUEUE", "value": "research"},
@@ -122,7 +122,7 @@ EXPECTED = {
     "apiVersion": "batch/v1",
     "kind": "Job",
     "metadata": {
-        "name": f"nb-{JOB_ID}",
+        "name": f"nb-{RUN_ID}",
         "namespace": "team-a",
         "labels": {**LABELS, "kueue.x-k8s.io/queue-name": "research"},
         "annotations": {

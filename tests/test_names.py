@@ -58,20 +58,20 @@ def test_any_other_name_keeps_what_an_admin_recognizes(owner: str, beginning: st
 
 
 def test_a_fresh_job_id_gives_valid_names_and_is_never_repeated() -> None:
-    ids = {names.new_job_id() for _ in range(100)}
+    ids = {names.new_run_id() for _ in range(100)}
     assert len(ids) == 100
-    for job_id in ids:
-        assert names.is_job_id(job_id)
+    for run_id in ids:
+        assert names.is_run_id(run_id)
         # A Job's name becomes a label of its pods, so a label's length is the limit.
-        assert names.is_dns_label(names.kube_job_name(job_id))
+        assert names.is_dns_label(names.job_name(run_id))
 
 
 def test_one_idempotency_key_gives_one_id_per_owner() -> None:
-    first = names.job_id_of_key("ada", "nightly-7")
-    assert first == names.job_id_of_key("ada", "nightly-7")
-    assert names.is_job_id(first)
-    assert first != names.job_id_of_key("bob", "nightly-7")
-    assert first != names.job_id_of_key("ada", "nightly-8")
+    first = names.run_id_of_key("ada", "nightly-7")
+    assert first == names.run_id_of_key("ada", "nightly-7")
+    assert names.is_run_id(first)
+    assert first != names.run_id_of_key("bob", "nightly-7")
+    assert first != names.run_id_of_key("ada", "nightly-8")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_one_idempotency_key_gives_one_id_per_owner() -> None:
     ],
 )
 def test_nothing_else_is_a_job_id(text: str) -> None:
-    assert not names.is_job_id(text)
+    assert not names.is_run_id(text)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.test_status import (
     derive,
     done,
     failed_pod,
-    kube_job,
+    job,
     pod,
     restarted,
     running,
@@ -69,10 +69,10 @@ def waits_for(reason: str, message: str = "") -> Json:
 
 
 def seen(*pods: Json, events: tuple[Json, ...] | None, now: dt.datetime, **more: Any) -> Status:
-    job = kube_job()
+    job = job()
     job["status"] = {"startTime": ADMITTED}
     facts = more.pop("bucket", bucket())
-    return derive(facts, *pods, kube_job=job, workload=admitted, events=events, now=now)
+    return derive(facts, *pods, job=job, workload=admitted, events=events, now=now)
 
 
 # --- Refused by the API server ------------------------------------------------------------------
@@ -358,9 +358,9 @@ def test_a_container_that_cannot_be_configured_gives_its_quota_back() -> None:
 
 
 def wanted(*pods: Json, now: dt.datetime, **job: Any) -> str | None:
-    resumed = kube_job(**job)
+    resumed = job(**job)
     resumed["status"]["startTime"] = ADMITTED
-    facts = ClusterFacts(kube_job=resumed, workload=admitted, pods=tuple(pods))
+    facts = ClusterFacts(job=resumed, workload=admitted, pods=tuple(pods))
     found = run_status.wants_events(facts, now)
     return found["metadata"]["uid"] if found else None
 

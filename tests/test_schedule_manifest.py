@@ -9,9 +9,9 @@ import pytest
 
 from jupyter_kueue.domain import cron_job_manifest, job_manifest, names, schedule_requests
 from jupyter_kueue.domain.models import (
-    JobRecord,
     Owner,
     Resources,
+    RunRecord,
     ScheduleRecord,
     ScheduleRequest,
     ScheduleRevision,
@@ -22,14 +22,14 @@ OWNER = Owner.of("Ada@example.com")
 POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
 
 
-def record_of(request: ScheduleRequest) -> JobRecord:
-    return JobRecord(
-        job_id="",
+def record_of(request: ScheduleRequest) -> RunRecord:
+    return RunRecord(
+        run_id="",
         name="nightly 😀",
         owner=OWNER,
         namespace="team-a",
         created_at="",
-        request=request.job_request().as_json(),
+        request=request.run_request().as_json(),
         local_queue="research",
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -128,13 +128,13 @@ def test_what_a_user_may_choose():
 
 def test_a_run_learns_who_it_is_from_its_job():
     pod = build()["spec"]["jobTemplate"]["spec"]["template"]
-    assert names.LABEL_JOB_ID not in pod["metadata"]["labels"]
+    assert names.LABEL_RUN_ID not in pod["metadata"]["labels"]
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         env = {item["name"]: item for item in container["env"]}
-        assert env["JUPYTER_KUEUE_JOB_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == (
+        assert env["JUPYTER_KUEUE_RUN_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == (
             "metadata.labels['batch.kubernetes.io/controller-uid']"
         )
-        assert env["JUPYTER_KUEUE_KUBE_JOB"]["valueFrom"]["fieldRef"]["fieldPath"] == (
+        assert env["JUPYTER_KUEUE_JOB_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == (
             "metadata.labels['batch.kubernetes.io/job-name']"
         )
         assert env["JUPYTER_KUEUE_SCHEDULE_ID"]["value"] == SCHEDULE_ID

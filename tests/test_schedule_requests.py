@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.models import JobRequest, ScheduleRequest
+from jupyter_kueue.domain.models import RunRequest, ScheduleRequest
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 
 
@@ -41,7 +41,7 @@ def test_everything_that_can_be_asked():
         max_runs=3,
     )
     # The key made the schedule: its runs have none.
-    assert request.job_request() == JobRequest("a.ipynb", name="nightly", tags=("a",))
+    assert request.run_request() == RunRequest("a.ipynb", name="nightly", tags=("a",))
 
 
 def test_what_is_left_out_or_null_has_its_default():

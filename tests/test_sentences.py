@@ -20,9 +20,9 @@ from jupyter_kueue.domain import errors, json_shapes, models, run_status, strict
 from jupyter_kueue.domain.models import (
     BucketFacts,
     ClusterFacts,
-    JobRequest,
     Limits,
     Owner,
+    RunRequest,
     Status,
 )
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs, run_view
@@ -31,13 +31,13 @@ ROOT = Path(__file__).parents[1]
 ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
     "\0\n\r\x1b\x7f\x85\u2028\ud800a{}%", max_size=2000
 )
-RECORD = models.JobRecord(
-    job_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+RECORD = models.RunRecord(
+    run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
     name="report",
     owner=Owner("ada", "ada"),
     namespace="ns",
     created_at="2026-01-02T03:04:05.678Z",
-    request=JobRequest("a.ipynb").as_json(),
+    request=RunRequest("a.ipynb").as_json(),
     local_queue="team-a",
     resources=models.Resources(),
     image="image",

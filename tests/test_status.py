@@ -13,10 +13,10 @@ from jupyter_kueue.domain import models, run_status
 from jupyter_kueue.domain.models import (
     BucketFacts,
     ClusterFacts,
-    JobRecord,
     Limits,
     Owner,
     Resources,
+    RunRecord,
     Status,
 )
 
@@ -35,8 +35,8 @@ GRACE_ENDS = "2026-01-02T03:10:20Z"
 
 
 def bucket(*, request: Json | None = None, **facts: Any) -> BucketFacts:
-    record = JobRecord(
-        job_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+    record = RunRecord(
+        run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         name="Weekly",
         owner=Owner.of("ada"),
         namespace="team-a",
@@ -55,7 +55,7 @@ def condition(kind: str, value: str = "True", at: str = ADMITTED, **more: str) -
     return {"type": kind, "status": value, "lastTransitionTime": at, **more}
 
 
-def kube_job(*conditions: Json, suspend: bool = False) -> Json:
+def job(*conditions: Json, suspend: bool = False) -> Json:
     return {
         "metadata": {"name": "nb-x", "uid": "job-uid", "creationTimestamp": CREATED},
         "spec": {"suspend": suspend},
@@ -147,7 +147,7 @@ def failed_pod(state: Json, **more: Any) -> Json:
 
 
 def failed_job(reason: str = "BackoffLimitExceeded", message: str = "said so") -> Json:
-    return kube_job(condition("Failed", at=ENDED, reason=reason, message=message))
+    return job(condition("Failed", at=ENDED, reason=reason, message=message))
 
 
 def derive(
@@ -189,13 +189,13 @@ def test_before_the_cluster_answered_nothing_is_claimed() -> None:
 
 def test_a_fresh_job_waits_for_kueue_to_see_it() -> None:
     early = dt.datetime(2026, 1, 2, 3, 0, 10, tzinfo=dt.UTC)
-    found = derive(bucket(), kube_job=kube_job(suspend=True), now=early)
+    found = derive(bucket(), job=job(suspend=True), now=early)
     assert (found.state, found.reason) == ("queued", "waiting")
     assert found.message == "Waiting in team-a."
 
 
 def test_a_job_that_kueue_never_takes_up_says_what_to_check() -> None:
-    found = derive(bucket(), kube_job=kube_job(suspend=True))
+    found = derive(bucket(), job=job(suspend=True))
     assert (found.state, found.reason) == ("queued", "blocked")
     assert "Check that Kueue is running" in (found.message or "")
 
@@ -258,7 +258,7 @@ _QUEUED = [
     ids=[f"{number}-{row[1]}" for number, row in enumerate(_QUEUED)],
 )
 def test_without_admission_it_is_queued(waits: Json, reason: str) -> None:
-    found = derive(bucket(), kube_job=kube_job(suspend=True), workload=waits)
+    found = derive(bucket(), job=job(suspend=True), workload=waits)
     assert (found.state, found.reason) == ("queued", reason)
     assert found.message
     assert found.admitted_at is found.finished_at is None
@@ -322,7 +322,7 @@ _STARTING = [
 def test_with_admission_it_is_starting(
     pods: tuple[Json, ...], reason: str, detail: str | None
 ) -> None:
-    found = derive(bucket(), *pods, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(), *pods, job=job(), workload=admitted)
     assert (found.state, found.reason, found.detail) == ("starting", reason, detail)
     assert found.message
     assert found.admitted_at == ADMITTED
@@ -330,7 +330,7 @@ def test_with_admission_it_is_starting(
 
 def test_an_image_that_cannot_be_pulled_is_named() -> None:
     bad = pod({"waiting": {"reason": "ErrImagePull", "message": "denied"}}, stage_in=done)
-    found = derive(bucket(), bad, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(), bad, job=job(), workload=admitted)
     assert "example.org/notebook:1" in (found.message or "")
 
 
@@ -338,31 +338,31 @@ def test_an_image_that_cannot_be_pulled_is_named() -> None:
 
 
 def test_a_running_notebook_container_is_a_running_run() -> None:
-    found = derive(bucket(attempts=STAGED), running_pod, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(attempts=STAGED), running_pod, job=job(), workload=admitted)
     assert found == Status("running", admitted_at=ADMITTED, started_at=STARTED)
 
 
 def test_a_notebook_container_that_nobody_stages_for_runs_at_once() -> None:
     foreign = {**running_pod, "status": {**running_pod["status"], "initContainerStatuses": []}}
-    found = derive(bucket(), foreign, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(), foreign, job=job(), workload=admitted)
     assert found.state == "running"
 
 
 def test_the_first_attempts_start_is_the_runs_start() -> None:
     attempts = ({"pod_uid": "first", "started_at": "2026-01-02T02:00:00Z"},)
-    found = derive(bucket(attempts=attempts), running_pod, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(attempts=attempts), running_pod, job=job(), workload=admitted)
     assert found.started_at == "2026-01-02T02:00:00Z"
 
 
 def test_an_ended_notebook_is_no_end_of_the_run() -> None:
     ended = pod(done, stage_in=done, stage_out=running, phase="Running")
-    found = derive(bucket(), ended, kube_job=kube_job(), workload=admitted)
+    found = derive(bucket(), ended, job=job(), workload=admitted)
     assert (found.state, found.reason) == ("running", "finishing")
 
 
 def test_a_complete_job_whose_pod_still_uploads_is_no_success() -> None:
     uploads = pod(done, stage_in=done, stage_out=running, phase="Running")
-    found = derive(bucket(), uploads, kube_job=kube_job(condition("Complete")), workload=admitted)
+    found = derive(bucket(), uploads, job=job(condition("Complete")), workload=admitted)
     assert (found.state, found.reason) == ("running", "finishing")
 
 
@@ -385,7 +385,7 @@ def test_a_failed_attempt_says_whether_another_follows(
     retries: int, state: Json, more: Json, expected: str
 ) -> None:
     facts = bucket(request={"input_path": "a.ipynb", "max_retries": retries})
-    found = derive(facts, failed_pod(state, **more), kube_job=kube_job(), workload=admitted)
+    found = derive(facts, failed_pod(state, **more), job=job(), workload=admitted)
     assert found.reason == expected
     if expected == "retrying":
         assert found.state == "starting"
@@ -401,9 +401,9 @@ def test_a_run_that_stops_itself_is_retried_as_often_as_it_asked_for() -> None:
         failed_pod(terminated(43), conditions=[condition("DisruptionTarget")]),
         failed_pod(terminated(44)),
     ]
-    allowed = derive(facts, *ends[:2], *others, kube_job=kube_job(), workload=admitted)
+    allowed = derive(facts, *ends[:2], *others, job=job(), workload=admitted)
     assert allowed.state == "starting"
-    found = derive(facts, *ends, *others, kube_job=kube_job(), workload=admitted)
+    found = derive(facts, *ends, *others, job=job(), workload=admitted)
     assert (found.state, found.reason) == ("failed", "interrupted")
     assert "os.kill" in (found.message or "")
 
@@ -433,7 +433,7 @@ _EVICTED_STILL_RESERVED = workload(
 def test_a_preempted_run_waits_whatever_its_old_pod_still_says(
     evicted: Json, pods: tuple[Json, ...]
 ) -> None:
-    found = derive(bucket(), *pods, kube_job=kube_job(suspend=True), workload=evicted)
+    found = derive(bucket(), *pods, job=job(suspend=True), workload=evicted)
     assert (found.state, found.reason) == ("queued", "preempted")
     assert "It restarts automatically (attempt 2)" in (found.message or "")
     assert found.detail == PREEMPTED["message"]
@@ -445,7 +445,7 @@ def test_a_run_admitted_again_forgets_its_eviction() -> None:
         IS_ADMITTED,
         condition("Evicted", "False", reason="QuotaReserved", message="Previously: Preempted"),
     )
-    found = derive(bucket(), kube_job=kube_job(), workload=again)
+    found = derive(bucket(), job=job(), workload=again)
     assert (found.state, found.reason) == ("starting", "starting")
 
 
@@ -476,11 +476,11 @@ _ENDS = [
 _CLUSTERS: dict[str, Any] = {
     "cluster silent": {"known": False},
     "all gone": {},
-    "still running": {"kube_job": kube_job(), "workload": admitted, "pods": (running_pod,)},
-    "complete": {"kube_job": kube_job(condition("Complete"))},
-    "failed": {"kube_job": failed_job(), "pods": (failed_pod(terminated(137, "OOMKilled")),)},
-    "preempted": {"kube_job": kube_job(suspend=True), "workload": preempted},
-    "deactivated": {"kube_job": kube_job(suspend=True), "workload": workload(active=False)},
+    "still running": {"job_name": job(), "workload": admitted, "pods": (running_pod,)},
+    "complete": {"job_name": job(condition("Complete"))},
+    "failed": {"job_name": failed_job(), "pods": (failed_pod(terminated(137, "OOMKilled")),)},
+    "preempted": {"job_name": job(suspend=True), "workload": preempted},
+    "deactivated": {"job_name": job(suspend=True), "workload": workload(active=False)},
 }
 _OTHER_FACTS: dict[str, Json] = {
     "alone": {},
@@ -540,10 +540,10 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
 @pytest.mark.parametrize(
     "cluster",
     [
-        {"kube_job": kube_job(suspend=True), "workload": workload(PENDING)},
-        {"kube_job": kube_job(), "workload": admitted, "pods": (running_pod,)},
+        {"job_name": job(suspend=True), "workload": workload(PENDING)},
+        {"job_name": job(), "workload": admitted, "pods": (running_pod,)},
         {"pods": (pod(running, phase="Running", deleting=True),)},
-        {"kube_job": failed_job(), "pods": (failed_pod(terminated(43)),)},
+        {"job_name": failed_job(), "pods": (failed_pod(terminated(43)),)},
         {"known": False},
     ],
 )
@@ -565,7 +565,7 @@ def test_a_complete_job_without_a_result_lost_its_outputs() -> None:
     ended = pod(done, stage_in=done, stage_out=done, phase="Succeeded")
     complete = condition("Complete", at=ENDED, reason="CompletionsReached", message="Reached")
     for pods in ((), (ended,)):
-        found = derive(bucket(), *pods, kube_job=kube_job(complete), workload=admitted)
+        found = derive(bucket(), *pods, job=job(complete), workload=admitted)
         assert (found.state, found.reason) == ("failed", "outputs-lost")
         assert found.message == "The notebook ended but its outputs were not saved. Run it again."
         assert found.finished_at == ENDED
@@ -589,7 +589,7 @@ def test_a_job_that_somebody_deleted() -> None:
 def test_a_scheduled_job_that_is_gone_was_replaced_only_if_its_schedule_says_so(
     policy: str, state: str, reason: str
 ) -> None:
-    accepted = {"kube_job": "nb-x-1", "uid": "job-uid", "concurrency_policy": policy}
+    accepted = {"job_name": "nb-x-1", "uid": "job-uid", "concurrency_policy": policy}
     found = derive(bucket(accepted=accepted))
     assert (found.state, found.reason) == (state, reason)
     assert ("the schedule's next run" in str(found.message).lower()) == (reason == "replaced")
@@ -600,7 +600,7 @@ def test_a_scheduled_job_that_is_gone_was_replaced_only_if_its_schedule_says_so(
 def test_what_cannot_be_read_is_told_before_anything_else() -> None:
     problem = "result.json in the bucket cannot be understood: outcome is missing."
     for facts in ({}, {"final": {"state": "succeeded"}}, {"stop": {"at": ENDED}}):
-        found = derive(bucket(problem=problem, **facts), running_pod, kube_job=kube_job())
+        found = derive(bucket(problem=problem, **facts), running_pod, job=job())
         assert (found.state, found.reason) == ("failed", "unreadable")
         assert str(found.message).startswith(f"{problem} Delete the run")
 
@@ -617,7 +617,7 @@ def test_what_cannot_be_read_is_told_before_anything_else() -> None:
 def test_a_deactivated_workload(evicted_reason: str, state: str, reason: str) -> None:
     evicted = condition("Evicted", at=ENDED, reason=evicted_reason, message="The workload is")
     found = derive(
-        bucket(), kube_job=kube_job(suspend=True), workload=workload(PENDING, evicted, active=False)
+        bucket(), job=job(suspend=True), workload=workload(PENDING, evicted, active=False)
     )
     assert (found.state, found.reason) == (state, reason)
     assert (found.detail, found.finished_at) == ("The workload is", ENDED)
@@ -700,7 +700,7 @@ _FAILURES = [
 )
 def test_a_failed_job_says_why_from_its_last_pod(last: Json, reason: str, words: str) -> None:
     earlier = failed_pod(terminated(44), at=CREATED)
-    found = derive(bucket(), earlier, last, kube_job=failed_job(), workload=admitted)
+    found = derive(bucket(), earlier, last, job=failed_job(), workload=admitted)
     assert (found.state, found.reason) == ("failed", reason)
     assert words in (found.message or "")
     assert (found.detail, found.finished_at) == ("said so", ENDED)
@@ -719,12 +719,12 @@ def restarted(pod: Json, name: str, end: Json) -> Json:
 
 def test_a_stage_in_that_was_started_again_is_the_failure_if_inputs_are_missing() -> None:
     pod = restarted(failed_pod(terminated(46)), "stage-in", terminated(137, "OOMKilled"))
-    found = derive(bucket(), pod, kube_job=failed_job(), workload=admitted)
+    found = derive(bucket(), pod, job=failed_job(), workload=admitted)
     assert found.reason == "staging"
     assert "stage-in ran out of memory" in (found.message or "")
 
     died = restarted(failed_pod(terminated(44)), "stage-in", terminated(137, "OOMKilled"))
-    found = derive(bucket(attempts=STAGED), died, kube_job=failed_job(), workload=admitted)
+    found = derive(bucket(attempts=STAGED), died, job=failed_job(), workload=admitted)
     assert found.reason == "kernel-died"
 
 
@@ -733,7 +733,7 @@ def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
     found = derive(
         bucket(attempts=attempts),
         failed_pod(terminated(137, "OOMKilled")),
-        kube_job=failed_job(),
+        job=failed_job(),
         workload=admitted,
     )
     assert found.message == (
@@ -744,23 +744,23 @@ def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
 def test_a_failure_after_retries_says_that_they_are_used_up() -> None:
     facts = bucket(request={"input_path": "a.ipynb", "max_retries": 2})
     dead = failed_pod(terminated(44))
-    found = derive(facts, dead, kube_job=failed_job(), workload=admitted)
+    found = derive(facts, dead, job=failed_job(), workload=admitted)
     assert (found.message or "").endswith("Its 2 retries are used up.")
     at_once = failed_job("PodFailurePolicy")
-    found = derive(facts, dead, kube_job=at_once, workload=admitted)
+    found = derive(facts, dead, job=at_once, workload=admitted)
     assert "retries" not in (found.message or "")
 
 
 def test_a_deadline_of_the_job_is_a_time_limit() -> None:
-    found = derive(bucket(), kube_job=failed_job("DeadlineExceeded"), workload=admitted)
+    found = derive(bucket(), job=failed_job("DeadlineExceeded"), workload=admitted)
     assert (found.state, found.reason) == ("failed", "time-limit")
 
 
 def test_a_failed_job_whose_pods_are_gone_asks_the_attempts() -> None:
     last_word = {"pod_uid": "p", "reason": "kernel-died", "message": "The kernel died in cell 2."}
-    found = derive(bucket(attempts=(last_word,)), kube_job=failed_job())
+    found = derive(bucket(attempts=(last_word,)), job=failed_job())
     assert (found.reason, found.message) == ("kernel-died", "The kernel died in cell 2.")
-    found = derive(bucket(), kube_job=failed_job())
+    found = derive(bucket(), job=failed_job())
     assert (found.reason, found.message) == (
         "node-lost",
         "Its pod is gone and left no message. Run it again.",
@@ -776,7 +776,7 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
         for facts in _OTHER_FACTS.values()
         for end in ({}, {"result": result_of("succeeded")}, {"final": {"state": "stopped"}})
     ]
-    jobs = [None, kube_job(), kube_job(condition("Complete")), failed_job(), kube_job(suspend=True)]
+    jobs = [None, job(), job(condition("Complete")), failed_job(), job(suspend=True)]
     workloads = [None, workload(), admitted, preempted, workload(active=False)]
     pod_lists: list[tuple[Json, ...]] = [
         (),
@@ -800,6 +800,6 @@ def test_every_exit_code_of_the_runner_has_words() -> None:
         if outcome == pod_contract.SUCCEEDED:
             continue
         last = failed_pod(terminated(code))
-        found = derive(bucket(), last, kube_job=failed_job(), workload=admitted)
+        found = derive(bucket(), last, job=failed_job(), workload=admitted)
         assert found.reason == outcome
         assert found.message

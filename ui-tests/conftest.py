@@ -107,12 +107,12 @@ class Lab:
 
     def run_to_end(self, request: dict[str, Any]) -> Any:
         """Submit a run and return it once it has ended."""
-        job_id = self.call("POST", "jobs", request)["job_id"]
+        run_id = self.call("POST", "runs", request)["run_id"]
         deadline = time.monotonic() + PATIENCE
-        while (job := self.call("GET", f"jobs/{job_id}"))["finished_at"] is None:
-            assert time.monotonic() < deadline, f"still {job['state']}: {job['message']}"
+        while (run := self.call("GET", f"runs/{run_id}"))["finished_at"] is None:
+            assert time.monotonic() < deadline, f"still {run['state']}: {run['message']}"
             time.sleep(0.2)
-        return job
+        return run
 
     def wait_until_stored(self, page: Page, widget: str) -> None:
         """Wait until Lab has stored that a widget is in front, else a reload may not show it.
@@ -136,9 +136,9 @@ class Lab:
         schedules = self.call("GET", "schedules?limit=500")["items"]
         for schedule in schedules:
             self.fetch("DELETE", f"schedules/{schedule['schedule_id']}")
-        if jobs := self.call("GET", "jobs?limit=500")["items"]:
-            named = "&".join(f"job_id={job['job_id']}" for job in jobs)
-            assert self.call("DELETE", f"jobs?{named}")["failures"] == []
+        if runs := self.call("GET", "runs?limit=500")["items"]:
+            named = "&".join(f"run_id={run['run_id']}" for run in runs)
+            assert self.call("DELETE", f"runs?{named}")["failures"] == []
         for path in self.root.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

@@ -60,7 +60,7 @@ def test_a_run_submitted_on_the_local_cluster_and_its_outputs_opened_in_lab(
     open_lab(page, lab)
     expect(page.locator(".jp-DirListing-item", has_text="report")).to_be_visible()
 
-    job = lab.run_to_end(
+    run = lab.run_to_end(
         {
             "input_path": "report/weekly-report.ipynb",
             "local_queue": "team-a",
@@ -69,12 +69,12 @@ def test_a_run_submitted_on_the_local_cluster_and_its_outputs_opened_in_lab(
             "parameters": {"region": "north", "weeks": 8},
         }
     )
-    assert job["state"] == "succeeded", job["message"]
+    assert run["state"] == "succeeded", run["message"]
     outputs = lab.root / "outputs"
     outputs.mkdir()
-    for file in job["files"]:
+    for file in run["files"]:
         if file["role"] in ("notebook", "side-effect"):
-            content = lab.fetch("GET", f"jobs/{job['job_id']}/files/{file['path']}")
+            content = lab.fetch("GET", f"runs/{run['run_id']}/files/{file['path']}")
             (outputs / file["path"]).write_bytes(content)
     assert {file.name for file in outputs.iterdir()} >= {
         "weekly-report.ipynb",
@@ -101,9 +101,9 @@ def _a_file_of_a_user_runs_nothing_in_the_browser(page: Page, lab: Lab) -> None:
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, lab.root / "writer.ipynb")
-    job = lab.run_to_end({"input_path": "writer.ipynb"})
-    assert job["state"] == "succeeded", job["message"]
-    url = lab.rest_url(f"jobs/{job['job_id']}/files/page.html")
+    run = lab.run_to_end({"input_path": "writer.ipynb"})
+    assert run["state"] == "succeeded", run["message"]
+    url = lab.rest_url(f"runs/{run['run_id']}/files/page.html")
     title = page.title()
     with page.expect_download() as started:
         page.evaluate("url => { window.location = url }", url)

@@ -27,7 +27,7 @@ from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
 from .accessibility import THEMES, choose_theme, expect_accessible
-from .test_upstream_dialog import Jobs
+from .test_upstream_dialog import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,21 +61,21 @@ class Panel:
     def section(self, name: str) -> Locator:
         return self.root.locator(f'[data-section="{name}"]')
 
-    def row(self, job_id: str) -> Locator:
-        return self.root.locator(f'[data-job-id="{job_id}"]')
+    def row(self, run_id: str) -> Locator:
+        return self.root.locator(f'[data-job-id="{run_id}"]')
 
-    def row_in(self, section: str, job_id: str) -> Locator:
-        return self.section(section).locator(f'[data-job-id="{job_id}"]')
+    def row_in(self, section: str, run_id: str) -> Locator:
+        return self.section(section).locator(f'[data-job-id="{run_id}"]')
 
-    def act(self, job_id: str, label: str) -> None:
+    def act(self, run_id: str, label: str) -> None:
         """Press one of the buttons that a row shows to the pointer."""
-        row = self.row(job_id)
+        row = self.row(run_id)
         row.hover()
         row.get_by_role("button", name=label).click()
 
-    def choose(self, job_id: str, item: str) -> None:
+    def choose(self, run_id: str, item: str) -> None:
         """Choose from the menu of a row, which the button with the dots opens as well."""
-        self.act(job_id, "More actions")
+        self.act(run_id, "More actions")
         self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
@@ -90,8 +90,8 @@ def write_notebook(lab: Lab, path: str, *sources: str) -> str:
 def submit(lab: Lab, path: str, *, gpus: int = 0, **fields: Any) -> str:
     resources = {**SIZE, "gpus": gpus}
     body = {"input_path": path, "local_queue": "team-a", "resources": resources, **fields}
-    job_id: str = lab.call("POST", "jobs", body)["job_id"]
-    return job_id
+    run_id: str = lab.call("POST", "runs", body)["run_id"]
+    return run_id
 
 
 def write_notebooks(lab: Lab) -> Lab:
@@ -131,8 +131,8 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     panel.choose(holder, "Open Log")
     expect(panel.page.locator(".jp-FileEditor").get_by_text("made so far")).to_be_visible()
 
-    job_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
-    row = panel.row_in("waiting", job_id)
+    run_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
+    row = panel.row_in("waiting", run_id)
     expect(row).to_contain_text(re.compile(r"next · \d+ s"))
     expect(row).to_contain_text("team-a · Waiting for 1 GPU.")
     expect(panel.section("queues")).to_contain_text("1 waiting")
@@ -145,11 +145,11 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
 
     panel.act(holder, "Stop")
     expect(panel.row_in("finished", holder)).to_have_attribute("data-state", "stopped")
-    expect(panel.row_in("finished", job_id)).to_contain_text("Succeeded")
+    expect(panel.row_in("finished", run_id)).to_contain_text("Succeeded")
     expect(panel.row_in("finished", later)).to_have_attribute("data-state", "succeeded")
     expect(gpus).to_have_attribute("aria-valuetext", "0 of 2")
 
-    panel.row(job_id).dblclick()
+    panel.row(run_id).dblclick()
     notebook = panel.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(notebook.get_by_text("made in the cluster", exact=True)).to_be_visible()
     expect(notebook.locator(".jp-OutputArea-output pre").nth(1)).to_have_text("one\ntwo\nthree\n")
@@ -157,7 +157,7 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     expect(notebook.get_by_text("notebook is read-only")).to_be_visible()
     expect(notebook.get_by_text("No Kernel")).to_be_visible()
 
-    panel.row(job_id).click(button="right")
+    panel.row(run_id).click(button="right")
     with panel.page.expect_download() as download:
         panel.page.get_by_role("menuitem", name="Download", exact=True).click()
     assert "made in the cluster" in download.value.path().read_text()
@@ -227,8 +227,8 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     panel.act(failed, "Run again")
     expect(panel.section("finished").get_by_text("no column region")).to_have_count(2)
     sent = {
-        job["request"]["parameters"]["column"]: job["request"]["resources"]
-        for job in lab.call("GET", "jobs")["items"]
+        run["request"]["parameters"]["column"]: run["request"]["resources"]
+        for run in lab.call("GET", "runs")["items"]
     }
     assert sent["north"] == {**SIZE, "memory": "0.25G", "gpus": 0}
 
@@ -349,10 +349,10 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     toast = panel.page.locator(".Toastify__toast").filter(has_text="22 of 22 runs are deleted.")
     expect(toast).to_be_visible()
     expect(toast).to_have_count(0)
-    for job_id in (blocked, *others):
-        expect(panel.row(job_id)).to_have_count(0)
+    for run_id in (blocked, *others):
+        expect(panel.row(run_id)).to_have_count(0)
     expect(panel.root.get_by_text("No runs yet")).to_be_visible()
-    assert lab.call("GET", "jobs")["total"] == 0
+    assert lab.call("GET", "runs")["total"] == 0
 
 
 def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
@@ -366,7 +366,7 @@ def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
     dialog.locator(".jp-BreadCrumbs-home").click()
     dialog.locator(".jp-DirListing-item", has_text="quick.ipynb").click()
     dialog.get_by_role("button", name="Select").click()
-    form = Jobs(page)
+    form = Runs(page)
     form.expect_few_formats()
     expect(form.field("Input file")).to_have_value("quick.ipynb")
     form.button("Create").click()
@@ -375,8 +375,8 @@ def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
 
 def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
     (lab.root / ".env").write_text("TOKEN=secret")
-    job_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
-    expect(panel.row(job_id)).to_contain_text(". Hidden files were not uploaded: .env.")
+    run_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
+    expect(panel.row(run_id)).to_contain_text(". Hidden files were not uploaded: .env.")
 
 
 def test_it_goes_on_by_itself_after_the_server_was_restarted(
@@ -384,8 +384,8 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
 ):
     lab = write_notebooks(start_lab(namespace.env))
     panel = Panel(page).open(lab)
-    job_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
-    expect(panel.row(job_id)).to_be_visible()
+    run_id = submit(lab, "quick.ipynb", gpus=16, name="still here")
+    expect(panel.row(run_id)).to_be_visible()
     lab.wait_until_stored(page, "jp-kueue-panel")
     # Lab loads what it shows messages with when there is the first one.
     other = submit(lab, "quick.ipynb", gpus=16, name="other")
@@ -396,15 +396,15 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
 
     lab.stop()
     expect(panel.root.get_by_text("The list shows the state at that time")).to_be_visible()
-    expect(panel.row(job_id)).to_be_visible()
+    expect(panel.row(run_id)).to_be_visible()
     # What was not done is said, and stays until it is seen.
-    panel.act(job_id, "Stop")
+    panel.act(run_id, "Stop")
     toast = page.get_by_role("alert").filter(has_text="“still here” was not stopped.")
     expect(toast).to_contain_text("The Jupyter server does not answer")
 
     restarted = start_lab(namespace.env, port=lab.port)
     expect(panel.root.get_by_text("The list shows the state at that time")).to_have_count(0)
-    expect(panel.row_in("waiting", job_id)).to_be_visible()
+    expect(panel.row_in("waiting", run_id)).to_be_visible()
     expect(toast).to_be_visible()
     new = submit(restarted, "quick.ipynb", gpus=16, name="after the restart")
     expect(panel.row_in("waiting", new)).to_be_visible()
@@ -412,15 +412,15 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
     # Open before a reload, it is open and live after it.
     panel.page.reload()
     expect(panel.row_in("waiting", new)).to_be_visible()
-    restarted.call("POST", f"jobs/{new}/stop")
+    restarted.call("POST", f"runs/{new}/stop")
     expect(panel.row_in("finished", new)).to_be_visible()
 
 
 def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
-    job_id = submit(
+    run_id = submit(
         lab, "quick.ipynb", gpus=16, name="a name that is longer than the panel is wide"
     )
-    expect(panel.row(job_id)).to_be_visible()
+    expect(panel.row(run_id)).to_be_visible()
     # Lab itself stops at 250 px; themes may set less.
     panel.page.add_style_tag(
         content=f":root {{ --jp-sidebar-min-width: {NARROWEST}px !important }}"
@@ -429,7 +429,7 @@ def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
     tab = panel.page.locator('.jp-SideBar .lm-TabBar-tab[data-id="jp-kueue-panel"]')
     tab.click()
     tab.click()
-    expect(panel.row(job_id)).to_be_visible()
+    expect(panel.row(run_id)).to_be_visible()
     box = panel.root.bounding_box()
     assert box is not None
     edge = box["x"] + box["width"] + 2
@@ -443,8 +443,8 @@ def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
         '.jp-SidePanel-content, .jp-Kueue-queue, .jp-Kueue-line, .jp-Kueue-resources, .jp-Kueue-job'
     )].filter(part => part.scrollWidth > part.clientWidth).map(part => part.className)""")
     assert cut_off == []
-    panel.act(job_id, "Stop")
-    expect(panel.row_in("finished", job_id)).to_be_visible()
+    panel.act(run_id, "Stop")
+    expect(panel.row_in("finished", run_id)).to_be_visible()
 
 
 def test_it_works_where_jupyter_scheduler_is_not_installed(
@@ -459,8 +459,8 @@ def test_it_works_where_jupyter_scheduler_is_not_installed(
     expect(panel.section("queues").locator('[data-queue="team-b"]')).to_be_visible()
 
 
-def add_to_stock_backend(lab: Lab, jobs: int, definitions: int) -> None:
-    """Have jupyter-scheduler's own database hold stopped jobs, and definitions without a cron."""
+def add_to_stock_backend(lab: Lab, runs: int, definitions: int) -> None:
+    """Have jupyter-scheduler's own database hold stopped runs, and definitions without a cron."""
     url = f"sqlite:///{lab.root.parent}/data/scheduler.sqlite"
     create_tables(url)
     of_both = {
@@ -469,7 +469,7 @@ def add_to_stock_backend(lab: Lab, jobs: int, definitions: int) -> None:
         "output_formats": ["ipynb"],
     }
     with create_session(url)() as rows:
-        rows.add_all(StockJob(name="old", status="STOPPED", **of_both) for _ in range(jobs))
+        rows.add_all(StockJob(name="old", status="STOPPED", **of_both) for _ in range(runs))
         rows.add_all(JobDefinition(name="old", **of_both) for _ in range(definitions))
         rows.commit()
 
@@ -480,20 +480,20 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     environment = {**namespace.env, "JUPYTER_KUEUE_RESYNC_SECONDS": "1"}
     lab = start_lab(environment)
     write_notebook(lab, "quick.ipynb", "1")
-    add_to_stock_backend(lab, jobs=2, definitions=1)
+    add_to_stock_backend(lab, runs=2, definitions=1)
     panel = Panel(page).open(lab)
     notice = panel.root.locator('[data-notice="stock-backend"]')
-    expect(notice).to_contain_text("has 2 jobs and 1 job definition that you do not see here")
+    expect(notice).to_contain_text("has 2 runs and 1 run definition that you do not see here")
 
     data = {"JUPYTER_DATA_DIR": str(lab.root.parent / "data")}
     cli("import", "--root-dir", str(lab.root), env={**os.environ, **environment, **data})
     expect(panel.section("finished").locator(".jp-Kueue-job")).to_have_count(2)
     expect(notice).to_have_count(0)
 
-    add_to_stock_backend(lab, jobs=1, definitions=0)
+    add_to_stock_backend(lab, runs=1, definitions=0)
     lab.wait_until_stored(page, "jp-kueue-panel")
     page.reload()
-    expect(notice).to_contain_text("has 1 job that you do not see here")
+    expect(notice).to_contain_text("has 1 run that you do not see here")
     saved = "**/api/settings/jupyter-kueue**"
     with page.expect_response(saved) as response:
         notice.get_by_role("button", name="Do not show this again").click()
@@ -513,11 +513,11 @@ async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], c
     first = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
 
     async def seed(number: int) -> dict[str, Any]:
-        job_id = str(uuid.uuid4())
+        run_id = str(uuid.uuid4())
         async with at_once:
-            await records.write(job_id, pod_contract.FINAL_KEY, {"state": "succeeded"})
+            await records.write(run_id, pod_contract.FINAL_KEY, {"state": "succeeded"})
         ended = models.rfc3339(first + dt.timedelta(minutes=number))
-        return {**model_row, "job_id": job_id, "name": f"report {number}", "finished_at": ended}
+        return {**model_row, "run_id": run_id, "name": f"report {number}", "finished_at": ended}
 
     await summaries.store(await asyncio.gather(*(seed(number) for number in range(count))))
 
@@ -527,8 +527,8 @@ def test_more_than_a_thousand_runs_are_listed_and_only_those_in_sight_are_drawn(
     page: Page, start_lab: Callable[..., Lab], namespace: Namespace
 ):
     lab = write_notebooks(start_lab(namespace.env))
-    job = lab.run_to_end({"input_path": "quick.ipynb", "local_queue": "team-a", "resources": SIZE})
-    row = next(item for item in lab.call("GET", "jobs")["items"] if item["job_id"] == job["job_id"])
+    run = lab.run_to_end({"input_path": "quick.ipynb", "local_queue": "team-a", "resources": SIZE})
+    row = next(item for item in lab.call("GET", "runs")["items"] if item["run_id"] == run["run_id"])
     lab.stop()
     # Playwright keeps an event loop running in this thread.
     with ThreadPoolExecutor() as thread:

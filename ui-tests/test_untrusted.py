@@ -112,21 +112,21 @@ def submit_files(lab: Lab) -> str:
     writes["metadata"] = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     (lab.root / "writes.ipynb").write_text(json.dumps(writes))
     request = {"input_path": "writes.ipynb", "local_queue": "team-a", "resources": SIZE}
-    job = lab.run_to_end(request)
-    assert job["state"] == "succeeded", job["message"]
-    job_id: str = job["job_id"]
-    return job_id
+    run = lab.run_to_end(request)
+    assert run["state"] == "succeeded", run["message"]
+    run_id: str = run["run_id"]
+    return run_id
 
 
 def test_no_notebook_of_a_run_is_trusted(page: Page, lab: Lab):
-    job_id = submit_files(lab)
+    run_id = submit_files(lab)
     page.goto(lab.page_url())
     page.wait_for_function("window.jupyterapp !== undefined")
-    paths = [file["path"] for file in lab.call("GET", f"jobs/{job_id}")["files"]]
+    paths = [file["path"] for file in lab.call("GET", f"runs/{run_id}")["files"]]
     assert {"writes.ipynb", "side.ipynb", "LOUD.IPYNB", "old.ipynb", "page.html"} <= {*paths}
     opened = [path for path in paths if path.lower().endswith((".ipynb", ".html"))]
     for path in opened:
-        open_file(page, f"kueue:{job_id}/{path}")
+        open_file(page, f"kueue:{run_id}/{path}")
     # Whatever a script began would be done before this, on the same connection.
     page.evaluate(
         """async root => {

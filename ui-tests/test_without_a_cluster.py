@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from .conftest import running_lab
 from .test_lab import open_lab, watch_console
 from .test_panel import Panel
-from .test_upstream_dialog import Jobs, is_ours, write_notebook
+from .test_upstream_dialog import Runs, is_ours, write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,21 +61,21 @@ def test_every_part_of_the_dialog_says_what_is_missing(page: Page, lab: Lab):
     problem = lab.call("GET", "health")["problems"][0]
     errors = watch_console(page)
     open_lab(page, lab)
-    jobs = Jobs(page)
-    jobs.begin("weekly.ipynb")
-    jobs.root.get_by_role("button", name="Additional options").click()
-    options = jobs.root.locator(".jp-Kueue-scheduler")
+    runs = Runs(page)
+    runs.begin("weekly.ipynb")
+    runs.root.get_by_role("button", name="Additional options").click()
+    options = runs.root.locator(".jp-Kueue-scheduler")
     expect(options.get_by_text(problem["what"])).to_be_visible()
     options.get_by_role("button", name="Details").click()
     expect(options.get_by_text(problem["fix"])).to_be_visible()
     expect(options.get_by_role("combobox")).to_contain_text("The queues could not be read")
-    jobs.button("Create").click()
-    said = jobs.root.get_by_role("alert")
+    runs.button("Create").click()
+    said = runs.root.get_by_role("alert")
     expect(said).to_contain_text(problem["what"])
-    jobs.button("Cancel").click()
+    runs.button("Cancel").click()
     expect(said).to_contain_text(problem["what"])
-    jobs.root.get_by_role("tab", name="Job Definitions").click()
-    expect(jobs.root.get_by_role("heading", name="Job Definitions")).to_be_visible()
+    runs.root.get_by_role("tab", name="Job Definitions").click()
+    expect(runs.root.get_by_role("heading", name="Job Definitions")).to_be_visible()
     expect(said).to_contain_text(problem["what"])
     # The browser itself reports each answer that is an error.
     assert not [text for text in errors if is_ours(text) and "Failed to load" not in text]

@@ -142,8 +142,8 @@ def _show_progress(done: int, total: int) -> None:
 def _show(report: Report) -> None:
     verb = "would be" if report.dry_run else "were"
     print(f"{report.database}: {_counted(len(report.schedules), report.jobs)} {verb} brought over.")
-    if report.schedules_there or report.jobs_there:
-        before = _counted(report.schedules_there, report.jobs_there)
+    if report.schedules_there or report.runs_there:
+        before = _counted(report.schedules_there, report.runs_there)
         print(f"{before} had been brought over before.")
     if report.jobs_without_files:
         print(f"Of {report.jobs_without_files} of the jobs no file is left.")

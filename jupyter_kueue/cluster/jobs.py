@@ -18,7 +18,7 @@ Json = dict[str, Any]
 async def create(connection: Connection, job: Json) -> Json:
     """Create a Job and return it; the same one, if it is there already.
 
-    The name is made from the job id, so a repeat after a lost answer meets itself.
+    The name is made from the run id, so a repeat after a lost answer meets itself.
 
     Raises:
         ClusterUnavailableError: the API server does not answer, or an earlier Job of that name is
@@ -47,9 +47,9 @@ async def create(connection: Connection, job: Json) -> Json:
         raise errors.ConflictError(
             say(
                 "job-of-another-run",
-                "The cluster has a Job {kube_job} that is not this run's. Remove it, or "
+                "The cluster has a Job {job} that is not this run's. Remove it, or "
                 "submit the run again under a new idempotency_key.",
-                kube_job=job["metadata"]["name"],
+                job=job["metadata"]["name"],
             )
         )
     return there
@@ -57,7 +57,7 @@ async def create(connection: Connection, job: Json) -> Json:
 
 def _is_same(job: Json, there: Json) -> bool:
     labels = there["metadata"].get("labels") or {}
-    own = (names.LABEL_OWNER, names.LABEL_JOB_ID)
+    own = (names.LABEL_OWNER, names.LABEL_RUN_ID)
     return all(labels.get(label) == job["metadata"]["labels"].get(label) for label in own)
 
 

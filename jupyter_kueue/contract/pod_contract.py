@@ -20,11 +20,11 @@ DEFAULT_KERNEL = "python3"
 
 # --- Environment variables of the containers. Every path reaches the runner by one of them. ---
 
-ENV_JOB_ID = "JUPYTER_KUEUE_JOB_ID"
+ENV_RUN_ID = "JUPYTER_KUEUE_RUN_ID"
 # Of a run that a CronJob made: of which schedule and revision, and its Job's name.
 ENV_SCHEDULE_ID = "JUPYTER_KUEUE_SCHEDULE_ID"
 ENV_SCHEDULE_REVISION = "JUPYTER_KUEUE_SCHEDULE_REVISION"
-ENV_KUBE_JOB = "JUPYTER_KUEUE_KUBE_JOB"
+ENV_JOB_NAME = "JUPYTER_KUEUE_JOB_NAME"
 ENV_OWNER = "JUPYTER_KUEUE_OWNER"  # the owner's slug: the first part of every key in the bucket
 ENV_POD_UID = "JUPYTER_KUEUE_POD_UID"
 ENV_POD_NAME = "JUPYTER_KUEUE_POD_NAME"
@@ -106,7 +106,7 @@ LISTENING_FILE = "listening"
 # What it believes, and what the staging containers must find as they left it, is here. Each is
 # replaced atomically.
 
-# stage-in -> both: {"job_id", "notebook": path relative to the workspace, "kernel_name",
+# stage-in -> both: {"run_id", "notebook": path relative to the workspace, "kernel_name",
 # "timeout_seconds", "cell_timeout_seconds", "output_formats", "started_at": of this attempt}
 RUN_FILE = "run.json"
 # stage-out -> execute: {"committed": bool, "message", "result_of": pod uid or None}: the outputs
@@ -307,9 +307,9 @@ while not os.path.lexists(mark) and time.monotonic() < deadline:
     time.sleep(0.01)
 """
 
-# --- Keys of one job in the bucket, below <owner>/jobs/<job_id>/ ----------------------------------
+# --- Keys of one run in the bucket, below <owner>/runs/<run_id>/ ----------------------------------
 
-JOB_KEY = "job.json"
+RECORD_KEY = "record.json"
 ACCEPTED_KEY = "accepted.json"
 META_KEY = "meta.json"
 STOP_KEY = "stop.json"
@@ -326,7 +326,7 @@ OUTPUT_PREFIX = "output/"
 RESULT_KEY = "result.json"
 FINAL_KEY = "final.json"
 
-# RESULT: ENDED + {"version": 1, "job_id", "files": [FILE], "format_errors": {format: message},
+# RESULT: ENDED + {"version": 1, "run_id", "files": [FILE], "format_errors": {format: message},
 # "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}
 # FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}, and of the notebook's files
 # "executable" and "modified_at"
@@ -340,9 +340,9 @@ ROLE_LOG = "log"
 # "peak_memory_bytes", "cell": number of the cell that ran last}
 
 
-def job_prefix(owner: str, job_id: str) -> str:
-    """Return the key prefix of one job, with the slash at its end."""
-    return f"{owner}/jobs/{job_id}/"
+def run_prefix(owner: str, run_id: str) -> str:
+    """Return the key prefix of one run, with the slash at its end."""
+    return f"{owner}/runs/{run_id}/"
 
 
 # --- Keys of one schedule in the bucket, below <owner>/schedules/<schedule_id>/ -------------------

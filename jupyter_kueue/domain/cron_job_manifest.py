@@ -12,14 +12,14 @@ from jupyter_kueue.domain import job_manifest, names
 
 if TYPE_CHECKING:
     from jupyter_kueue.domain.job_manifest import PodPolicy
-    from jupyter_kueue.domain.models import JobRecord, ScheduleRecord
+    from jupyter_kueue.domain.models import RunRecord, ScheduleRecord
 
 Json = dict[str, Any]
 
 DEFAULT_TIMEZONE = "Etc/UTC"
 _TIMING = ("schedule", "timeZone", "concurrencyPolicy", "startingDeadlineSeconds")
 # Kubernetes' own defaults of 3 and 1 would drop runs that nobody has seen.
-_KEPT_JOBS = 100
+_KEPT_RUNS = 100
 
 
 def build_timing(schedule: ScheduleRecord) -> Json:
@@ -41,7 +41,7 @@ def timing_of(cron_job: Json) -> Json:
 
 
 def build_cron_job(
-    schedule: ScheduleRecord, record: JobRecord, policy: PodPolicy, *, suspend: bool
+    schedule: ScheduleRecord, record: RunRecord, policy: PodPolicy, *, suspend: bool
 ) -> Json:
     """Return the CronJob of a schedule with a cron expression; ``record`` is its runs' record."""
     job = job_manifest.build_job(record, policy)
@@ -56,8 +56,8 @@ def build_cron_job(
     spec: Json = {
         **build_timing(schedule),
         "suspend": suspend,
-        "successfulJobsHistoryLimit": _KEPT_JOBS,
-        "failedJobsHistoryLimit": _KEPT_JOBS,
+        "successfulJobsHistoryLimit": _KEPT_RUNS,
+        "failedJobsHistoryLimit": _KEPT_RUNS,
         "jobTemplate": {
             "metadata": {
                 "labels": job["metadata"]["labels"],

@@ -1,4 +1,4 @@
-"""From a job's record to its Job: pure, so that a test can compare the whole object.
+"""From a run's record to its Job: pure, so that a test can compare the whole object.
 
 ``service.runs.runs`` calls ``build_job``. The pod's shape and the reasons for its exit-code rules are in
 docs/architecture.md.
@@ -16,7 +16,7 @@ from jupyter_kueue.domain.pod_limits import PodLimits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_kueue.domain.models import JobRecord
+    from jupyter_kueue.domain.models import RunRecord
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ class PodPolicy:
 
     Attributes:
         runner_image: the image of the staging containers.
-        bucket_secret: the Secret with the bucket's credential files, in the job's namespace.
+        bucket_secret: the Secret with the bucket's credential files, in the run's namespace.
         grace_period_seconds: between SIGTERM and SIGKILL.
         max_notebook_output_bytes: what a notebook keeps of its outputs, and its log.
         staging_cpu, staging_memory: what the staging containers ask for, as quantities.
@@ -76,14 +76,14 @@ class PodPolicy:
     template: Json = field(default_factory=dict)
 
 
-def build_job(record: JobRecord, policy: PodPolicy) -> Json:
+def build_job(record: RunRecord, policy: PodPolicy) -> Json:
     """Return the suspended Job of a record, ready to be created in the record's namespace.
 
-    Of a record without a job id, which is a schedule's, it is what a CronJob makes its Jobs from:
-    their uid is the job id then.
+    Of a record without a run id, which is a schedule's, it is what a CronJob makes its Jobs from:
+    their uid is the run id then.
     """
     labels = {
-        **({names.LABEL_JOB_ID: record.job_id} if record.job_id else {}),
+        **({names.LABEL_RUN_ID: record.run_id} if record.run_id else {}),
         names.LABEL_OWNER: record.owner.slug,
         names.LABEL_COMPONENT: names.COMPONENT_RUN,
         names.LABEL_NAME: "notebook-run",
@@ -121,7 +121,7 @@ def build_job(record: JobRecord, policy: PodPolicy) -> Json:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.kube_job_name(record.job_id),
+            "name": names.job_name(record.run_id),
             "namespace": record.namespace,
             "labels": {**labels, **queue_labels},
             "annotations": {
@@ -154,7 +154,7 @@ def _failure_rules() -> list[Json]:
     ]
 
 
-def _pod_spec(record: JobRecord, policy: PodPolicy) -> Json:
+def _pod_spec(record: RunRecord, policy: PodPolicy) -> Json:
     exports = _exports(record)
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     spec: Json = {
@@ -254,13 +254,13 @@ def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]
     return [mount for volume in volumes for mount in volume.mount(container)]
 
 
-def _exports(record: JobRecord) -> bool:
+def _exports(record: RunRecord) -> bool:
     """Tell whether a run asks for a format that somebody has to make."""
     formats = record.request.get("output_formats") or ()
     return any(wanted != pod_contract.NOTEBOOK_FORMAT for wanted in formats)
 
 
-def _stage_in(record: JobRecord, policy: PodPolicy) -> Json:
+def _stage_in(record: RunRecord, policy: PodPolicy) -> Json:
     container = _staging_container(pod_contract.STAGE_IN, "stage_in", policy)
     container["env"] = [
         *_environment(record, policy),
@@ -271,7 +271,7 @@ def _stage_in(record: JobRecord, policy: PodPolicy) -> Json:
     return container
 
 
-def _stage_out(record: JobRecord, policy: PodPolicy, *, exports: bool) -> Json:
+def _stage_out(record: RunRecord, policy: PodPolicy, *, exports: bool) -> Json:
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     container = _staging_container(pod_contract.STAGE_OUT, "stage_out", policy)
     container["env"] = [
@@ -333,7 +333,7 @@ def _value(name: str, value: str) -> Json:
     return {"name": name, "value": value}
 
 
-def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
+def _notebook_container(record: RunRecord, policy: PodPolicy) -> Json:
     wanted = record.resources
     limits = {"memory": wanted.memory}
     if wanted.gpus:
@@ -366,7 +366,7 @@ def _notebook_container(record: JobRecord, policy: PodPolicy) -> Json:
     }
 
 
-def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
+def _environment(record: RunRecord, policy: PodPolicy) -> list[Json]:
     values = {
         pod_contract.ENV_OWNER: record.owner.slug,
         pod_contract.ENV_NAMESPACE: record.namespace,
@@ -386,12 +386,12 @@ def _environment(record: JobRecord, policy: PodPolicy) -> list[Json]:
     ]
 
 
-def _identity(record: JobRecord) -> list[Json]:
-    if record.job_id:
-        return [{"name": pod_contract.ENV_JOB_ID, "value": record.job_id}]
+def _identity(record: RunRecord) -> list[Json]:
+    if record.run_id:
+        return [{"name": pod_contract.ENV_RUN_ID, "value": record.run_id}]
     return [
-        _field(pod_contract.ENV_JOB_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
-        _field(pod_contract.ENV_KUBE_JOB, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
+        _field(pod_contract.ENV_RUN_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
+        _field(pod_contract.ENV_JOB_NAME, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
         {"name": pod_contract.ENV_SCHEDULE_ID, "value": record.schedule_id},
         {"name": pod_contract.ENV_SCHEDULE_REVISION, "value": record.schedule_revision},
     ]

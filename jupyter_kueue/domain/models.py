@@ -1,6 +1,6 @@
 """The data that travels between the layers: what a user asks for, and what is known of a run.
 
-Pure. ``job_requests`` reads a JobRequest from what a user sends.
+Pure. ``run_requests`` reads a RunRequest from what a user sends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 CONCURRENCY_POLICIES = ("Forbid", "Allow", "Replace")
 
-# Bounds of what a request and a record hold; ``job_requests`` refuses more, and so does whoever
+# Bounds of what a request and a record hold; ``run_requests`` refuses more, and so does whoever
 # reads a record.
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 50
@@ -51,7 +51,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class JobRequest:
+class RunRequest:
     """What a user asks for. ``None`` stands for the configured default.
 
     ``input_path`` is relative to the server's root, with ``/`` between its parts.
@@ -81,8 +81,8 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
-class ScheduleRequest(JobRequest):
-    """What a user asks to be run again and again, or on demand; each run is its JobRequest.
+class ScheduleRequest(RunRequest):
+    """What a user asks to be run again and again, or on demand; each run is its RunRequest.
 
     Attributes:
         schedule: a cron expression of five fields as Kubernetes reads it; None: on demand only.
@@ -104,10 +104,10 @@ class ScheduleRequest(JobRequest):
     end_date: str | None = None
     max_runs: int | None = None
 
-    def job_request(self) -> JobRequest:
+    def run_request(self) -> RunRequest:
         """Return what each run is asked for."""
-        values = {item.name: getattr(self, item.name) for item in fields(JobRequest)}
-        return JobRequest(**{**values, "idempotency_key": None})
+        values = {item.name: getattr(self, item.name) for item in fields(RunRequest)}
+        return RunRequest(**{**values, "idempotency_key": None})
 
 
 def json_of(value: Any) -> Json:
@@ -130,11 +130,11 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class JobRecord:
-    """A job as it was asked for and what its defaults became: ``job.json``, immutable.
+class RunRecord:
+    """A run as it was asked for and what its defaults became: ``record.json``, immutable.
 
     Attributes:
-        request: the JobRequest as JSON, as the user sent it.
+        request: the RunRequest as JSON, as the user sent it.
         local_queue, resources, priority_class, image, ...: what the defaults became.
         notebook: the notebook's path relative to ``input/``.
         kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
@@ -145,7 +145,7 @@ class JobRecord:
         schedule_revision: the revision of the schedule that a CronJob's run was made from.
     """
 
-    job_id: str
+    run_id: str
     name: str
     owner: Owner
     namespace: str
@@ -165,18 +165,18 @@ class JobRecord:
     left_behind: Json | None = None
 
     def as_json(self) -> Json:
-        """Return what is stored as job.json."""
+        """Return what is stored as record.json."""
         return {"version": 1, **json_of(self)}
 
     @classmethod
-    def from_json(cls, body: Json) -> JobRecord:
-        """Read a stored job.json; fields of later versions are passed over.
+    def from_json(cls, body: Json) -> RunRecord:
+        """Read a stored record.json; fields of later versions are passed over.
 
         Raises:
             UnreadableError: it is none.
         """
-        _check("job", body, JOB_RECORD)
-        return read_job_record(body)
+        _check("job", body, RUN_RECORD)
+        return read_run_record(body)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class ScheduleRecord:
         revision: which revision its next runs are made from.
         input_id: where the inputs of that revision lie.
         local_queue: what the default became.
-        left_behind: as in JobRecord.
+        left_behind: as in RunRecord.
     """
 
     schedule_id: str
@@ -230,13 +230,13 @@ class ScheduleRevision:
     """What a schedule's runs are made from: ``revisions/<id>.json``, immutable.
 
     Attributes:
-        record: the runs' record, without job id and time of creation.
+        record: the runs' record, without run id and time of creation.
         input_id: their inputs lie below ``inputs/<input_id>/``.
         end_date, max_runs: as in ScheduleRequest; whoever takes a run in heeds them.
         concurrency_policy: the same; a run that is replaced has its Job deleted.
     """
 
-    record: JobRecord
+    record: RunRecord
     input_id: str
     concurrency_policy: str
     end_date: str | None = None
@@ -260,19 +260,19 @@ class ScheduleRevision:
         """
         _check("schedule's revision", body, _SCHEDULE_REVISION)
         values = _known_fields(cls, body)
-        values["record"] = read_job_record(body["record"])
+        values["record"] = read_run_record(body["record"])
         return cls(**values)
 
 
-def read_job_record(body: Json) -> JobRecord:
-    """Read a document that was found to have the shape JOB_RECORD."""
+def read_run_record(body: Json) -> RunRecord:
+    """Read a document that was found to have the shape RUN_RECORD."""
     body = _RECORD.complete(body)
-    values = _known_fields(JobRecord, body)
+    values = _known_fields(RunRecord, body)
     values["owner"] = Owner(**_known_fields(Owner, body["owner"]))
     values["resources"] = Resources(**_known_fields(Resources, body["resources"]))
     values["input"] = tuple(body["input"])
     values["empty_folders"] = tuple(body.get("empty_folders") or ())
-    return JobRecord(**values)
+    return RunRecord(**values)
 
 
 _LINE = json_shapes.line(MAX_NAME_LENGTH)
@@ -284,7 +284,7 @@ _RESOURCES = {
     "memory": quantities.is_amount,
     "gpus": json_shapes.count,
 }
-JOB_REQUEST = {
+RUN_REQUEST = {
     "input_path": json_shapes.text(json_shapes.MAX_PATH_LENGTH),
     "name": _LINE_IF_ANY,
     "local_queue": _LINE_IF_ANY,
@@ -318,7 +318,7 @@ _RECORD_FIELDS = {
     "name": _LINE,
     "owner": _OWNER,
     "namespace": _LINE,
-    "request": JOB_REQUEST,
+    "request": RUN_REQUEST,
     "local_queue": _LINE,
     "resources": _RESOURCES,
     "image": json_shapes.line(json_shapes.MAX_PATH_LENGTH),
@@ -341,13 +341,13 @@ _RECORD_FIELDS = {
     "left_behind": (_LEFT_BEHIND, None),
 }
 _RECORD = json_shapes.Kind(_RECORD_FIELDS)
-JOB_RECORD = json_shapes.Kind(
-    {**_RECORD_FIELDS, "job_id": names.is_job_id_value, "created_at": json_shapes.moment}
+RUN_RECORD = json_shapes.Kind(
+    {**_RECORD_FIELDS, "run_id": names.is_run_id_value, "created_at": json_shapes.moment}
 )
 # What ``accepted.json`` and ``meta.json`` hold.
 ACCEPTED = json_shapes.Kind(
     {
-        "kube_job": names.is_dns_subdomain_value,
+        "job_name": names.is_dns_subdomain_value,
         "uid": _LINE_IF_ANY,
         "concurrency_policy": _LINE_IF_ANY,
     }
@@ -368,7 +368,7 @@ _MAX_LEFT_BEHIND_LENGTH = 3 * MAX_LEFT_BEHIND * json_shapes.MAX_PATH_LENGTH
 # A list row as ``service.runs.run_view`` builds it and ``storage.summaries`` keeps it.
 ROW = json_shapes.Kind(
     {
-        "job_id": names.is_job_id_value,
+        "run_id": names.is_run_id_value,
         "name": _LINE,
         "owner": json_shapes.text(MAX_NAME_LENGTH),
         "state": json_shapes.one_of(*STATES),
@@ -398,7 +398,7 @@ ROW = json_shapes.Kind(
         "warnings": json_shapes.at_most(MAX_WARNINGS, json_shapes.text(MAX_STATUS_LENGTH)),
         "warning_sentences": (json_shapes.at_most(MAX_WARNINGS, _SENTENCE), None),
         "tags": json_shapes.at_most(MAX_TAGS, _LINE),
-        "request": JOB_REQUEST,
+        "request": RUN_REQUEST,
     }
 )
 _BOUNDS = {
@@ -408,14 +408,14 @@ _BOUNDS = {
 }
 _SCHEDULE_RECORD = json_shapes.Kind(
     {
-        "schedule_id": names.is_job_id_value,
+        "schedule_id": names.is_run_id_value,
         "name": _LINE,
         "owner": _OWNER,
         "namespace": _LINE,
         "created_at": json_shapes.moment,
         "updated_at": json_shapes.moment,
         "request": {
-            **JOB_REQUEST,
+            **RUN_REQUEST,
             **_BOUNDS,
             "schedule": _LINE_IF_ANY,
             "timezone": _LINE_IF_ANY,
@@ -428,7 +428,7 @@ _SCHEDULE_RECORD = json_shapes.Kind(
         "left_behind": (_LEFT_BEHIND, None),
     }
 )
-# Its record has no job id and no time of creation yet.
+# Its record has no run id and no time of creation yet.
 _SCHEDULE_REVISION = json_shapes.Kind({**_BOUNDS, "record": _RECORD, "input_id": _LINE})
 
 
@@ -456,15 +456,15 @@ def _known_fields(kind: type, body: Json) -> Json:
 
 @dataclass(frozen=True)
 class BucketFacts:
-    """What the bucket says of one job; ``None`` where the object is not there.
+    """What the bucket says of one run; ``None`` where the object is not there.
 
     Attributes:
         attempts: the attempts' documents in the order they began.
         is_recorded: false of a Job that has no record: what is known is the Job's own word.
-        problem: why what the bucket holds of the job cannot be understood, None if it can.
+        problem: why what the bucket holds of the run cannot be understood, None if it can.
     """
 
-    record: JobRecord
+    record: RunRecord
     accepted: Json | None = None
     meta: Json | None = None
     stop: Json | None = None
@@ -478,16 +478,16 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What the cluster says of one job, as raw objects; not ``known`` before the first list.
+    """What the cluster says of one run, as raw objects; not ``known`` before the first list.
 
     Attributes:
-        events: those about whatever keeps the job from starting: its Job where that gets no pod,
+        events: those about whatever keeps the run from starting: its Job where that gets no pod,
             else its newest pod; None where they were not asked for.
-        most: how much of each resource a run could ever have in the job's queue, in base units;
+        most: how much of each resource a run could ever have in the run's queue, in base units;
             None where that is not known.
     """
 
-    kube_job: Json | None = None
+    job: Json | None = None
     workload: Json | None = None
     pods: tuple[Json, ...] = ()
     known: bool = True

@@ -12,7 +12,7 @@ import uuid
 PREFIX = "jupyter-kueue"
 
 # Labels on the Job and its pods.
-LABEL_JOB_ID = f"{PREFIX}/job-id"
+LABEL_RUN_ID = f"{PREFIX}/run-id"
 LABEL_OWNER = f"{PREFIX}/owner"
 LABEL_SCHEDULE_ID = f"{PREFIX}/schedule-id"
 LABEL_REVISION = f"{PREFIX}/revision"  # of the schedule that a Job was made from
@@ -44,24 +44,24 @@ BATCH_JOB_NAME = "batch.kubernetes.io/job-name"
 BUCKET_SECRET = "jupyter-kueue-bucket"  # noqa: S105 - the name of a Secret, not one
 GPU_RESOURCE = "nvidia.com/gpu"
 
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SCHEDULED_JOB = re.compile(r"nb-[0-9a-f-]{36}-([0-9]{1,12})")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
-# The namespace of ids that are made from an idempotency key, so that a repeat finds its job.
+# The namespace of ids that are made from an idempotency key, so that a repeat finds its run.
 _IDEMPOTENCY_NAMESPACE = uuid.UUID("6b4d3a66-93a1-5a52-9a3e-0b7d8a1c2f10")
 
 _SLUG_LENGTH = 40  # with the hash well below a label's 63 characters
 
 
-def new_job_id() -> str:
-    """Return a fresh job id: a random uuid with hyphens, as jupyter-scheduler's routes need."""
+def new_run_id() -> str:
+    """Return a fresh run id: a random uuid with hyphens, as jupyter-scheduler's routes need."""
     return str(uuid.uuid4())
 
 
-def job_id_of_key(owner_slug: str, idempotency_key: str) -> str:
-    """Return the job id that this owner's ``idempotency_key`` always gives."""
+def run_id_of_key(owner_slug: str, idempotency_key: str) -> str:
+    """Return the run id that this owner's ``idempotency_key`` always gives."""
     return str(uuid.uuid5(_IDEMPOTENCY_NAMESPACE, f"{owner_slug}/{idempotency_key}"))
 
 
@@ -75,14 +75,14 @@ def plain_id(text: str) -> str:
     return text.rpartition(":")[2]
 
 
-def is_job_id(text: str) -> bool:
-    """Tell whether ``text`` has the form of a job id; anything else must never become a key."""
-    return _JOB_ID.fullmatch(text) is not None
+def is_run_id(text: str) -> bool:
+    """Tell whether ``text`` has the form of a run id; anything else must never become a key."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
-def is_job_id_value(value: object) -> bool:
+def is_run_id_value(value: object) -> bool:
     """Tell the same of any value of a document."""
-    return isinstance(value, str) and is_job_id(value)
+    return isinstance(value, str) and is_run_id(value)
 
 
 def is_dns_label(text: str) -> bool:
@@ -100,9 +100,9 @@ def is_dns_subdomain_value(value: object) -> bool:
     return isinstance(value, str) and is_dns_subdomain(value)
 
 
-def kube_job_name(job_id: str) -> str:
-    """Return the name of the Job of ``job_id``: made from it, so that a repeat meets itself."""
-    return f"nb-{job_id}"
+def job_name(run_id: str) -> str:
+    """Return the name of the Job of ``run_id``: made from it, so that a repeat meets itself."""
+    return f"nb-{run_id}"
 
 
 def cron_job_name(schedule_id: str) -> str:
@@ -110,12 +110,12 @@ def cron_job_name(schedule_id: str) -> str:
     return f"nb-{schedule_id}"
 
 
-def scheduled_minute(kube_job: str) -> int | None:
+def scheduled_minute(job_name: str) -> int | None:
     """Return when the Job of that name was due, in minutes since 1970; None if no CronJob made it.
 
     The CronJob controller calls a Job ``<cronjob>-<minutes>`` (pkg/controller/cronjob/utils.go).
     """
-    found = _SCHEDULED_JOB.fullmatch(kube_job)
+    found = _SCHEDULED_JOB.fullmatch(job_name)
     return int(found[1]) if found else None
 
 

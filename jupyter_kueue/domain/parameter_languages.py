@@ -1,6 +1,6 @@
 """Which language a run's parameters are written in, and which names can be assigned to there.
 
-Pure. Used before a run is accepted (``job_requests``) and again in its pod (``runner.stage_in.parameters_cell``),
+Pure. Used before a run is accepted (``run_requests``) and again in its pod (``runner.stage_in.parameters_cell``),
 so that both say the same. ``parameter_literals`` writes the values.
 """
 

@@ -1,6 +1,6 @@
 """Parameters as source code: assignments whose values arrive exactly as they were sent.
 
-Pure. Used before a run is accepted (``job_requests``), to refuse what a language cannot hold, and
+Pure. Used before a run is accepted (``run_requests``), to refuse what a language cannot hold, and
 in its pod (``runner.stage_in.parameters_cell``). Each language is written by its own quoting rules, whose source
 each class names. A text becomes a literal that nothing is interpolated in; what has no such literal
 there is refused by the parameter's name.

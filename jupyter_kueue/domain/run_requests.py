@@ -1,4 +1,4 @@
-"""Read a user's JSON as a JobRequest, and say of every field that is wrong what is wrong with it.
+"""Read a user's JSON as a RunRequest, and say of every field that is wrong what is wrong with it.
 
 Pure: it checks what needs no file, cluster or bucket; ``service.runs.submission`` checks the rest.
 """
@@ -28,9 +28,9 @@ from jupyter_kueue.domain.models import (
     MAX_ANNOTATIONS,
     MAX_NAME_LENGTH,
     MAX_TAGS,
-    JobRequest,
     Json,
     Resources,
+    RunRequest,
 )
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 OUTPUT_FORMAT_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-def parse_job_request(body: Any) -> JobRequest:
-    """Read a JSON body as a JobRequest.
+def parse_run_request(body: Any) -> RunRequest:
+    """Read a JSON body as a RunRequest.
 
     Raises:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
@@ -64,7 +64,7 @@ def parse_job_request(body: Any) -> JobRequest:
             }
         )
     wrong: dict[str, Sentence] = {}
-    known = {item.name for item in fields(JobRequest)}
+    known = {item.name for item in fields(RunRequest)}
     for unknown in sorted(set(body) - known, key=str):
         wrong[_shown(unknown)] = say(
             "field-unknown", "is an unknown field; the fields are {fields}", fields=sorted(known)
@@ -88,7 +88,7 @@ def parse_job_request(body: Any) -> JobRequest:
         )
     if wrong:
         raise errors.InvalidRequestError(wrong)
-    return JobRequest(**values)
+    return RunRequest(**values)
 
 
 def check_parameters(

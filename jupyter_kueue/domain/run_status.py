@@ -51,7 +51,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
     if ended:
         return ended
     queue = bucket.record.local_queue
-    job = cluster.kube_job
+    job = cluster.job
     gone = job is None and not remaining_pods(cluster, now)
     if bucket.stop is not None or bucket.deleted:
         if gone and cluster.known:
@@ -126,7 +126,7 @@ def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
     That is the Job if it should have a pod and has none, or the pod if its containers wait on its
     node.
     """
-    job, workload, pod = cluster.kube_job, cluster.workload, current_pod(cluster)
+    job, workload, pod = cluster.job, cluster.workload, current_pod(cluster)
     if job is None or workload is None or job["spec"].get("suspend") or _is_ended(job):
         return None
     if not kueue_conditions.is_true(kueue_conditions.conditions(workload).get("Admitted")):
@@ -153,7 +153,7 @@ def _obstacle(
     bucket: BucketFacts, cluster: ClusterFacts, pod: Json | None, limits: Limits
 ) -> Obstacle | None:
     """Return what keeps an admitted run from starting, None if it starts or runs."""
-    job, image = cluster.kube_job, bucket.record.image
+    job, image = cluster.job, bucket.record.image
     if job is None:
         return None
     if pod is not None and _is_alive(pod):

@@ -15,8 +15,8 @@ from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, run_requests
 from jupyter_kueue.domain.models import (
     CONCURRENCY_POLICIES,
-    JobRequest,
     Json,
+    RunRequest,
     ScheduleRequest,
     parse_time,
     rfc3339,
@@ -32,7 +32,7 @@ MAX_STARTING_DEADLINE_SECONDS = 366 * 24 * 3600
 MIN_STARTING_DEADLINE_SECONDS = 10
 _MAX_EXPRESSION_LENGTH = 256
 
-_OF_RUNS = frozenset(item.name for item in fields(JobRequest))
+_OF_RUNS = frozenset(item.name for item in fields(RunRequest))
 FIELDS = tuple(item.name for item in fields(ScheduleRequest))
 
 
@@ -51,9 +51,9 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
             }
         )
     wrong: dict[str, Sentence] = {}
-    of_run: JobRequest | None = None
+    of_run: RunRequest | None = None
     try:
-        of_run = run_requests.parse_job_request(
+        of_run = run_requests.parse_run_request(
             {key: value for key, value in body.items() if key in _OF_RUNS}
         )
     except errors.InvalidRequestError as error:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SCHEMA_ID = "https://events.jupyter.org/jupyter_kueue/job_state/v1"
-SCHEMA_PATH = Path(__file__).parent / "schemas" / "job_state" / "v1.yaml"
+SCHEMA_ID = "https://events.jupyter.org/jupyter_kueue/run_state/v1"
+SCHEMA_PATH = Path(__file__).parent / "schemas" / "run_state" / "v1.yaml"
 
-_FIELDS = ("job_id", "name", "state", "reason", "message", "local_queue")
+_FIELDS = ("run_id", "name", "state", "reason", "message", "local_queue")
 
 
 class Feed(Protocol):
@@ -44,17 +44,17 @@ class _Emitter:
 
     def on_change(self, change: Json) -> None:
         """Emit, unless only something else about the run changed."""
-        if change["type"] == "job-deleted":
-            job_id = change["job_id"]
-            self._last.pop(job_id, None)
-            self._emit({"job_id": job_id, "state": "deleted", "cursor": change["cursor"]})
-        elif change["type"] == "job":
-            job_id, job = change["job_id"], change["job"]
-            state = (job["state"], job["reason"])
-            if self._last.get(job_id) == state:
+        if change["type"] == "run-deleted":
+            run_id = change["run_id"]
+            self._last.pop(run_id, None)
+            self._emit({"run_id": run_id, "state": "deleted", "cursor": change["cursor"]})
+        elif change["type"] == "run":
+            run_id, run = change["run_id"], change["run"]
+            state = (run["state"], run["reason"])
+            if self._last.get(run_id) == state:
                 return
-            self._last[job_id] = state
-            self._emit({**{key: job[key] for key in _FIELDS}, "cursor": change["cursor"]})
+            self._last[run_id] = state
+            self._emit({**{key: run[key] for key in _FIELDS}, "cursor": change["cursor"]})
 
     def _emit(self, data: Json) -> None:
         self._event_logger.emit(schema_id=SCHEMA_ID, data=data)

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 # Keys of runtime_environment_parameters that a schedule has more than a job.
 _SCHEDULE_KEYS = ("concurrency_policy", "starting_deadline_seconds", "end_date", "max_runs")
-_KEYS = (*job_models.JOB_KEYS, *_SCHEDULE_KEYS)
+_KEYS = (*job_models.RUN_KEYS, *_SCHEDULE_KEYS)
 _DEFAULT_POLICY = models.CONCURRENCY_POLICIES[0]
 
 

@@ -58,7 +58,7 @@ _NO_NAME = "notebook.ipynb"
 _TEXTS = {"queue": "local_queue", "priority": "priority_class"}
 _NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
 _AMOUNTS = ("cpu", "memory", "gpus")
-JOB_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
+RUN_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
 _PARAMETERS = DescribeJob.__fields__["runtime_environment_parameters"]
 # What a job of upstream's says of a request, but for its files and its token.
 REQUEST_FIELDS = (
@@ -115,7 +115,7 @@ def run_of_result(input_uri: str) -> str | None:
     return None if match is None else match[1]
 
 
-def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JOB_KEYS) -> Json:
+def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RUN_KEYS) -> Json:
     """Return ``runtime_environment_parameters`` as fields of a request.
 
     Args:
@@ -123,10 +123,10 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = JO
         known: what a message says is known.
 
     Raises:
-        InvalidRequestError: one is not among JOB_KEYS.
+        InvalidRequestError: one is not among RUN_KEYS.
     """
     given = {key: value for key, value in (values or {}).items() if value not in ("", None)}
-    unknown = [key for key in given if key not in JOB_KEYS]
+    unknown = [key for key in given if key not in RUN_KEYS]
     if unknown:
         raise errors.InvalidRequestError(
             {
@@ -161,7 +161,7 @@ def request_body(
     root_dir: str,
     read: Callable[[Json | None], Json] = read_environment_parameters,
 ) -> Json:
-    """Return a job as the JSON of a JobRequest.
+    """Return a job as the JSON of a RunRequest.
 
     Args:
         model: the job, or the definition of jobs.

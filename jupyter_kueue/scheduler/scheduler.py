@@ -149,7 +149,7 @@ class KueueScheduler(BaseScheduler):
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
                 return str((await jobs.rerun(run_id, asked))["job_id"])
             token = model.idempotency_token or None
-            request = run_requests.parse_job_request({**body, "idempotency_key": token})
+            request = run_requests.parse_run_request({**body, "idempotency_key": token})
             try:
                 job, is_new = await jobs.submit(request)
             except errors.ConflictError as error:

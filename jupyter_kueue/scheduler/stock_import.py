@@ -2,7 +2,7 @@
 
 ``cli.stock_import`` calls ``StockImport.run``. Definitions become schedules through the service, as
 if they had been created here; jobs become finished runs by their records in the bucket alone, each
-with ``job.json`` last, so that no server takes a part for the whole. Ids are made from those that
+with ``record.json`` last, so that no server takes a part for the whole. Ids are made from those that
 the stock backend gave: who does it again, or goes on after an interruption, adds nothing twice.
 """
 
@@ -49,7 +49,7 @@ Answer = TypeVar("Answer")
 # A few jobs are on their way at once, and what they came to is noted every so many: neither memory
 # nor what an interruption costs grows with the number of jobs.
 _AT_ONCE = 8
-_JOBS_AT_ONCE = 100
+_RUNS_AT_ONCE = 100
 # List rows of finished jobs are stored so many in one object.
 _ROWS_AT_ONCE = 1000
 _PATIENCE_SECONDS = 120.0
@@ -80,7 +80,7 @@ class Report:
     Attributes:
         database: the file.
         schedules: the definitions that became schedules.
-        schedules_there, jobs_there: how many had been brought over before.
+        schedules_there, runs_there: how many had been brought over before.
         active: how many of the schedules fire.
         jobs: how many jobs became finished runs.
         jobs_without_files: how many of these had lost all their files.
@@ -94,7 +94,7 @@ class Report:
     schedules_there: int = 0
     active: int = 0
     jobs: int = 0
-    jobs_there: int = 0
+    runs_there: int = 0
     jobs_without_files: int = 0
     failures: list[Item] = field(default_factory=list)
     unfinished: list[Item] = field(default_factory=list)
@@ -130,7 +130,7 @@ class StockImport:
         """
         report = self._report
         total = len(await asyncio.to_thread(self._database.job_ids))
-        for row in await asyncio.to_thread(self._database.unfinished_jobs):
+        for row in await asyncio.to_thread(self._database.unfinished_runs):
             report.unfinished.append(_unfinished(row))
         definitions = await asyncio.to_thread(lambda: list(self._database.definitions()))
         application = Application(self._settings, self._root_dir)
@@ -252,9 +252,9 @@ class _Jobs:
         """Bring over each finished job that is not here."""
         self._deleted = frozenset(await self._records.list_deleted())
         done = 0
-        while some := await asyncio.to_thread(lambda: list(itertools.islice(rows, _JOBS_AT_ONCE))):
+        while some := await asyncio.to_thread(lambda: list(itertools.islice(rows, _RUNS_AT_ONCE))):
             new = [row for row in some if row["job_id"] not in imported.jobs]
-            self._report.jobs_there += len(some) - len(new)
+            self._report.runs_there += len(some) - len(new)
             await self._bring_some(new)
             done += len(some)
             progress(done, total)
@@ -287,7 +287,7 @@ class _Jobs:
         stock_id = str(row["job_id"])
         new_id = stock_jobs.job_id(self._owner, stock_id)
         if new_id in self._deleted or await self._records.has_record(new_id):
-            self._report.jobs_there += 1
+            self._report.runs_there += 1
             return True, None
         try:
             job = StockJob.read(row, stock_id)
@@ -302,7 +302,7 @@ class _Jobs:
             facts = None if self._report.dry_run else await self._write(job, files)
         except errors.ConflictError:
             # Another import, at the same moment.
-            self._report.jobs_there += 1
+            self._report.runs_there += 1
             return True, None
         except (ValueError, OSError) as error:
             name = str(row["name"] or row["input_filename"] or stock_id)
@@ -316,7 +316,7 @@ class _Jobs:
         return True, run_view.build_row(facts, ended)
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
-        """Upload a job's files and write its records, job.json last: then it is there for all."""
+        """Upload a job's files and write its records, record.json last: then it is there for all."""
         new_id = stock_jobs.job_id(self._owner, job.stock_id)
         prefix = self._records.prefix(new_id)
         uploaded = await self._upload(job, files, prefix)

@@ -20,10 +20,10 @@ from jupyter_kueue.domain import models, names, run_status
 from jupyter_kueue.domain.models import (
     BucketFacts,
     ClusterFacts,
-    JobRecord,
-    JobRequest,
     Limits,
     Resources,
+    RunRecord,
+    RunRequest,
     Status,
 )
 from jupyter_kueue.scheduler import job_models, literals
@@ -131,9 +131,9 @@ class Uploaded:
 
 def job_id(owner: Owner, stock_id: str) -> str:
     """Return the id of a job here: the one it had, wherever that can be one."""
-    if names.is_job_id(stock_id):
+    if names.is_run_id(stock_id):
         return stock_id
-    return names.job_id_of_key(owner.slug, f"{_KEY}{stock_id}")
+    return names.run_id_of_key(owner.slug, f"{_KEY}{stock_id}")
 
 
 def schedule_key(stock_id: str) -> str:
@@ -178,7 +178,7 @@ def build_facts(
     annotations = job_models.with_template({job_models.UTC_OFFSET: utc_offset}, job.template)
     if job.environment is not None and not is_known:
         annotations[ENVIRONMENT] = job.environment
-    request = JobRequest(
+    request = RunRequest(
         input_path=job.input_filename,
         name=job.name,
         environment=job.environment if is_known else None,
@@ -189,7 +189,7 @@ def build_facts(
         annotations=annotations,
     )
     definition = job.row["job_definition_id"]
-    record = JobRecord(
+    record = RunRecord(
         job_id=job_id(owner, job.stock_id),
         name=job.name,
         owner=owner,

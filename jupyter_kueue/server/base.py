@@ -98,19 +98,19 @@ class KueueHandler(APIHandler):
             error = _too_large(say("body-too-long", "is too long"))
             self.send_error(error.status, exc_info=(type(error), error, None))
 
-    def job_id(self, text: str) -> str:
-        """Return the job id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
-        job_id = names.plain_id(text)
-        if not names.is_job_id(job_id):
+    def run_id(self, text: str) -> str:
+        """Return the run id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
+        run_id = names.plain_id(text)
+        if not names.is_run_id(run_id):
             raise errors.NotFoundError(
                 say("no-such-run", "There is no run {run}.", run=repr(text[:60]))
             )
-        return job_id
+        return run_id
 
     def schedule_id(self, text: str) -> str:
-        """Return the schedule id in ``text``, as ``job_id`` does a job's."""
+        """Return the schedule id in ``text``, as ``run_id`` does a run's."""
         schedule_id = names.plain_id(text)
-        if not names.is_job_id(schedule_id):
+        if not names.is_run_id(schedule_id):
             raise errors.NotFoundError(
                 say(
                     "no-such-schedule", "There is no schedule {schedule}.", schedule=repr(text[:60])

@@ -23,27 +23,27 @@ _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))")
 
 
 class FilesHandler(KueueHandler):
-    """``jobs/{id}/files``."""
+    """``runs/{id}/files``."""
 
     kind: FileKind = "files"
 
     @web.authenticated
     @authorized
-    async def get(self, job_id: str) -> None:
+    async def get(self, run_id: str) -> None:
         """List a run's files, the notebook first."""
         self.check_query()
-        files = await (await self.kueue.jobs()).files(self.job_id(job_id), self.kind)
+        files = await (await self.kueue.runs()).files(self.run_id(run_id), self.kind)
         self.answer({"items": files, "total": len(files), "next_cursor": None})
 
 
 class InputsHandler(FilesHandler):
-    """``jobs/{id}/inputs``."""
+    """``runs/{id}/inputs``."""
 
     kind = "inputs"
 
 
 class FileHandler(KueueHandler):
-    """``jobs/{id}/files/{path}``."""
+    """``runs/{id}/files/{path}``."""
 
     kind: FileKind = "files"
 
@@ -54,35 +54,35 @@ class FileHandler(KueueHandler):
 
     @web.authenticated
     @authorized
-    async def get(self, job_id: str, path: str) -> None:
+    async def get(self, run_id: str, path: str) -> None:
         """Send a file, or the one byte range that is asked for."""
-        content = await self._open(job_id, path)
+        content = await self._open(run_id, path)
         if content is not None:
             await self.send_chunks(content.chunks)
             self.finish(set_content_type=content.media_type)
 
     @web.authenticated
     @authorized
-    async def head(self, job_id: str, path: str) -> None:
+    async def head(self, run_id: str, path: str) -> None:
         """Send what ``get`` would, without the file."""
-        content = await self._open(job_id, path)
+        content = await self._open(run_id, path)
         if content is not None:
             self.finish(set_content_type=content.media_type)
 
-    async def _open(self, job_id: str, path: str) -> FileContent | None:
+    async def _open(self, run_id: str, path: str) -> FileContent | None:
         """Open the file and set the answer's headers; None if 304 was answered."""
         self.check_query()
         if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
             raise errors.NotFoundError(
                 say("no-such-file", "The run has no file {path}.", path=repr(path[:200]))
             )
-        jobs = await self.kueue.jobs()
+        runs = await self.kueue.runs()
         start, end = self._range()
         if start is not None and self.request.headers.get("If-Range"):
-            whole = await jobs.open_file(self.job_id(job_id), path, kind=self.kind)
+            whole = await runs.open_file(self.run_id(run_id), path, kind=self.kind)
             if self.request.headers["If-Range"] != quoted_etag(whole.etag):
                 start = end = None
-        content = await jobs.open_file(self.job_id(job_id), path, start, end, kind=self.kind)
+        content = await runs.open_file(self.run_id(run_id), path, start, end, kind=self.kind)
         self.set_header("Content-Type", content.media_type)
         self.set_header("Accept-Ranges", "bytes")
         # It may be kept, but it is asked for each time: a run that goes on changes its files.
@@ -124,7 +124,7 @@ class FileHandler(KueueHandler):
 
 
 class InputHandler(FileHandler):
-    """``jobs/{id}/inputs/{path}``."""
+    """``runs/{id}/inputs/{path}``."""
 
     kind = "inputs"
 

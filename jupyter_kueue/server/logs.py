@@ -12,7 +12,7 @@ _MEDIA_TYPE = "text/plain; charset=utf-8"
 
 
 class LogsHandler(KueueHandler):
-    """``jobs/{id}/logs``."""
+    """``runs/{id}/logs``."""
 
     @property
     def content_security_policy(self) -> str:
@@ -21,12 +21,12 @@ class LogsHandler(KueueHandler):
 
     @web.authenticated
     @authorized
-    async def get(self, job_id: str) -> None:
+    async def get(self, run_id: str) -> None:
         """Send the log, its last ``tail`` lines; with ``follow`` go on until the run ends."""
         self.check_query("follow", "tail")
         follow = self.query_flag("follow")
         tail = self.query_number("tail", 0, MAX_TAIL)
-        chunks = await (await self.kueue.jobs()).logs(self.job_id(job_id), follow=follow, tail=tail)
+        chunks = await (await self.kueue.runs()).logs(self.run_id(run_id), follow=follow, tail=tail)
         self.set_header("Content-Type", _MEDIA_TYPE)
         # Proxies that collect an answer before they pass it on would hold a live log back.
         self.set_header("X-Accel-Buffering", "no")

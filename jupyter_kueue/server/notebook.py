@@ -10,7 +10,7 @@ from jupyter_kueue.server.files import attachment, quoted_etag
 
 
 class NotebookHandler(KueueHandler):
-    """``jobs/{id}/notebook``."""
+    """``runs/{id}/notebook``."""
 
     @property
     def content_security_policy(self) -> str:
@@ -19,20 +19,20 @@ class NotebookHandler(KueueHandler):
 
     @web.authenticated
     @authorized
-    async def get(self, job_id: str) -> None:
+    async def get(self, run_id: str) -> None:
         """Send the notebook, or 304 while it is the one of If-None-Match."""
-        await self._answer(job_id)
+        await self._answer(run_id)
 
     @web.authenticated
     @authorized
-    async def head(self, job_id: str) -> None:
+    async def head(self, run_id: str) -> None:
         """Send what ``get`` would, without the notebook."""
-        await self._answer(job_id)
+        await self._answer(run_id)
 
-    async def _answer(self, job_id: str) -> None:
+    async def _answer(self, run_id: str) -> None:
         self.check_query()
         known = self.request.headers.get("If-None-Match")
-        content = await (await self.kueue.jobs()).notebook(self.job_id(job_id), known)
+        content = await (await self.kueue.runs()).notebook(self.run_id(run_id), known)
         self.set_header("Cache-Control", "private, no-cache")
         etag = quoted_etag(content.etag)
         if etag is not None:
@@ -41,7 +41,7 @@ class NotebookHandler(KueueHandler):
             self.set_status(304)
             self.finish()
             return
-        self.set_header("Content-Disposition", attachment(f"{job_id}.ipynb"))
+        self.set_header("Content-Disposition", attachment(f"{run_id}.ipynb"))
         self.set_header("Content-Length", str(content.size_bytes))
         if self.request.method != "HEAD":
             await self.send_chunks(content.chunks)

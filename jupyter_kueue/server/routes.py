@@ -14,7 +14,7 @@ from jupyter_kueue.server.logs import LogsHandler
 from jupyter_kueue.server.notebook import NotebookHandler
 from jupyter_kueue.server.openapi import OpenApiHandler
 from jupyter_kueue.server.profiles import EnvironmentsHandler, ProfilesHandler
-from jupyter_kueue.server.runs import JobHandler, JobsHandler, RerunHandler, StopHandler
+from jupyter_kueue.server.runs import RerunHandler, RunHandler, RunsHandler, StopHandler
 from jupyter_kueue.server.schedules import RunNowHandler, ScheduleHandler, SchedulesHandler
 from jupyter_kueue.server.stock_backend import StockBackendHandler
 
@@ -25,16 +25,16 @@ PREFIX = "jupyter-kueue"
 
 # Each pattern in braces is one part of the path, but for ``{path}``, which may hold slashes.
 ROUTES: tuple[tuple[str, type[KueueHandler]], ...] = (
-    ("jobs", JobsHandler),
-    ("jobs/{job_id}", JobHandler),
-    ("jobs/{job_id}/stop", StopHandler),
-    ("jobs/{job_id}/rerun", RerunHandler),
-    ("jobs/{job_id}/logs", LogsHandler),
-    ("jobs/{job_id}/notebook", NotebookHandler),
-    ("jobs/{job_id}/files", FilesHandler),
-    ("jobs/{job_id}/files/{path}", FileHandler),
-    ("jobs/{job_id}/inputs", InputsHandler),
-    ("jobs/{job_id}/inputs/{path}", InputHandler),
+    ("runs", RunsHandler),
+    ("runs/{run_id}", RunHandler),
+    ("runs/{run_id}/stop", StopHandler),
+    ("runs/{run_id}/rerun", RerunHandler),
+    ("runs/{run_id}/logs", LogsHandler),
+    ("runs/{run_id}/notebook", NotebookHandler),
+    ("runs/{run_id}/files", FilesHandler),
+    ("runs/{run_id}/files/{path}", FileHandler),
+    ("runs/{run_id}/inputs", InputsHandler),
+    ("runs/{run_id}/inputs/{path}", InputHandler),
     ("schedules", SchedulesHandler),
     ("schedules/{schedule_id}", ScheduleHandler),
     ("schedules/{schedule_id}/run", RunNowHandler),

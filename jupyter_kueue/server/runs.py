@@ -17,14 +17,14 @@ DEFAULT_LIMIT = 50
 DEFAULT_SORT = "-created_at"
 
 
-class JobsHandler(KueueHandler):
-    """``jobs``."""
+class RunsHandler(KueueHandler):
+    """``runs``."""
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
         """List runs, newest first unless asked otherwise."""
-        from jupyter_kueue.service.runs.run_index import JobQuery  # noqa: PLC0415 - not at Jupyter's start
+        from jupyter_kueue.service.runs.run_index import RunQuery  # noqa: PLC0415 - not at Jupyter's start
 
         self.check_query(
             *("text", "sort", "limit", "cursor"),
@@ -32,7 +32,7 @@ class JobsHandler(KueueHandler):
         )
         limit = self.query_number("limit", 0, MAX_LIMIT)
         sort = self.query_text("sort")
-        query = JobQuery(
+        query = RunQuery(
             states=self.query_texts("state"),
             local_queues=self.query_texts("local_queue"),
             schedule_ids=self.query_texts("schedule_id"),
@@ -41,103 +41,103 @@ class JobsHandler(KueueHandler):
             limit=DEFAULT_LIMIT if limit is None else limit,
             cursor=self.query_text("cursor"),
         )
-        self.answer(await (await self.kueue.jobs()).list(query))
+        self.answer(await (await self.kueue.runs()).list(query))
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
         """Submit a run: 201 with it, or 200 with the one of the same idempotency_key."""
         self.check_query()
-        request = run_requests.parse_job_request(self.json_body())
-        job, is_new = await (await self.kueue.jobs()).submit(request)
-        _answer_job(self, job, is_new=is_new)
+        request = run_requests.parse_run_request(self.json_body())
+        run, is_new = await (await self.kueue.runs()).submit(request)
+        _answer_run(self, run, is_new=is_new)
 
     @web.authenticated
     @authorized
     async def delete(self) -> None:
-        """Delete each run named by ``job_id``; the answer says which could not be."""
-        self.check_query(repeatable=("job_id",))
-        named = self.get_query_arguments("job_id", strip=False)
+        """Delete each run named by ``run_id``; the answer says which could not be."""
+        self.check_query(repeatable=("run_id",))
+        named = self.get_query_arguments("run_id", strip=False)
         if not 1 <= len(named) <= MAX_LIMIT:
             raise errors.InvalidRequestError(
                 {
-                    "job_id": say(
-                        "job-ids-needed",
+                    "run_id": say(
+                        "run-ids-needed",
                         "repeat it for each run to delete, 1 to {most} times",
                         most=MAX_LIMIT,
                     )
                 }
             )
-        jobs = await self.kueue.jobs()
+        runs = await self.kueue.runs()
         deleted = []
         failures = []
-        for job_id in dict.fromkeys(named):
+        for run_id in dict.fromkeys(named):
             try:
-                await jobs.delete(self.job_id(job_id))
+                await runs.delete(self.run_id(run_id))
             except errors.JupyterKueueError as error:
-                failures.append({"job_id": job_id, **said(error)})
+                failures.append({"run_id": run_id, **said(error)})
             else:
-                deleted.append(job_id)
+                deleted.append(run_id)
         self.answer({"deleted": deleted, "failures": failures})
 
 
-class JobHandler(KueueHandler):
-    """``jobs/{id}``."""
+class RunHandler(KueueHandler):
+    """``runs/{id}``."""
 
     @web.authenticated
     @authorized
-    async def get(self, job_id: str) -> None:
+    async def get(self, run_id: str) -> None:
         """Answer with everything known of a run."""
         self.check_query()
-        self.answer(await (await self.kueue.jobs()).get(self.job_id(job_id)))
+        self.answer(await (await self.kueue.runs()).get(self.run_id(run_id)))
 
     @web.authenticated
     @authorized
-    async def patch(self, job_id: str) -> None:
+    async def patch(self, run_id: str) -> None:
         """Change what may change: name, tags, priority, and the queue while it waits."""
         self.check_query()
         changes = _object(self.json_body())
-        self.answer(await (await self.kueue.jobs()).update(self.job_id(job_id), changes))
+        self.answer(await (await self.kueue.runs()).update(self.run_id(run_id), changes))
 
     @web.authenticated
     @authorized
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, run_id: str) -> None:
         """Delete a run and all its files, stopping it first."""
         self.check_query()
-        await (await self.kueue.jobs()).delete(self.job_id(job_id))
+        await (await self.kueue.runs()).delete(self.run_id(run_id))
         self.set_status(204)
         self.finish()
 
 
 class StopHandler(KueueHandler):
-    """``jobs/{id}/stop``."""
+    """``runs/{id}/stop``."""
 
     @web.authenticated
     @authorized
-    async def post(self, job_id: str) -> None:
+    async def post(self, run_id: str) -> None:
         """Stop a run, in whatever state it is; its outputs so far stay."""
         self.check_query()
-        self.answer(await (await self.kueue.jobs()).stop(self.job_id(job_id)))
+        self.answer(await (await self.kueue.runs()).stop(self.run_id(run_id)))
 
 
 class RerunHandler(KueueHandler):
-    """``jobs/{id}/rerun``."""
+    """``runs/{id}/rerun``."""
 
     @web.authenticated
     @authorized
-    async def post(self, job_id: str) -> None:
+    async def post(self, run_id: str) -> None:
         """Submit the same input again, some fields changed: 201 with the new run."""
         self.check_query()
         changes = _object(self.json_body(required=False))
-        job = await (await self.kueue.jobs()).rerun(self.job_id(job_id), changes)
-        _answer_job(self, job, is_new=True)
+        run = await (await self.kueue.runs()).rerun(self.run_id(run_id), changes)
+        _answer_run(self, run, is_new=True)
 
 
-def _answer_job(handler: KueueHandler, job: dict[str, Any], *, is_new: bool) -> None:
+def _answer_run(handler: KueueHandler, run: dict[str, Any], *, is_new: bool) -> None:
     """Answer with a run and where it is: 201 if it was made, 200 if it was there already."""
-    path = url_path_join(handler.base_url, "jupyter-kueue", "jobs", job["job_id"])
+    path = url_path_join(handler.base_url, "jupyter-kueue", "runs", run["run_id"])
     handler.set_header("Location", path)
-    handler.answer(job, 201 if is_new else 200)
+    handler.answer(run, 201 if is_new else 200)
 
 
 def _object(body: Any) -> dict[str, Any]:

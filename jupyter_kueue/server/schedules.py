@@ -102,10 +102,10 @@ class RunNowHandler(KueueHandler):
                 }
             )
         schedules = await self.kueue.schedules()
-        job = await schedules.run_now(self.schedule_id(schedule_id), body.get("parameters"))
-        path = url_path_join(self.base_url, "jupyter-kueue", "jobs", job["job_id"])
+        run = await schedules.run_now(self.schedule_id(schedule_id), body.get("parameters"))
+        path = url_path_join(self.base_url, "jupyter-kueue", "runs", run["run_id"])
         self.set_header("Location", path)
-        self.answer(job, 201)
+        self.answer(run, 201)
 
 
 def _object(body: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Wires the service together and keeps it connected: one per server process.
 
 ``extension`` starts and stops it. Starting returns at once; connecting is tried for ever in the
-background, and until it succeeds ``jobs`` and the rest raise what is missing and how to mend it.
+background, and until it succeeds ``runs`` and the rest raise what is missing and how to mend it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues.local_queues import Queues
     from jupyter_kueue.service.runs.reconciler import Reconciler
-    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.runs.runs import Runs
     from jupyter_kueue.service.schedules.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
 
@@ -53,7 +53,7 @@ class _Parts:
     connection: Connection
     bucket: Bucket
     cluster: ClusterView
-    jobs: Jobs
+    runs: Runs
     schedules: Schedules
     queues: Queues
     environments: Environments
@@ -165,7 +165,7 @@ class Application:
             **parts.cluster.unreadable(),
         }
 
-    async def jobs(self) -> Jobs:
+    async def runs(self) -> Runs:
         """Return the runs once they are loaded.
 
         Raises:
@@ -180,7 +180,7 @@ class Application:
                     "The runs are still being read from the bucket. Try again in a moment.",
                 )
             )
-        return parts.jobs
+        return parts.runs
 
     async def schedules(self) -> Schedules:
         """Return the schedules, once they and the runs are loaded.
@@ -188,7 +188,7 @@ class Application:
         Raises:
             NotConfiguredError, ForbiddenError, UnavailableError: what is missing.
         """
-        await self.jobs()
+        await self.runs()
         schedules = self._required().schedules
         await schedules.loaded(_PATIENCE_SECONDS)
         return schedules
@@ -267,7 +267,7 @@ class Application:
                 connection,
                 bucket,
                 assembled.cluster,
-                assembled.jobs,
+                assembled.runs,
                 assembled.schedules,
                 assembled.queues,
                 assembled.environments,

@@ -16,11 +16,11 @@ from jupyter_kueue.service.queues.local_queues import Queues
 from jupyter_kueue.service.runs.outputs import Outputs
 from jupyter_kueue.service.runs.reconciler import Reconciler, Timing
 from jupyter_kueue.service.runs.run_index import Index
-from jupyter_kueue.service.runs.runs import Jobs
+from jupyter_kueue.service.runs.runs import Runs
 from jupyter_kueue.service.runs.submission import Submission
 from jupyter_kueue.service.schedules.schedule_reconciler import ScheduleKeeper
 from jupyter_kueue.service.schedules.schedules import Schedules
-from jupyter_kueue.storage.open_runs import OpenJobs
+from jupyter_kueue.storage.open_runs import OpenRuns
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.schedule_records import ScheduleRecords
 from jupyter_kueue.storage.summaries import Summaries
@@ -41,7 +41,7 @@ class Assembled:
 
     cluster: ClusterView
     reconciler: Reconciler
-    jobs: Jobs
+    runs: Runs
     schedules: Schedules
     schedule_keeper: ScheduleKeeper
     queues: Queues
@@ -71,13 +71,13 @@ def assemble(
             start_timeout=dt.timedelta(seconds=settings.start_timeout_seconds),
         ),
     )
-    open_jobs = OpenJobs(bucket, owner.slug)
-    reconciler = Reconciler(connection, records, summaries, open_jobs, index, changes, timing)
+    open_runs = OpenRuns(bucket, owner.slug)
+    reconciler = Reconciler(connection, records, summaries, open_runs, index, changes, timing)
     cluster = ClusterView(
         connection,
         namespace,
         owner.slug,
-        on_job=reconciler.mark,
+        on_run_change=reconciler.mark,
         on_queues=lambda: changes.publish_soon("local-queues"),
     )
     reconciler.attach(cluster)
@@ -95,7 +95,7 @@ def assemble(
         queues=queues,
     )
     outputs = Outputs(connection, cluster, records, index, changes)
-    jobs = Jobs(
+    runs = Runs(
         connection=connection,
         cluster=cluster,
         records=records,
@@ -126,4 +126,4 @@ def assemble(
         submission=submission,
         reconciler=reconciler,
     )
-    return Assembled(cluster, reconciler, jobs, schedules, keeper, queues, environments)
+    return Assembled(cluster, reconciler, runs, schedules, keeper, queues, environments)

@@ -56,7 +56,7 @@ class Changes:
                 listener(numbered)
             except Exception:
                 # Somebody else's handler of a Jupyter event, perhaps: the others listen, too.
-                log.exception("a listener failed on a change of job_id=%s", change["job_id"])
+                log.exception("a listener failed on a change of run_id=%s", change["run_id"])
 
     def publish_soon(self, kind: str) -> None:
         """Publish ``{"type": kind}`` shortly, once for all that happen until then.
@@ -69,7 +69,7 @@ class Changes:
 
     def _publish_pending(self, kind: str) -> None:
         self._pending.discard(kind)
-        self.publish({"type": kind, "job_id": None, "job": None})
+        self.publish({"type": kind, "run_id": None, "run": None})
 
     def close(self) -> None:
         """End every subscription, now and later."""

@@ -1,6 +1,6 @@
-"""What the cluster shows of this owner's runs: one watch per kind, found by job id.
+"""What the cluster shows of this owner's runs: one watch per kind, found by run id.
 
-``service.runs.reconciler`` is told which job changed; ``service.queues.local_queues`` reads the LocalQueues and
+``service.runs.reconciler`` is told which run changed; ``service.queues.local_queues`` reads the LocalQueues and
 Workloads. Objects are kept without what nobody here reads, so that 1,000 runs cost little memory.
 """
 
@@ -49,10 +49,10 @@ class ClusterView:
         namespace: str,
         owner_slug: str,
         *,
-        on_job: Callable[[str, bool], None],
+        on_run_change: Callable[[str, bool], None],
         on_queues: Callable[[], None],
     ) -> None:
-        """``on_job(job_id, ended)`` is called when objects of a job change.
+        """``on_run_change(run_id, ended)`` is called when objects of a run change.
 
         ``ended`` tells that a pod ended or an object went away: the bucket may have news.
         """
@@ -60,7 +60,7 @@ class ClusterView:
         self.namespace = namespace
         self.hangs: errors.JupyterKueueError | None = None
         self.workload_changes = 0
-        self._on_job = on_job
+        self._on_run_change = on_run_change
         self._on_queues = on_queues
         self._standings: dict[str, Json] = {}
         self._most: Mapping[str, Mapping[str, Decimal]] = {}
@@ -128,15 +128,15 @@ class ClusterView:
         for watched in self.all:
             await watched.synced.wait()
 
-    def facts(self, job_id: str) -> ClusterFacts:
-        """Return what the cluster shows of a job."""
-        job_uid = self._job_uid.get(job_id, "")
+    def facts(self, run_id: str) -> ClusterFacts:
+        """Return what the cluster shows of a run."""
+        job_uid = self._job_uid.get(run_id, "")
         workload = self.workloads.items.get(self._workload_of_job_uid.get(job_uid, ""))
         queue = workload["spec"].get("queueName") if workload is not None else None
         return ClusterFacts(
-            kube_job=self.jobs.items.get(job_uid),
+            job=self.jobs.items.get(job_uid),
             workload=workload,
-            pods=tuple(self.pods.items[uid] for uid in self._pods.get(job_id, ())),
+            pods=tuple(self.pods.items[uid] for uid in self._pods.get(run_id, ())),
             known=self.is_synced,
             most=self.most_of(self.cluster_queue_of(queue)),
         )
@@ -152,8 +152,8 @@ class ClusterView:
         for workload in self.pending_workloads() if changed else ():
             if self.cluster_queue_of(workload["spec"].get("queueName")) in changed:
                 job_uid = (workload["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
-                if (job_id := self._job_of_uid.get(job_uid)) is not None:
-                    self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+                if (run_id := self._job_of_uid.get(job_uid)) is not None:
+                    self._on_run_change(run_id, False)  # noqa: FBT003 - see __init__
 
     def most_of(self, cluster_queue: str | None) -> Mapping[str, Decimal] | None:
         """Return how much a run could ever have in a ClusterQueue, None if that is not known."""
@@ -166,22 +166,22 @@ class ClusterView:
                 return str(item["spec"]["clusterQueue"])
         return None
 
-    def job_ids(self) -> set[str]:
-        """Return the ids of all jobs that have a Job or a pod."""
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs that have a Job or a pod."""
         return {*self._job_uid, *self._pods}
 
     def pending_workloads(self) -> list[Json]:
         """Return the namespace's Workloads that stand in a queue."""
         return [item for item in self.workloads.items.values() if kueue_conditions.is_pending(item)]
 
-    def workload_uid(self, job_id: str) -> str | None:
-        """Return the uid of a job's Workload, None where there is none."""
-        return self._workload_of_job_uid.get(self._job_uid.get(job_id, ""))
+    def workload_uid(self, run_id: str) -> str | None:
+        """Return the uid of a run's Workload, None where there is none."""
+        return self._workload_of_job_uid.get(self._job_uid.get(run_id, ""))
 
-    def kube_job_name(self, job_id: str) -> str:
-        """Return the name of a job's Job: the one it has, else the one that a submit would give."""
-        job = self.jobs.items.get(self._job_uid.get(job_id, ""))
-        return str(job["metadata"]["name"]) if job is not None else names.kube_job_name(job_id)
+    def job_name(self, run_id: str) -> str:
+        """Return the name of a run's Job: the one it has, else the one that a submit would give."""
+        job = self.jobs.items.get(self._job_uid.get(run_id, ""))
+        return str(job["metadata"]["name"]) if job is not None else names.job_name(run_id)
 
     def scheduled_jobs(self, schedule_id: str) -> list[Json]:
         """Return the Jobs that a schedule's CronJob made."""
@@ -190,35 +190,35 @@ class ClusterView:
             for item in self.jobs.items.values()
             if (labels := item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID)
             == schedule_id
-            and names.LABEL_JOB_ID not in labels
+            and names.LABEL_RUN_ID not in labels
         ]
 
     def _job(self, item: Json, gone: bool) -> None:
-        job_id = job_id_of(item)
-        if job_id is None:
+        run_id = run_id_of(item)
+        if run_id is None:
             return
         uid = item["metadata"]["uid"]
         if gone:
             self._job_of_uid.pop(uid, None)
-            if self._job_uid.get(job_id) == uid:
-                del self._job_uid[job_id]
+            if self._job_uid.get(run_id) == uid:
+                del self._job_uid[run_id]
         else:
-            self._job_of_uid[uid] = job_id
-            self._job_uid[job_id] = uid
-        self._on_job(job_id, gone or _has_finished(item))
+            self._job_of_uid[uid] = run_id
+            self._job_uid[run_id] = uid
+        self._on_run_change(run_id, gone or _has_finished(item))
 
     def _pod(self, item: Json, gone: bool) -> None:
-        job_id = job_id_of(item)
-        if job_id is None:
+        run_id = run_id_of(item)
+        if run_id is None:
             return
         uid = item["metadata"]["uid"]
         if gone:
-            self._pods[job_id].discard(uid)
-            if not self._pods[job_id]:
-                del self._pods[job_id]
+            self._pods[run_id].discard(uid)
+            if not self._pods[run_id]:
+                del self._pods[run_id]
         else:
-            self._pods[job_id].add(uid)
-        self._on_job(job_id, gone or _notebook_has_ended(item))
+            self._pods[run_id].add(uid)
+        self._on_run_change(run_id, gone or _notebook_has_ended(item))
 
     def _workload(self, item: Json, gone: bool) -> None:
         uid = item["metadata"]["uid"]
@@ -232,9 +232,9 @@ class ClusterView:
             self._workload_of_job_uid[job_uid] = uid
         elif self._workload_of_job_uid.get(job_uid) == uid:
             del self._workload_of_job_uid[job_uid]
-        job_id = self._job_of_uid.get(job_uid)
-        if job_id is not None:
-            self._on_job(job_id, False)  # noqa: FBT003 - see __init__
+        run_id = self._job_of_uid.get(job_uid)
+        if run_id is not None:
+            self._on_run_change(run_id, False)  # noqa: FBT003 - see __init__
         self._on_queues()
 
 
@@ -251,14 +251,14 @@ def _standing(workload: Json) -> Json:
     }
 
 
-def job_id_of(item: Json) -> str | None:
-    """Return which job a Job or a pod belongs to, None where it is none of ours."""
+def run_id_of(item: Json) -> str | None:
+    """Return which run a Job or a pod belongs to, None where it is none of ours."""
     labels = item["metadata"].get("labels") or {}
-    job_id = labels.get(names.LABEL_JOB_ID) or labels.get(names.BATCH_JOB_UID)
-    if job_id is None and names.LABEL_REVISION in labels:
-        # A Job that a CronJob made: its uid, which its pods have as a label, is the job id.
-        job_id = item["metadata"]["uid"]
-    return job_id if job_id and names.is_job_id(job_id) else None
+    run_id = labels.get(names.LABEL_RUN_ID) or labels.get(names.BATCH_JOB_UID)
+    if run_id is None and names.LABEL_REVISION in labels:
+        # A Job that a CronJob made: its uid, which its pods have as a label, is the run id.
+        run_id = item["metadata"]["uid"]
+    return run_id if run_id and names.is_run_id(run_id) else None
 
 
 def _has_finished(job: Json) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence, Value
-    from jupyter_kueue.domain.models import JobRequest, Resources
+    from jupyter_kueue.domain.models import Resources, RunRequest
 
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Environments:
         """
         return (await self._read.get())[ENVIRONMENT]
 
-    async def resolve(self, request: JobRequest) -> tuple[Resources, str]:
+    async def resolve(self, request: RunRequest) -> tuple[Resources, str]:
         """Return the resources and the notebook container's image of a request.
 
         Raises:

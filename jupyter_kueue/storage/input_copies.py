@@ -9,13 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_kueue.domain.models import JobRecord
+    from jupyter_kueue.domain.models import RunRecord
     from jupyter_kueue.storage.bucket import Bucket
 
 _AT_ONCE = 16
 
 
-async def copy(bucket: Bucket, source: str, target: str, record: JobRecord) -> None:
+async def copy(bucket: Bucket, source: str, target: str, record: RunRecord) -> None:
     """Copy the inputs of ``record`` from below one prefix to below another.
 
     Raises:

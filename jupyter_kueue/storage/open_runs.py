@@ -1,6 +1,6 @@
-"""What never changes of the open jobs, many in one object, so that a start need not read each.
+"""What never changes of the open runs, many in one object, so that a start need not read each.
 
-Rebuildable, and never the last word: a job that is missing here is read from its own records, and
+Rebuildable, and never the last word: a run that is missing here is read from its own records, and
 ``service.runs.reconciler`` reads those of the others as well, once their rows are shown.
 """
 
@@ -25,11 +25,11 @@ Json = dict[str, Any]
 # So many are read one by one in less than a second: they are not worth an object.
 FEW = 100
 # Jobs in one object: whoever reads or writes one must not hold an event loop up.
-MAX_JOBS = 200
-_KIND = json_shapes.Kind({"jobs": list})
+MAX_RUNS = 200
+_KIND = json_shapes.Kind({"runs": list})
 _JOB = json_shapes.Kind(
     {
-        "record": models.JOB_RECORD,
+        "record": models.RUN_RECORD,
         "accepted": models.ACCEPTED,
         "meta": (models.META, None),
     }
@@ -38,8 +38,8 @@ _JOB = json_shapes.Kind(
 log = logging.getLogger(__name__)
 
 
-class OpenJobs:
-    """One owner's jobs that were open when ``store`` was called last."""
+class OpenRuns:
+    """One owner's runs that were open when ``store`` was called last."""
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self._bucket = bucket
@@ -48,30 +48,30 @@ class OpenJobs:
         self._unread = Unread()
 
     async def load(self) -> dict[str, BucketFacts]:
-        """Return record, acceptance and changed fields of each, by job id; it may have ended."""
+        """Return record, acceptance and changed fields of each, by run id; it may have ended."""
         keys = [item.key for item in await self._bucket.list(self._prefix)]
         parts = await asyncio.gather(*(self._read(key) for key in keys))
-        found = {facts.record.job_id: facts for part in parts for facts in part}
+        found = {facts.record.run_id: facts for part in parts for facts in part}
         self._stored = set(found)
         return found
 
-    async def store(self, jobs: Iterable[BucketFacts]) -> None:
-        """Store the open jobs anew, if many of them are not stored yet."""
-        jobs = [facts for facts in jobs if facts.accepted is not None]
-        if sum(facts.record.job_id not in self._stored for facts in jobs) <= FEW:
+    async def store(self, runs: Iterable[BucketFacts]) -> None:
+        """Store the open runs anew, if many of them are not stored yet."""
+        runs = [facts for facts in runs if facts.accepted is not None]
+        if sum(facts.record.run_id not in self._stored for facts in runs) <= FEW:
             return
         before = {item.key for item in await self._bucket.list(self._prefix)}
         written = set()
-        for start in range(0, len(jobs), MAX_JOBS):
-            key = f"{self._prefix}{start // MAX_JOBS:06d}.json"
+        for start in range(0, len(runs), MAX_RUNS):
+            key = f"{self._prefix}{start // MAX_RUNS:06d}.json"
             some = [
                 {"record": facts.record.as_json(), "accepted": facts.accepted, "meta": facts.meta}
-                for facts in jobs[start : start + MAX_JOBS]
+                for facts in runs[start : start + MAX_RUNS]
             ]
-            await self._bucket.put_json(key, {"version": 1, "jobs": some})
+            await self._bucket.put_json(key, {"version": 1, "runs": some})
             written.add(key)
         await self._bucket.delete(sorted(before - written))
-        self._stored = {facts.record.job_id for facts in jobs}
+        self._stored = {facts.record.run_id for facts in runs}
 
     async def _read(self, key: str) -> list[BucketFacts]:
         try:
@@ -82,10 +82,10 @@ class OpenJobs:
             self._unread.note(key, error)
             if not self._unread.is_given_up(key):
                 raise
-            log.warning("jobs of %s are read from their own records: %s", key, error)
+            log.warning("runs of %s are read from their own records: %s", key, error)
             return []
         except errors.UnreadableError as error:
-            log.warning("jobs of %s are read from their own records: %s", key, error)
+            log.warning("runs of %s are read from their own records: %s", key, error)
             return []
 
 
@@ -94,15 +94,15 @@ def _jobs(body: Json) -> list[Json]:
     if found is not None:
         raise errors.UnreadableError(
             say(
-                "open-jobs-not-understood",
+                "open-runs-not-understood",
                 "The stored list of open runs cannot be understood: {difference}.",
                 difference=found,
             )
         )
-    jobs: list[Json] = [item for item in body["jobs"] if _JOB.fits(item)]
-    return jobs
+    runs: list[Json] = [item for item in body["runs"] if _JOB.fits(item)]
+    return runs
 
 
 def _facts(item: Json) -> BucketFacts:
-    record = models.read_job_record(item["record"])
+    record = models.read_run_record(item["record"])
     return BucketFacts(record, accepted=item["accepted"], meta=item["meta"])

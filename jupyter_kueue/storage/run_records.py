@@ -1,6 +1,6 @@
-"""The small JSON objects of a job in the bucket: its request, its marks and its end.
+"""The small JSON objects of a run in the bucket: its request, its marks and its end.
 
-``service`` calls it. Keys are built here and in ``contract`` only; a job id is checked before it
+``service`` calls it. Keys are built here and in ``contract`` only; a run id is checked before it
 becomes part of one.
 """
 
@@ -20,10 +20,10 @@ from jupyter_kueue.domain import errors, json_shapes, models, names
 from jupyter_kueue.domain.models import (
     FINISHED_STATES,
     BucketFacts,
-    JobRecord,
-    JobRequest,
     Owner,
     Resources,
+    RunRecord,
+    RunRequest,
     rfc3339,
 )
 from jupyter_kueue.storage.bucket import MAX_JSON_BYTES, encode_json
@@ -53,7 +53,7 @@ MAX_MARK_BYTES = 2**20
 _MAX_UNREADABLE = 1000
 
 _LINE = (json_shapes.line(models.MAX_NAME_LENGTH), None)
-# Cut when it is shown (models.Status, job_view).
+# Cut when it is shown (models.Status, run_view).
 _TEXT = (str, None)
 _TIME = (json_shapes.moment, None)
 _COUNT = (json_shapes.count, None)
@@ -64,7 +64,7 @@ _ROLES = (
     pod_contract.ROLE_LOG,
 )
 _DOCUMENTS: dict[str, json_shapes.Shape] = {
-    pod_contract.JOB_KEY: models.JOB_RECORD,
+    pod_contract.RECORD_KEY: models.RUN_RECORD,
     pod_contract.ACCEPTED_KEY: (models.ACCEPTED, {_CLEARED_AT: json_shapes.moment}),
     pod_contract.META_KEY: models.META,
     pod_contract.STOP_KEY: {"at": _TIME, "by": (json_shapes.text(models.MAX_NAME_LENGTH), None)},
@@ -139,19 +139,19 @@ _ATTEMPT = json_shapes.Kind(
         "cells_done": _COUNT,
     }
 )
-_LARGE = (pod_contract.JOB_KEY, pod_contract.RESULT_KEY)
+_LARGE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY)
 # Without these nothing true can be said of a run; the others have something that stands for them.
-_INDISPENSABLE = (pod_contract.JOB_KEY, pod_contract.RESULT_KEY, pod_contract.FINAL_KEY)
+_INDISPENSABLE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY, pod_contract.FINAL_KEY)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What lies below a job's prefix.
+    """What lies below a run's prefix.
 
     Attributes:
-        facts: None where there is no job.json: leftovers of a submit that never ended.
+        facts: None where there is no record.json: leftovers of a submit that never ended.
         deleted: the tombstone is there.
         is_empty: nothing else is there than, perhaps, the tombstone.
         is_cleared: what is there is being removed, and nobody can be told that it was accepted.
@@ -164,7 +164,7 @@ class Loaded:
 
 
 class Records:
-    """The records of one owner's jobs.
+    """The records of one owner's runs.
 
     Attributes:
         unreadable: what was found that cannot be understood: key -> why. For ``health``; it keeps
@@ -176,31 +176,31 @@ class Records:
         self.owner_slug = owner_slug
         self.unreadable: dict[str, Sentence] = {}
 
-    def prefix(self, job_id: str) -> str:
-        """Return the key prefix of a job.
+    def prefix(self, run_id: str) -> str:
+        """Return the key prefix of a run.
 
         Raises:
-            NotFoundError: this cannot be the id of a job.
+            NotFoundError: this cannot be the id of a run.
         """
-        if not names.is_job_id(job_id):
+        if not names.is_run_id(run_id):
             raise errors.NotFoundError(
-                say("no-such-run", "There is no run {run}.", run=repr(job_id[:60]))
+                say("no-such-run", "There is no run {run}.", run=repr(run_id[:60]))
             )
-        return pod_contract.job_prefix(self.owner_slug, job_id)
+        return pod_contract.run_prefix(self.owner_slug, run_id)
 
     async def list_ids(self) -> list[str]:
-        """Return the ids of all jobs that have anything in the bucket."""
-        prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/jobs/")
+        """Return the ids of all runs that have anything in the bucket."""
+        prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/runs/")
         ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
-        return [job_id for job_id in ids if names.is_job_id(job_id)]
+        return [run_id for run_id in ids if names.is_run_id(run_id)]
 
-    async def load(self, job_id: str, known: BucketFacts | None = None) -> Loaded:
-        """Read everything but inputs, outputs and live data of a job.
+    async def load(self, run_id: str, known: BucketFacts | None = None) -> Loaded:
+        """Read everything but inputs, outputs and live data of a run.
 
         One listing, another if it shows attempts, then all reads at once; of ``known`` is taken
         what never changes. What cannot be understood is named by ``problem`` of the facts.
         """
-        prefix = self.prefix(job_id)
+        prefix = self.prefix(run_id)
         objects, folders = await self.bucket.list_folder(prefix)
         attempts_prefix = f"{prefix}{pod_contract.ATTEMPTS_PREFIX}"
         attempt_objects = (
@@ -208,21 +208,21 @@ class Records:
         )
         found = {item.key.removeprefix(prefix): item for item in objects}
         deleted = found.pop(pod_contract.DELETED_KEY, None) is not None
-        if pod_contract.JOB_KEY not in found:
-            is_cleared = pod_contract.ACCEPTED_KEY in found and await self._is_cleared(job_id)
+        if pod_contract.RECORD_KEY not in found:
+            is_cleared = pod_contract.ACCEPTED_KEY in found and await self._is_cleared(run_id)
             return Loaded(None, deleted, not found and not folders, is_cleared)
         wanted = [key for key in _MARKS if key in found]
         attempts = [item.key.removeprefix(prefix) for item in attempt_objects]
-        unread = [pod_contract.JOB_KEY, *wanted, *attempts]
+        unread = [pod_contract.RECORD_KEY, *wanted, *attempts]
         if known is not None:
-            unread.remove(pod_contract.JOB_KEY)
+            unread.remove(pod_contract.RECORD_KEY)
         unreadable: dict[str, Sentence] = {}
 
         async def read(key: str) -> Json | None:
             try:
                 return await self._read(f"{prefix}{key}", _KINDS.get(key, _ATTEMPT))
             except errors.UnreadableError as error:
-                log.warning("job_id=%s key=%s %s", job_id, key, error)
+                log.warning("run_id=%s key=%s %s", run_id, key, error)
                 unreadable[key] = error.message
                 return None
 
@@ -231,10 +231,10 @@ class Records:
             return Loaded(None, deleted, is_empty=False, is_cleared=True)
         if known is not None:
             record = known.record
-        elif pod_contract.JOB_KEY in unreadable:
-            record = self.placeholder(job_id, found[pod_contract.JOB_KEY].last_modified)
-        elif (document := documents[pod_contract.JOB_KEY]) is not None:
-            record = models.read_job_record(document)
+        elif pod_contract.RECORD_KEY in unreadable:
+            record = self.placeholder(run_id, found[pod_contract.RECORD_KEY].last_modified)
+        elif (document := documents[pod_contract.RECORD_KEY]) is not None:
+            record = models.read_run_record(document)
         else:
             return Loaded(None, deleted, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
@@ -243,7 +243,7 @@ class Records:
             # It is there, so a stop was asked.
             marks["stop"] = {}
         if pod_contract.ACCEPTED_KEY in unreadable:
-            marks["accepted"] = {"kube_job": names.kube_job_name(job_id)}
+            marks["accepted"] = {"job_name": names.job_name(run_id)}
         facts = BucketFacts(
             record,
             deleted=deleted,
@@ -253,16 +253,16 @@ class Records:
         )
         return Loaded(facts, deleted, is_empty=False)
 
-    def placeholder(self, job_id: str, written_at: dt.datetime) -> JobRecord:
-        """Return what stands for a record that cannot be had, so that its job can be deleted."""
+    def placeholder(self, run_id: str, written_at: dt.datetime) -> RunRecord:
+        """Return what stands for a record that cannot be had, so that its run can be deleted."""
         nothing = "unreadable.ipynb"
-        return JobRecord(
-            job_id=job_id,
-            name=job_id,
+        return RunRecord(
+            run_id=run_id,
+            name=run_id,
             owner=Owner(self.owner_slug, self.owner_slug),
             namespace="",
             created_at=rfc3339(written_at),
-            request=JobRequest(nothing).as_json(),
+            request=RunRequest(nothing).as_json(),
             local_queue="",
             resources=Resources(),
             image="",
@@ -270,7 +270,7 @@ class Records:
             input=(),
         )
 
-    async def claim(self, job_id: str, digest: str, submit: str) -> bool:
+    async def claim(self, run_id: str, digest: str, submit: str) -> bool:
         """Claim an id that was made from an idempotency key for one request's digest.
 
         Returns:
@@ -280,7 +280,7 @@ class Records:
             ConflictError: the key stands for another request.
         """
         claim = {"digest": digest, "submit": submit}
-        there = await self._write_once(job_id, CLAIM_KEY, claim, _CLAIM)
+        there = await self._write_once(run_id, CLAIM_KEY, claim, _CLAIM)
         if there is not None and there["digest"] != digest:
             raise errors.ConflictError(
                 say(
@@ -290,19 +290,19 @@ class Records:
             )
         return there is claim
 
-    async def write_record(self, record: JobRecord) -> JobRecord:
-        """Write job.json; return ``record``, or the one that another writer put there first.
+    async def write_record(self, record: RunRecord) -> RunRecord:
+        """Write record.json; return ``record``, or the one that another writer put there first.
 
         Raises:
             UnreadableError: what is there cannot be understood.
         """
         mine = record.as_json()
         there = await self._write_once(
-            record.job_id, pod_contract.JOB_KEY, mine, _KINDS[pod_contract.JOB_KEY]
+            record.run_id, pod_contract.RECORD_KEY, mine, _KINDS[pod_contract.RECORD_KEY]
         )
-        return record if there is mine or there is None else JobRecord.from_json(there)
+        return record if there is mine or there is None else RunRecord.from_json(there)
 
-    async def accept(self, job_id: str, accepted: Json) -> Json | None:
+    async def accept(self, run_id: str, accepted: Json) -> Json | None:
         """Decide that a submit is accepted, with what accepted.json says of its Job.
 
         Whether it is accepted or cleared is decided once, by whichever server writes that object
@@ -311,63 +311,63 @@ class Records:
         Returns:
             What was decided, by this server or before; None where it was cleared.
         """
-        decided = await self._decide(job_id, accepted)
+        decided = await self._decide(run_id, accepted)
         return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
 
-    async def clear(self, job_id: str, why: str) -> Json | None:
+    async def clear(self, run_id: str, why: str) -> Json | None:
         """Decide that a submit is not accepted any more, so that what it left may be removed.
 
         Returns:
             None, or what accepted.json says of its Job: it was accepted before, and stays.
         """
         cleared = {_CLEARED_AT: models.now(), "by": _this_server(), "why": why}
-        decided = await self._decide(job_id, cleared)
+        decided = await self._decide(run_id, cleared)
         return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
 
-    async def _decide(self, job_id: str, document: Json) -> Json | None:
+    async def _decide(self, run_id: str, document: Json) -> Json | None:
         kind = _KINDS[pod_contract.ACCEPTED_KEY]
         try:
-            return await self._write_once(job_id, pod_contract.ACCEPTED_KEY, document, kind)
+            return await self._write_once(run_id, pod_contract.ACCEPTED_KEY, document, kind)
         except errors.UnreadableError:
             # Somebody damaged it. It is not ours to say that nobody was told of the run.
-            return {"kube_job": names.kube_job_name(job_id)}
+            return {"job_name": names.job_name(run_id)}
 
-    async def _is_cleared(self, job_id: str) -> bool:
-        key = f"{self.prefix(job_id)}{pod_contract.ACCEPTED_KEY}"
+    async def _is_cleared(self, run_id: str) -> bool:
+        key = f"{self.prefix(run_id)}{pod_contract.ACCEPTED_KEY}"
         try:
             found = await self._read(key, _KINDS[pod_contract.ACCEPTED_KEY])
         except errors.UnreadableError:
             return False
         return (found or {}).get(_CLEARED_AT) is not None
 
-    async def write_end(self, job_id: str, final: Json) -> Json:
+    async def write_end(self, run_id: str, final: Json) -> Json:
         """Write final.json, once; return what is there: the words of the server that came first.
 
         Raises:
             UnreadableError: what is there cannot be understood.
         """
         there = await self._write_once(
-            job_id, pod_contract.FINAL_KEY, final, _KINDS[pod_contract.FINAL_KEY]
+            run_id, pod_contract.FINAL_KEY, final, _KINDS[pod_contract.FINAL_KEY]
         )
         return final if there is None else there
 
     async def _write_once(
-        self, job_id: str, key: str, document: Json, kind: json_shapes.Kind
+        self, run_id: str, key: str, document: Json, kind: json_shapes.Kind
     ) -> Json | None:
         """Write a document that is written once; return it, or the one that is there already.
 
         None where that is gone again.
         """
-        whole, mine = f"{self.prefix(job_id)}{key}", encode_json(document)
+        whole, mine = f"{self.prefix(run_id)}{key}", encode_json(document)
         if await self.bucket.create_once(whole, mine) == mine:
             return document
         return await self._read(whole, kind)
 
-    async def write(self, job_id: str, key: str, document: Json) -> None:
-        """Write one of a job's documents, replacing what was there."""
-        await self.bucket.put_json(f"{self.prefix(job_id)}{key}", document)
+    async def write(self, run_id: str, key: str, document: Json) -> None:
+        """Write one of a run's documents, replacing what was there."""
+        await self.bucket.put_json(f"{self.prefix(run_id)}{key}", document)
 
-    async def change(self, job_id: str, asked: Json) -> Json:
+    async def change(self, run_id: str, asked: Json) -> Json:
         """Put ``asked`` into meta.json beside what other changes left there; return all of it.
 
         Its ``updated_at`` grows with each change, whatever the servers' clocks say: rows that were
@@ -377,8 +377,8 @@ class Records:
         Raises:
             ConflictError: others change it all the time.
         """
-        await self.bucket.put_json(self._changed_key(job_id), {"at": models.now()})
-        key = f"{self.prefix(job_id)}{pod_contract.META_KEY}"
+        await self.bucket.put_json(self._changed_key(run_id), {"at": models.now()})
+        key = f"{self.prefix(run_id)}{pod_contract.META_KEY}"
         for _ in range(_CHANGE_TRIES):
             before, etag = await self._read_meta(key)
             meta = {**before, **asked, "updated_at": _next_moment(before.get("updated_at"))}
@@ -406,85 +406,88 @@ class Records:
         return found or {}, there.etag or ""
 
     async def list_changed(self) -> dict[str, ObjectMeta]:
-        """Return which jobs were changed of late, with the mark of the last change to each."""
+        """Return which runs were changed of late, with the mark of the last change to each."""
         listed = await self.bucket.list(f"{self.owner_slug}/changed/")
         return {item.key.rpartition("/")[2]: item for item in listed}
 
-    async def forget_change(self, job_id: str) -> None:
+    async def forget_change(self, run_id: str) -> None:
         """Remove the mark of a change that all rows show by now."""
-        await self.bucket.delete([self._changed_key(job_id)])
+        await self.bucket.delete([self._changed_key(run_id)])
 
-    async def has_record(self, job_id: str) -> bool:
-        """Tell whether job.json is there."""
-        return await self.bucket.head(f"{self.prefix(job_id)}{pod_contract.JOB_KEY}") is not None
+    async def has_record(self, run_id: str) -> bool:
+        """Tell whether record.json is there."""
+        return await self.bucket.head(f"{self.prefix(run_id)}{pod_contract.RECORD_KEY}") is not None
 
-    async def has_result(self, job_id: str) -> bool:
+    async def has_result(self, run_id: str) -> bool:
         """Tell whether result.json is there."""
-        return await self.bucket.head(f"{self.prefix(job_id)}{pod_contract.RESULT_KEY}") is not None
+        return await self.bucket.head(f"{self.prefix(run_id)}{pod_contract.RESULT_KEY}") is not None
 
-    async def list_keys(self, job_id: str) -> frozenset[str]:
-        """Return what there is of a job, by its key below the job's prefix."""
-        prefix = self.prefix(job_id)
+    async def list_keys(self, run_id: str) -> frozenset[str]:
+        """Return what there is of a run, by its key below the run's prefix."""
+        prefix = self.prefix(run_id)
         return frozenset(item.key.removeprefix(prefix) for item in await self.bucket.list(prefix))
 
-    async def write_tombstone(self, job_id: str, why: str, by: str | None = None) -> None:
-        """Mark a job as deleted, for whoever looks at it and for ``list_deleted``.
+    async def write_tombstone(self, run_id: str, why: str, by: str | None = None) -> None:
+        """Mark a run as deleted, for whoever looks at it and for ``list_deleted``.
 
         Args:
-            job_id: the job.
+            run_id: the run.
             why: DELETED or FAILED_SUBMIT.
             by: the user who asked for it, None where a server did it of itself.
         """
         document = tombstone(why, by)
-        await self.bucket.put_json(self._deleted_key(job_id), document)
-        await self.write(job_id, pod_contract.DELETED_KEY, document)
+        await self.bucket.put_json(self._deleted_key(run_id), document)
+        await self.write(run_id, pod_contract.DELETED_KEY, document)
 
-    async def read_tombstone(self, job_id: str) -> Json:
-        """Return who deleted a job and why, as ``at``, ``by`` and ``why``; empty if unknown."""
+    async def read_tombstone(self, run_id: str) -> Json:
+        """Return who deleted a run and why, as ``at``, ``by`` and ``why``; empty if unknown."""
         try:
-            found = await self._read(f"{self.prefix(job_id)}{pod_contract.DELETED_KEY}", _TOMBSTONE)
+            found = await self._read(f"{self.prefix(run_id)}{pod_contract.DELETED_KEY}", _TOMBSTONE)
         except errors.UnreadableError:
             return {}
         return found or {}
 
     async def list_deleted(self) -> list[str]:
-        """Return the ids of the jobs that were deleted of late, in one listing.
+        """Return the ids of the runs that were deleted of late, in one listing.
 
-        Rows of finished jobs outlive them in summaries and in other servers' memory.
+        Rows of finished runs outlive them in summaries and in other servers' memory.
         """
         listed = await self.bucket.list(f"{self.owner_slug}/deleted/")
         return [item.key.rpartition("/")[2] for item in listed]
 
-    async def purge(self, job_id: str) -> None:
-        """Delete everything of a job but its tombstone; the record first.
+    async def purge(self, run_id: str) -> None:
+        """Delete everything of a run but its tombstone; the record first.
 
         Without a record the rest is taken for leftovers, if this ends half way and there is no
         tombstone.
         """
-        prefix = self.prefix(job_id)
+        prefix = self.prefix(run_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
-        record, tombstone = f"{prefix}{pod_contract.JOB_KEY}", f"{prefix}{pod_contract.DELETED_KEY}"
+        record, tombstone = (
+            f"{prefix}{pod_contract.RECORD_KEY}",
+            f"{prefix}{pod_contract.DELETED_KEY}",
+        )
         await self.bucket.delete([record])
         await self.bucket.delete([key for key in keys if key not in (record, tombstone)])
         for key in [key for key in self.unreadable if key.startswith(prefix)]:
             del self.unreadable[key]
 
-    async def forget(self, job_id: str) -> None:
-        """Delete everything of a job, its tombstone too; last, whether it was accepted or cleared.
+    async def forget(self, run_id: str) -> None:
+        """Delete everything of a run, its tombstone too; last, whether it was accepted or cleared.
 
         A submit that goes on meanwhile learns from that that it came too late.
         """
-        prefix = self.prefix(job_id)
+        prefix = self.prefix(run_id)
         decision = f"{prefix}{pod_contract.ACCEPTED_KEY}"
         keys = [item.key for item in await self.bucket.list(prefix)]
         await self.bucket.delete([key for key in keys if key != decision])
-        await self.bucket.delete([self._deleted_key(job_id), self._changed_key(job_id), decision])
+        await self.bucket.delete([self._deleted_key(run_id), self._changed_key(run_id), decision])
 
-    def _changed_key(self, job_id: str) -> str:
-        return f"{self.owner_slug}/changed/{job_id}"
+    def _changed_key(self, run_id: str) -> str:
+        return f"{self.owner_slug}/changed/{run_id}"
 
-    def _deleted_key(self, job_id: str) -> str:
-        return f"{self.owner_slug}/deleted/{job_id}"
+    def _deleted_key(self, run_id: str) -> str:
+        return f"{self.owner_slug}/deleted/{run_id}"
 
     async def _read(self, key: str, kind: json_shapes.Kind) -> Json | None:
         """Return a document; None where it was deleted between a listing and now.
@@ -508,13 +511,13 @@ class Records:
         return document
 
     def _difference_from(self, key: str, document: Json) -> Sentence | None:
-        """Say how a record is another job's than ``key`` says: its id and owner become keys."""
-        if not key.endswith(f"/{pod_contract.JOB_KEY}"):
+        """Say how a record is another run's than ``key`` says: its id and owner become keys."""
+        if not key.endswith(f"/{pod_contract.RECORD_KEY}"):
             return None
-        found = pod_contract.job_prefix(document["owner"]["slug"], document["job_id"])
+        found = pod_contract.run_prefix(document["owner"]["slug"], document["run_id"])
         return (
             None
-            if key == f"{found}{pod_contract.JOB_KEY}"
+            if key == f"{found}{pod_contract.RECORD_KEY}"
             else say("is-of-another", "it is that of {found}", found=found)
         )
 

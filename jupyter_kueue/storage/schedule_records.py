@@ -76,7 +76,7 @@ class ScheduleRecords:
         Raises:
             NotFoundError: this cannot be the id of a schedule.
         """
-        if not names.is_job_id(schedule_id):
+        if not names.is_run_id(schedule_id):
             raise errors.NotFoundError(
                 say(
                     "no-such-schedule",
@@ -94,7 +94,7 @@ class ScheduleRecords:
         """Return the ids of all schedules that have anything in the bucket."""
         prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/schedules/")
         ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
-        return [schedule_id for schedule_id in ids if names.is_job_id(schedule_id)]
+        return [schedule_id for schedule_id in ids if names.is_run_id(schedule_id)]
 
     async def load(self, schedule_id: str) -> LoadedSchedule:
         """Read a schedule as it stands."""

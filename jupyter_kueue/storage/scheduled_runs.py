@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import errors, names
-from jupyter_kueue.domain.models import JobRecord, ScheduleRevision, parse_time, rfc3339
+from jupyter_kueue.domain.models import RunRecord, ScheduleRevision, parse_time, rfc3339
 from jupyter_kueue.storage import input_copies
 from jupyter_kueue.storage.bucket import encode_json
 
@@ -30,28 +30,28 @@ _MAX_MARK_BYTES = 2**16
 
 @dataclass(frozen=True)
 class ScheduledRun:
-    """A run as its Job tells of it; ``job_id`` is the Job's uid."""
+    """A run as its Job tells of it; ``run_id`` is the Job's uid."""
 
     owner_slug: str
     schedule_id: str
     revision: str
-    job_id: str
-    kube_job: str
+    run_id: str
+    job_name: str
     created_at: str
 
     @property
     def due_at(self) -> str:
         """When it was due; of a Job that nobody's clock made, when it was created."""
-        minute = names.scheduled_minute(self.kube_job)
+        minute = names.scheduled_minute(self.job)
         if minute is None:
             return self.created_at
         return rfc3339(dt.datetime.fromtimestamp(minute * 60, dt.UTC))
 
 
-async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
+async def take_in(bucket: Bucket, run: ScheduledRun) -> RunRecord | None:
     """Copy the inputs of a run's revision and write its records; return its record.
 
-    Inputs come first and job.json last, so that a run with a record lacks nothing.
+    Inputs come first and record.json last, so that a run with a record lacks nothing.
 
     Returns:
         The record, also where it was there already; None where the run must not be: it was due
@@ -61,7 +61,7 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
     Raises:
         NotFoundError: the revision is gone, because the schedule was deleted.
     """
-    prefix = pod_contract.job_prefix(run.owner_slug, run.job_id)
+    prefix = pod_contract.run_prefix(run.owner_slug, run.run_id)
     schedule = pod_contract.schedule_prefix(run.owner_slug, run.schedule_id)
     deleted, is_deleted_with_schedule = await asyncio.gather(
         bucket.head(f"{prefix}{pod_contract.DELETED_KEY}"), _is_deleted_with_runs(bucket, schedule)
@@ -77,7 +77,7 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
         return None
     record = dataclasses.replace(
         revision.record,
-        job_id=run.job_id,
+        run_id=run.run_id,
         created_at=run.due_at,
         schedule_revision=run.revision,
     )
@@ -88,15 +88,15 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> JobRecord | None:
         record,
     )
     accepted = {
-        "kube_job": run.kube_job,
-        "uid": run.job_id,
+        "job_name": run.job_name,
+        "uid": run.run_id,
         "concurrency_policy": revision.concurrency_policy,
     }
     await bucket.create_once(f"{prefix}{pod_contract.ACCEPTED_KEY}", encode_json(accepted))
     mine = encode_json(record.as_json())
-    if await bucket.create_once(f"{prefix}{pod_contract.JOB_KEY}", mine) == mine:
+    if await bucket.create_once(f"{prefix}{pod_contract.RECORD_KEY}", mine) == mine:
         return record
-    return JobRecord.from_json(await bucket.get_json(f"{prefix}{pod_contract.JOB_KEY}"))
+    return RunRecord.from_json(await bucket.get_json(f"{prefix}{pod_contract.RECORD_KEY}"))
 
 
 async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
@@ -120,27 +120,27 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
     Each slot is created by one run alone, so that runs that start at once are counted right. Runs
     that somebody made from the CronJob by hand are not counted.
     """
-    if names.scheduled_minute(run.kube_job) is None:
+    if names.scheduled_minute(run.job_name) is None:
         return True
     schedule = pod_contract.schedule_prefix(run.owner_slug, run.schedule_id)
     prefix = f"{schedule}{pod_contract.SLOTS_PREFIX}"
     taken = [item.key for item in await bucket.list(prefix)]
-    if run.job_id in await asyncio.gather(*(_holder(bucket, key) for key in taken)):
+    if run.run_id in await asyncio.gather(*(_holder(bucket, key) for key in taken)):
         return True
-    mine = encode_json({"job_id": run.job_id, "due_at": run.due_at})
+    mine = encode_json({"run_id": run.run_id, "due_at": run.due_at})
     for number in range(len(taken) + 1, max_runs + 1):
         key = f"{prefix}{number:06d}.json"
         # Another run's may be there, or this one's: its stage-in and a server may count at once.
         is_mine = await bucket.create_once(key, mine) == mine
-        if is_mine or await _holder(bucket, key) == run.job_id:
+        if is_mine or await _holder(bucket, key) == run.run_id:
             return True
     return False
 
 
 async def _holder(bucket: Bucket, key: str) -> str | None:
-    """Return the job id that holds a slot; None where that cannot be understood: it counts."""
+    """Return the run id that holds a slot; None where that cannot be understood: it counts."""
     try:
         slot = await bucket.get_json(key, max_bytes=_MAX_MARK_BYTES)
     except errors.UnreadableError:
         return None
-    return slot.get("job_id") if isinstance(slot, dict) else None
+    return slot.get("run_id") if isinstance(slot, dict) else None

@@ -91,7 +91,7 @@ class StockDatabase:
         """Return the ids of the job definitions, the oldest first."""
         return self._ids("job_definitions", "job_definition_id", "", ())
 
-    def unfinished_jobs(self) -> list[Row]:
+    def unfinished_runs(self) -> list[Row]:
         """Return the jobs that have not ended, as ``jobs`` does."""
         marks = ", ".join("?" * len(FINISHED_STATUSES))
         where = f"status IS NULL OR status NOT IN ({marks})"

@@ -1,7 +1,7 @@
-"""The list rows of finished jobs, many in one object, so that a start reads a few objects only.
+"""The list rows of finished runs, many in one object, so that a start reads a few objects only.
 
-Rebuildable: a row that is missing here is read from its job's own records. Several servers may
-write at once, because each writes segments of its own. Of several rows of a job the one with the
+Rebuildable: a row that is missing here is read from its run's own records. Several servers may
+write at once, because each writes segments of its own. Of several rows of a run the one with the
 latest ``updated_at`` counts: another server may have stored an older one again since.
 """
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Summaries:
-    """The finished jobs' rows of one owner."""
+    """The finished runs' rows of one owner."""
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self._bucket = bucket
@@ -52,7 +52,7 @@ class Summaries:
         self._unread = Unread()
 
     async def load(self) -> list[Json]:
-        """Return the stored rows, one a job."""
+        """Return the stored rows, one a run."""
         found = await self._bucket.list(self._prefix)
         self._segments = sorted(item.key for item in found)
         parts: dict[str, list[Json]] = {}
@@ -64,27 +64,27 @@ class Summaries:
         rows: dict[str, Json] = {}
         for key in self._segments:
             for row in parts[key]:
-                there = rows.get(row["job_id"])
+                there = rows.get(row["run_id"])
                 if there is None or _version(row) >= _version(there):
-                    rows[row["job_id"]] = row
+                    rows[row["run_id"]] = row
                     self._note(row, key)
         return list(rows.values())
 
     def is_stored(self, row: Json) -> bool:
         """Tell whether the next start finds this row, as far as this server has stored or read."""
-        return self._version_of.get(row["job_id"]) == _version(row)
+        return self._version_of.get(row["run_id"]) == _version(row)
 
     async def store(self, rows: Iterable[Json]) -> None:
-        """Store the rows of finished jobs that are not stored yet; ``rows`` are all there are."""
-        finished = {row["job_id"]: row for row in rows if row["state"] in FINISHED_STATES}
+        """Store the rows of finished runs that are not stored yet; ``rows`` are all there are."""
+        finished = {row["run_id"]: row for row in rows if row["state"] in FINISHED_STATES}
         new = [row for row in finished.values() if not self.is_stored(row)]
         if not new:
             return
         merged = self._to_merge(finished)
         new += [
             row
-            for job_id, row in finished.items()
-            if self.is_stored(row) and self._segment_of[job_id] in merged
+            for run_id, row in finished.items()
+            if self.is_stored(row) and self._segment_of[run_id] in merged
         ]
         for start in range(0, len(new), MAX_ROWS):
             await self._write(new[start : start + MAX_ROWS])
@@ -93,7 +93,7 @@ class Summaries:
 
     def _to_merge(self, finished: Mapping[str, Json]) -> set[str]:
         """Return the segments in which few rows are left that count, if these are many."""
-        sizes = Counter(key for job_id, key in self._segment_of.items() if job_id in finished)
+        sizes = Counter(key for run_id, key in self._segment_of.items() if run_id in finished)
         small = {key for key in self._segments if sizes[key] < _FEW_ROWS}
         return small if len(small) >= MAX_SMALL_SEGMENTS else set()
 
@@ -106,8 +106,8 @@ class Summaries:
         self._segments.append(key)
 
     def _note(self, row: Json, key: str) -> None:
-        self._segment_of[row["job_id"]] = key
-        self._version_of[row["job_id"]] = _version(row)
+        self._segment_of[row["run_id"]] = key
+        self._version_of[row["run_id"]] = _version(row)
 
     async def _read(self, key: str) -> list[Json]:
         try:
@@ -138,7 +138,7 @@ class Summaries:
 
 
 def _version(row: Json) -> str:
-    """Return what tells an older row of a finished job from a newer one, as text to compare."""
+    """Return what tells an older row of a finished run from a newer one, as text to compare."""
     return row.get("updated_at") or ""
 
 

@@ -7,15 +7,15 @@ import type {
   Change,
   IDeletion,
   IHealth,
-  IJob,
-  IJobRow,
+  IRun,
+  IRunRow,
   ILocalQueue,
   IPage,
   IProfile,
   IRequest,
   ISchedule,
   IStockBackend,
-  JobState,
+  RunState,
   RequestChanges,
   IRunFile
 } from './wire';
@@ -25,55 +25,55 @@ type Settings = ServerConnection.ISettings;
 /** As many as the server gives in one page. */
 export const MOST_PER_PAGE = 500;
 
-export interface IJobQuery {
-  readonly states: readonly JobState[];
+export interface IRunQuery {
+  readonly states: readonly RunState[];
   readonly sort: string;
   readonly limit: number;
   readonly cursor: string | null;
 }
 
-export async function listJobs(settings: Settings, query: IJobQuery): Promise<IPage<IJobRow>> {
+export async function listRuns(settings: Settings, query: IRunQuery): Promise<IPage<IRunRow>> {
   const parameters = new URLSearchParams(query.states.map(state => ['state', state]));
   parameters.set('sort', query.sort);
   parameters.set('limit', String(query.limit));
   if (query.cursor !== null) {
     parameters.set('cursor', query.cursor);
   }
-  return await json(settings, `jobs?${parameters}`);
+  return await json(settings, `runs?${parameters}`);
 }
 
-export async function getJob(settings: Settings, jobId: string): Promise<IJob> {
-  return await json(settings, jobPath(jobId));
+export async function getRun(settings: Settings, runId: string): Promise<IRun> {
+  return await json(settings, runPath(runId));
 }
 
 /** Queue a run of a notebook. */
-export async function submitJob(
+export async function submitRun(
   settings: Settings,
   asked: RequestChanges & Pick<IRequest, 'input_path'>
-): Promise<IJobRow> {
-  return await json(settings, 'jobs', sent('POST', asked));
+): Promise<IRunRow> {
+  return await json(settings, 'runs', sent('POST', asked));
 }
 
-export async function stopJob(settings: Settings, jobId: string): Promise<void> {
-  await request(settings, `${jobPath(jobId)}/stop`, { method: 'POST' });
+export async function stopRun(settings: Settings, runId: string): Promise<void> {
+  await request(settings, `${runPath(runId)}/stop`, { method: 'POST' });
 }
 
 /** Queue a run of the same files once more, with `changes` to what was asked for. */
-export async function rerunJob(
+export async function rerunRun(
   settings: Settings,
-  jobId: string,
+  runId: string,
   changes: RequestChanges
-): Promise<IJobRow> {
-  return await json(settings, `${jobPath(jobId)}/rerun`, sent('POST', changes));
+): Promise<IRunRow> {
+  return await json(settings, `${runPath(runId)}/rerun`, sent('POST', changes));
 }
 
 /** Delete runs, up to `MOST_PER_PAGE` of them; each is tried. */
-export async function deleteJobs(
+export async function deleteRuns(
   settings: Settings,
-  jobIds: readonly string[]
+  runIds: readonly string[]
 ): Promise<IDeletion> {
-  const parameters = new URLSearchParams(jobIds.map(jobId => ['job_id', jobId]));
-  return await json(settings, `jobs?${parameters}`, { method: 'DELETE' });
+  const parameters = new URLSearchParams(runIds.map(runId => ['run_id', runId]));
+  return await json(settings, `runs?${parameters}`, { method: 'DELETE' });
 }
 
 export async function readFile(settings: Settings, file: IRunFile): Promise<Blob> {
@@ -82,13 +82,13 @@ export async function readFile(settings: Settings, file: IRunFile): Promise<Blob
 }
 
 /** Return the notebook as it stands now: with the outputs so far, at the end the executed one. */
-export async function readNotebook(settings: Settings, jobId: string): Promise<unknown> {
-  return await json(settings, `${jobPath(jobId)}/notebook`);
+export async function readNotebook(settings: Settings, runId: string): Promise<unknown> {
+  return await json(settings, `${runPath(runId)}/notebook`);
 }
 
 /** Return what a run has printed so far. */
-export async function readLog(settings: Settings, jobId: string): Promise<string> {
-  const response = await request(settings, `${jobPath(jobId)}/logs`);
+export async function readLog(settings: Settings, runId: string): Promise<string> {
+  const response = await request(settings, `${runPath(runId)}/logs`);
   return await response.text();
 }
 
@@ -121,9 +121,9 @@ export async function changeSchedule(
 }
 
 /** Return how many runs of a schedule there are. */
-export async function countJobsOfSchedule(settings: Settings, scheduleId: string): Promise<number> {
+export async function countRunsOfSchedule(settings: Settings, scheduleId: string): Promise<number> {
   const parameters = new URLSearchParams({ schedule_id: scheduleId, limit: '0' });
-  const page: IPage<IJobRow> = await json(settings, `jobs?${parameters}`);
+  const page: IPage<IRunRow> = await json(settings, `runs?${parameters}`);
   return page.total;
 }
 
@@ -168,10 +168,10 @@ function schedulePath(scheduleId: string): string {
   return `schedules/${encodeURIComponent(scheduleId)}`;
 }
 
-function jobPath(jobId: string): string {
-  return `jobs/${encodeURIComponent(jobId)}`;
+function runPath(runId: string): string {
+  return `runs/${encodeURIComponent(runId)}`;
 }
 
-function filePath({ jobId, kind, path }: IRunFile): string {
-  return `${jobPath(jobId)}/${kind}/${path.split('/').map(encodeURIComponent).join('/')}`;
+function filePath({ runId, kind, path }: IRunFile): string {
+  return `${runPath(runId)}/${kind}/${path.split('/').map(encodeURIComponent).join('/')}`;
 }

@@ -1,14 +1,14 @@
 /** The plugins of this extension, and what it offers to others. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
-import { jobsPlugin } from './plugins/jobs';
+import { runsPlugin } from './plugins/runs';
 import { panelPlugin } from './plugins/panel';
 import { resultsPlugin } from './plugins/results';
 
 export type { Connection, IInterruption } from './models/connection';
-export type { IJobGroups } from './models/job-store';
-export { CommandIDs, IJobsModel } from './tokens';
-export type { IJobsProgress } from './tokens';
+export type { IRunGroups } from './models/run-store';
+export { CommandIDs, IRunsModel } from './tokens';
+export type { IRunsProgress } from './tokens';
 export type * from './wire';
 type Plugins = JupyterFrontEndPlugin<unknown>[];
 
@@ -23,6 +23,6 @@ async function schedulerPlugins(): Promise<Plugins> {
   }
 }
 
-const plugins: Plugins = [jobsPlugin, panelPlugin, resultsPlugin, ...(await schedulerPlugins())];
+const plugins: Plugins = [runsPlugin, panelPlugin, resultsPlugin, ...(await schedulerPlugins())];
 
 export default plugins;

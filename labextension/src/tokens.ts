@@ -4,22 +4,22 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Connection, IInterruption } from './models/connection';
-import type { IJobGroups } from './models/job-store';
-import type { IJobRow, ILocalQueue, IProblem, IProgress, RequestChanges } from './wire';
+import type { IRunGroups } from './models/run-store';
+import type { IRunRow, ILocalQueue, IProblem, IProgress, RequestChanges } from './wire';
 
 /** How far the runs have come that go on. */
-export interface IJobsProgress {
+export interface IRunsProgress {
   /** A signal emitted when it was read anew. */
   readonly changed: ISignal<this, void>;
   /** Return what is known of a run; nothing before its first cell. */
-  of(jobId: string): IProgress | undefined;
+  of(runId: string): IProgress | undefined;
 }
 
 /** The runs and queues of this server, kept true while somebody observes them. */
-export interface IJobsModel {
+export interface IRunsModel {
   /** A signal emitted when anything that is shown has changed. */
   readonly changed: ISignal<this, void>;
-  readonly progress: IJobsProgress;
+  readonly progress: IRunsProgress;
   /** How the stream of changes stands. */
   readonly connection: Connection;
   /** Why what is shown may be out of date; null while all is well. */
@@ -33,31 +33,31 @@ export interface IJobsModel {
   /** The queue that a run goes to which names none; null where that is not known. */
   readonly defaultQueue: string | null;
   /** The runs by what they do: waiting ones as they will start, the others newest first. */
-  readonly groups: IJobGroups;
+  readonly groups: IRunGroups;
   /** How many finished runs there are beyond those that have been read. */
   readonly olderCount: number;
-  job(jobId: string): IJobRow | undefined;
+  run(runId: string): IRunRow | undefined;
   /** Keep this true until the returned object is disposed of. */
   observe(): IDisposable;
   /** Read everything anew; what cannot be read is told by `interruption`. */
   refresh(): Promise<void>;
   /** Read a run that need not be among those shown, and show it from now on. */
-  fetchJob(jobId: string): Promise<void>;
+  fetchRun(runId: string): Promise<void>;
   /** Read the next page of finished runs. */
-  listOlderJobs(): Promise<void>;
+  listOlderRuns(): Promise<void>;
   /** Stop runs in whatever state they are; what becomes of them comes with the changes. */
-  stopJobs(jobIds: readonly string[]): Promise<void>;
+  stopRuns(runIds: readonly string[]): Promise<void>;
   /** Queue a run of the same files once more and return it, with changes to what was asked for. */
-  rerunJob(jobId: string, changes?: RequestChanges): Promise<IJobRow>;
+  rerunRun(runId: string, changes?: RequestChanges): Promise<IRunRow>;
   /** Delete runs; returns why some could not be. */
-  deleteJobs(
-    jobIds: readonly string[],
+  deleteRuns(
+    runIds: readonly string[],
     onProgress?: (done: number) => void
   ): Promise<readonly Error[]>;
 }
 
-export const IJobsModel = new Token<IJobsModel>(
-  'jupyter-kueue:IJobsModel',
+export const IRunsModel = new Token<IRunsModel>(
+  'jupyter-kueue:IRunsModel',
   'My runs in Kueue and the queues, as the panel shows them.'
 );
 
@@ -73,11 +73,11 @@ export namespace CommandIDs {
   export const openFile = 'jupyter-kueue:open-file';
   export const copyToMyFiles = 'jupyter-kueue:copy-to-my-files';
   export const downloadOutput = 'jupyter-kueue:download-output';
-  export const rerunJobs = 'jupyter-kueue:rerun-jobs';
-  export const editAndRerunJob = 'jupyter-kueue:edit-and-rerun-job';
-  export const stopJobs = 'jupyter-kueue:stop-jobs';
-  export const deleteJobs = 'jupyter-kueue:delete-jobs';
-  export const listOlderJobs = 'jupyter-kueue:list-older-jobs';
+  export const rerunRuns = 'jupyter-kueue:rerun-runs';
+  export const editAndRerunRun = 'jupyter-kueue:edit-and-rerun-run';
+  export const stopRuns = 'jupyter-kueue:stop-runs';
+  export const deleteRuns = 'jupyter-kueue:delete-runs';
+  export const listOlderRuns = 'jupyter-kueue:list-older-runs';
   export const editSchedule = 'jupyter-kueue:edit-schedule';
   export const dismissStockBackend = 'jupyter-kueue:dismiss-stock-backend';
 }

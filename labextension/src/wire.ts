@@ -3,12 +3,12 @@
  * same on both sides, so that one search finds both.
  */
 
-export type JobState =
+export type RunState =
   'queued' | 'starting' | 'running' | 'stopping' | 'stopped' | 'succeeded' | 'failed';
 
-export const UNFINISHED_STATES: readonly JobState[] = ['queued', 'starting', 'running', 'stopping'];
+export const UNFINISHED_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'stopping'];
 
-export const FINISHED_STATES: readonly JobState[] = ['succeeded', 'failed', 'stopped'];
+export const FINISHED_STATES: readonly RunState[] = ['succeeded', 'failed', 'stopped'];
 
 /** What a text of the server's is made of, so that it can be said in another language. */
 export interface ISentence {
@@ -71,10 +71,10 @@ export interface IRequest {
 /** Fields of a request that another run, or a schedule from now on, has otherwise. */
 export type RequestChanges = Partial<Omit<IRequest, 'input_path'>>;
 
-export interface IJobRow {
-  readonly job_id: string;
+export interface IRunRow {
+  readonly run_id: string;
   readonly name: string;
-  readonly state: JobState;
+  readonly state: RunState;
   readonly reason: string | null;
   readonly message: string | null;
   readonly sentence?: ISentence | null;
@@ -95,7 +95,7 @@ export interface IJobRow {
 }
 
 /** Everything of a run: its row, how far it came, what it wrote and what it took along. */
-export interface IJob extends IJobRow {
+export interface IRun extends IRunRow {
   readonly progress: IProgress | null;
   readonly error: ICellError | null;
   readonly files: readonly IFile[];
@@ -146,7 +146,7 @@ export type FileKind = 'files' | 'inputs';
 
 /** Which file of which run. */
 export interface IRunFile {
-  readonly jobId: string;
+  readonly runId: string;
   readonly kind: FileKind;
   readonly path: string;
 }
@@ -190,7 +190,7 @@ export interface IPage<T> {
 
 export interface IDeletion {
   readonly deleted: readonly string[];
-  readonly failures: readonly (IErrorBody & { readonly job_id: string })[];
+  readonly failures: readonly (IErrorBody & { readonly run_id: string })[];
 }
 
 export interface IErrorBody {
@@ -209,9 +209,9 @@ export type Change =
       readonly cursor: string;
     }
   | {
-      readonly type: 'job';
+      readonly type: 'run';
       readonly cursor: string;
-      readonly job_id: string;
-      readonly job: IJobRow;
+      readonly run_id: string;
+      readonly run: IRunRow;
     }
-  | { readonly type: 'job-deleted'; readonly cursor: string; readonly job_id: string };
+  | { readonly type: 'run-deleted'; readonly cursor: string; readonly run_id: string };

@@ -35,9 +35,9 @@ let drive: KueueDrive;
 
 function run(state: 'running' | 'succeeded', ...paths: readonly [string, string][]) {
   const files = paths.map(([path, role]) => ({ path, role, size_bytes: 1 }));
-  const job = row(ID, { state, request: { input_path: 'reports/weekly.ipynb' } });
+  const run = row(ID, { state, request: { input_path: 'reports/weekly.ipynb' } });
   const inputs = [{ path: 'data/a.csv', role: 'input', size_bytes: 1 }];
-  server.answers.set(`jobs/${ID}`, () => ({ ...job, progress: null, error: null, files, inputs }));
+  server.answers.set(`runs/${ID}`, () => ({ ...run, progress: null, error: null, files, inputs }));
 }
 
 beforeEach(() => {
@@ -66,8 +66,8 @@ it('lists the files of a run as a folder', async () => {
 
 it('tells what a run took along from what it wrote under the same name', async () => {
   run('succeeded', ['data/a.csv', 'side-effect']);
-  server.answers.set(`jobs/${ID}/files/data/a.csv`, () => new Response('written'));
-  server.answers.set(`jobs/${ID}/inputs/data/a.csv`, () => new Response('taken along'));
+  server.answers.set(`runs/${ID}/files/data/a.csv`, () => new Response('written'));
+  server.answers.set(`runs/${ID}/inputs/data/a.csv`, () => new Response('taken along'));
   expect(await drive.get(`${ID}/data/a.csv`)).toMatchObject({ content: 'written' });
   expect(await drive.get(`inputs/${ID}/data/a.csv`)).toMatchObject({
     path: `inputs/${ID}/data/a.csv`,
@@ -81,8 +81,8 @@ it('tells what a run took along from what it wrote under the same name', async (
 
 it('opens the notebook and the log of a run that goes on as they are so far', async () => {
   run('running', ['run.log', 'log']);
-  server.answers.set(`jobs/${ID}/notebook`, () => ({ cells: [], nbformat: 4 }));
-  server.answers.set(`jobs/${ID}/logs`, () => new Response('cell 1\n'));
+  server.answers.set(`runs/${ID}/notebook`, () => ({ cells: [], nbformat: 4 }));
+  server.answers.set(`runs/${ID}/logs`, () => new Response('cell 1\n'));
   const notebook = await drive.get(`${ID}/weekly.ipynb`);
   expect(notebook).toMatchObject({ type: 'notebook', writable: false, content: { cells: [] } });
   const log = await drive.get(`${ID}/run.log`);

@@ -1,10 +1,10 @@
 /** Runs as the server sends them. */
-import type { IJobRow, IPosition } from '../src/wire';
+import type { IRunRow, IPosition } from '../src/wire';
 
-export function row(jobId: string, fields: Partial<IJobRow> = {}): IJobRow {
+export function row(runId: string, fields: Partial<IRunRow> = {}): IRunRow {
   return {
-    job_id: jobId,
-    name: jobId,
+    run_id: runId,
+    name: runId,
     state: 'queued',
     reason: 'waiting',
     message: null,

@@ -7,10 +7,10 @@ const SHIFT = { toggle: false, range: true };
 
 function after(...clicks: (readonly [string, typeof CLICK])[]): string[] {
   const selection = clicks.reduce(
-    (before, [jobId, keys]) => select(before, jobId, keys, SHOWN),
+    (before, [runId, keys]) => select(before, runId, keys, SHOWN),
     NOTHING_SELECTED
   );
-  return [...selection.jobIds].sort();
+  return [...selection.runIds].sort();
 }
 
 describe('clicks', () => {
@@ -29,12 +29,12 @@ describe('clicks', () => {
 
 describe('the selection', () => {
   it('can be all that is shown', () => {
-    expect([...selectAll(NOTHING_SELECTED, SHOWN).jobIds]).toEqual(SHOWN);
+    expect([...selectAll(NOTHING_SELECTED, SHOWN).runIds]).toEqual(SHOWN);
   });
 
   it('loses what is gone', () => {
     const all = selectAll(NOTHING_SELECTED, SHOWN);
-    expect([...retain(all, ['b', 'd']).jobIds]).toEqual(['b', 'd']);
+    expect([...retain(all, ['b', 'd']).runIds]).toEqual(['b', 'd']);
     expect(retain(all, SHOWN)).toBe(all);
   });
 });

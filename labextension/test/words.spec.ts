@@ -52,9 +52,9 @@ it('makes one text of sentences', () => {
 });
 
 it('names three runs, and counts the rest', () => {
-  const jobs = ['a', 'b', 'c', 'd', 'e'].map(name => row(name));
-  expect(namesOf(jobs.slice(0, 2), trans)).toBe('“a”, “b”');
-  expect(namesOf(jobs, trans)).toBe('“a”, “b”, “c” and 2 more');
+  const runs = ['a', 'b', 'c', 'd', 'e'].map(name => row(name));
+  expect(namesOf(runs.slice(0, 2), trans)).toBe('“a”, “b”');
+  expect(namesOf(runs, trans)).toBe('“a”, “b”, “c” and 2 more');
 });
 
 it('has words of its own for what does not answer', () => {

@@ -135,7 +135,7 @@ class Storms:
         self._told.update(new)
         for run, what in new:
             print(f"\nVIOLATION of seed {self.asked.seed}: {run}: {what}")
-            ids = {item.name for item in self.ledger.runs if item.job_id == run}
+            ids = {item.name for item in self.ledger.runs if item.run_id == run}
             for event in self.history.around(next(iter(ids), run)):
                 print(f"    {event}")
         complaints, self.history.complaints = self.history.complaints, []

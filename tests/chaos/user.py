@@ -45,7 +45,7 @@ class Run:
 
     name: str
     kind: str
-    job_id: str
+    run_id: str
     ends: frozenset[str]
     retries: int = 0
     own_attempts: int = 1
@@ -127,14 +127,14 @@ class User:
         """Complain of a server that says that there is no such run, long after it was accepted."""
         for run in self.ledger.runs:
             age = time.monotonic() - run.accepted_at
-            if path == f"jobs/{run.job_id}" and not run.is_deleted and age > KNOWN_SECONDS:
+            if path == f"runs/{run.run_id}" and not run.is_deleted and age > KNOWN_SECONDS:
                 self.history.complain(f"{site.name} does not know it after {age:.0f} s", self.name)
 
-    def until(self, job_id: str, is_there: Callable[[Json], bool]) -> Json:
+    def until(self, run_id: str, is_there: Callable[[Json], bool]) -> Json:
         """Return a run's row once ``is_there`` holds for it, or once it has ended."""
         job: Json = {}
         while time.monotonic() < self.deadline:
-            job = self.ask("GET", f"jobs/{job_id}").json
+            job = self.ask("GET", f"runs/{run_id}").json
             if is_there(job) or job["state"] in ENDED:
                 return job
             time.sleep(self.rng.uniform(0.5, 1.5))
@@ -144,9 +144,9 @@ class User:
 
     def accepted(self, job: Json, ends: tuple[str, ...], **expected: Any) -> Run:
         """Enter a run that a server said is accepted."""
-        run = Run(job["name"], self.kind, job["job_id"], frozenset(ends), **expected)
+        run = Run(job["name"], self.kind, job["run_id"], frozenset(ends), **expected)
         run.shown_name = job["name"]
-        self.note(f"accepted as {run.job_id}")
+        self.note(f"accepted as {run.run_id}")
         self.ledger.runs.append(run)
         return run
 
@@ -155,7 +155,7 @@ class User:
         # Until it is answered for good: an earlier try may have been done all the same.
         self.ledger.unanswered.add(self.name)
         job: Json = self.ask(
-            "POST", "jobs", {**body, "name": self.name, "idempotency_key": self.name}, (200, 201)
+            "POST", "runs", {**body, "name": self.name, "idempotency_key": self.name}, (200, 201)
         ).json
         return job
 
@@ -169,7 +169,7 @@ class User:
             if site.server is None:
                 time.sleep(1)
                 continue
-            answer = self.try_once(site, "POST", "jobs", {**body, "name": name})
+            answer = self.try_once(site, "POST", "runs", {**body, "name": name})
             if answer is not None and answer.status == 201:
                 job: Json = answer.json
                 return job
@@ -191,7 +191,7 @@ class User:
         while time.monotonic() < self.deadline:
             tries += 1
             site = self.rng.choice(self.place.sites)
-            answer = self.try_once(site, "DELETE", f"jobs/{run.job_id}")
+            answer = self.try_once(site, "DELETE", f"runs/{run.run_id}")
             # The other server may not have heard of a new run, so one refusal does not count.
             if answer is not None and (
                 answer.status == 204 or (answer.status == 404 and tries > 5)

@@ -24,15 +24,15 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
 
 
 @pytest.fixture
-def new_job(seaweed: Seaweed, tmp_path: Path) -> Iterator[Callable[..., Job]]:
-    """Give a function that puts a job's record and inputs into the bucket."""
-    jobs: list[Job] = []
+def new_run(seaweed: Seaweed, tmp_path: Path) -> Iterator[Callable[..., Job]]:
+    """Give a function that puts a run's record and inputs into the bucket."""
+    runs: list[Job] = []
 
     def new(*cells: object, **settings: object) -> Job:
-        job = Job(seaweed, tmp_path, *cells, **settings)  # type: ignore[arg-type]
-        jobs.append(job)
-        return job
+        run = Job(seaweed, tmp_path, *cells, **settings)  # type: ignore[arg-type]
+        runs.append(run)
+        return run
 
     yield new
-    for job in jobs:
-        job.end()
+    for run in runs:
+        run.end()

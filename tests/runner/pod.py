@@ -1,4 +1,4 @@
-"""A job in the bucket, and pods that run it: processes with folders for volumes."""
+"""A run in the bucket, and pods that run it: processes with folders for volumes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Job:
         self.seaweed = seaweed
         self.folder = folder
         self.environment = environment or {}
-        self.prefix = pod_contract.job_prefix("alice", self.id)
+        self.prefix = pod_contract.run_prefix("alice", self.id)
         self.bucket = Bucket.open("s3://outputs", seaweed.options())
         self.name = name
         self.formats = request.get("output_formats") or [pod_contract.NOTEBOOK_FORMAT]
@@ -101,7 +101,7 @@ class Job:
         inputs = {name: content or notebook(*cells, **(metadata or {})), **(files or {})}
         record = {
             "version": 1,
-            "job_id": self.id,
+            "run_id": self.id,
             "name": name,
             "owner": {"name": "alice", "slug": "alice"},
             "created_at": "2026-01-01T00:00:00Z",
@@ -120,7 +120,7 @@ class Job:
         async def put() -> None:
             for path, data in inputs.items():
                 await self.bucket.put_bytes(f"{self.prefix}input/{path}", data)
-            await self.bucket.put_json(self.prefix + pod_contract.JOB_KEY, record)
+            await self.bucket.put_json(self.prefix + pod_contract.RECORD_KEY, record)
 
         asyncio.run(put())
 
@@ -180,7 +180,7 @@ class Pod:
             (bucket / name).write_text(value)
         clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         self.environment = clean | {
-            pod_contract.ENV_JOB_ID: job.id,
+            pod_contract.ENV_RUN_ID: job.id,
             pod_contract.ENV_OWNER: "alice",
             pod_contract.ENV_POD_UID: self.uid,
             pod_contract.ENV_NOTEBOOK: job.name,

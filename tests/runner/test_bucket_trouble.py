@@ -29,10 +29,10 @@ def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Seaweed]:
 
 
 def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> None:
-    job = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
+    run = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
 
     # While staging in:
-    pod = job.pod()
+    pod = run.pod()
     frail.kill()
     staging = pod.start_stage_in()
     until(
@@ -53,16 +53,16 @@ def test_it_goes_away_and_comes_back(frail: stores.Seaweed, tmp_path: Path) -> N
     frail.start()
     assert pod.wait() == 0
     pod.stop_sidecar()
-    assert job.result["outcome"] == "succeeded"
-    assert job.output("file.txt") == b"kept"
-    job.end()
+    assert run.result["outcome"] == "succeeded"
+    assert run.output("file.txt") == b"kept"
+    run.end()
 
 
 def test_outputs_that_take_longer_than_execute_waits_for_a_sign(
     frail: stores.Seaweed, tmp_path: Path
 ) -> None:
-    job = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
-    pod = job.pod(**{pod_contract.ENV_COMMIT_SECONDS: "8"})
+    run = Job(frail, tmp_path, "open('file.txt', 'w').write('kept')")
+    pod = run.pod(**{pod_contract.ENV_COMMIT_SECONDS: "8"})
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
@@ -75,13 +75,13 @@ def test_outputs_that_take_longer_than_execute_waits_for_a_sign(
     frail.resume()
     assert pod.wait() == 0
     pod.stop_sidecar()
-    assert job.output("file.txt") == b"kept"
-    job.end()
+    assert run.output("file.txt") == b"kept"
+    run.end()
 
 
-def test_a_sidecar_that_hangs_is_not_waited_for(new_job: Callable[..., Job]) -> None:
-    job = new_job("import time\ntime.sleep(1)")
-    pod = job.pod(**{pod_contract.ENV_COMMIT_SECONDS: "1"})
+def test_a_sidecar_that_hangs_is_not_waited_for(new_run: Callable[..., Job]) -> None:
+    run = new_run("import time\ntime.sleep(1)")
+    pod = run.pod(**{pod_contract.ENV_COMMIT_SECONDS: "1"})
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
@@ -95,8 +95,8 @@ def test_a_sidecar_that_hangs_is_not_waited_for(new_job: Callable[..., Job]) -> 
 
 def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
     short = {pod_contract.ENV_STAGING_SECONDS: "1"}
-    job = Job(frail, tmp_path, "1/0", environment=short)
-    pod = job.pod()
+    run = Job(frail, tmp_path, "1/0", environment=short)
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
@@ -108,16 +108,16 @@ def test_it_stays_away(frail: stores.Seaweed, tmp_path: Path) -> None:
     assert "does not answer" in pod.termination_message
     pod.stop_sidecar()
 
-    other = job.pod()
+    other = run.pod()
     assert other.stage_in() == pod_contract.EXIT_STAGING
     assert "does not answer" in other.termination_message
-    job.end()
+    run.end()
 
 
-def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
+def test_it_refuses_to_be_written(new_run: Callable[..., Job]) -> None:
     short = {pod_contract.ENV_STAGING_SECONDS: "0.5"}
-    job = new_job("print(1)", environment=short)
-    pod = job.pod()
+    run = new_run("print(1)", environment=short)
+    pod = run.pod()
     assert pod.stage_in() == 0
     for name, value in zip(("access_key_id", "secret_access_key"), stores.READER, strict=True):
         (pod.folder / "bucket" / name).write_text(value)
@@ -128,21 +128,21 @@ def test_it_refuses_to_be_written(new_job: Callable[..., Job]) -> None:
     assert stores.READER[1] not in pod.termination_message + pod.stop_sidecar()
 
 
-def test_it_does_not_know_the_credentials(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)", credentials=("nobody", "knows"))
-    pod = job.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
+def test_it_does_not_know_the_credentials(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)", credentials=("nobody", "knows"))
+    pod = run.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
 
     assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "does not know the credentials" in pod.termination_message
 
 
-def test_an_identity_that_may_use_its_prefix_alone(new_job: Callable[..., Job]) -> None:
-    assert new_job("print(1)", credentials=stores.ALICE).run().exit_code == 0
+def test_an_identity_that_may_use_its_prefix_alone(new_run: Callable[..., Job]) -> None:
+    assert new_run("print(1)", credentials=stores.ALICE).run().exit_code == 0
 
 
 def test_sigterm_while_staging_in(frail: stores.Seaweed, tmp_path: Path) -> None:
-    job = Job(frail, tmp_path, "print(1)")
-    pod = job.pod()
+    run = Job(frail, tmp_path, "print(1)")
+    pod = run.pod()
     frail.pause()
     staging = pod.start_stage_in()
     until(lambda: _sockets(staging.pid), "stage-in waits for the bucket")
@@ -154,8 +154,8 @@ def test_sigterm_while_staging_in(frail: stores.Seaweed, tmp_path: Path) -> None
 
 
 def test_sigterm_while_putting_away(frail: stores.Seaweed, tmp_path: Path) -> None:
-    job = Job(frail, tmp_path, "1/0")
-    pod = job.pod(**{pod_contract.ENV_GRACE_PERIOD: "3"})
+    run = Job(frail, tmp_path, "1/0")
+    pod = run.pod(**{pod_contract.ENV_GRACE_PERIOD: "3"})
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: pod.control(pod_contract.PROGRESS_FILE), "the notebook is about to run")
@@ -166,7 +166,7 @@ def test_sigterm_while_putting_away(frail: stores.Seaweed, tmp_path: Path) -> No
     # Not the code of a failed cell, which would fail the Job on its next admission.
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     frail.resume()
-    job.end()
+    run.end()
 
 
 def _sockets(pid: int) -> bool:
@@ -177,23 +177,23 @@ def _sockets(pid: int) -> bool:
         return False
 
 
-def test_a_result_that_is_there_already(new_job: Callable[..., Job]) -> None:
-    job = new_job("print('once')")
-    first = job.run()
-    result = job.read(pod_contract.RESULT_KEY)
+def test_a_result_that_is_there_already(new_run: Callable[..., Job]) -> None:
+    run = new_run("print('once')")
+    first = run.run()
+    result = run.read(pod_contract.RESULT_KEY)
 
-    second = job.run()  # preempted in the first one's last second, say
+    second = run.run()  # preempted in the first one's last second, say
 
     assert second.exit_code == 0
     assert "once" not in second.log
-    assert job.read(pod_contract.RESULT_KEY) == result
+    assert run.read(pod_contract.RESULT_KEY) == result
     assert json.loads(result or b"")["pod_uid"] == first.uid
 
 
-def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
+def test_a_newer_attempt_has_taken_over(new_run: Callable[..., Job]) -> None:
     """A pod on a node that was thought lost goes on while its successor runs."""
-    job = new_job("import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)")
-    old, new = job.pod(), job.pod()
+    run = new_run("import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    old, new = run.pod(), run.pod()
     assert old.stage_in() == 0
     old.start()
     until(
@@ -205,30 +205,30 @@ def test_a_newer_attempt_has_taken_over(new_job: Callable[..., Job]) -> None:
     assert old.wait() == pod_contract.EXIT_INTERRUPTED  # not counted against the run
     assert new.uid in old.termination_message
     old.stop_sidecar()
-    assert job.result is None
+    assert run.result is None
 
     new.start()
     (new.folder / "workspace" / "go").touch()
     assert new.wait() == 0
     new.stop_sidecar()
-    assert job.result["pod_uid"] == new.uid
-    assert set(job.result["attempt_uids"]) == {old.uid, new.uid}
+    assert run.result["pod_uid"] == new.uid
+    assert set(run.result["attempt_uids"]) == {old.uid, new.uid}
 
 
-def test_a_changed_input_is_noticed(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)", files={"data.csv": b"1,2\n"})
-    asyncio.run(job.bucket.put_bytes(f"{job.prefix}input/data.csv", b"3,4\n"))
-    pod = job.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
+def test_a_changed_input_is_noticed(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)", files={"data.csv": b"1,2\n"})
+    asyncio.run(run.bucket.put_bytes(f"{run.prefix}input/data.csv", b"3,4\n"))
+    pod = run.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
 
     assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "data.csv differs from what was submitted" in pod.termination_message
     assert pod.attempt["reason"] == "staging"
 
 
-def test_parameters_of_a_language_without_translator(new_job: Callable[..., Job]) -> None:
+def test_parameters_of_a_language_without_translator(new_run: Callable[..., Job]) -> None:
     spec = {"kernelspec": {"name": "lolcode", "language": "lolcode", "display_name": "x"}}
-    job = new_job("HAI", metadata=spec, parameters={"x": 1})
-    pod = job.pod()
+    run = new_run("HAI", metadata=spec, parameters={"x": 1})
+    pod = run.pod()
 
     assert pod.stage_in() == pod_contract.EXIT_STAGING
     assert "Run the notebook without parameters" in pod.termination_message

@@ -28,9 +28,9 @@ NO_FILE = "os.unlink('m')\n"
 NO_FOLDER = "os.unlink('m/x'); os.rmdir('m')\n"
 
 
-def test_names_that_a_listing_cannot_carry_are_left_out(new_job: Callable[..., Job]) -> None:
+def test_names_that_a_listing_cannot_carry_are_left_out(new_run: Callable[..., Job]) -> None:
     text = "for n in ('\\ufffe', 'a\\uffffb', 'good'): open(n, 'w').write('x')\n"
-    again = interrupted_and_staged(new_job, text)
+    again = interrupted_and_staged(new_run, text)
     assert [path.name for path in (again.folder / "checkpoints").iterdir()] == ["good"]
 
 
@@ -42,57 +42,57 @@ def test_names_that_a_listing_cannot_carry_are_left_out(new_job: Callable[..., J
     ],
 )
 def test_a_file_that_becomes_a_folder_and_the_reverse(
-    new_job: Callable[..., Job], text: str, kept: dict[str, str]
+    new_run: Callable[..., Job], text: str, kept: dict[str, str]
 ) -> None:
-    again = interrupted_and_staged(new_job, text)
+    again = interrupted_and_staged(new_run, text)
     assert checkpoints_of(again) == kept
 
 
-def test_what_is_gone_is_deleted_though_something_is_left_out(new_job: Callable[..., Job]) -> None:
+def test_what_is_gone_is_deleted_though_something_is_left_out(new_run: Callable[..., Job]) -> None:
     text = FILE + "time.sleep(5)\nos.rename('m', 'n')\n"
-    again = interrupted_and_staged(new_job, text)
+    again = interrupted_and_staged(new_run, text)
     assert checkpoints_of(again) == {"n": "a file"}
 
 
 @pytest.mark.parametrize("newer", ["m", "m/x"])
 def test_of_a_file_and_a_folder_of_one_name_the_newer_counts(
-    new_job: Callable[..., Job], newer: str
+    new_run: Callable[..., Job], newer: str
 ) -> None:
-    job = new_job("1")
+    run = new_run("1")
     for path in sorted(["m", "m/x", "other"], key=lambda path: path == newer):
-        key = f"{job.prefix}{pod_contract.CHECKPOINTS_PREFIX}{path}"
+        key = f"{run.prefix}{pod_contract.CHECKPOINTS_PREFIX}{path}"
         # A second, which is what S3's times are in.
-        asyncio.run(put_after_a_second(job, key))
-    pod = job.pod()
+        asyncio.run(put_after_a_second(run, key))
+    pod = run.pod()
     assert pod.stage_in() == 0, pod.said
     assert set(checkpoints_of(pod)) == {newer, "other"}
 
 
-async def put_after_a_second(job: Job, key: str) -> None:
+async def put_after_a_second(run: Job, key: str) -> None:
     async def now() -> Any:
-        await job.bucket.put_bytes(f"{job.prefix}clock", b"")
-        found = await job.bucket.head(f"{job.prefix}clock")
+        await run.bucket.put_bytes(f"{run.prefix}clock", b"")
+        found = await run.bucket.head(f"{run.prefix}clock")
         assert found is not None
         return found.last_modified
 
     first = await now()
     while await now() == first:
         pass
-    await job.bucket.put_bytes(key, b"x")
+    await run.bucket.put_bytes(key, b"x")
 
 
-def interrupted_and_staged(new_job: Callable[..., Job], text: str) -> Pod:
+def interrupted_and_staged(new_run: Callable[..., Job], text: str) -> Pod:
     """Return a second attempt with its inputs, after a first that was stopped behind ``text``."""
     code = f"import os, time\nhere = os.getcwd()\n{LEAVE_OUT}{text}"
-    job = new_job(f"{code}open(here + '/running', 'w').close()\ntime.sleep(600)")
-    pod = job.pod()
+    run = new_run(f"{code}open(here + '/running', 'w').close()\ntime.sleep(600)")
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
     pod.notebook.send_signal(signal.SIGTERM)
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
-    again = job.pod()
+    again = run.pod()
     assert again.stage_in() == 0, again.said
     return again
 

@@ -37,33 +37,33 @@ FIVE_MIB = str(5 * 2**20)
     ],
 )
 def test_a_run_that_outgrows_a_limit_ends_with_what_it_has(
-    new_job: Callable[..., Job], folder: str, limit: dict[str, str], words: str
+    new_run: Callable[..., Job], folder: str, limit: dict[str, str], words: str
 ) -> None:
-    job = new_job("x = 1", WRITES.format(folder=folder), "print('never')", max_retries=3)
-    own = {name: str(job.folder / name) for name in ("HOME", "TMPDIR")}
+    run = new_run("x = 1", WRITES.format(folder=folder), "print('never')", max_retries=3)
+    own = {name: str(run.folder / name) for name in ("HOME", "TMPDIR")}
     for path in own.values():
         Path(path).mkdir()
 
-    pod = job.run(**own, **limit)
+    pod = run.run(**own, **limit)
 
     assert pod.exit_code == pod_contract.EXIT_DISK_FULL
     assert words in pod.termination_message
     assert "in cell 2 of 3" in pod.termination_message
-    result = job.result
+    result = run.result
     assert result["outcome"] == pod.attempt["reason"] == "disk-full"
     assert result["cells_done"] == 1
-    cells = json.loads(job.output("train.ipynb"))["cells"]
+    cells = json.loads(run.output("train.ipynb"))["cells"]
     assert "begins\n" in json.dumps(cells[1]["outputs"]).replace("\\n", "\n")
     assert cells[2]["execution_count"] is None
 
 
 def test_beyond_its_limit_a_pod_that_is_told_to_stop_ends_the_run_too(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    job = new_job(WRITES.format(folder="SCRATCH_DIR"))
+    run = new_run(WRITES.format(folder="SCRATCH_DIR"))
     limit = f'{{"scratch": {FIVE_MIB}}}'
-    own = {name: str(job.folder / "own") for name in ("HOME", "TMPDIR")}
-    pod = job.pod(**own, **{pod_contract.ENV_VOLUME_LIMITS: limit})
+    own = {name: str(run.folder / "own") for name in ("HOME", "TMPDIR")}
+    pod = run.pod(**own, **{pod_contract.ENV_VOLUME_LIMITS: limit})
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: (pod.attempt or {}).get("reason"), "it has noticed", 60)
@@ -73,19 +73,19 @@ def test_beyond_its_limit_a_pod_that_is_told_to_stop_ends_the_run_too(
     pod.stop_sidecar()
     assert pod.attempt["reason"] == pod_contract.DISK_FULL
 
-    again = job.run()
+    again = run.run()
     assert again.exit_code == pod_contract.EXIT_SUCCEEDED  # finds that the run has ended
 
 
-def test_within_its_limits_a_run_is_left_alone(new_job: Callable[..., Job]) -> None:
+def test_within_its_limits_a_run_is_left_alone(new_run: Callable[..., Job]) -> None:
     limits = {pod_contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}, "control": {FIVE_MIB}}}'}
-    job = new_job(
+    run = new_run(
         "import os\nprint([k for k in os.environ if 'LIMIT' in k])\nopen('a', 'wb').write(b'x')"
     )
-    own = {name: str(job.folder / "own") for name in ("HOME", "TMPDIR")}
+    own = {name: str(run.folder / "own") for name in ("HOME", "TMPDIR")}
     limits |= {pod_contract.ENV_DISK_LIMIT: FIVE_MIB, f"{pod_contract.ENV_DISK_LIMIT}_1": "0"}
-    pod = job.run(**own, **limits)
+    pod = run.run(**own, **limits)
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED
     # And none of it is the notebook's business.
-    assert "DISK_LIMIT" not in job.output("run.log").decode()
-    assert "VOLUME_LIMITS" not in job.output("run.log").decode()
+    assert "DISK_LIMIT" not in run.output("run.log").decode()
+    assert "VOLUME_LIMITS" not in run.output("run.log").decode()

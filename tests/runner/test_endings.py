@@ -26,15 +26,15 @@ finally:
 """
 
 
-def test_a_cell_that_raises(new_job: Callable[..., Job]) -> None:
-    job = new_job("x = 1", "print('before'); raise ValueError('no such <thing>')", "print('never')")
+def test_a_cell_that_raises(new_run: Callable[..., Job]) -> None:
+    run = new_run("x = 1", "print('before'); raise ValueError('no such <thing>')", "print('never')")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED
     assert "ValueError: no such <thing>" in pod.termination_message
     assert pod.termination_message.startswith("Cell 2 failed: ValueError: no such")
-    result = job.result
+    result = run.result
     assert result["outcome"] == "notebook-failed"
     assert result["cells_done"] == 1
     error = result["error"]
@@ -42,52 +42,52 @@ def test_a_cell_that_raises(new_job: Callable[..., Job]) -> None:
     assert error["cell_index"] == 1
     assert "raise ValueError" in error["cell_source"]
     assert any("ValueError" in line for line in error["traceback"])
-    cells = json.loads(job.output("train.ipynb"))["cells"]
+    cells = json.loads(run.output("train.ipynb"))["cells"]
     assert [out["output_type"] for out in cells[1]["outputs"]] == ["stream", "error"]
     assert cells[2]["execution_count"] is None
-    assert b"no such <thing>" in job.output("run.log")
+    assert b"no such <thing>" in run.output("run.log")
     assert pod.attempt["reason"] == "notebook-failed"
     said = {"cell": 2, "error": "ValueError: no such <thing>"}
     assert result["sentence"] == {"code": "cell-failed-because", "values": said}
     assert pod.attempt["sentence"] == result["sentence"]
 
 
-def test_a_kernel_that_is_killed(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_a_kernel_that_is_killed(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "print('done')",
         "import os, signal; print('so far', flush=True)\n"
         "import time; time.sleep(0.2); os.kill(os.getpid(), signal.SIGKILL)",
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_KERNEL_DIED
     assert "was killed in cell 2 of 2" in pod.termination_message
     assert "cell 2 of 2" in pod.termination_message
-    assert job.result is None  # another attempt may do better
-    live = json.loads(job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    assert run.result is None  # another attempt may do better
+    live = json.loads(run.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
     assert live["cells"][1]["outputs"][0]["text"] == ["so far\n"]
     assert pod.attempt["reason"] == "kernel-died"
     assert pod.attempt["cells_done"] == 1
 
 
-def test_the_time_limit_of_the_run(new_job: Callable[..., Job]) -> None:
-    job = new_job("x = 1", RUNS_LONG, "print('never')", timeout_seconds=1.5)
+def test_the_time_limit_of_the_run(new_run: Callable[..., Job]) -> None:
+    run = new_run("x = 1", RUNS_LONG, "print('never')", timeout_seconds=1.5)
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
     assert "1.5 s" in pod.termination_message
-    result = job.result
+    result = run.result
     assert result["outcome"] == "time-limit"
     assert result["error"]["cell_index"] == 1
     assert result["cells_done"] == 1
-    text = "".join(json.loads(job.output("train.ipynb"))["cells"][1]["outputs"][0]["text"])
+    text = "".join(json.loads(run.output("train.ipynb"))["cells"][1]["outputs"][0]["text"])
     assert text == "first words\nlast words\n"
 
 
-def test_the_time_limit_of_a_cell(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_the_time_limit_of_a_cell(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "import time; time.sleep(0.4)",
         "time.sleep(0.4)",
         # Deaf to the interrupt: its kernel is killed, and what it printed is kept.
@@ -97,20 +97,20 @@ def test_the_time_limit_of_a_cell(new_job: Callable[..., Job]) -> None:
         cell_timeout_seconds=1,
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
     assert "A cell may take 1 s" in pod.termination_message
     assert "cell 3 of 3" in pod.termination_message
-    outputs = json.loads(job.output("train.ipynb"))["cells"][2]["outputs"]
+    outputs = json.loads(run.output("train.ipynb"))["cells"][2]["outputs"]
     assert outputs[0]["text"] == ["deaf\n"]
 
 
-def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_sigterm_while_a_cell_runs(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "import os; open(os.environ['CHECKPOINT_DIR'] + '/step-1', 'w').write('1')", RUNS_LONG
     )
-    pod = job.pod()
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -118,16 +118,16 @@ def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
 
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
-    assert job.result is None
-    assert job.read("checkpoints/step-1") == b"1"
-    live = json.loads(job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
+    assert run.result is None
+    assert run.read("checkpoints/step-1") == b"1"
+    live = json.loads(run.read(pod_contract.LIVE_NOTEBOOK_KEY) or b"{}")
     assert live["cells"][1]["outputs"][0]["text"] == ["first words\n", "last words\n"]
     assert pod.attempt["reason"] == "interrupted"
     assert pod.attempt["cells_done"] == 1
-    assert b"first words" in (job.read(pod_contract.LIVE_LOG_KEY) or b"")
+    assert b"first words" in (run.read(pod_contract.LIVE_LOG_KEY) or b"")
 
     # The next attempt finds the checkpoint, and what it deletes is deleted for all.
-    again = job.pod()
+    again = run.pod()
     assert again.stage_in() == 0
     kept = again.folder / "checkpoints" / "step-1"
     assert kept.read_text() == "1"
@@ -138,15 +138,15 @@ def test_sigterm_while_a_cell_runs(new_job: Callable[..., Job]) -> None:
     again.notebook.send_signal(signal.SIGTERM)
     assert again.wait() == pod_contract.EXIT_INTERRUPTED
     again.stop_sidecar()
-    assert job.keys("checkpoints") == ["checkpoints/step-1", "checkpoints/step-2"]
-    assert sorted(job.keys("attempts")) == sorted(
+    assert run.keys("checkpoints") == ["checkpoints/step-1", "checkpoints/step-2"]
+    assert sorted(run.keys("attempts")) == sorted(
         f"attempts/{one.uid}.json" for one in (pod, again)
     )
 
 
-def test_sigterm_before_the_first_cell(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)")
-    pod = job.pod()
+def test_sigterm_before_the_first_cell(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)")
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "control" / pod_contract.NOTEBOOK_FILE).exists, "execute has started")
@@ -154,14 +154,14 @@ def test_sigterm_before_the_first_cell(new_job: Callable[..., Job]) -> None:
 
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
     pod.stop_sidecar()
-    assert job.result is None
+    assert run.result is None
     assert pod.attempt["reason"] == "interrupted"
 
 
-def test_an_unknown_kernel(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)", kernel_name="no-such-kernel")
+def test_an_unknown_kernel(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)", kernel_name="no-such-kernel")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "'no-such-kernel'" in pod.termination_message
@@ -169,9 +169,9 @@ def test_an_unknown_kernel(new_job: Callable[..., Job]) -> None:
     assert pod.attempt["reason"] == "no-kernel"
 
 
-def test_an_environment_without_nbclient(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)")
-    pod = job.pod()
+def test_an_environment_without_nbclient(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)")
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start("-I", "-S")  # Python without its packages stands for an image that has none
 
@@ -181,30 +181,30 @@ def test_an_environment_without_nbclient(new_job: Callable[..., Job]) -> None:
     assert pod.attempt["reason"] == "no-kernel"
 
 
-def test_something_that_is_no_notebook(new_job: Callable[..., Job]) -> None:
-    job = new_job(content=b"this is not JSON")
+def test_something_that_is_no_notebook(new_run: Callable[..., Job]) -> None:
+    run = new_run(content=b"this is not JSON")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log
     assert "not a notebook" in pod.termination_message
-    assert job.result["outcome"] == "notebook-failed"
-    assert job.output("train.ipynb") == b"this is not JSON"
+    assert run.result["outcome"] == "notebook-failed"
+    assert run.output("train.ipynb") == b"this is not JSON"
 
 
-def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
+def test_execute_is_killed_outright(new_run: Callable[..., Job]) -> None:
     """As when the container runs out of memory: only the sidecar is left to tell."""
-    job = new_job("print('done')", RUNS_LONG)
-    pod = job.pod()
+    run = new_run("print('done')", RUNS_LONG)
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until(
-        lambda: (job.read_json(pod_contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 2,
+        lambda: (run.read_json(pod_contract.LIVE_PROGRESS_KEY) or {}).get("cell") == 2,
         "cell 2 seen",
     )
-    assert job.read_json(pod_contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
+    assert run.read_json(pod_contract.LIVE_PROGRESS_KEY)["pod_uid"] == pod.uid
     until(
-        lambda: b"first words" in (job.read(pod_contract.LIVE_NOTEBOOK_KEY) or b""),
+        lambda: b"first words" in (run.read(pod_contract.LIVE_NOTEBOOK_KEY) or b""),
         "what a long cell printed is in the live notebook while it runs",
     )
     pod.notebook.kill()
@@ -212,30 +212,30 @@ def test_execute_is_killed_outright(new_job: Callable[..., Job]) -> None:
 
     pod.stop_sidecar()
 
-    assert job.result is None
+    assert run.result is None
     assert pod.attempt["ended_at"] is not None
     assert pod.attempt["reason"] is None  # the pod's status says: OOMKilled
     assert pod.attempt["cells_done"] == 1
-    assert b"first words" in (job.read(pod_contract.LIVE_LOG_KEY) or b"")
+    assert b"first words" in (run.read(pod_contract.LIVE_LOG_KEY) or b"")
 
 
-def test_outputs_of_a_former_run_do_not_survive(new_job: Callable[..., Job]) -> None:
+def test_outputs_of_a_former_run_do_not_survive(new_run: Callable[..., Job]) -> None:
     stale = cell("print('never')")
     stale["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["stale"]}]
     stale["execution_count"] = 7
-    job = new_job("1/0", stale)
+    run = new_run("1/0", stale)
 
-    job.run()
+    run.run()
 
-    assert b"stale" not in job.output("train.ipynb")
+    assert b"stale" not in run.output("train.ipynb")
 
 
-def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_the_sidecar_is_killed_and_started_again(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "import os, time; os.mkdir('folder'); os.symlink('nowhere', 'dangling')\n"
         "while not os.path.exists('go'): time.sleep(0.01)"
     )
-    pod = job.pod()
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until(lambda: (pod.control(pod_contract.PROGRESS_FILE) or {}).get("cell") == 1, "the cell runs")
@@ -247,23 +247,23 @@ def test_the_sidecar_is_killed_and_started_again(new_job: Callable[..., Job]) ->
 
     assert pod.wait() == 0
     pod.stop_sidecar()
-    assert [file["path"] for file in job.result["files"]] == ["train.ipynb", "go", "run.log"]
+    assert [file["path"] for file in run.result["files"]] == ["train.ipynb", "go", "run.log"]
     pod.start_sidecar()  # and once more, with its work done
     pod.stop_sidecar()
-    assert job.result["pod_uid"] == pod.uid
+    assert run.result["pod_uid"] == pod.uid
 
 
-def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
+def test_an_exception_of_megabytes(new_run: Callable[..., Job]) -> None:
     name = "N" * 1000
-    job = new_job(
+    run = new_run(
         f"class {name}(ValueError): pass\n" + "# filler\n" * 5_000 + "def f(n):\n"
         f"    if n == 0: raise {name}('x' * 3_000_000)\n    f(n - 1)\nf(600)"
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
-    result = job.result
+    result = run.result
     assert len(result["message"]) < 1_100
     assert result["message"].startswith("Cell 1 failed: ")
     assert result["sentence"]["code"] == "cell-failed-because"
@@ -279,5 +279,5 @@ def test_an_exception_of_megabytes(new_job: Callable[..., Job]) -> None:
     assert len(error["traceback"]) <= 202
     assert sum(map(len, error["traceback"])) < 41_000
     assert len(json.dumps(pod.control(pod_contract.ENDED_FILE))) < 100_000
-    whole = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"][-1]
+    whole = json.loads(run.output("train.ipynb"))["cells"][0]["outputs"][-1]
     assert len(whole["evalue"]) == 3_000_000

@@ -118,15 +118,15 @@ def test_an_exporter_that_the_notebook_names_is_not_imported_from_beside_it(
 
 
 def test_an_export_runs_apart_from_folder_environment_and_credentials(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    job = new_job(
+    run = new_run(
         "1",
         *(markdown(f"# {number}\n" + "text *more* `code`\n\n" * 200) for number in range(30)),
         output_formats=["html"],
         environment={"SECRET": SECRET, "HTTP_PROXY": f"http://user:{SECRET}@localhost"},
     )
-    pod = job.pod()
+    pod = run.pod()
     # What would be imported if one of these were looked at.
     trap = f"open({str(pod.folder / 'imported')!r}, 'w')\nraise SystemExit('imported')\n"
     for name in ("nbconvert", "sitecustomize", "usercustomize", "jupyter_kueue", "resource"):
@@ -152,12 +152,12 @@ def test_an_export_runs_apart_from_folder_environment_and_credentials(
     assert environment["HOME"] == environment["TMPDIR"] == folder
     assert not Path(folder).exists()
     assert not (pod.folder / "imported").exists()
-    assert [file["path"] for file in job.result["files"]] == [
+    assert [file["path"] for file in run.result["files"]] == [
         "train.ipynb",
         "train.html",
         "run.log",
     ]
-    assert job.result["files"][1]["format"] == "html"
+    assert run.result["files"][1]["format"] == "html"
 
 
 def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_an_export_that_takes_too_long_is_ended(
     assert "took longer than 0.5 s" in exports.errors["html"]
 
 
-def test_a_run_whose_pod_has_no_container_for_exports_says_so(new_job: Callable[..., Job]) -> None:
+def test_a_run_whose_pod_has_no_container_for_exports_says_so(new_run: Callable[..., Job]) -> None:
     """As the pods of a schedule that was saved before there were any."""
-    job = new_job("1", output_formats=["ipynb", "html"])
-    pod = job.pod()
+    run = new_run("1", output_formats=["ipynb", "html"])
+    pod = run.pod()
     for name in (pod_contract.ENV_EXPORT_DIR, pod_contract.ENV_EXPORT_REQUEST_DIR):
         del pod.staging[name]
     assert pod.stage_in() == 0
@@ -231,13 +231,13 @@ def test_a_run_whose_pod_has_no_container_for_exports_says_so(new_job: Callable[
     pod.start_notebook()
     assert pod.wait() == 0
     pod.stop_sidecar()
-    assert "save its schedule" in job.result["format_errors"]["html"]
+    assert "save its schedule" in run.result["format_errors"]["html"]
 
 
 def test_the_container_for_exports_ends_at_once_where_there_is_nothing_to_export(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    pod = new_job("1", output_formats=["html"]).pod()
+    pod = new_run("1", output_formats=["html"]).pod()
     pod.start_export()
     until(lambda: _heeds_sigterm(pod.export.pid), "it listens")
     pod.export.send_signal(signal.SIGTERM)

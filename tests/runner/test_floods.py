@@ -47,30 +47,30 @@ def client_of(pod: Pod) -> psutil.Process:
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_flood_at_its_limit(new_job: Callable[..., Job], flood: str) -> None:
-    job = new_job("import sys, time", FLOODS[flood], "print('never')", timeout_seconds=2)
+def test_a_flood_at_its_limit(new_run: Callable[..., Job], flood: str) -> None:
+    run = new_run("import sys, time", FLOODS[flood], "print('never')", timeout_seconds=2)
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT, pod.log[-2000:]
     assert "in cell 2 of 3" in pod.termination_message
-    assert job.result["error"]["cell_index"] == 1
-    data = job.output("train.ipynb")
+    assert run.result["error"]["cell_index"] == 1
+    data = run.output("train.ipynb")
     assert "mark" in text_of(outputs(data, 1))
     assert outputs(data, 1)[-1]["ename"] == "KeyboardInterrupt"
-    assert b"mark" in job.output("run.log")
+    assert b"mark" in run.output("run.log")
 
 
 def test_the_kernel_is_interrupted_whatever_execute_is_busy_with(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
     """A process that is stopped stands for one that reads what takes very long to read."""
-    job = new_job(
+    run = new_run(
         "import time\nprint('so far', flush=True); open('running', 'w').close()\n"
         "try:\n    while True: time.sleep(0.01)\nfinally: open('interrupted', 'w').close()",
         timeout_seconds=3,
     )
-    pod = job.pod()
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -82,17 +82,17 @@ def test_the_kernel_is_interrupted_whatever_execute_is_busy_with(
     assert pod.wait() == pod_contract.EXIT_TIME_LIMIT
     pod.stop_sidecar()
     assert "in cell 1 of 1" in pod.termination_message
-    assert text_of(outputs(job.output("train.ipynb"), 0)) == "so far\n"
+    assert text_of(outputs(run.output("train.ipynb"), 0)) == "so far\n"
 
 
 def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    job = new_job(
+    run = new_run(
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "open('running', 'w').close(); time.sleep(600)"
     )
-    pod = job.pod(**{pod_contract.ENV_GRACE_PERIOD: "4"})
+    pod = run.pod(**{pod_contract.ENV_GRACE_PERIOD: "4"})
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -107,9 +107,9 @@ def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
     pod.stop_sidecar()
 
 
-def test_a_client_that_is_killed(new_job: Callable[..., Job]) -> None:
-    job = new_job("import time; open('running', 'w').close(); time.sleep(600)")
-    pod = job.pod()
+def test_a_client_that_is_killed(new_run: Callable[..., Job]) -> None:
+    run = new_run("import time; open('running', 'w').close(); time.sleep(600)")
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -121,9 +121,9 @@ def test_a_client_that_is_killed(new_job: Callable[..., Job]) -> None:
 
 
 def test_a_thread_that_floods_at_the_end_keeps_no_kernel_from_its_exit(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    job = new_job(
+    run = new_run(
         "import threading\nfrom IPython.display import display\n"
         "left_open = open('left-open.txt', 'w'); left_open.write('kept')\n"
         "def flood():\n"
@@ -132,36 +132,36 @@ def test_a_thread_that_floods_at_the_end_keeps_no_kernel_from_its_exit(
         "import time\ntime.sleep(1)",
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
-    assert job.output("left-open.txt") == b"kept"
+    assert run.output("left-open.txt") == b"kept"
 
 
-def test_nobody_reads_the_containers_log(new_job: Callable[..., Job]) -> None:
-    job = new_job("for _ in range(200): print('x' * 9_999)", "raise ValueError('the end')")
-    pod = job.pod()
+def test_nobody_reads_the_containers_log(new_run: Callable[..., Job]) -> None:
+    run = new_run("for _ in range(200): print('x' * 9_999)", "raise ValueError('the end')")
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
 
     assert pod.notebook.wait(60) == pod_contract.EXIT_NOTEBOOK_FAILED
     pod.stop_sidecar()
     assert "the end" in pod.termination_message
-    assert len(job.output("run.log")) > 2_000_000
-    assert len(text_of(outputs(job.output("train.ipynb"), 0))) == 2_000_000
+    assert len(run.output("run.log")) > 2_000_000
+    assert len(text_of(outputs(run.output("train.ipynb"), 0))) == 2_000_000
 
 
-def test_outputs_beyond_their_bound_are_left_out_with_a_word(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_outputs_beyond_their_bound_are_left_out_with_a_word(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "for n in range(300): print('a' * 9_999)",
         "from IPython.display import clear_output, display\ndisplay('later')\nprint('b' * 20_000)",
         "raise ValueError('why ' + 'x' * 100_000)",
     )
 
-    pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
+    pod = run.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
 
     assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log[-2000:]
-    data = job.output("train.ipynb")
+    data = run.output("train.ipynb")
     assert len(data) < 1_100_000
     for cell in (0, 1):
         said = [text_of([out]) for out in outputs(data, cell) if out.get("name") == "stderr"]
@@ -170,14 +170,14 @@ def test_outputs_beyond_their_bound_are_left_out_with_a_word(new_job: Callable[.
     failed = outputs(data, 2)[-1]
     assert failed["evalue"].startswith("why xxx")
     assert "more characters" in failed["evalue"]
-    log = job.output("run.log").decode()
+    log = run.output("run.log").decode()
     assert log.count("have reached 0.9537 MiB") == 2
     assert log.count("The log has reached 0.9537 MiB") == 1
     assert len(log) < 1_100_000
 
 
-def test_what_is_drawn_over_counts_once(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_what_is_drawn_over_counts_once(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "from IPython.display import clear_output, display, update_display\n"
         "for n in range(20):\n"
         "    clear_output(wait=True); print(n, 'x' * 100_000)",
@@ -185,10 +185,10 @@ def test_what_is_drawn_over_counts_once(new_job: Callable[..., Job]) -> None:
         "for n in range(20): update_display('y' * 100_000 + str(n), display_id='d')",
     )
 
-    pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "500000"})
+    pod = run.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "500000"})
 
     assert pod.exit_code == 0, pod.log[-2000:]
-    data = job.output("train.ipynb")
+    data = run.output("train.ipynb")
     assert text_of(outputs(data, 0)) == f"19 {'x' * 100_000}\n"
     assert "".join(outputs(data, 1)[0]["data"]["text/plain"]).endswith("y19'")
 
@@ -211,14 +211,14 @@ h.update('six'); clear_output(); display('seven', display_id='d'); print('y' * 2
 """
 
 
-def test_outputs_are_those_of_bare_nbclient(new_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_outputs_are_those_of_bare_nbclient(new_run: Callable[..., Job], tmp_path: Path) -> None:
     cells = (ODD, DISPLAYS, AGAIN)
     bare = nbformat.reads(notebook(*cells).decode(), as_version=4)
     NotebookClient(bare, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    job = new_job(*cells)
+    run = new_run(*cells)
 
-    assert job.run().exit_code == 0
-    ours = nbformat.reads(job.output("train.ipynb").decode(), as_version=4)
+    assert run.run().exit_code == 0
+    ours = nbformat.reads(run.output("train.ipynb").decode(), as_version=4)
     for mine, theirs in zip(ours.cells, bare.cells, strict=True):
         assert _joined(mine.outputs) == _joined(theirs.outputs)
 
@@ -235,52 +235,52 @@ def _joined(found: Any) -> list[Any]:
     return joined
 
 
-def test_data_nested_too_deep_costs_its_output_alone(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_data_nested_too_deep_costs_its_output_alone(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "from IPython.display import publish_display_data\nimport sys\n"
         "sys.setrecursionlimit(100_000)\ndeep = []\n"
         "for _ in range(700): deep = [deep]\n"
         "publish_display_data({'application/json': deep}); print('after')"
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
-    found = text_of(outputs(job.output("train.ipynb"), 0))
+    found = text_of(outputs(run.output("train.ipynb"), 0))
     assert "nested too deep" in found
     assert found.endswith("after\n")
 
 
-def test_a_cell_of_many_megabytes(new_job: Callable[..., Job]) -> None:
-    job = new_job(f"x = '{'s' * 3_000_000}'\nraise ValueError(len(x))")
+def test_a_cell_of_many_megabytes(new_run: Callable[..., Job]) -> None:
+    run = new_run(f"x = '{'s' * 3_000_000}'\nraise ValueError(len(x))")
 
-    assert job.run().exit_code == pod_contract.EXIT_NOTEBOOK_FAILED
-    error = job.result["error"]
+    assert run.run().exit_code == pod_contract.EXIT_NOTEBOOK_FAILED
+    error = run.result["error"]
     assert len(error["cell_source"]) < 11_000
     assert "raise ValueError" in error["cell_source"]
 
 
 def test_outputs_whose_end_does_not_come_are_waited_for_and_that_is_said(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
     silent = "get_ipython().kernel._publish_status = lambda *_, **__: None"
-    job = new_job(f"{silent}\nprint('first')", "print('second')")
+    run = new_run(f"{silent}\nprint('first')", "print('second')")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
     for cell, text in zip(
-        json.loads(job.output("train.ipynb"))["cells"], ("first", "second"), strict=True
+        json.loads(run.output("train.ipynb"))["cells"], ("first", "second"), strict=True
     ):
         said = "".join("".join(out["text"]) for out in cell["outputs"])
         assert said.startswith(f"{text}\n")
         assert "the last ones may be missing" in said
 
 
-def test_nothing_is_lost_while_the_reader_has_no_turn(new_job: Callable[..., Job]) -> None:
+def test_nothing_is_lost_while_the_reader_has_no_turn(new_run: Callable[..., Job]) -> None:
     """A process that is stopped stands for one that a busy machine gives no time to."""
     pieces = 12_000
-    job = new_job(
+    run = new_run(
         "import os, time\nopen('running', 'w').close()\n"
         "while not os.path.exists('go'): time.sleep(0.01)\n"
         "kernel = get_ipython().kernel\n"
@@ -290,7 +290,7 @@ def test_nothing_is_lost_while_the_reader_has_no_turn(new_job: Callable[..., Job
         "    kernel.send_response(kernel.iopub_socket, 'stream', content)\n"
         "open('sent', 'w').close()"
     )
-    pod = job.pod()
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     workspace = pod.folder / "workspace"
@@ -303,5 +303,5 @@ def test_nothing_is_lost_while_the_reader_has_no_turn(new_job: Callable[..., Job
 
     assert pod.wait() == 0, pod.log[-2000:]
     pod.stop_sidecar()
-    lines = text_of(outputs(job.output("train.ipynb"), 0)).splitlines()
+    lines = text_of(outputs(run.output("train.ipynb"), 0)).splitlines()
     assert [line.strip() for line in lines] == [str(number) for number in range(pieces)]

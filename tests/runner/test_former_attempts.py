@@ -81,45 +81,45 @@ def test_what_a_node_has_run_short_of(begin: NodeRoom, now: NodeRoom, short: set
     assert node_pressure.arisen(begin, now) == short
 
 
-def leave(job: Job, *records: dict[str, Any]) -> None:
+def leave(run: Job, *records: dict[str, Any]) -> None:
     async def put() -> None:
         for one in records:
-            key = f"{job.prefix}{pod_contract.ATTEMPTS_PREFIX}{one['pod_uid']}.json"
-            await job.bucket.put_json(key, one)
+            key = f"{run.prefix}{pod_contract.ATTEMPTS_PREFIX}{one['pod_uid']}.json"
+            await run.bucket.put_json(key, one)
 
     asyncio.run(put())
 
 
 def test_a_pod_ends_well_and_at_once_where_the_run_cannot_go_on(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    job = new_job("open('ran', 'w').close()")
-    leave(job, record(1, pod_contract.DISK_FULL))
+    run = new_run("open('ran', 'w').close()")
+    leave(run, record(1, pod_contract.DISK_FULL))
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED
     assert not (pod.folder / "workspace" / "ran").exists()
-    assert job.result is None
+    assert run.result is None
     assert pod.attempt["reason"] == pod_contract.DISK_FULL
     assert pod.attempt["message"] == "Some words."
     assert pod.attempt["ended_at"]
 
 
-def test_evictions_end_a_run_with_no_server_at_hand(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)")
-    leave(job, *(record(n, ended_at=None) for n in range(2)))
+def test_evictions_end_a_run_with_no_server_at_hand(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)")
+    leave(run, *(record(n, ended_at=None) for n in range(2)))
 
     assert (
-        job.run(**{pod_contract.ENV_MAX_EVICTIONS: "1"}).attempt["reason"] == pod_contract.EVICTED
+        run.run(**{pod_contract.ENV_MAX_EVICTIONS: "1"}).attempt["reason"] == pod_contract.EVICTED
     )
-    assert job.result is None
+    assert run.result is None
 
 
-def test_a_record_that_is_damaged_holds_nothing_up(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)")
-    key = f"{job.prefix}{pod_contract.ATTEMPTS_PREFIX}pod-1.json"
-    asyncio.run(job.bucket.put_bytes(key, b"{"))
+def test_a_record_that_is_damaged_holds_nothing_up(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)")
+    key = f"{run.prefix}{pod_contract.ATTEMPTS_PREFIX}pod-1.json"
+    asyncio.run(run.bucket.put_bytes(key, b"{"))
 
-    assert job.run().exit_code == pod_contract.EXIT_SUCCEEDED
-    assert job.result["outcome"] == "succeeded"
+    assert run.run().exit_code == pod_contract.EXIT_SUCCEEDED
+    assert run.result["outcome"] == "succeeded"

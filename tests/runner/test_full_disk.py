@@ -48,17 +48,17 @@ def write_for_ever(file: IO[bytes]) -> None:
         file.write(bytes(4096))
 
 
-def on(disk: Path, job: Job) -> Job:
-    job.folder = disk
-    return job
+def on(disk: Path, run: Job) -> Job:
+    run.folder = disk
+    return run
 
 
-def outputs(job: Job, cell: int) -> Any:
-    return json.loads(job.output("train.ipynb"))["cells"][cell]["outputs"]
+def outputs(run: Job, cell: int) -> Any:
+    return json.loads(run.output("train.ipynb"))["cells"][cell]["outputs"]
 
 
-def test_a_run_that_heeds_a_full_disk_goes_on(new_job: Callable[..., Job], disk: Path) -> None:
-    job = new_job(
+def test_a_run_that_heeds_a_full_disk_goes_on(new_run: Callable[..., Job], disk: Path) -> None:
+    run = new_run(
         FILL,
         # The log, the notebook and the progress are written, and fail, while nothing is free.
         "import os, time\ntry:\n    fill('big')\nexcept OSError as error: code = error.errno\n"
@@ -67,52 +67,52 @@ def test_a_run_that_heeds_a_full_disk_goes_on(new_job: Callable[..., Job], disk:
         "print('went', 'on')",
     )
 
-    pod = on(disk, job).run()
+    pod = on(disk, run).run()
 
     assert pod.exit_code == 0, pod.log
-    assert job.result["outcome"] == "succeeded"
-    assert "".join(outputs(job, 1)[0]["text"]).endswith("x 29\nTrue\n")
-    log = job.output("run.log").decode()
+    assert run.result["outcome"] == "succeeded"
+    assert "".join(outputs(run, 1)[0]["text"]).endswith("x 29\nTrue\n")
+    log = run.output("run.log").decode()
     assert "characters of output are missing here" in log
     assert "went on" in log
 
 
-def test_a_run_that_does_not_is_told_so(new_job: Callable[..., Job], disk: Path) -> None:
-    job = new_job("print('first')", FILL + "print('so far'); fill('big')", "print('never')")
+def test_a_run_that_does_not_is_told_so(new_run: Callable[..., Job], disk: Path) -> None:
+    run = new_run("print('first')", FILL + "print('so far'); fill('big')", "print('never')")
 
-    pod = on(disk, job).run()
+    pod = on(disk, run).run()
 
     assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "The disk was full in cell 2 of 3" in pod.termination_message
-    assert job.result["outcome"] == "disk-full"
-    assert job.result["error"]["cell_index"] == 1
-    assert [out["output_type"] for out in outputs(job, 1)] == ["stream", "error"]
+    assert run.result["outcome"] == "disk-full"
+    assert run.result["error"]["cell_index"] == 1
+    assert [out["output_type"] for out in outputs(run, 1)] == ["stream", "error"]
     assert pod.attempt["reason"] == "disk-full"
 
 
-def test_memory_that_a_full_disk_cannot_hold(new_job: Callable[..., Job], disk: Path) -> None:
-    job = new_job(
+def test_memory_that_a_full_disk_cannot_hold(new_run: Callable[..., Job], disk: Path) -> None:
+    run = new_run(
         f"import mmap\nfile = open('big', 'wb+'); file.truncate({2 * DISK_BYTES})\n"
         "memory = mmap.mmap(file.fileno(), 0)\n"
         f"for at in range(0, {2 * DISK_BYTES}, 4096): memory[at] = 1"
     )
 
-    pod = on(disk, job).run()
+    pod = on(disk, run).run()
 
     assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "The disk was full in cell 1 of 1" in pod.termination_message
 
 
-def test_neighbours_of_who_filled_it(new_job: Callable[..., Job], disk: Path) -> None:
-    job = on(
+def test_neighbours_of_who_filled_it(new_run: Callable[..., Job], disk: Path) -> None:
+    run = on(
         disk,
-        new_job(
+        new_run(
             "import os, time\nopen('running', 'w').close()\n"
             "while not os.path.exists('go'): time.sleep(0.01)\nprint('x' * 100_000)",
             "print('to the', 'end')",
         ),
     )
-    pod = job.pod()
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start()
     until((pod.folder / "workspace" / "running").exists, "the cell runs")
@@ -121,27 +121,27 @@ def test_neighbours_of_who_filled_it(new_job: Callable[..., Job], disk: Path) ->
 
     assert pod.wait() == 0, pod.log
     pod.stop_sidecar()
-    assert len("".join(outputs(job, 0)[0]["text"])) == 100_001
-    assert "".join(outputs(job, 1)[0]["text"]) == "to the end\n"
+    assert len("".join(outputs(run, 0)[0]["text"])) == 100_001
+    assert "".join(outputs(run, 1)[0]["text"]) == "to the end\n"
 
 
-def test_outputs_that_a_full_disk_cannot_hold(new_job: Callable[..., Job], disk: Path) -> None:
-    job = new_job(
+def test_outputs_that_a_full_disk_cannot_hold(new_run: Callable[..., Job], disk: Path) -> None:
+    run = new_run(
         FILL + "try:\n    fill('big')\nexcept OSError: print('caught')",
         "print('x' * 12_000_000)\nprint('y')",
     )
 
-    pod = on(disk, job).run()
+    pod = on(disk, run).run()
 
     assert pod.exit_code == pod_contract.EXIT_DISK_FULL, pod.log
     assert "without its large outputs" in pod.termination_message
-    assert "".join(outputs(job, 0)[0]["text"]) == "caught\n"
-    assert "An output is left out here: the disk was full" in "".join(outputs(job, 1)[0]["text"])
+    assert "".join(outputs(run, 0)[0]["text"]) == "caught\n"
+    assert "An output is left out here: the disk was full" in "".join(outputs(run, 1)[0]["text"])
 
 
-def test_a_disk_that_is_full_from_the_start(new_job: Callable[..., Job], disk: Path) -> None:
-    job = on(disk, new_job("print('never')"))
-    pod = job.pod()
+def test_a_disk_that_is_full_from_the_start(new_run: Callable[..., Job], disk: Path) -> None:
+    run = on(disk, new_run("print('never')"))
+    pod = run.pod()
     assert pod.stage_in() == 0
     pod.start_sidecar()
     until(

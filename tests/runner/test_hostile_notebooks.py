@@ -37,9 +37,11 @@ C = environment['JUPYTER_KUEUE_CONTROL_DIR']
 
 
 def everything(job: Job) -> bytes:
-    """Return all that the bucket holds of a job, but for what was submitted."""
+    """Return all that the bucket holds of a run, but for what was submitted."""
     return b"\0".join(
-        job.read(key) or b"" for key in job.keys("") if not key.startswith(("input/", "job.json"))
+        job.read(key) or b""
+        for key in job.keys("")
+        if not key.startswith(("input/", "record.json"))
     )
 
 
@@ -68,9 +70,9 @@ def secret(tmp_path: Path) -> Path:
     ],
 )
 def test_the_log_is_what_was_printed_whatever_takes_its_place(
-    new_job: Callable[..., Job], secret: Path, plant: str
+    new_run: Callable[..., Job], secret: Path, plant: str
 ) -> None:
-    job = new_job(
+    job = new_run(
         FOLDERS,
         "print('before')\nopen('file', 'w').write('forged')\nos.unlink(C + '/run.log')\n"
         + plant.format(secret=str(secret)),
@@ -113,9 +115,9 @@ while True:
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
 def test_what_a_notebook_puts_in_the_place_of_reports_holds_nothing_up(
-    new_job: Callable[..., Job], secret: Path, plant: str
+    new_run: Callable[..., Job], secret: Path, plant: str
 ) -> None:
-    job = new_job(
+    job = new_run(
         FOLDERS,
         PLANT.format(plant=textwrap.indent(plant.format(secret=str(secret)), " " * 8)),
         "print('went on')",
@@ -135,17 +137,17 @@ def test_what_a_notebook_puts_in_the_place_of_reports_holds_nothing_up(
     ids=["folders in place of the room"],
 )
 def test_a_run_that_succeeded_is_told_as_such(
-    new_job: Callable[..., Job], secret: Path, plant: str
+    new_run: Callable[..., Job], secret: Path, plant: str
 ) -> None:
-    job = new_job(FOLDERS + plant, "print('the end')")
+    job = new_run(FOLDERS + plant, "print('the end')")
     pod = run(job, secret)
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log
     assert b"the end" in job.output("train.ipynb")
 
 
-def test_what_cannot_be_saved_at_the_end_is_said(new_job: Callable[..., Job]) -> None:
+def test_what_cannot_be_saved_at_the_end_is_said(new_run: Callable[..., Job]) -> None:
     """A file that may have no more bytes fails as a broken disk does, and is no full one."""
-    pod = new_job(
+    pod = new_run(
         "import os, resource\n"
         "resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (100, 100))\nprint('x' * 1000)"
     ).run()
@@ -153,8 +155,8 @@ def test_what_cannot_be_saved_at_the_end_is_said(new_job: Callable[..., Job]) ->
     assert "File too large" in pod.termination_message
 
 
-def test_a_log_that_a_notebook_makes_larger_goes_up_in_part(new_job: Callable[..., Job]) -> None:
-    job = new_job(FOLDERS + "print('printed', flush=True)\nos.truncate(f'{C}/run.log', 2**40)")
+def test_a_log_that_a_notebook_makes_larger_goes_up_in_part(new_run: Callable[..., Job]) -> None:
+    job = new_run(FOLDERS + "print('printed', flush=True)\nos.truncate(f'{C}/run.log', 2**40)")
     pod = job.run(**{pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES: "1000000"})
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log
     [log] = [file for file in job.result["files"] if file["role"] == pod_contract.ROLE_LOG]
@@ -162,13 +164,13 @@ def test_a_log_that_a_notebook_makes_larger_goes_up_in_part(new_job: Callable[..
 
 
 def test_a_notebook_that_ends_itself_by_a_report_of_its_own_lies_about_itself_alone(
-    new_job: Callable[..., Job], secret: Path
+    new_run: Callable[..., Job], secret: Path
 ) -> None:
-    job = new_job(
+    job = new_run(
         FOLDERS,
         "import json, time\n"
         "report = {'outcome': 'notebook-failed', 'message': chr(0xd800) + 'x' * 10**5,\n"
-        "          'cells': 10**300, 'cells_done': True, 'files': [{}], 'job_id': 'other',\n"
+        "          'cells': 10**300, 'cells_done': True, 'files': [{}], 'run_id': 'other',\n"
         "          'error': {'name': [], 'traceback': [chr(0xd801)] * 10**4}, 'pod_uid': 'other'}\n"
         "open(C + '/new', 'w').write(json.dumps(report))\n"
         "os.rename(C + '/new', C + '/ended.json')\n"
@@ -177,16 +179,16 @@ def test_a_notebook_that_ends_itself_by_a_report_of_its_own_lies_about_itself_al
     )
     run(job, secret)
     result = job.result
-    assert (result["job_id"], result["pod_uid"]) == (job.id, job.pods[0].uid)
+    assert (result["run_id"], result["pod_uid"]) == (job.id, job.pods[0].uid)
     assert len(json.dumps(result)) < 100_000
     assert result["cells"] is None
 
 
 def test_what_the_staging_containers_say_is_out_of_the_reports_folder(
-    new_job: Callable[..., Job], secret: Path
+    new_run: Callable[..., Job], secret: Path
 ) -> None:
     """In a pod it is on a volume that the notebook mounts read-only (tests/test_manifest.py)."""
-    job = new_job(
+    job = new_run(
         FOLDERS,
         "import json\n"
         "for name, forged in (\n"
@@ -202,9 +204,9 @@ def test_what_the_staging_containers_say_is_out_of_the_reports_folder(
     assert [file["path"] for file in job.result["files"]] == ["train.ipynb", "run.log"]
 
 
-def test_a_workspace_whose_place_a_link_took(new_job: Callable[..., Job], secret: Path) -> None:
+def test_a_workspace_whose_place_a_link_took(new_run: Callable[..., Job], secret: Path) -> None:
     """Not possible where it is a mount; on the local node it is a folder of the user's."""
-    job = new_job(
+    job = new_run(
         FOLDERS,
         "w = environment['JUPYTER_KUEUE_WORKSPACE_DIR']\nos.rename(w, w + '-old')\n"
         f"os.symlink({str(secret.parent)!r}, w)",
@@ -214,8 +216,8 @@ def test_a_workspace_whose_place_a_link_took(new_job: Callable[..., Job], secret
     assert "could not be read" in job.result["file_errors"]["."]
 
 
-def test_links_and_pipes_among_the_outputs(new_job: Callable[..., Job], secret: Path) -> None:
-    job = new_job(
+def test_links_and_pipes_among_the_outputs(new_run: Callable[..., Job], secret: Path) -> None:
+    job = new_run(
         "import os\nos.makedirs('sub/deep')\nos.mkfifo('sub/pipe')\n"
         f"os.symlink({str(secret)!r}, 'sub/link')\n"
         f"os.symlink({str(secret.parent)!r}, 'folder')\n"
@@ -230,12 +232,12 @@ def test_links_and_pipes_among_the_outputs(new_job: Callable[..., Job], secret: 
 
 
 def test_inputs_and_checkpoints_are_never_written_through_a_link(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     """A user's image could plant one before the inputs come."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    job = new_job("1", files={"sub/data.csv": b"1"})
+    job = new_run("1", files={"sub/data.csv": b"1"})
     pod = job.pod()
     (pod.folder / "workspace" / "sub").symlink_to(outside)
     assert pod.stage_in() == pod_contract.EXIT_STAGING
@@ -295,7 +297,7 @@ def test_checkpoints_swapped_for_links_all_the_time_never_leak(
 
 
 def be_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (pod_contract.ENV_OWNER, pod_contract.ENV_JOB_ID, pod_contract.ENV_POD_UID):
+    for name in (pod_contract.ENV_OWNER, pod_contract.ENV_RUN_ID, pod_contract.ENV_POD_UID):
         monkeypatch.setenv(name, name.lower())
 
 
@@ -352,8 +354,8 @@ def test_checkpoints_are_bounded_and_none_of_the_rest_is_taken_for_deleted(
     assert len(said[-1]) < 1000
 
 
-def test_outputs_are_bounded_and_what_is_left_out_is_named(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_outputs_are_bounded_and_what_is_left_out_is_named(new_run: Callable[..., Job]) -> None:
+    job = new_run(
         "import os\nopen('sparse', 'wb').truncate(2**40)\nopen('small', 'w').write('x')",
         "for n in range(300): open(f'file-{n}', 'w').write('x')",
         "os.makedirs(b'odd-\\xff'); open(b'odd-\\xff/\\xfe\\xfd', 'w').write('odd')",

@@ -41,8 +41,8 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 
 
 @pytest.mark.parametrize("which", [("stage_in", "stage_out"), ("stage_out",), ("stage_in",)])
-def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: list[str]) -> None:
-    pod = new_job("1").pod()
+def test_a_runner_image_without_the_package(new_run: Callable[..., Job], which: list[str]) -> None:
+    pod = new_run("1").pod()
     staging = [start_bare(pod, module) for module in which]
     pod.start_notebook()
     # At once, where it would wait for two minutes for a program that never comes.
@@ -61,12 +61,12 @@ def test_a_runner_image_without_the_package(new_job: Callable[..., Job], which: 
 
 
 def test_a_runner_image_that_lacks_what_the_package_needs(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "obstore.py").write_text("raise ModuleNotFoundError('No module named \\'obstore\\'')")
-    pod = new_job("1").pod()
+    pod = new_run("1").pod()
     pod.staging["PYTHONPATH"] = f"{broken}:{pod.staging['PYTHONPATH']}"
     pod.start()
     assert pod.stage_in() == pod_contract.EXIT_STAGING
@@ -90,10 +90,10 @@ ODD_NOTEBOOKS = {
 
 @pytest.mark.parametrize("content", ODD_NOTEBOOKS.values(), ids=ODD_NOTEBOOKS)
 def test_staging_says_in_words_what_nobody_foresaw(
-    new_job: Callable[..., Job], content: bytes
+    new_run: Callable[..., Job], content: bytes
 ) -> None:
-    job = new_job(content=content, parameters={"x": 1})
-    pod = job.pod()
+    run = new_run(content=content, parameters={"x": 1})
+    pod = run.pod()
     code = pod.stage_in()
     if code == pod_contract.EXIT_SUCCEEDED:
         return  # it is taken as it is, and execute says what is wrong with it
@@ -106,8 +106,8 @@ def test_staging_says_in_words_what_nobody_foresaw(
     assert pod.attempt["message"] in message
 
 
-def test_stage_out_says_in_words_what_nobody_foresaw(new_job: Callable[..., Job]) -> None:
-    pod = new_job("1").pod()
+def test_stage_out_says_in_words_what_nobody_foresaw(new_run: Callable[..., Job]) -> None:
+    pod = new_run("1").pod()
     assert pod.stage_in() == 0
     (pod.folder / "runner" / pod_contract.STAGED_FILE).write_text("[" * 100_000)
     pod.start()
@@ -119,12 +119,12 @@ def test_stage_out_says_in_words_what_nobody_foresaw(new_job: Callable[..., Job]
 
 @pytest.mark.parametrize("kind", ["missing", "nobody's"])
 def test_a_home_that_cannot_be_written(
-    new_job: Callable[..., Job], tmp_path: Path, kind: str
+    new_run: Callable[..., Job], tmp_path: Path, kind: str
 ) -> None:
     file = tmp_path / "file"
     file.write_text("")
     where = {"missing": "/nonexistent", "nobody's": "/proc"}
-    job = new_job(
+    run = new_run(
         "import os, pathlib\n"
         "for name in ('HOME', 'MPLCONFIGDIR', 'XDG_CACHE_HOME'):\n"
         "    print(name, os.environ.get(name))\n"
@@ -135,7 +135,7 @@ def test_a_home_that_cannot_be_written(
             "XDG_CACHE_HOME": str(file),
         },
     )
-    pod = job.run()
+    pod = run.run()
     assert pod.exit_code == 0, pod.log
     assert f"HOME {pod.folder / 'scratch' / 'home-'}" in pod.log
     assert "MPLCONFIGDIR None" in pod.log
@@ -160,9 +160,9 @@ def slow_python(folder: Path) -> str:
     return str(path)
 
 
-def test_sigterm_in_a_containers_first_moments(new_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_sigterm_in_a_containers_first_moments(new_run: Callable[..., Job], tmp_path: Path) -> None:
     """As a kubelet does it: the hook, then the signal."""
-    pod = new_job("1").pod()
+    pod = new_run("1").pod()
     notebook_container = subprocess.Popen(
         [slow_python(tmp_path), "-c", pod_contract.EXECUTE_PROGRAM],
         env=pod.environment,
@@ -178,14 +178,14 @@ def test_sigterm_in_a_containers_first_moments(new_job: Callable[..., Job], tmp_
     assert notebook_container.wait(10) == pod_contract.EXIT_INTERRUPTED
 
 
-def test_the_hook_leaves_half_of_the_grace_period(new_job: Callable[..., Job]) -> None:
-    pod = new_job("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "0.4"})
+def test_the_hook_leaves_half_of_the_grace_period(new_run: Callable[..., Job]) -> None:
+    pod = new_run("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "0.4"})
     hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     assert hook.wait(10) == 0
 
 
-def test_the_hook_does_not_wait_for_a_notebook_that_runs(new_job: Callable[..., Job]) -> None:
-    pod = new_job("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "3600"})
+def test_the_hook_does_not_wait_for_a_notebook_that_runs(new_run: Callable[..., Job]) -> None:
+    pod = new_run("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "3600"})
     pod.start_notebook()
     until((pod.folder / "control" / pod_contract.LISTENING_FILE).exists, "it listens")
     hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)

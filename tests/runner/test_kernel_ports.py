@@ -59,7 +59,7 @@ def connect(port: int, kind: int, *, has_keys: bool) -> int:
 
 @pytest.mark.parametrize("is_early", [True, False], ids=["started early", "started by its spec"])
 def test_no_port_of_a_kernel_lets_a_stranger_in(
-    new_job: Callable[..., Job], tmp_path: Path, is_early: bool
+    new_run: Callable[..., Job], tmp_path: Path, is_early: bool
 ) -> None:
     environment = {}
     if not is_early:  # a kernelspec with variables is left to jupyter_client
@@ -77,8 +77,8 @@ def test_no_port_of_a_kernel_lets_a_stranger_in(
             )
         )
         environment["JUPYTER_PATH"] = str(tmp_path / "jupyter")
-    job = new_job(WAITS)
-    pod = job.pod(**environment)
+    run = new_run(WAITS)
+    pod = run.pod(**environment)
     assert pod.stage_in() == 0
     pod.start()
     workspace = pod.folder / "workspace"
@@ -100,14 +100,14 @@ def test_no_port_of_a_kernel_lets_a_stranger_in(
     assert pod.wait() == 0, pod.log
 
 
-def test_what_a_forked_process_prints_is_in_the_notebook(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_what_a_forked_process_prints_is_in_the_notebook(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "import multiprocessing\n"
         "child = multiprocessing.get_context('fork').Process(target=print, args=('of a child',))\n"
         "child.start(); child.join()"
     )
 
-    assert job.run().exit_code == 0
+    assert run.run().exit_code == 0
 
-    [cell] = json.loads(job.output("train.ipynb"))["cells"]
+    [cell] = json.loads(run.output("train.ipynb"))["cells"]
     assert "of a child" in "".join(text for out in cell["outputs"] for text in out["text"])

@@ -61,10 +61,10 @@ def kernelspec(tmp_path: Path, argv: list[str], **more: Any) -> dict[str, str]:
     ids=["port", "signal", "exit code 1", "exit code 0"],
 )
 def test_a_kernel_that_fails_once_is_started_again(
-    new_job: Callable[..., Job], tmp_path: Path, first: str
+    new_run: Callable[..., Job], tmp_path: Path, first: str
 ) -> None:
     environment = wrapped(tmp_path, first)
-    pod = new_job("print('it', 'runs')", kernel_name="wrapped").run(**environment)
+    pod = new_run("print('it', 'runs')", kernel_name="wrapped").run(**environment)
 
     assert pod.exit_code == 0, pod.log
     assert "it runs" in pod.log
@@ -73,10 +73,10 @@ def test_a_kernel_that_fails_once_is_started_again(
 
 
 def test_a_kernel_that_never_comes_up_may_be_tried_elsewhere(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     environment = wrapped(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", times=99)
-    pod = new_job("print(1)", kernel_name="wrapped").run(**environment)
+    pod = new_run("print(1)", kernel_name="wrapped").run(**environment)
 
     assert pod.exit_code == pod_contract.EXIT_KERNEL_DIED
     assert "killed by SIGKILL" in pod.termination_message
@@ -85,7 +85,7 @@ def test_a_kernel_that_never_comes_up_may_be_tried_elsewhere(
 
 @pytest.mark.parametrize("port", ["shell_port", "iopub_port", "control_port"])
 def test_the_environments_own_kernel_is_started_again(
-    new_job: Callable[..., Job], tmp_path: Path, port: str
+    new_run: Callable[..., Job], tmp_path: Path, port: str
 ) -> None:
     """The one that is started before anything else, whose port is taken meanwhile."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -98,56 +98,56 @@ def test_the_environments_own_kernel_is_started_again(
         "    connection = json.load(open(path))\n"
         f"    taken.bind(('127.0.0.1', connection[{port!r}])); taken.listen()\n"
     )
-    pod = new_job("print('it', 'runs')").run(PYTHONPATH=str(tmp_path))
+    pod = new_run("print('it', 'runs')").run(PYTHONPATH=str(tmp_path))
 
     assert pod.exit_code == 0, pod.log
     assert (tmp_path / "mark").exists()
     assert "It is started again." in pod.log
 
 
-def test_a_module_that_is_missing_is_final(new_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_module_that_is_missing_is_final(new_run: Callable[..., Job], tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "no_such_kernel", "-f", "{connection_file}"]
-    pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
+    pod = new_run("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
     assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "no module no_such_kernel" in pod.termination_message
 
 
-def test_what_a_kernel_imports_is_missing(new_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_what_a_kernel_imports_is_missing(new_run: Callable[..., Job], tmp_path: Path) -> None:
     argv = [sys.executable, "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
+    pod = new_run("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
     assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "no module ipykernel" in pod.termination_message
 
 
-def test_a_program_that_is_missing_is_final(new_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_program_that_is_missing_is_final(new_run: Callable[..., Job], tmp_path: Path) -> None:
     argv = ["/no/such/program", "{connection_file}"]
-    pod = new_job("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
+    pod = new_run("print(1)", kernel_name="wrapped").run(**kernelspec(tmp_path, argv))
 
     assert pod.exit_code == pod_contract.EXIT_NO_KERNEL
     assert "/no/such/program" in pod.termination_message
 
 
 def test_a_kernel_that_is_interrupted_by_message(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     environment = kernelspec(tmp_path, argv, interrupt_mode="message")
-    job = new_job(
+    run = new_run(
         "import time\nprint('so far', flush=True)\nwhile True: time.sleep(0.01)",
         kernel_name="wrapped",
         timeout_seconds=2,
     )
-    pod = job.run(**environment)
+    pod = run.run(**environment)
 
     assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
-    outputs = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"]
+    outputs = json.loads(run.output("train.ipynb"))["cells"][0]["outputs"]
     assert outputs[-1]["ename"] == "KeyboardInterrupt"
 
 
 def test_a_kernel_that_cannot_encrypt_as_its_kernelspec_says_runs_without(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     """A kernelspec that a newer ipykernel has left is one."""
     program = (
@@ -165,7 +165,7 @@ def test_a_kernel_that_cannot_encrypt_as_its_kernelspec_says_runs_without(
         metadata={"supported_encryption": ["curve"]},
     )
 
-    pod = new_job("print('it', 'runs')", kernel_name="wrapped").run(**environment)
+    pod = new_run("print('it', 'runs')", kernel_name="wrapped").run(**environment)
 
     assert pod.exit_code == 0, pod.log
     assert "it runs" in pod.log
@@ -178,12 +178,12 @@ def test_a_kernel_that_cannot_encrypt_as_its_kernelspec_says_runs_without(
     ids=str,
 )
 def test_a_kernelspec_that_none_may_write_is_final(
-    new_job: Callable[..., Job], tmp_path: Path, odd: dict[str, Any]
+    new_run: Callable[..., Job], tmp_path: Path, odd: dict[str, Any]
 ) -> None:
     spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], **odd}
     environment = kernelspec(tmp_path, **spec)
 
-    pod = new_job("print(1)", kernel_name="wrapped").run(**environment)
+    pod = new_run("print(1)", kernel_name="wrapped").run(**environment)
 
     assert pod.exit_code == pod_contract.EXIT_NO_KERNEL, pod.log
     assert "'wrapped'" in pod.termination_message

@@ -100,13 +100,13 @@ print("outside")
 """
 
 
-def test_what_cannot_be_understood_is_left_out_with_a_word(new_job: Callable[..., Job]) -> None:
-    job = new_job(SEND + ODD, "print('the next cell')")
+def test_what_cannot_be_understood_is_left_out_with_a_word(new_run: Callable[..., Job]) -> None:
+    run = new_run(SEND + ODD, "print('the next cell')")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
-    cells = json.loads(job.output("train.ipynb"))["cells"]
+    cells = json.loads(run.output("train.ipynb"))["cells"]
     printed, said = ("".join(_texts(cells[0], name)) for name in ("stdout", "stderr"))
     assert "after" in printed
     assert "of nobody" not in printed
@@ -115,24 +115,24 @@ def test_what_cannot_be_understood_is_left_out_with_a_word(new_job: Callable[...
     assert "".join(_texts(cells[1], "stdout")) == "the next cell\n"
 
 
-def test_comms_without_a_state_are_no_fault(new_job: Callable[..., Job]) -> None:
-    job = new_job(COMMS)
+def test_comms_without_a_state_are_no_fault(new_run: Callable[..., Job]) -> None:
+    run = new_run(COMMS)
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
-    [cell] = json.loads(job.output("train.ipynb"))["cells"]
+    [cell] = json.loads(run.output("train.ipynb"))["cells"]
     assert _texts(cell, "stdout") == ["after\n"]
     assert _texts(cell, "stderr") == []
 
 
-def test_parts_that_are_no_objects_cost_their_message_alone(new_job: Callable[..., Job]) -> None:
-    job = new_job(SEND + RAW, MISSHAPEN, REPLIES, "print('the last cell')")
+def test_parts_that_are_no_objects_cost_their_message_alone(new_run: Callable[..., Job]) -> None:
+    run = new_run(SEND + RAW, MISSHAPEN, REPLIES, "print('the last cell')")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
-    notebook = json.loads(job.output("train.ipynb"))
+    notebook = json.loads(run.output("train.ipynb"))
     _, misshapen, replies, last = notebook["cells"]
     assert "".join(_texts(misshapen, "stdout")) == "after\n"
     assert "could not be understood (TypeError)" in "".join(_texts(misshapen, "stderr"))
@@ -146,14 +146,14 @@ def _texts(cell: dict, name: str) -> list[str]:
     return ["".join(out["text"]) for out in cell["outputs"] if out.get("name") == name]
 
 
-def test_outputs_inside_a_widget_cost_what_they_hold(new_job: Callable[..., Job]) -> None:
+def test_outputs_inside_a_widget_cost_what_they_hold(new_run: Callable[..., Job]) -> None:
     told = "print(len(told), len(told[-1]), sum(len(o.get('text', '')) for o in told[-1]))"
-    job = new_job(WIDGET, CAPTURE, told, cell_timeout_seconds=60)
+    run = new_run(WIDGET, CAPTURE, told, cell_timeout_seconds=60)
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_SUCCEEDED, pod.log[-2000:]
-    cells = json.loads(job.output("train.ipynb"))["cells"]
+    cells = json.loads(run.output("train.ipynb"))["cells"]
     assert _texts(cells[1], "stdout") == ["outside\n"]
     # Once, with 1000 displays and 2 MB of text in as few pieces as elsewhere.
     [text] = _texts(cells[2], "stdout")
@@ -161,6 +161,6 @@ def test_outputs_inside_a_widget_cost_what_they_hold(new_job: Callable[..., Job]
     assert messages == 1
     assert 1000 < outputs < 1100
     assert characters == 2_000_000
-    state = json.loads(job.output("train.ipynb"))["metadata"]["widgets"]
+    state = json.loads(run.output("train.ipynb"))["metadata"]["widgets"]
     [widget] = state["application/vnd.jupyter.widget-state+json"]["state"].values()
     assert len(widget["state"]["outputs"]) == outputs

@@ -111,7 +111,7 @@ def outputs_of(cell: Any, *, is_random: bool) -> list[Any]:
 
 
 def compare(
-    new_job: Callable[..., Job], folder: Path, content: bytes, *, is_random: bool
+    new_run: Callable[..., Job], folder: Path, content: bytes, *, is_random: bool
 ) -> str | None:
     """Run a notebook both ways and return where the two differ, None where they do not."""
     (folder / "bare").mkdir(parents=True)
@@ -127,8 +127,8 @@ def compare(
         )
     except subprocess.TimeoutExpired:
         return f"bare nbclient: not at its end after {SECONDS} s"
-    job = new_job(content=content, kernel_name="python3", timeout_seconds=SECONDS)
-    pod = job.run()
+    run = new_run(content=content, kernel_name="python3", timeout_seconds=SECONDS)
+    pod = run.run()
     ended = pod_contract.OUTCOME_OF_EXIT_CODE.get(pod.exit_code)
     if bare.returncode != 0:
         is_refused = ended == pod_contract.NOTEBOOK_FAILED
@@ -138,8 +138,8 @@ def compare(
     if ended == pod_contract.KERNEL_DIED:
         return None  # another attempt may follow, so that nothing is kept yet
     theirs = nbformat.read(path, as_version=4).cells
-    ours = nbformat.reads(job.output("train.ipynb").decode(), as_version=4).cells
-    error = job.result["error"]
+    ours = nbformat.reads(run.output("train.ipynb").decode(), as_version=4).cells
+    error = run.result["error"]
     # Cells that were not reached keep their old outputs there, and have none here.
     reached = len(ours) if error is None else error["cell_index"] + 1
     for at, (one, other) in enumerate(zip(ours[:reached], theirs[:reached], strict=True)):
@@ -154,7 +154,7 @@ def compare(
 
 
 def test_their_own_notebooks_end_as_under_bare_nbclient(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     found = list(notebooks(tmp_path / "sources"))
     assert len(found) >= (66 if ALL else 20)
@@ -162,7 +162,7 @@ def test_their_own_notebooks_end_as_under_bare_nbclient(
     def differs(numbered: tuple[int, tuple[str, bytes]]) -> str | None:
         number, (name, content) = numbered
         is_random = name.endswith(RANDOM)
-        why = compare(new_job, tmp_path / str(number), content, is_random=is_random)
+        why = compare(new_run, tmp_path / str(number), content, is_random=is_random)
         return why and f"{name}: {why}"
 
     with ThreadPoolExecutor(4) as pool:

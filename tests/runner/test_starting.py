@@ -31,8 +31,8 @@ def kernels(pod: Pod) -> list[psutil.Process]:
     ]
 
 
-def test_the_kernel_comes_up_before_the_inputs(new_job: Callable[..., Job]) -> None:
-    pod = new_job("import os\nprint(os.getpid())").pod()
+def test_the_kernel_comes_up_before_the_inputs(new_run: Callable[..., Job]) -> None:
+    pod = new_run("import os\nprint(os.getpid())").pod()
     pod.start()
     early = until(lambda: kernels(pod), "a kernel runs")[0]
     assert pod.control(pod_contract.RUN_FILE) is None
@@ -43,9 +43,9 @@ def test_the_kernel_comes_up_before_the_inputs(new_job: Callable[..., Job]) -> N
     pod.stop_sidecar()
 
 
-def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
-    job = new_job("print(1)")
-    pod = job.pod()
+def test_inputs_that_never_come(new_run: Callable[..., Job]) -> None:
+    run = new_run("print(1)")
+    pod = run.pod()
     pod.start()
     kernel = until(lambda: kernels(pod), "a kernel runs")[0]
     (pod.folder / "bucket" / "endpoint").write_text("http://127.0.0.1:9")  # nobody answers there
@@ -60,8 +60,8 @@ def test_inputs_that_never_come(new_job: Callable[..., Job]) -> None:
     pod.stop_sidecar()
 
 
-def test_stage_in_that_fails_ends_the_notebook_container(new_job: Callable[..., Job]) -> None:
-    pod = new_job("print(1)").pod(**{pod_contract.ENV_OWNER: "nobody"})
+def test_stage_in_that_fails_ends_the_notebook_container(new_run: Callable[..., Job]) -> None:
+    pod = new_run("print(1)").pod(**{pod_contract.ENV_OWNER: "nobody"})
     pod.staging[pod_contract.ENV_OWNER] = "nobody"
     pod.staging[pod_contract.ENV_STAGING_SECONDS] = "0.5"
     pod.start()
@@ -70,8 +70,8 @@ def test_stage_in_that_fails_ends_the_notebook_container(new_job: Callable[..., 
     pod.stop_sidecar()
 
 
-def test_sigterm_while_the_inputs_are_awaited(new_job: Callable[..., Job]) -> None:
-    pod = new_job("print(1)").pod()
+def test_sigterm_while_the_inputs_are_awaited(new_run: Callable[..., Job]) -> None:
+    pod = new_run("print(1)").pod()
     pod.start()
     kernel = until(lambda: kernels(pod), "a kernel runs")[0]
     pod.notebook.send_signal(signal.SIGTERM)
@@ -82,8 +82,8 @@ def test_sigterm_while_the_inputs_are_awaited(new_job: Callable[..., Job]) -> No
     pod.stop_sidecar()
 
 
-def test_sigterm_before_anything(new_job: Callable[..., Job]) -> None:
-    pod = new_job("print(1)").pod()
+def test_sigterm_before_anything(new_run: Callable[..., Job]) -> None:
+    pod = new_run("print(1)").pod()
     pod.start_notebook()
     until(lambda: _heeds_sigterm(pod.notebook.pid), "it listens")
     pod.notebook.send_signal(signal.SIGTERM)
@@ -91,7 +91,7 @@ def test_sigterm_before_anything(new_job: Callable[..., Job]) -> None:
 
 
 def test_another_kernel_of_the_same_name_comes_first(
-    new_job: Callable[..., Job], tmp_path: Path
+    new_run: Callable[..., Job], tmp_path: Path
 ) -> None:
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
@@ -99,26 +99,26 @@ def test_another_kernel_of_the_same_name_comes_first(
     own = {"argv": launch, "display_name": "Own", "language": "python", "env": {"WHOSE": "own"}}
     (spec / "kernel.json").write_text(json.dumps(own))
 
-    pod = new_job("import os\nprint('of', os.environ.get('WHOSE'))").run(JUPYTER_PATH=str(tmp_path))
+    pod = new_run("import os\nprint('of', os.environ.get('WHOSE'))").run(JUPYTER_PATH=str(tmp_path))
     assert pod.exit_code == 0, pod.log
     assert "of own" in pod.log
 
 
-def test_debugpy_is_there_for_a_notebook(new_job: Callable[..., Job]) -> None:
-    pod = new_job("import debugpy\nprint('has', debugpy.__version__)").run()
+def test_debugpy_is_there_for_a_notebook(new_run: Callable[..., Job]) -> None:
+    pod = new_run("import debugpy\nprint('has', debugpy.__version__)").run()
     assert pod.exit_code == 0, pod.log
     assert "has 1" in pod.log
 
 
-def test_a_file_left_open_is_written(new_job: Callable[..., Job]) -> None:
-    job = new_job("file = open('left-open.txt', 'w')\nfile.write('all of it');")
-    pod = job.run()
+def test_a_file_left_open_is_written(new_run: Callable[..., Job]) -> None:
+    run = new_run("file = open('left-open.txt', 'w')\nfile.write('all of it');")
+    pod = run.run()
     assert pod.exit_code == 0, pod.log
-    assert job.output("left-open.txt") == b"all of it"
+    assert run.output("left-open.txt") == b"all of it"
 
 
-def test_a_notebooks_own_garbage_is_collected(new_job: Callable[..., Job]) -> None:
-    pod = new_job(
+def test_a_notebooks_own_garbage_is_collected(new_run: Callable[..., Job]) -> None:
+    pod = new_run(
         "import gc\nclass Cycle:\n    def __init__(self): self.itself = self\n"
         "    def __del__(self): print('collected')\n"
         "Cycle()\nprint('collects:', gc.isenabled())\ngc.collect();"
@@ -133,8 +133,8 @@ def _heeds_sigterm(pid: int) -> bool:
     return bool(caught & 1 << (signal.SIGTERM - 1))
 
 
-def test_stage_in_stays_until_the_pod_ends_and_keeps_nothing(new_job: Callable[..., Job]) -> None:
-    pod = new_job("print(1)").pod()
+def test_stage_in_stays_until_the_pod_ends_and_keeps_nothing(new_run: Callable[..., Job]) -> None:
+    pod = new_run("print(1)").pod()
     staging = pod.start_stage_in()
     pod.start()
     assert pod.wait() == 0, pod.log
@@ -148,9 +148,9 @@ def test_stage_in_stays_until_the_pod_ends_and_keeps_nothing(new_job: Callable[.
 
 
 def test_a_stage_in_that_was_killed_and_started_again_fetches_nothing(
-    new_job: Callable[..., Job],
+    new_run: Callable[..., Job],
 ) -> None:
-    pod = new_job("print(1)").pod()
+    pod = new_run("print(1)").pod()
     assert pod.stage_in() == 0
     notebook = pod.folder / "workspace" / "a.ipynb"
     notebook.write_text("being run")

@@ -31,9 +31,9 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def outputs_of(job: Job, path: str = "train.ipynb") -> list[str]:
+def outputs_of(run: Job, path: str = "train.ipynb") -> list[str]:
     """Return the text each code cell printed."""
-    cells = json.loads(job.output(path))["cells"]
+    cells = json.loads(run.output(path))["cells"]
     return [
         "".join("".join(out.get("text", "")) for out in cell["outputs"])
         for cell in cells
@@ -41,8 +41,8 @@ def outputs_of(job: Job, path: str = "train.ipynb") -> list[str]:
     ]
 
 
-def test_a_run_with_everything(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_a_run_with_everything(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         cell("text = flag = nothing = many = mapping = 'default'", "parameters"),
         "import json; print(json.dumps([text, flag, nothing, many, mapping]))",
         "print(open('data.csv').read())",
@@ -58,26 +58,26 @@ def test_a_run_with_everything(new_job: Callable[..., Job]) -> None:
         output_formats=["ipynb", "html", "nonsense"],
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
-    result = job.result
+    result = run.result
     assert result["outcome"] == "succeeded"
-    assert result["job_id"] == job.id
+    assert result["run_id"] == run.id
     assert result["pod_uid"] == pod.uid
     assert (result["cells"], result["cells_done"]) == (7, 7)  # with the injected one
     assert result["error"] is None
     assert result["attempt_uids"] == [pod.uid]
     assert result["peak_memory_bytes"] > 10_000_000
 
-    printed = outputs_of(job)
+    printed = outputs_of(run)
     assert json.loads(printed[2]) == list(PARAMETERS.values())
     assert printed[3] == "1,2\n\n"
-    assert "JUPYTER_KUEUE_JOB_ID" in printed[6]
+    assert "JUPYTER_KUEUE_RUN_ID" in printed[6]
     assert pod_contract.ENV_CONTROL_DIR not in printed[6]
     images = [
         out
-        for one in json.loads(job.output("train.ipynb"))["cells"]
+        for one in json.loads(run.output("train.ipynb"))["cells"]
         for out in one["outputs"]
         if "image/png" in out.get("data", {})
     ]
@@ -96,13 +96,13 @@ def test_a_run_with_everything(new_job: Callable[..., Job]) -> None:
     }
     assert result["files"][0]["path"] == "train.ipynb"
     for path, file in files.items():
-        data = job.output(path)
+        data = run.output(path)
         assert len(data) == file["size_bytes"], path
         assert hashlib.sha256(data).hexdigest() == file["sha256"], path
-    assert b"<html" in job.output("train.html")
-    assert b"image/png" in job.output("train.html")
-    assert job.output("run.log") == b"mine"
-    assert b"1,2" in job.output("run-1.log")
+    assert b"<html" in run.output("train.html")
+    assert b"image/png" in run.output("train.html")
+    assert run.output("run.log") == b"mine"
+    assert b"1,2" in run.output("run-1.log")
     assert list(result["format_errors"]) == ["nonsense"]
     assert "nonsense" in result["format_errors"]["nonsense"]
 
@@ -111,9 +111,9 @@ def test_a_run_with_everything(new_job: Callable[..., Job]) -> None:
     assert pod.attempt["ended_at"] >= pod.attempt["started_at"]
 
 
-def test_a_notebook_in_a_folder_of_odd_names(new_job: Callable[..., Job]) -> None:
+def test_a_notebook_in_a_folder_of_odd_names(new_run: Callable[..., Job]) -> None:
     name = "nötes & co/my run #1.ipynb"
-    job = new_job(
+    run = new_run(
         "from helper import answer; print(answer)",
         "import os; print(os.path.basename(os.getcwd()))",
         name=name,
@@ -123,38 +123,38 @@ def test_a_notebook_in_a_folder_of_odd_names(new_job: Callable[..., Job]) -> Non
         parameters={"x": 1},  # no cell is tagged: the injected one comes first
     )
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
-    assert outputs_of(job, name)[1:] == ["42\n", "nötes & co\n"]
-    assert [file["path"] for file in job.result["files"]] == [name, "run.log"]
+    assert outputs_of(run, name)[1:] == ["42\n", "nötes & co\n"]
+    assert [file["path"] for file in run.result["files"]] == [name, "run.log"]
 
 
-def test_a_large_output_file(new_job: Callable[..., Job]) -> None:
-    job = new_job("import os; open('big.bin', 'wb').write(os.urandom(50_000_001));")
+def test_a_large_output_file(new_run: Callable[..., Job]) -> None:
+    run = new_run("import os; open('big.bin', 'wb').write(os.urandom(50_000_001));")
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
-    big = next(file for file in job.result["files"] if file["path"] == "big.bin")
+    big = next(file for file in run.result["files"] if file["path"] == "big.bin")
     assert big["size_bytes"] == 50_000_001
-    assert hashlib.sha256(job.output("big.bin")).hexdigest() == big["sha256"]
+    assert hashlib.sha256(run.output("big.bin")).hexdigest() == big["sha256"]
 
 
-def test_errors_a_cell_may_raise(new_job: Callable[..., Job]) -> None:
-    job = new_job(cell("1 / 0", "raises-exception"), "print('went on')")
+def test_errors_a_cell_may_raise(new_run: Callable[..., Job]) -> None:
+    run = new_run(cell("1 / 0", "raises-exception"), "print('went on')")
 
-    assert job.run().exit_code == 0
-    assert outputs_of(job)[1] == "went on\n"
+    assert run.run().exit_code == 0
+    assert outputs_of(run)[1] == "went on\n"
 
 
-def test_progress_bars_and_many_lines_are_one_output(new_job: Callable[..., Job]) -> None:
-    job = new_job(
+def test_progress_bars_and_many_lines_are_one_output(new_run: Callable[..., Job]) -> None:
+    run = new_run(
         "for n in range(500): print(n, flush=True)\nfor n in range(9): print(f'\\r{n} %', end='')"
     )
 
-    assert job.run().exit_code == 0
-    only = json.loads(job.output("train.ipynb"))["cells"][0]
+    assert run.run().exit_code == 0
+    only = json.loads(run.output("train.ipynb"))["cells"][0]
     assert len(only["outputs"]) == 1
     lines = "".join(f"{n}\n" for n in range(500))
     bar = "".join(f"\r{n} %" for n in range(9))
@@ -162,16 +162,16 @@ def test_progress_bars_and_many_lines_are_one_output(new_job: Callable[..., Job]
 
 
 @pytest.mark.parametrize("tags", [None, "parameters", 7, {"parameters": 1}])
-def test_notebooks_that_other_programs_wrote(new_job: Callable[..., Job], tags: Any) -> None:
+def test_notebooks_that_other_programs_wrote(new_run: Callable[..., Job], tags: Any) -> None:
     first = {**cell("a = 1"), "metadata": {"tags": tags}}
     bare = {"cell_type": "code", "source": "print('a is', a)"}
     text = {"cell_type": "markdown", "source": "words", "metadata": None}
     content = {"nbformat": 4, "nbformat_minor": 4, "cells": [first, text, bare]}
-    job = new_job(content=json.dumps(content).encode(), parameters={"a": "$(id) 😀"})
+    run = new_run(content=json.dumps(content).encode(), parameters={"a": "$(id) 😀"})
 
-    pod = job.run()
+    pod = run.run()
 
     assert pod.exit_code == 0, pod.log
-    shown = outputs_of(job)[-1]
+    shown = outputs_of(run)[-1]
     # After the cell of the defaults, where one says so.
     assert shown == ("a is $(id) 😀\n" if tags == "parameters" else "a is 1\n")

@@ -34,33 +34,33 @@ ENDINGS = {
 @pytest.mark.parametrize("name", [None, "wrapped"])
 @pytest.mark.parametrize("code", ENDINGS)
 def test_no_module_is_taken_from_the_notebooks_folder(
-    new_job: Callable[..., Job], tmp_path: Path, code: str, name: str | None
+    new_run: Callable[..., Job], tmp_path: Path, code: str, name: str | None
 ) -> None:
     """All of them at once, and each fails when it is imported."""
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     files: dict[str, Any] = {f"{module}.py": b"raise RuntimeError(__name__)" for module in NAMES}
-    job = new_job(
+    run = new_run(
         content=notebook(code), files=files, kernel_name=name, output_formats=["ipynb", "html"]
     )
-    pod = job.run(**kernelspec(tmp_path, argv))
+    pod = run.run(**kernelspec(tmp_path, argv))
 
     assert pod.exit_code == ENDINGS[code], pod.log[-3000:]
-    outputs = json.loads(job.output("train.ipynb"))["cells"][0]["outputs"]
+    outputs = json.loads(run.output("train.ipynb"))["cells"][0]["outputs"]
     shown = "".join(outputs[-1].get("text", [])) or outputs[-1]["evalue"]
     assert shown in ("done\n", "division by zero")
-    assert job.result["format_errors"] == {}
+    assert run.result["format_errors"] == {}
 
 
 @pytest.mark.parametrize("name", [None, "wrapped"])
 def test_a_cell_may_import_them(
-    new_job: Callable[..., Job], tmp_path: Path, name: str | None
+    new_run: Callable[..., Job], tmp_path: Path, name: str | None
 ) -> None:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    job = new_job(
+    run = new_run(
         content=notebook("import mine\nprint(mine.WORD)"),
         files={"mine.py": b"WORD = 'from beside the notebook'"},
         kernel_name=name,
     )
-    pod = job.run(**kernelspec(tmp_path, argv))
+    pod = run.run(**kernelspec(tmp_path, argv))
     assert pod.exit_code == 0, pod.log
     assert "from beside the notebook" in pod.log

@@ -276,8 +276,8 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
         # In the middle of the next hundred.
         process.send_signal(signal.SIGKILL)
     report = run_import()
-    assert 100 <= report["jobs_there"] < MANY
-    assert report["jobs"] + report["jobs_there"] == MANY + 4
+    assert 100 <= report["runs_there"] < MANY
+    assert report["jobs"] + report["runs_there"] == MANY + 4
     assert report["schedules_there"] == 3
     with server_in(folder, namespace) as server:
         listed = until(

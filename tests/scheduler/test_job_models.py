@@ -32,7 +32,7 @@ def row(state="queued", **asked):
         **{"input_uri": "a/weekly.v2.ipynb", "name": "n", "runtime_environment_name": "", **asked}
     )
     body = job_models.request_body(model, "/root")
-    return {**ROW, "state": state, "request": run_requests.parse_job_request(body).as_json()}
+    return {**ROW, "state": state, "request": run_requests.parse_run_request(body).as_json()}
 
 
 @pytest.fixture

@@ -466,13 +466,13 @@ def test_a_job_that_kubectl_made_with_our_labels(place: Place):
     copied = []
     for name in ("by-hand-1", "by-hand-2"):
         job_id = str(uuid.uuid4())
-        labels = {**job["metadata"]["labels"], "jupyter-kueue/job-id": job_id}
+        labels = {**job["metadata"]["labels"], "jupyter-kueue/run-id": job_id}
         template = job["spec"]["template"]
         template["metadata"]["labels"] = {
             key: value
             for key, value in template["metadata"]["labels"].items()
             if "controller-uid" not in key and "job-name" not in key
-        } | {"jupyter-kueue/job-id": job_id}
+        } | {"jupyter-kueue/run-id": job_id}
         spec = {key: value for key, value in job["spec"].items() if key != "selector"}
         body = {
             "apiVersion": "batch/v1",
@@ -658,10 +658,10 @@ def test_records_that_somebody_damaged(wire: Place):
     revisions = asyncio.run(bucket.list(f"{OWNER}/schedules/{unmade}/revisions"))
     damage: dict[str, bytes] = {
         f"jobs/{finished}/result.json": b"{}",
-        f"jobs/{queued[0]}/job.json": b"",
-        f"jobs/{queued[1]}/job.json": b'{"job_id": "x"',
-        f"jobs/{queued[2]}/job.json": b"[]",
-        f"jobs/{queued[3]}/job.json": b'{"job_id": 5, "created_at": "soon"}',
+        f"jobs/{queued[0]}/record.json": b"",
+        f"jobs/{queued[1]}/record.json": b'{"job_id": "x"',
+        f"jobs/{queued[2]}/record.json": b"[]",
+        f"jobs/{queued[3]}/record.json": b'{"job_id": 5, "created_at": "soon"}',
         f"jobs/{queued[4]}/accepted.json": b"null",
         f"jobs/{queued[5]}/meta.json": b'{"name": 7, "tags": "x"}',
         f"schedules/{definition}/definition.json": b'{"request": {}}',

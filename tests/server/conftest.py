@@ -174,7 +174,7 @@ def _wait_until_it_answers(server: Server, path: str = "/api/status") -> None:
 def connected_server(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Run a Jupyter server and wait until it has its cluster, its bucket and its runs."""
     with running_server(folder, environment) as server:
-        _wait_until_it_answers(server, "jobs")
+        _wait_until_it_answers(server, "runs")
         yield server
 
 
@@ -189,21 +189,21 @@ def write_notebook(server: Server, path: str, *sources: str) -> str:
 
 def submit(server: Server, path: str, **fields: Any) -> Answer:
     body = {"input_path": path, "local_queue": "team-a", "resources": SIZE, **fields}
-    return server.request("POST", "jobs", body)
+    return server.request("POST", "runs", body)
 
 
-def until(server: Server, job_id: str, is_there: Callable[[Any], bool]) -> Any:
+def until(server: Server, run_id: str, is_there: Callable[[Any], bool]) -> Any:
     deadline = time.monotonic() + 90
     while True:
-        job = server.request("GET", f"jobs/{job_id}").json
-        if is_there(job):
-            return job
-        assert time.monotonic() < deadline, job
+        run = server.request("GET", f"runs/{run_id}").json
+        if is_there(run):
+            return run
+        assert time.monotonic() < deadline, run
         time.sleep(0.1)
 
 
-def ended(job: Any) -> bool:
-    return job["state"] in ("succeeded", "failed", "stopped")
+def ended(run: Any) -> bool:
+    return run["state"] in ("succeeded", "failed", "stopped")
 
 
 def next_event(response: Any) -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .conftest import Server
 
-JOB_ID = "0b9b1c3e-4d5f-4a6b-8c7d-9e0f1a2b3c4d"
+RUN_ID = "0b9b1c3e-4d5f-4a6b-8c7d-9e0f1a2b3c4d"
 # These need neither cluster nor bucket.
 ALWAYS_ANSWERED = ("health", "openapi.json", "changes", "stock-backend")
 ERROR = {"message", "sentence", "reason", "fields", "field_sentences"}
@@ -35,7 +35,7 @@ def implemented() -> list[tuple[str, str]]:
     """Return verb and path of everything that a handler implements."""
     found = []
     for path, handler in routes.ROUTES:
-        filled = re.sub(r"\{\w+_id\}", JOB_ID, path).replace("{path}", "a/b.txt")
+        filled = re.sub(r"\{\w+_id\}", RUN_ID, path).replace("{path}", "a/b.txt")
         for verb in VERBS:
             method = getattr(handler, verb.lower())
             if verb in handler.SUPPORTED_METHODS and method.__module__.startswith("jupyter_kueue"):
@@ -44,24 +44,24 @@ def implemented() -> list[tuple[str, str]]:
 
 
 def test_the_table_has_every_verb_of_the_design():
-    assert {(verb, path.replace(JOB_ID, "{id}")) for verb, path in implemented()} == {
-        ("GET", "jobs"),
-        ("POST", "jobs"),
-        ("DELETE", "jobs"),
-        ("GET", "jobs/{id}"),
-        ("PATCH", "jobs/{id}"),
-        ("DELETE", "jobs/{id}"),
-        ("POST", "jobs/{id}/stop"),
-        ("POST", "jobs/{id}/rerun"),
-        ("GET", "jobs/{id}/logs"),
-        ("GET", "jobs/{id}/notebook"),
-        ("HEAD", "jobs/{id}/notebook"),
-        ("GET", "jobs/{id}/files"),
-        ("GET", "jobs/{id}/files/a/b.txt"),
-        ("HEAD", "jobs/{id}/files/a/b.txt"),
-        ("GET", "jobs/{id}/inputs"),
-        ("GET", "jobs/{id}/inputs/a/b.txt"),
-        ("HEAD", "jobs/{id}/inputs/a/b.txt"),
+    assert {(verb, path.replace(RUN_ID, "{id}")) for verb, path in implemented()} == {
+        ("GET", "runs"),
+        ("POST", "runs"),
+        ("DELETE", "runs"),
+        ("GET", "runs/{id}"),
+        ("PATCH", "runs/{id}"),
+        ("DELETE", "runs/{id}"),
+        ("POST", "runs/{id}/stop"),
+        ("POST", "runs/{id}/rerun"),
+        ("GET", "runs/{id}/logs"),
+        ("GET", "runs/{id}/notebook"),
+        ("HEAD", "runs/{id}/notebook"),
+        ("GET", "runs/{id}/files"),
+        ("GET", "runs/{id}/files/a/b.txt"),
+        ("HEAD", "runs/{id}/files/a/b.txt"),
+        ("GET", "runs/{id}/inputs"),
+        ("GET", "runs/{id}/inputs/a/b.txt"),
+        ("HEAD", "runs/{id}/inputs/a/b.txt"),
         ("GET", "schedules"),
         ("POST", "schedules"),
         ("GET", "schedules/{id}"),
@@ -105,7 +105,7 @@ def test_nobody_whom_the_authorizer_refuses(unconnected: Server, verb: str, path
     [(verb, path) for verb, path in implemented() if path not in ALWAYS_ANSWERED],
 )
 def test_without_a_cluster_each_route_says_so_at_once(unconnected: Server, verb: str, path: str):
-    query = f"?job_id={JOB_ID}" if (verb, path) == ("DELETE", "jobs") else ""
+    query = f"?run_id={RUN_ID}" if (verb, path) == ("DELETE", "runs") else ""
     bodies = {"POST": {"input_path": "a.ipynb"}, "PATCH": {"name": "x"}}
     body = {} if path.endswith("/run") else bodies.get(verb)
     answer = unconnected.request(verb, path + query, body)
@@ -131,7 +131,7 @@ def test_health_without_a_cluster(unconnected: Server):
 def test_a_setting_that_cannot_be(tmp_path: Path):
     environment = {"JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS": "two"}
     with running_server(tmp_path, environment) as server:
-        for path in ("jobs", "local-queues", "profiles", "changes"):
+        for path in ("runs", "local-queues", "profiles", "changes"):
             answer = server.request("GET", path)
             assert answer.status == 503
             assert "JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS cannot be 'two'" in answer.json["message"]
@@ -150,44 +150,44 @@ def test_a_page_of_another_site_cannot_submit(unconnected: Server):
     for line in xsrf.headers.get_all("Set-Cookie") or []:
         jar.load(line)
     cookie = {"Cookie": "; ".join(f"{name}={item.value}" for name, item in jar.items())}
-    refused = unconnected.request("POST", "jobs", {}, cookie, authenticated=False)
+    refused = unconnected.request("POST", "runs", {}, cookie, authenticated=False)
     assert refused.status == 403
     assert "_xsrf" in refused.json["message"]
     known = {**cookie, "X-XSRFToken": jar["_xsrf"].value}
-    allowed = unconnected.request("POST", "jobs", {}, known, authenticated=False)
+    allowed = unconnected.request("POST", "runs", {}, known, authenticated=False)
     assert allowed.status == 422
 
 
 @pytest.mark.parametrize(
     ("verb", "path", "body", "status", "says"),
     [
-        ("POST", "jobs", b"{", 400, "not valid JSON"),
-        ("POST", "jobs", b"", 400, "not valid JSON"),
-        ("POST", "jobs", b'{"input_path": NaN}', 400, "NaN is no JSON value"),
-        ("POST", "jobs", b'{"parameters": {"a": 1e999}}', 400, "too large a number"),
-        ("POST", "jobs", b"[" * 100_000, 400, "not valid JSON"),
-        ("POST", "jobs", b"\xff\xfe{}", 400, "not valid JSON"),
-        ("POST", "jobs", [], 422, "send a JSON object"),
-        ("POST", "jobs", {}, 422, "is required"),
-        ("POST", "jobs", {"input_path": "a", "colour": "red"}, 422, "colour"),
-        ("POST", "jobs", b" " * (5 * 2**20), 413, "the limit is"),
-        ("PATCH", f"jobs/{JOB_ID}", [], 422, "send a JSON object"),
-        ("GET", "jobs?colour=red", None, 422, "is an unknown query parameter"),
-        ("GET", "jobs?limit=501", None, 422, "from 0 to 500"),
-        ("GET", "jobs?limit=-1", None, 422, "from 0 to 500"),
-        ("GET", "jobs?limit=two", None, 422, "from 0 to 500"),
-        ("GET", "jobs?limit=", None, 422, "from 0 to 500"),
-        ("GET", f"jobs/{JOB_ID}/logs?follow=", None, 422, "true or false"),
+        ("POST", "runs", b"{", 400, "not valid JSON"),
+        ("POST", "runs", b"", 400, "not valid JSON"),
+        ("POST", "runs", b'{"input_path": NaN}', 400, "NaN is no JSON value"),
+        ("POST", "runs", b'{"parameters": {"a": 1e999}}', 400, "too large a number"),
+        ("POST", "runs", b"[" * 100_000, 400, "not valid JSON"),
+        ("POST", "runs", b"\xff\xfe{}", 400, "not valid JSON"),
+        ("POST", "runs", [], 422, "send a JSON object"),
+        ("POST", "runs", {}, 422, "is required"),
+        ("POST", "runs", {"input_path": "a", "colour": "red"}, 422, "colour"),
+        ("POST", "runs", b" " * (5 * 2**20), 413, "the limit is"),
+        ("PATCH", f"runs/{RUN_ID}", [], 422, "send a JSON object"),
+        ("GET", "runs?colour=red", None, 422, "is an unknown query parameter"),
+        ("GET", "runs?limit=501", None, 422, "from 0 to 500"),
+        ("GET", "runs?limit=-1", None, 422, "from 0 to 500"),
+        ("GET", "runs?limit=two", None, 422, "from 0 to 500"),
+        ("GET", "runs?limit=", None, 422, "from 0 to 500"),
+        ("GET", f"runs/{RUN_ID}/logs?follow=", None, 422, "true or false"),
         ("GET", "schedules?active=", None, 422, "true or false"),
-        ("GET", f"jobs/{JOB_ID}/logs?follow=yes", None, 422, "true or false"),
-        ("GET", f"jobs/{JOB_ID}/logs?tail=x", None, 422, "whole number"),
+        ("GET", f"runs/{RUN_ID}/logs?follow=yes", None, 422, "true or false"),
+        ("GET", f"runs/{RUN_ID}/logs?tail=x", None, 422, "whole number"),
         ("GET", "health?verbose=1", None, 422, "takes none"),
-        ("GET", f"jobs/{JOB_ID}/files/a/../../secret", None, 404, "no file"),
-        ("GET", f"jobs/{JOB_ID}/files/%2e%2e/secret", None, 404, "no file"),
-        ("GET", f"jobs/{JOB_ID}/files/a%00b", None, 404, "no file"),
-        ("PUT", "jobs", {}, 405, "is not supported here"),
-        ("GET", f"jobs/{JOB_ID}/rerun", None, 405, "is not supported here"),
-        ("DELETE", "jobs", None, 422, "repeat it for each run to delete"),
+        ("GET", f"runs/{RUN_ID}/files/a/../../secret", None, 404, "no file"),
+        ("GET", f"runs/{RUN_ID}/files/%2e%2e/secret", None, 404, "no file"),
+        ("GET", f"runs/{RUN_ID}/files/a%00b", None, 404, "no file"),
+        ("PUT", "runs", {}, 405, "is not supported here"),
+        ("GET", f"runs/{RUN_ID}/rerun", None, 405, "is not supported here"),
+        ("DELETE", "runs", None, 422, "repeat it for each run to delete"),
     ],
 )
 def test_requests_that_cannot_be(
@@ -202,11 +202,11 @@ def test_requests_that_cannot_be(
 @pytest.mark.parametrize(
     ("verb", "path", "allowed"),
     [
-        ("PUT", "jobs", {"GET", "POST", "DELETE", "OPTIONS"}),
-        ("GET", f"jobs/{JOB_ID}/stop", {"POST", "OPTIONS"}),
+        ("PUT", "runs", {"GET", "POST", "DELETE", "OPTIONS"}),
+        ("GET", f"runs/{RUN_ID}/stop", {"POST", "OPTIONS"}),
         ("TRACE", "health", {"GET", "OPTIONS"}),
         ("QUERY", "changes", {"GET", "OPTIONS"}),
-        ("DELETE", f"jobs/{JOB_ID}/files/a/b", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", f"runs/{RUN_ID}/files/a/b", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
 def test_a_verb_that_a_route_lacks(unconnected: Server, verb: str, path: str, allowed: set[str]):
@@ -223,8 +223,8 @@ def test_a_verb_that_a_route_lacks(unconnected: Server, verb: str, path: str, al
 @pytest.mark.parametrize(
     "path",
     [
-        *("/jupyter-kueue", "", "job", "jobs/", f"jobs/{JOB_ID}/", f"jobs/{JOB_ID}/files/"),
-        *(f"jobs/{JOB_ID}/no-such", "openapi.yaml", "jobs%2F", "a/b/c?x=1", "schedules//run"),
+        *("/jupyter-kueue", "", "run", "runs/", f"runs/{RUN_ID}/", f"runs/{RUN_ID}/files/"),
+        *(f"runs/{RUN_ID}/no-such", "openapi.yaml", "runs%2F", "a/b/c?x=1", "schedules//run"),
     ],
 )
 def test_a_route_that_there_is_not(unconnected: Server, verb: str, path: str):
@@ -236,7 +236,7 @@ def test_a_route_that_there_is_not(unconnected: Server, verb: str, path: str):
 
 
 def test_a_query_parameter_is_given_once(unconnected: Server):
-    answer = unconnected.request("GET", "jobs?limit=1&limit=2&state=queued&state=running")
+    answer = unconnected.request("GET", "runs?limit=1&limit=2&state=queued&state=running")
     assert answer.status == 422
     assert answer.json["fields"] == {"limit": "is given 2 times; give it once"}
     assert answer.json["field_sentences"] == {
@@ -251,7 +251,7 @@ def test_a_body_that_is_far_too_large_is_refused_before_it_is_sent(
 ):
     with socket.create_connection(("127.0.0.1", unconnected.port), timeout=20) as connection:
         connection.sendall(
-            b"POST /jupyter-kueue/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"POST /jupyter-kueue/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             b"Authorization: token %b\r\nContent-Length: %d\r\n\r\n" % (TOKEN.encode(), length)
         )
         said = connection.recv(2**16)
@@ -271,7 +271,7 @@ def test_a_body_without_an_end_is_given_up(unconnected: Server):
 
     with contextlib.closing(connection), contextlib.suppress(ConnectionError):
         connection.request(
-            *("POST", "/jupyter-kueue/jobs", parts(), unconnected.headers), encode_chunked=True
+            *("POST", "/jupyter-kueue/runs", parts(), unconnected.headers), encode_chunked=True
         )
         connection.getresponse()
     assert sent < 150 * 2**20
@@ -280,7 +280,7 @@ def test_a_body_without_an_end_is_given_up(unconnected: Server):
 
 def test_a_form_is_not_parsed(unconnected: Server):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = unconnected.request("POST", "jobs", b"a=1&" * 2**20, form)
+    answer = unconnected.request("POST", "runs", b"a=1&" * 2**20, form)
     assert (answer.status, answer.json["reason"]) == (400, "bad-request")
 
 
@@ -290,7 +290,7 @@ def test_jupyters_own_query_parameters_are_let_through(unconnected: Server):
 
 
 def test_answers_are_not_cached(unconnected: Server):
-    for path in ("health", "jobs", f"jobs/{JOB_ID}"):
+    for path in ("health", "runs", f"runs/{RUN_ID}"):
         assert unconnected.request("GET", path).headers["Cache-Control"] == "no-store"
 
 
@@ -322,7 +322,7 @@ def test_the_server_stops_while_somebody_listens(tmp_path: Path):
 
 
 def test_the_token_is_in_no_log_line(unconnected: Server):
-    unconnected.request("GET", f"jobs?token={TOKEN}")
+    unconnected.request("GET", f"runs?token={TOKEN}")
     assert TOKEN not in unconnected.log.read_text()
 
 

@@ -29,9 +29,9 @@ OWNER = f"bad-input-{uuid.uuid4().hex[:8]}"
 
 
 def left_behind(local_cluster: Any) -> list[str]:
-    """Return what there is of the owner's: keys below its jobs in the bucket, Jobs, Workloads."""
+    """Return what there is of the owner's: keys below its runs in the bucket, Jobs, Workloads."""
     store = Bucket.open(local_cluster.bucket_dir).store
-    keys = [item["path"] for chunk in obstore.list(store, f"{OWNER}/jobs") for item in chunk]
+    keys = [item["path"] for chunk in obstore.list(store, f"{OWNER}/runs") for item in chunk]
     mine = ("-l", f"{names.LABEL_OWNER}={OWNER}", "-o", "name")
     return keys + local_cluster.kubectl("get", "jobs,pods", *mine).split()
 
@@ -228,7 +228,7 @@ def test_a_folder_with_a_link_out_of_the_root(server: Server, local_cluster: Any
 def test_a_missing_or_wrong_token(server: Server, local_cluster: Any, token: str | None):
     headers = {"Authorization": f"token {token}"} if token else {}
     body = {"input_path": "a.ipynb", "local_queue": "team-a"}
-    answer = server.request("POST", "jobs", body, headers, authenticated=False)
+    answer = server.request("POST", "runs", body, headers, authenticated=False)
     assert (answer.status, answer.json["reason"]) == (403, "forbidden")
     assert left_behind(local_cluster) == []
 
@@ -238,16 +238,16 @@ def test_odd_names_are_fine_and_inert(server: Server, local_cluster: Any):
     name = "<script>alert(1)</script> ../😀/%00 ${HOME} 'quoted\" & ünï\u202e"
     answer = submit(server, "a.ipynb", name=name, tags=["<b>", "😀"])
     assert answer.status == 201, answer.body
-    job_id = answer.json["job_id"]
-    job = until(server, job_id, ended)
+    run_id = answer.json["run_id"]
+    job = until(server, run_id, ended)
     assert (job["state"], job["name"], job["tags"]) == ("succeeded", name, ["<b>", "😀"])
-    listed = server.request("GET", "jobs")
+    listed = server.request("GET", "runs")
     assert listed.headers["Content-Type"].startswith("application/json")
     assert [item["name"] for item in listed.json["items"]] == [name]
     # In the cluster it is an annotation's text, and nothing that is run.
-    [kube_job] = local_cluster.get("jobs", "-l", f"{names.LABEL_JOB_ID}={job_id}")["items"]
-    assert "alert(1)" not in json.dumps(kube_job["spec"]["template"]["spec"])
-    assert server.request("DELETE", f"jobs/{job_id}").status == 204
+    [job] = local_cluster.get("jobs", "-l", f"{names.LABEL_RUN_ID}={run_id}")["items"]
+    assert "alert(1)" not in json.dumps(job["spec"]["template"]["spec"])
+    assert server.request("DELETE", f"runs/{run_id}").status == 204
 
 
 def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
@@ -260,9 +260,9 @@ def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     assert run["left_behind"]["paths"] == [".env", ".ssh/"]
     assert run["left_behind"]["count"] == 2
     assert "were not uploaded: .env, .ssh/" in run["left_behind"]["message"]
-    inputs = server.request("GET", f"jobs/{run['job_id']}/inputs").json["items"]
+    inputs = server.request("GET", f"runs/{run['run_id']}/inputs").json["items"]
     assert [item["path"] for item in inputs] == ["a.ipynb"]
-    again = server.request("POST", f"jobs/{run['job_id']}/rerun").json
+    again = server.request("POST", f"runs/{run['run_id']}/rerun").json
     assert again["left_behind"] == run["left_behind"]
 
     body = {"input_path": path, "include_folder": True, "local_queue": "team-a"}
@@ -281,6 +281,6 @@ def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     assert "is hidden" in answer.json["fields"]["input_path"]
     assert server.request("GET", f"/api/contents/{hidden}").status == 404
 
-    for job in server.request("GET", "jobs").json["items"]:
-        assert server.request("DELETE", f"jobs/{job['job_id']}").status == 204
+    for job in server.request("GET", "runs").json["items"]:
+        assert server.request("DELETE", f"runs/{job['run_id']}").status == 204
     assert server.request("DELETE", f"schedules/{schedule['schedule_id']}").status == 204

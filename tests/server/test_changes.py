@@ -36,15 +36,15 @@ def server(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield found
 
 
-def hear(stream: Any, job_id: str) -> list[dict[str, Any]]:
+def hear(stream: Any, run_id: str) -> list[dict[str, Any]]:
     """Return the changes of a run up to its end, as a stream brings them."""
     heard = []
     while True:
         change = json.loads(next_event(stream)["data"])
         assert change["type"] != "gap"
-        if change["job_id"] == job_id:
+        if change["run_id"] == run_id:
             heard.append(change)
-            if change["type"] == "job" and change["job"]["state"] in END:
+            if change["type"] == "run" and change["run"]["state"] in END:
                 return heard
 
 
@@ -52,7 +52,7 @@ def states(heard: list[dict[str, Any]]) -> list[str]:
     """Return the states in the order they came, each as often as it was entered."""
     found: list[str] = []
     for change in heard:
-        state = change["job"]["state"]
+        state = change["run"]["state"]
         if not found or found[-1] != state:
             found.append(state)
     return found
@@ -69,8 +69,8 @@ def assert_in_order(found: list[str]) -> None:
 def test_every_listener_hears_all_of_a_run_in_order(server: Server):
     with server.stream("changes") as first, server.stream("changes") as second:
         assert next_event(first)["event"] == next_event(second)["event"] == "hello"
-        job_id = submit(server, "a.ipynb").json["job_id"]
-        heard, also_heard = hear(first, job_id), hear(second, job_id)
+        run_id = submit(server, "a.ipynb").json["run_id"]
+        heard, also_heard = hear(first, run_id), hear(second, run_id)
     assert_in_order(states(heard))
     assert also_heard == heard
     # Who went away after any of them hears the rest, no more and no less.
@@ -78,40 +78,40 @@ def test_every_listener_hears_all_of_a_run_in_order(server: Server):
         cursor = last["cursor"]
         path = "changes" if header else f"changes?since={cursor}"
         with server.stream(path, {"Last-Event-ID": cursor} if header else None) as resumed:
-            assert hear(resumed, job_id) == heard[heard.index(last) + 1 :]
+            assert hear(resumed, run_id) == heard[heard.index(last) + 1 :]
     # A browser repeats the URL it began with: the header is the newer.
     path = f"changes?since={heard[0]['cursor']}"
     with server.stream(path, {"Last-Event-ID": heard[-2]["cursor"]}) as resumed:
-        assert hear(resumed, job_id) == heard[-1:]
+        assert hear(resumed, run_id) == heard[-1:]
 
 
 def test_what_cannot_be_resumed_is_said_to_be_a_gap(server: Server):
     with server.stream("changes", {"Last-Event-ID": "another-server-7"}) as stream:
         gap = next_event(stream)
         assert gap["event"] == "gap"
-        job_id = submit(server, "a.ipynb").json["job_id"]
+        run_id = submit(server, "a.ipynb").json["run_id"]
         # Listening goes on from there, and from the gap's own cursor.
-        heard = hear(stream, job_id)
+        heard = hear(stream, run_id)
     assert_in_order(states(heard))
     with server.stream("changes", {"Last-Event-ID": gap["id"]}) as stream:
-        assert hear(stream, job_id) == heard
-    assert server.request("DELETE", f"jobs/{job_id}").status == 204
+        assert hear(stream, run_id) == heard
+    assert server.request("DELETE", f"runs/{run_id}").status == 204
     with server.stream("changes", {"Last-Event-ID": heard[-1]["cursor"]}) as stream:
-        while (event := next_event(stream))["event"] != "job-deleted":
+        while (event := next_event(stream))["event"] != "run-deleted":
             pass
-    assert json.loads(event["data"])["job_id"] == job_id
+    assert json.loads(event["data"])["run_id"] == run_id
 
 
 async def test_jupyter_events_tell_each_state_once(server: Server):
     url = f"ws://127.0.0.1:{server.port}/api/events/subscribe"
     socket = await websocket_connect(HTTPRequest(url, headers=server.headers))
-    job_id = submit(server, "a.ipynb").json["job_id"]
+    run_id = submit(server, "a.ipynb").json["run_id"]
     heard: list[dict[str, Any]] = []
     while not heard or heard[-1]["state"] not in END:
         message = await socket.read_message()
         assert message is not None, "the socket was closed"
         event = json.loads(message)
-        if event.get("schema_id") == SCHEMA_ID and event["job_id"] == job_id:
+        if event.get("schema_id") == SCHEMA_ID and event["run_id"] == run_id:
             heard.append(event)
     socket.close()
     told = [(event["state"], event["reason"]) for event in heard]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import models
-from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import connected_server
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-JOB_ID = "00000000-0000-4000-8000-000000000001"
+RUN_ID = "00000000-0000-4000-8000-000000000001"
 AT = "2026-01-02T03:04:05.000Z"
 LINE = b"x" * 1023 + b"\n"
 SIZE = 128 * 2**20
@@ -27,14 +27,14 @@ ROOM = 64 * 2**20
 
 
 async def fill(bucket: Bucket) -> None:
-    prefix = f"tess/jobs/{JOB_ID}/"
-    record = JobRecord(
-        job_id=JOB_ID,
+    prefix = f"tess/runs/{RUN_ID}/"
+    record = RunRecord(
+        run_id=RUN_ID,
         name="talkative",
         owner=Owner("tess", "tess"),
         namespace="none",
         created_at=AT,
-        request=JobRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb").as_json(),
         local_queue="team-a",
         resources=Resources(),
         image="registry.example/notebook:1",
@@ -53,7 +53,7 @@ async def fill(bucket: Bucket) -> None:
             {"path": "run.log", "size_bytes": SIZE, "sha256": None, "role": "log"},
         ],
     }
-    await bucket.put_json(f"{prefix}job.json", record.as_json())
+    await bucket.put_json(f"{prefix}record.json", record.as_json())
     await bucket.put_json(f"{prefix}result.json", result)
     await bucket.put_bytes(f"{prefix}output/run.log", LINE * (SIZE // len(LINE)) + b"the end\n")
     await bucket.copy(f"{prefix}output/run.log", f"{prefix}output/a.ipynb")
@@ -79,12 +79,12 @@ def test_a_large_log_and_notebook_are_passed_on(namespace: Any, tmp_path: Path):
     environment = {**namespace.env, "JUPYTERHUB_USER": "tess"}
     with connected_server(tmp_path / "server", environment) as server:
         before = peak_bytes(server)
-        tail = server.request("GET", f"jobs/{JOB_ID}/logs?tail=2")
+        tail = server.request("GET", f"runs/{RUN_ID}/logs?tail=2")
         assert tail.body == LINE + b"the end\n"
-        assert length(server, f"jobs/{JOB_ID}/logs") == SIZE + 8
-        assert length(server, f"jobs/{JOB_ID}/logs?tail=10000") == 9999 * len(LINE) + 8
-        assert length(server, f"jobs/{JOB_ID}/notebook") == SIZE + 8
-        assert length(server, f"jobs/{JOB_ID}/files/a.ipynb") == SIZE + 8
+        assert length(server, f"runs/{RUN_ID}/logs") == SIZE + 8
+        assert length(server, f"runs/{RUN_ID}/logs?tail=10000") == 9999 * len(LINE) + 8
+        assert length(server, f"runs/{RUN_ID}/notebook") == SIZE + 8
+        assert length(server, f"runs/{RUN_ID}/files/a.ipynb") == SIZE + 8
         assert peak_bytes(server) - before < ROOM
 
 
@@ -92,9 +92,9 @@ def test_what_an_error_says_is_short_in_lists_and_in_the_run(namespace: Any, tmp
     asyncio.run(fill(Bucket.open(namespace.bucket_dir)))
     environment = {**namespace.env, "JUPYTERHUB_USER": "tess"}
     with connected_server(tmp_path / "server", environment) as server:
-        [row] = server.request("GET", "jobs").json["items"]
+        [row] = server.request("GET", "runs").json["items"]
         assert row["message"].startswith("vvv")
         assert len(row["message"]) <= models.MAX_STATUS_LENGTH
-        answer = server.request("GET", f"jobs/{JOB_ID}")
+        answer = server.request("GET", f"runs/{RUN_ID}")
         assert answer.json["error"]["value"].endswith("(3000000 characters in all)")
         assert len(answer.body) < 70_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import models, names
-from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import running_server, submit, until, write_notebook
@@ -30,13 +30,13 @@ def id_of(number: int) -> str:
 
 
 def record(number: int, **fields: Any) -> Any:
-    whole = JobRecord(
-        job_id=id_of(number),
+    whole = RunRecord(
+        run_id=id_of(number),
         name=f"run {number}",
         owner=Owner(OWNER, OWNER),
         namespace="none",
         created_at=AT,
-        request=JobRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb").as_json(),
         local_queue="team-a",
         resources=Resources(),
         image="registry.example/notebook:1",
@@ -49,17 +49,17 @@ def record(number: int, **fields: Any) -> Any:
 FINAL = {"state": "failed", "reason": "killed", "message": "m", "finished_at": AT}
 # Finished runs in the bucket: what is odd in each, and whether its row can be told from others'.
 ODD_RECORDS: tuple[Any, ...] = (
-    record(1, request={**JobRequest("a.ipynb").as_json(), "tags": ["\ud800"]}),
+    record(1, request={**RunRequest("a.ipynb").as_json(), "tags": ["\ud800"]}),
     record(2, resources={"cpu": "1e400", "memory": "NaN", "gpus": 10**400}),
     record(3, created_at="9999-12-31T23:59:59-23:59"),
-    record(4, job_id=id_of(5)),
+    record(4, run_id=id_of(5)),
     "[" * 100_000,
 )
 # Fine for REST, which takes any annotations; jupyter-scheduler reads these.
 ANNOTATED = record(
     6,
     request={
-        **JobRequest("a.ipynb").as_json(),
+        **RunRequest("a.ipynb").as_json(),
         "local_queue": "nan",
         "annotations": {
             "jupyter-scheduler/utc-offset": "yesterday",
@@ -72,16 +72,16 @@ ANNOTATED = record(
 async def fill(bucket: Bucket) -> None:
     for number, document in enumerate(ODD_RECORDS, 1):
         data = document if isinstance(document, str) else json.dumps(document)
-        await bucket.put_bytes(f"{OWNER}/jobs/{id_of(number)}/job.json", data.encode())
-        await bucket.put_json(f"{OWNER}/jobs/{id_of(number)}/final.json", FINAL)
-    await bucket.put_json(f"{OWNER}/jobs/{id_of(6)}/job.json", ANNOTATED)
-    await bucket.put_json(f"{OWNER}/jobs/{id_of(6)}/final.json", FINAL)
+        await bucket.put_bytes(f"{OWNER}/runs/{id_of(number)}/record.json", data.encode())
+        await bucket.put_json(f"{OWNER}/runs/{id_of(number)}/final.json", FINAL)
+    await bucket.put_json(f"{OWNER}/runs/{id_of(6)}/record.json", ANNOTATED)
+    await bucket.put_json(f"{OWNER}/runs/{id_of(6)}/final.json", FINAL)
     odd_row = run_view.build_row(
-        models.BucketFacts(JobRecord.from_json(record(7))), models.Status("failed", "killed")
+        models.BucketFacts(RunRecord.from_json(record(7))), models.Status("failed", "killed")
     )
-    rows = [{**odd_row, "tags": 5}, None, {"job_id": []}]
+    rows = [{**odd_row, "tags": 5}, None, {"run_id": []}]
     await bucket.put_json(f"{OWNER}/index/0.json", {"version": 1, "rows": rows})
-    await bucket.put_bytes(f"{OWNER}/open/0.json", b'{"jobs": [{"record": NaN}]}')
+    await bucket.put_bytes(f"{OWNER}/open/0.json", b'{"runs": [{"record": NaN}]}')
     await bucket.put_bytes(f"{OWNER}/deleted/\xe4\xb8\xad odd", b"")
     schedule = f"{OWNER}/schedules/{id_of(8)}"
     await bucket.put_bytes(f"{schedule}/definition.json", b'{"schedule_id": "\\ud800"}')
@@ -91,7 +91,7 @@ def by_hand(namespace: str) -> list[Any]:
     """A Job, a CronJob and a LocalQueue that carry our labels and little else of ours."""
     labels = {
         names.LABEL_OWNER: OWNER,
-        names.LABEL_JOB_ID: id_of(9),
+        names.LABEL_RUN_ID: id_of(9),
         names.KUEUE_QUEUE_NAME: "team-a",
     }
     pod = {
@@ -106,7 +106,7 @@ def by_hand(namespace: str) -> list[Any]:
             }
         ],
     }
-    job = {
+    run = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
@@ -143,7 +143,7 @@ def by_hand(namespace: str) -> list[Any]:
         "metadata": {"name": "nowhere", "namespace": namespace},
         "spec": {"clusterQueue": "none"},
     }
-    return [job, cron_job, local_queue]
+    return [run, cron_job, local_queue]
 
 
 def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any, tmp_path: Path):
@@ -160,8 +160,8 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
     environment = {**namespace.env, "JUPYTERHUB_USER": OWNER}
     with running_server(tmp_path / "server", environment, extensions=EXTENSIONS) as server:
         path = write_notebook(server, "fine.ipynb", "1 + 1")
-        fine = submit(server, path).json["job_id"]
-        until(server, fine, lambda job: job["state"] == "succeeded")
+        fine = submit(server, path).json["run_id"]
+        until(server, fine, lambda run: run["state"] == "succeeded")
 
         deadline = time.monotonic() + 60
         while id_of(9) not in (runs := listed(server)):
@@ -172,8 +172,8 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
         assert runs[fine]["state"] == "succeeded"
         assert runs[id_of(6)]["reason"] == "killed"
         assert len(runs[id_of(9)]["name"]) <= models.MAX_NAME_LENGTH
-        for job_id in runs:
-            assert server.request("GET", f"jobs/{job_id}").status == 200
+        for run_id in runs:
+            assert server.request("GET", f"runs/{run_id}").status == 200
 
         schedules = server.request("GET", "schedules").json["items"]
         assert {item["schedule_id"] for item in schedules} == {id_of(8)}
@@ -188,22 +188,22 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
 
         shown = server.request("GET", "/scheduler/jobs")
         assert shown.status == 200
-        assert {job["job_id"] for job in strict(shown.body)["jobs"]} == set(runs)
+        assert {run["run_id"] for run in strict(shown.body)["runs"]} == set(runs)
         definitions = server.request("GET", "/scheduler/job_definitions")
         assert definitions.status == 200
-        for job_id in runs:
-            assert server.request("GET", f"/scheduler/jobs/{job_id}").status == 200
+        for run_id in runs:
+            assert server.request("GET", f"/scheduler/jobs/{run_id}").status == 200
 
-        for job_id in unreadable:
-            assert server.request("DELETE", f"jobs/{job_id}").status == 204
+        for run_id in unreadable:
+            assert server.request("DELETE", f"runs/{run_id}").status == 204
         assert server.request("DELETE", f"schedules/{id_of(8)}").status == 204
         assert not {*unreadable} & {*listed(server)}
 
 
 def listed(server: Any) -> dict[str, Any]:
-    answer = server.request("GET", "jobs")
+    answer = server.request("GET", "runs")
     assert answer.status == 200, answer.body
-    return {item["job_id"]: item for item in answer.json["items"]}
+    return {item["run_id"]: item for item in answer.json["items"]}
 
 
 def strict(body: bytes) -> Any:

@@ -50,7 +50,7 @@ def test_the_page_for_readers_lists_the_same_routes_and_verbs():
 
 def test_the_page_for_readers_lists_every_field_of_a_request():
     submit = PAGE.read_text().partition("## Submit")[2].partition("\n## ")[0]
-    for item in dataclasses.fields(models.JobRequest):
+    for item in dataclasses.fields(models.RunRequest):
         assert f"`{item.name}`" in submit, item.name
 
 
@@ -65,8 +65,8 @@ def test_the_page_for_readers_lists_every_reason_of_an_error():
 
 def test_each_route_has_a_pattern_that_takes_no_more_than_it_should():
     patterns = dict(zip((path for path, _ in routes.ROUTES), routes.handlers(), strict=False))
-    assert patterns["jobs/{job_id}"][0] == "/jupyter-kueue/jobs/([^/]+)"
-    assert patterns["jobs/{job_id}/files/{path}"][0] == "/jupyter-kueue/jobs/([^/]+)/files/(.+)"
+    assert patterns["runs/{run_id}"][0] == "/jupyter-kueue/runs/([^/]+)"
+    assert patterns["runs/{run_id}/files/{path}"][0] == "/jupyter-kueue/runs/([^/]+)/files/(.+)"
     assert patterns["openapi.json"][0] == r"/jupyter-kueue/openapi\.json"
 
 
@@ -102,8 +102,8 @@ def test_every_schema_is_one():
 
 
 def test_the_request_has_the_fields_of_the_code():
-    fields = {item.name: item for item in dataclasses.fields(models.JobRequest)}
-    described = SCHEMAS["JobRequest"]["properties"]
+    fields = {item.name: item for item in dataclasses.fields(models.RunRequest)}
+    described = SCHEMAS["RunRequest"]["properties"]
     assert set(described) == set(fields)
     assert set(SCHEMAS["Rerun"]["properties"]) == set(fields)
     for name, item in fields.items():
@@ -124,7 +124,7 @@ def test_a_schedule_has_the_fields_of_the_code():
     assert policies == set(models.CONCURRENCY_POLICIES)
     assert described["max_runs"]["maximum"] == schedule_requests.MAX_RUNS
     page = PAGE.read_text().partition("## Schedules")[2].partition("\n## ")[0]
-    own = set(fields) - {item.name for item in dataclasses.fields(models.JobRequest)}
+    own = set(fields) - {item.name for item in dataclasses.fields(models.RunRequest)}
     for name in own:
         assert f"| `{name}` |" in page, name
     parameters = document()["paths"]["/schedules"]["get"]["parameters"]
@@ -134,7 +134,7 @@ def test_a_schedule_has_the_fields_of_the_code():
 
 
 def test_bounds_are_those_of_the_code():
-    request = SCHEMAS["JobRequest"]["properties"]
+    request = SCHEMAS["RunRequest"]["properties"]
     assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == run_requests.MAX_GPUS
     assert request["name"]["maxLength"] == run_requests.MAX_NAME_LENGTH
     assert request["tags"]["maxItems"] == run_requests.MAX_TAGS
@@ -145,7 +145,7 @@ def test_states_roles_and_sort_fields_are_those_of_the_code():
     assert SCHEMAS["State"]["enum"] == list(models.STATES)
     roles = {getattr(pod_contract, name) for name in dir(pod_contract) if name.startswith("ROLE_")}
     assert set(SCHEMAS["File"]["properties"]["role"]["enum"]) == roles
-    parameters = document()["paths"]["/jobs"]["get"]["parameters"]
+    parameters = document()["paths"]["/runs"]["get"]["parameters"]
     [sort] = [item for item in parameters if item["name"] == "sort"]
     both_ways = {prefix + name for prefix in ("", "-") for name in run_index.SORT_FIELDS}
     assert set(sort["schema"]["enum"]) == both_ways
@@ -164,16 +164,16 @@ def test_a_request_that_the_schema_allows_is_understood():
         "tags": ["a"],
         "priority_class": None,
     }
-    validate(body, "JobRequest")
-    assert run_requests.parse_job_request(body).resources == models.Resources("500m", "1Gi", 1)
+    validate(body, "RunRequest")
+    assert run_requests.parse_run_request(body).resources == models.Resources("500m", "1Gi", 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"input_path": 1}, {"input_path": "a", "colour": "red"}])
 def test_what_the_schema_refuses_the_code_refuses(body: dict[str, object]):
     with pytest.raises(jsonschema.ValidationError):
-        validate(body, "JobRequest")
+        validate(body, "RunRequest")
     with pytest.raises(errors.InvalidRequestError):
-        run_requests.parse_job_request(body)
+        run_requests.parse_run_request(body)
 
 
 def test_the_server_sends_it(unconnected: Server):
@@ -181,7 +181,7 @@ def test_the_server_sends_it(unconnected: Server):
     assert sent["servers"] == [{"url": "/jupyter-kueue"}]
     assert sent["paths"] == document()["paths"]
     validate(unconnected.request("GET", "health").json, "Health")
-    validate(unconnected.request("GET", "jobs").json, "Error")
+    validate(unconnected.request("GET", "runs").json, "Error")
 
 
 def validate(value: object, name: str) -> None:

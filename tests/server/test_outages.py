@@ -98,37 +98,37 @@ def at_once(server: Server, verb: str, path: str, body: Any = None) -> Answer:
 def refused_submit(server: Server) -> Answer:
     """Submit while it cannot be done; the refusal comes at once."""
     body = {"input_path": "a.ipynb", "local_queue": "team-a"}
-    return at_once(server, "POST", "jobs", body)
+    return at_once(server, "POST", "runs", body)
 
 
 def submitted(server: Server, path: str = "a.ipynb") -> dict[str, Any]:
     """Submit until it goes through, as a user would who reads Retry-After."""
     answer = eventually(lambda: (found := submit(server, path)).status == 201 and found)
-    job: dict[str, Any] = answer.json
-    return job
+    run: dict[str, Any] = answer.json
+    return run
 
 
-def job_ids(local_cluster: Any) -> set[str]:
+def run_ids(local_cluster: Any) -> set[str]:
     """Return the ids of all Jobs of this owner in the cluster."""
     mine = ("jobs", "-l", f"{names.LABEL_OWNER}={OWNER}")
     items = local_cluster.get(*mine)["items"]
-    return {item["metadata"]["labels"][names.LABEL_JOB_ID] for item in items}
+    return {item["metadata"]["labels"][names.LABEL_RUN_ID] for item in items}
 
 
 def stored_ids(local_cluster: Any) -> set[str]:
-    """Return the ids of all jobs that have more than a tombstone in the bucket."""
+    """Return the ids of all runs that have more than a tombstone in the bucket."""
     store = Bucket.open(local_cluster.bucket_dir).store
-    keys = [item["path"] for chunk in obstore.list(store, f"{OWNER}/jobs") for item in chunk]
+    keys = [item["path"] for chunk in obstore.list(store, f"{OWNER}/runs") for item in chunk]
     return {key.split("/")[2] for key in keys if not key.endswith("/deleted")}
 
 
 def listed_ids(server: Server) -> set[str]:
-    return {item["job_id"] for item in server.request("GET", "jobs?limit=500").json["items"]}
+    return {item["run_id"] for item in server.request("GET", "runs?limit=500").json["items"]}
 
 
 def nothing_is_left_but_what_is_listed(server: Server, local_cluster: Any) -> bool:
     known = listed_ids(server)
-    return stored_ids(local_cluster) == known and job_ids(local_cluster) <= known
+    return stored_ids(local_cluster) == known and run_ids(local_cluster) <= known
 
 
 def unavailable(answer: Answer, reason: str) -> str:
@@ -142,17 +142,17 @@ def unavailable(answer: Answer, reason: str) -> str:
 def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
     server = place.server
     running = submitted(server, "slow.ipynb")
-    job_id = running["job_id"]
+    run_id = running["run_id"]
     with server.stream("changes") as changes:
         assert next_event(changes)["event"] == "hello"
-        until(server, job_id, lambda job: job["state"] == "running")
+        until(server, run_id, lambda run: run["state"] == "running")
         place.cluster.down()
         message = unavailable(refused_submit(server), "cluster-unavailable")
         assert "Try again in a moment" in message or "broke" in message
         # Shown as they were until that is noticed.
         eventually(lambda: at_once(server, "GET", "local-queues").status == 503)
-        assert listed_ids(server) == {job_id}
-        assert at_once(server, "GET", f"jobs/{job_id}").json["state"] == "running"
+        assert listed_ids(server) == {run_id}
+        assert at_once(server, "GET", f"runs/{run_id}").json["state"] == "running"
         health = at_once(server, "GET", "health").json
         assert health["ok"] is False
         assert "does not answer" in health["problems"][0]["what"]
@@ -163,31 +163,31 @@ def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
         states = []
         while "succeeded" not in states:
             event = next_event(changes)
-            if event["event"] == "job":
+            if event["event"] == "run":
                 change = json.loads(event["data"])
-                states += [change["job"]["state"]] if change["job_id"] == job_id else []
+                states += [change["run"]["state"]] if change["run_id"] == run_id else []
     assert not {"failed", "stopped"} & set(states)
     again = submitted(server)
-    assert until(server, again["job_id"], ended)["state"] == "succeeded"
+    assert until(server, again["run_id"], ended)["state"] == "succeeded"
     eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
 @pytest.mark.parametrize("verb", ["stop", "delete"])
 def test_what_was_promised_is_done_later(place: Place, local_cluster: Any, verb: str):
     server = place.server
-    job_id = submitted(server, "slow.ipynb")["job_id"]
+    run_id = submitted(server, "slow.ipynb")["run_id"]
     place.cluster.refuse = lambda method, _path: (500, b"{}") if method == "DELETE" else None
     if verb == "stop":
-        answer = server.request("POST", f"jobs/{job_id}/stop")
+        answer = server.request("POST", f"runs/{run_id}/stop")
         assert (answer.status, answer.json["state"]) == (200, "stopping"), answer.body
     else:
-        assert server.request("DELETE", f"jobs/{job_id}").status == 204
-        assert server.request("GET", f"jobs/{job_id}").status == 404
-    assert job_id in job_ids(local_cluster)
+        assert server.request("DELETE", f"runs/{run_id}").status == 204
+        assert server.request("GET", f"runs/{run_id}").status == 404
+    assert run_id in run_ids(local_cluster)
     place.cluster.refuse = lambda _verb, _path: None
     if verb == "stop":
-        assert until(server, job_id, ended)["state"] == "stopped"
-    eventually(lambda: job_id not in job_ids(local_cluster))
+        assert until(server, run_id, ended)["state"] == "stopped"
+    eventually(lambda: run_id not in run_ids(local_cluster))
     eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
@@ -197,10 +197,10 @@ def test_an_api_server_that_hangs(place: Place, local_cluster: Any):
         unavailable(refused_submit(place.server), "cluster-unavailable")
         unavailable(refused_submit(place.server), "cluster-unavailable")
         unavailable(at_once(place.server, "GET", "local-queues"), "cluster-unavailable")
-        assert at_once(place.server, "GET", "jobs").status == 200
+        assert at_once(place.server, "GET", "runs").status == 200
         assert at_once(place.server, "GET", "health").json["ok"] is False
     again = submitted(place.server)
-    assert until(place.server, again["job_id"], ended)["state"] == "succeeded"
+    assert until(place.server, again["run_id"], ended)["state"] == "succeeded"
     eventually(lambda: nothing_is_left_but_what_is_listed(place.server, local_cluster))
 
 
@@ -228,13 +228,13 @@ def test_a_server_that_starts_during_an_outage(place: Place, tmp_path: Path, wha
     with running_server(tmp_path, place.environment) as server:
         write_notebook(server, "a.ipynb", "1")
         unavailable(refused_submit(server), f"{what}-unavailable")
-        unavailable(at_once(server, "GET", "jobs"), f"{what}-unavailable")
+        unavailable(at_once(server, "GET", "runs"), f"{what}-unavailable")
         health = at_once(server, "GET", "health").json
         assert health["ok"] is False
         assert all(item["fix"] for item in health["problems"])
         away.up()
-        job = submitted(server)
-        assert until(server, job["job_id"], ended)["state"] == "succeeded"
+        run = submitted(server)
+        assert until(server, run["run_id"], ended)["state"] == "succeeded"
         assert server.request("GET", "health").json["ok"] is True
 
 
@@ -244,12 +244,12 @@ def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
     place.bucket.down()
     message = unavailable(refused_submit(server), "bucket-unavailable")
     assert "check that it is up" in message
-    assert {item["job_id"] for item in at_once(server, "GET", "jobs").json["items"]} == known
+    assert {item["run_id"] for item in at_once(server, "GET", "runs").json["items"]} == known
     health = at_once(server, "GET", "health").json
     assert (health["ok"], health["bucket"]["ok"]) == (False, False)
     place.bucket.up()
-    job = submitted(server)
-    assert until(server, job["job_id"], ended)["state"] == "succeeded"
+    run = submitted(server)
+    assert until(server, run["run_id"], ended)["state"] == "succeeded"
     eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
@@ -263,15 +263,15 @@ def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
 def test_a_bucket_that_takes_nothing(
     place: Place, local_cluster: Any, refusal: proxies.Refusal, status: int, reason: str, fix: str
 ):
-    before = job_ids(local_cluster)
+    before = run_ids(local_cluster)
     place.bucket.refuse = refusal
     answer = refused_submit(place.server)
     assert (answer.status, answer.json["reason"]) == (status, reason), answer.body
     assert fix in answer.json["message"]
-    assert at_once(place.server, "GET", "jobs").status == 200
+    assert at_once(place.server, "GET", "runs").status == 200
     problems = at_once(place.server, "GET", "health").json["problems"]
     assert any(fix in item["what"] for item in problems)
-    assert job_ids(local_cluster) == before
+    assert run_ids(local_cluster) == before
     assert nothing_is_left_but_what_is_listed(place.server, local_cluster)
 
 
@@ -288,5 +288,5 @@ def test_a_cluster_without_kueue(place: Place, tmp_path: Path):
         assert any("Kueue is not installed" in item["what"] for item in health["problems"])
         # Installed while the server runs: no restart is needed.
         place.cluster.refuse = lambda _verb, _path: None
-        job = submitted(server)
-        assert until(server, job["job_id"], ended)["state"] == "succeeded"
+        run = submitted(server)
+        assert until(server, run["run_id"], ended)["state"] == "succeeded"

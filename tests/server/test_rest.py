@@ -36,84 +36,84 @@ def test_a_run_from_submit_to_its_files(server: Server):
         answer = submit(server, path, name="<script>/😀", idempotency_key="once")
         assert answer.status == 201, answer.body
         validate(answer.json, "Job")
-        job_id = answer.json["job_id"]
-        assert answer.headers["Location"] == f"/jupyter-kueue/jobs/{job_id}"
+        run_id = answer.json["run_id"]
+        assert answer.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
         states = []
         while "succeeded" not in states:
             event = next_event(changes)
             change = json.loads(event["data"])
             validate(change, "Change")
             assert event["id"] == change["cursor"]
-            if event["event"] == "job":
-                assert change["job"]["state"] not in ("failed", "stopped"), change
-                states.append(change["job"]["state"])
+            if event["event"] == "run":
+                assert change["run"]["state"] not in ("failed", "stopped"), change
+                states.append(change["run"]["state"])
     assert list(dict.fromkeys(states))[-2:] == ["running", "succeeded"]
 
-    job = server.request("GET", f"jobs/{job_id}").json
-    validate(job, "Job")
-    assert (job["name"], job["state"], job["owner"]) == ("<script>/😀", "succeeded", "tess")
-    roles = {file["path"]: file["role"] for file in job["files"]}
+    run = server.request("GET", f"runs/{run_id}").json
+    validate(run, "Job")
+    assert (run["name"], run["state"], run["owner"]) == ("<script>/😀", "succeeded", "tess")
+    roles = {file["path"]: file["role"] for file in run["files"]}
     assert next(iter(roles.items())) == ("Grüße 1.ipynb", "notebook")
     assert roles["ünï.txt"] == "side-effect"
 
     again = submit(server, path, name="<script>/😀", idempotency_key="once")
-    assert (again.status, again.json["job_id"]) == (200, job_id)
+    assert (again.status, again.json["run_id"]) == (200, run_id)
     other = submit(server, path, name="other", idempotency_key="once")
     assert (other.status, other.json["reason"]) == (409, "conflict")
 
-    listed = server.request("GET", "jobs?state=succeeded&text=script").json
+    listed = server.request("GET", "runs?state=succeeded&text=script").json
     validate(listed, "JobList")
-    assert [item["job_id"] for item in listed["items"]] == [job_id]
-    assert server.request("GET", "jobs?state=failed").json["total"] == 0
-    assert server.request("GET", "jobs?state=nope").status == 422
-    assert server.request("GET", "jobs?sort=colour").status == 422
-    assert server.request("GET", "jobs?cursor=nonsense").status == 422
+    assert [item["run_id"] for item in listed["items"]] == [run_id]
+    assert server.request("GET", "runs?state=failed").json["total"] == 0
+    assert server.request("GET", "runs?state=nope").status == 422
+    assert server.request("GET", "runs?sort=colour").status == 422
+    assert server.request("GET", "runs?cursor=nonsense").status == 422
 
-    check_files(server, job_id)
-    check_log_and_notebook(server, job_id)
-    check_changes(server, job_id)
+    check_files(server, run_id)
+    check_log_and_notebook(server, run_id)
+    check_changes(server, run_id)
 
 
-def check_log_and_notebook(server: Server, job_id: str) -> None:
-    log = server.request("GET", f"jobs/{job_id}/logs?follow=true")
+def check_log_and_notebook(server: Server, run_id: str) -> None:
+    log = server.request("GET", f"runs/{run_id}/logs?follow=true")
     assert (log.status, log.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert b"hello" in log.body
-    notebook = server.request("GET", f"jobs/{job_id}/notebook")
+    notebook = server.request("GET", f"runs/{run_id}/notebook")
     assert "".join(notebook.json["cells"][0]["outputs"][0]["text"]) == "hello\n"
     same = {"If-None-Match": notebook.headers["Etag"]}
-    assert server.request("GET", f"jobs/{job_id}/notebook", headers=same).status == 304
-    head = server.request("HEAD", f"jobs/{job_id}/notebook")
+    assert server.request("GET", f"runs/{run_id}/notebook", headers=same).status == 304
+    head = server.request("HEAD", f"runs/{run_id}/notebook")
     assert (head.status, head.body) == (200, b"")
     assert head.headers["Content-Length"] == str(len(notebook.body))
 
 
-def check_changes(server: Server, job_id: str) -> None:
-    renamed = server.request("PATCH", f"jobs/{job_id}", {"name": "better", "tags": ["a"]})
+def check_changes(server: Server, run_id: str) -> None:
+    renamed = server.request("PATCH", f"runs/{run_id}", {"name": "better", "tags": ["a"]})
     assert (renamed.status, renamed.json["name"], renamed.json["tags"]) == (200, "better", ["a"])
-    assert server.request("PATCH", f"jobs/{job_id}", {"state": "failed"}).status == 422
-    assert server.request("PATCH", f"jobs/{job_id}", {"local_queue": "team-b"}).status == 409
+    assert server.request("PATCH", f"runs/{run_id}", {"state": "failed"}).status == 422
+    assert server.request("PATCH", f"runs/{run_id}", {"local_queue": "team-b"}).status == 409
 
-    rerun = server.request("POST", f"jobs/{job_id}/rerun", {"name": "again"})
-    assert (rerun.status, rerun.json["rerun_of"]) == (201, job_id)
+    rerun = server.request("POST", f"runs/{run_id}/rerun", {"name": "again"})
+    assert (rerun.status, rerun.json["rerun_of"]) == (201, run_id)
     validate(rerun.json, "Job")
-    assert server.request("POST", f"jobs/{rerun.json['job_id']}/stop").status == 200
-    stopped = until(server, rerun.json["job_id"], ended)
+    assert server.request("POST", f"runs/{rerun.json['run_id']}/stop").status == 200
+    stopped = until(server, rerun.json["run_id"], ended)
     assert stopped["state"] in ("stopped", "succeeded")
 
     unknown = "00000000-0000-4000-8000-000000000000"
-    answer = server.request("DELETE", f"jobs?job_id={job_id}&job_id={unknown}&job_id=x")
+    answer = server.request("DELETE", f"runs?run_id={run_id}&run_id={unknown}&run_id=x")
     assert answer.status == 200
     validate(answer.json, "Deletion")
-    assert answer.json["deleted"] == [job_id]
-    failures = [(item["job_id"], item["reason"]) for item in answer.json["failures"]]
+    assert answer.json["deleted"] == [run_id]
+    failures = [(item["run_id"], item["reason"]) for item in answer.json["failures"]]
     assert failures == [(unknown, "not-found"), ("x", "not-found")]
-    assert server.request("GET", f"jobs/{job_id}").status == 404
-    assert server.request("DELETE", f"jobs/{rerun.json['job_id']}").status == 204
-    assert server.request("DELETE", f"jobs/{job_id}").status == 404
+    assert server.request("GET", f"runs/{run_id}").status == 404
+    assert server.request("DELETE", f"runs/{rerun.json['run_id']}").status == 204
+    assert server.request("DELETE", f"runs/{run_id}").status == 404
 
 
-def check_files(server: Server, job_id: str) -> None:
-    base = f"jobs/{job_id}/files"
+def check_files(server: Server, run_id: str) -> None:
+    base = f"runs/{run_id}/files"
     listed = server.request("GET", base).json
     validate(listed, "FileList")
     assert listed["total"] == len(listed["items"])

@@ -61,12 +61,12 @@ def test_a_schedule_from_create_to_delete(server: Server):
         run = server.request("POST", f"{one}/run", {"parameters": {"n": 7}})
         assert run.status == 201, run.body
         validate(run.json, "JobRow")
-        job_id = run.json["job_id"]
-        assert run.headers["Location"] == f"/jupyter-kueue/jobs/{job_id}"
-        assert until(server, job_id, ended)["state"] == "succeeded"
-        assert b"n is 7" in server.request("GET", f"jobs/{job_id}/logs").body
-        runs = server.request("GET", f"jobs?schedule_id={schedule_id}").json
-        assert [item["job_id"] for item in runs["items"]] == [job_id]
+        run_id = run.json["run_id"]
+        assert run.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
+        assert until(server, run_id, ended)["state"] == "succeeded"
+        assert b"n is 7" in server.request("GET", f"runs/{run_id}/logs").body
+        runs = server.request("GET", f"runs?schedule_id={schedule_id}").json
+        assert [item["run_id"] for item in runs["items"]] == [run_id]
 
         assert server.request("DELETE", one).status == 204
         while next_event(changes)["event"] != "schedule-deleted":
@@ -75,7 +75,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
     assert server.request("PATCH", one, {"name": "x"}).status == 404
     assert server.request("DELETE", one).status == 404
     assert server.request("POST", f"{one}/run").status == 404
-    assert server.request("GET", f"jobs/{job_id}").status == 200
+    assert server.request("GET", f"runs/{run_id}").status == 200
 
 
 def test_what_is_wrong_is_said_field_by_field(server: Server):

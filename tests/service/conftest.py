@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from jupyter_kueue import config
 from jupyter_kueue.domain.models import FINISHED_STATES
-from jupyter_kueue.domain.run_requests import parse_job_request
+from jupyter_kueue.domain.run_requests import parse_run_request
 from jupyter_kueue.service.application import Application
 from tests.server import proxy as proxies
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.runs.runs import Runs
 
 # Each look asks the bucket and the cluster: others need the processor too.
 LOOK_SECONDS = 0.1
@@ -38,47 +38,47 @@ Json = dict[str, Any]
 class Session:
     """One application and what a user does with it."""
 
-    def __init__(self, application: Application, jobs: Jobs) -> None:
+    def __init__(self, application: Application, runs: Runs) -> None:
         self.application = application
-        self.jobs = jobs
+        self.runs = runs
 
     async def submit(self, input_path: str, **request: Any) -> Json:
-        """Submit and return the job."""
+        """Submit and return the run."""
         body = {
             "input_path": input_path,
             "local_queue": "team-a",
             "resources": {"cpu": "100m", "memory": "512Mi"},
             **request,
         }
-        job, _ = await self.jobs.submit(parse_job_request(body))
-        return job
+        run, _ = await self.runs.submit(parse_run_request(body))
+        return run
 
     async def until(
-        self, job_id: str, is_there: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS
+        self, run_id: str, is_there: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS
     ) -> Json:
-        """Return the job once ``is_there`` holds for it; a job that ends first is a failure."""
-        job: Json = {}
+        """Return the run once ``is_there`` holds for it; a run that ends first is a failure."""
+        run: Json = {}
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    job = await self.jobs.get(job_id)
-                    if is_there(job):
-                        return job
-                    if job["state"] in FINISHED_STATES:
+                    run = await self.runs.get(run_id)
+                    if is_there(run):
+                        return run
+                    if run["state"] in FINISHED_STATES:
                         break
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             pass
-        shown = {key: job.get(key) for key in ("state", "reason", "message", "detail", "attempts")}
-        pytest.fail(f"the job never got there: {json.dumps(shown, indent=1)}")
+        shown = {key: run.get(key) for key in ("state", "reason", "message", "detail", "attempts")}
+        pytest.fail(f"the run never got there: {json.dumps(shown, indent=1)}")
 
-    async def until_state(self, job_id: str, *states: str) -> Json:
-        """Return the job once it is in one of ``states``."""
-        return await self.until(job_id, lambda job: job["state"] in states)
+    async def until_state(self, run_id: str, *states: str) -> Json:
+        """Return the run once it is in one of ``states``."""
+        return await self.until(run_id, lambda run: run["state"] in states)
 
-    async def until_finished(self, job_id: str) -> Json:
-        """Return the job once it has ended, however."""
-        return await self.until(job_id, lambda job: job["state"] in FINISHED_STATES)
+    async def until_finished(self, run_id: str) -> Json:
+        """Return the run once it has ended, however."""
+        return await self.until(run_id, lambda run: run["state"] in FINISHED_STATES)
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -212,7 +212,7 @@ def open_session(open_application: Callable[..., Any]) -> Callable[..., Any]:
     @asynccontextmanager
     async def open_it(**settings: Any) -> AsyncIterator[Session]:
         async with open_application(**settings) as application:
-            yield Session(application, await application.jobs())
+            yield Session(application, await application.runs())
 
     return open_it
 

@@ -68,9 +68,9 @@ async def main(root, action, step, schedule_id):
     await application.start()
     schedules = await loaded(application)
     if action == "take-in":
-        jobs = await application.jobs()
-        made = application.cluster.job_ids
-        while not made() <= {row["job_id"] for row in jobs.rows()}:  # noqa: ASYNC110
+        runs = await application.runs()
+        made = application.cluster.run_ids
+        while not made() <= {row["run_id"] for row in runs.rows()}:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         await application.stop()
         return

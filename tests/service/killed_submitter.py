@@ -10,7 +10,7 @@ from pathlib import Path
 from jupyter_kueue import config
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_requests import parse_job_request
+from jupyter_kueue.domain.run_requests import parse_run_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
 from tests.service.forked import serve
@@ -38,13 +38,13 @@ def deadly(write, step, when):
 async def loaded_jobs(application):
     while True:  # the test's timeout bounds it; a busy machine takes its time
         with contextlib.suppress(errors.UnavailableError):
-            return await application.jobs()
+            return await application.runs()
 
 
 async def main(root, path, step, when):
     application = Application(config.load(), Path(root))
     await application.start()
-    jobs = await loaded_jobs(application)
+    runs = await loaded_jobs(application)
     # Only the submit's own writes count, not what the reconciler did before.
     Bucket.put_bytes = deadly(Bucket.put_bytes, step, when)
     Bucket.create = deadly(Bucket.create, step, when)
@@ -56,7 +56,7 @@ async def main(root, path, step, when):
         "resources": {"cpu": "100m", "memory": "512Mi"},
         "idempotency_key": os.environ.get("IDEMPOTENCY_KEY"),
     }
-    await jobs.submit(parse_job_request(body))
+    await runs.submit(parse_run_request(body))
     await application.stop()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def refusing(*verbs: str):
     """Refuse the Jobs of these verbs as an API server does that is going down."""
 
     def refuse(verb: str, path: str) -> tuple[int, bytes] | None:
-        return (503, b"{}") if verb in verbs and "/jobs" in path else None
+        return (503, b"{}") if verb in verbs and "/runs" in path else None
 
     return refuse
 
@@ -37,19 +37,19 @@ async def test_a_server_that_gives_up_leaves_the_other_ones_run(
 ):
     path = write_notebook("a.ipynb", "1")
     async with open_session(**ways.settings) as hanging, open_session() as other:
-        with ways["cluster"].holding_the_first("POST", "/jobs", proxy.UNAVAILABLE) as is_held:
+        with ways["cluster"].holding_the_first("POST", "/runs", proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
             await eventually(is_held.is_set)
-            job = await other.submit(path, idempotency_key="key")
+            run = await other.submit(path, idempotency_key="key")
         with contextlib.suppress(errors.UnavailableError):
-            assert (await first)["job_id"] == job["job_id"]
+            assert (await first)["run_id"] == run["run_id"]
 
-        assert (await other.until_finished(job["job_id"]))["state"] == "succeeded"
+        assert (await other.until_finished(run["run_id"]))["state"] == "succeeded"
         again = await hanging.submit(path, idempotency_key="key")
-        assert again["job_id"] == job["job_id"]
+        assert again["run_id"] == run["run_id"]
 
 
-@pytest.mark.parametrize("cancelled_at", ["/jobs", "/accepted.json"])
+@pytest.mark.parametrize("cancelled_at", ["/runs", "/accepted.json"])
 async def test_a_submit_that_is_cancelled_leaves_the_other_ones_run(
     open_session: Callable,
     ways: Any,
@@ -58,16 +58,16 @@ async def test_a_submit_that_is_cancelled_leaves_the_other_ones_run(
     cancelled_at: str,
 ):
     path = write_notebook("a.ipynb", "1")
-    where = ways["cluster"] if cancelled_at == "/jobs" else ways["bucket"]
-    verb = "POST" if cancelled_at == "/jobs" else "PUT"
+    where = ways["cluster"] if cancelled_at == "/runs" else ways["bucket"]
+    verb = "POST" if cancelled_at == "/runs" else "PUT"
     async with open_session(**ways.settings) as hanging, open_session() as other:
         with where.holding_the_first(verb, cancelled_at, proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
             await eventually(is_held.is_set)
-            job = await other.submit(path, idempotency_key="key")
+            run = await other.submit(path, idempotency_key="key")
             first.cancel()
             await asyncio.wait([first])
-        assert (await other.until_finished(job["job_id"]))["state"] == "succeeded"
+        assert (await other.until_finished(run["run_id"]))["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("is_keyed", [True, False])
@@ -86,12 +86,12 @@ async def test_an_api_server_that_dies_in_the_middle_can_be_asked_again(
             with pytest.raises(errors.UnavailableError):
                 await session.submit(path, idempotency_key=key)
         ways["cluster"].refuse = lambda _verb, _path: None
-        job = await session.submit(path, idempotency_key=key)
+        run = await session.submit(path, idempotency_key=key)
 
-        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+        assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"
 
         async def only_this_one_is_left():
-            return (await session.jobs.list(JobQuery()))["total"] == 1
+            return (await session.runs.list(RunQuery()))["total"] == 1
 
         await eventually(only_this_one_is_left)
 
@@ -102,7 +102,7 @@ async def test_a_submit_that_cannot_be_taken_back_says_so(
     path = write_notebook("a.ipynb", "1")
 
     def cut_the_bucket(verb: str, path: str, _status: int) -> bool:
-        if verb == "POST" and path.endswith("/jobs"):
+        if verb == "POST" and path.endswith("/runs"):
             ways["bucket"].down()
         return False
 
@@ -114,10 +114,10 @@ async def test_a_submit_that_cannot_be_taken_back_says_so(
         ways["bucket"].up()
 
         async def is_listed():
-            return (await session.jobs.list(JobQuery()))["items"]
+            return (await session.runs.list(RunQuery()))["items"]
 
-        [job] = await eventually(is_listed)
-        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+        [run] = await eventually(is_listed)
+        assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"
 
 
 async def test_what_was_cleaned_up_can_be_asked_for_again(
@@ -131,12 +131,12 @@ async def test_what_was_cleaned_up_can_be_asked_for_again(
         bucket = session.application.bucket
 
         async def is_clean():
-            return not await bucket.list("tess/jobs/")
+            return not await bucket.list("tess/runs/")
 
         await eventually(is_clean)
         ways["cluster"].refuse = lambda _verb, _path: None
-        job = await session.submit(path, idempotency_key="key")
-        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+        run = await session.submit(path, idempotency_key="key")
+        assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"
 
 
 async def test_a_clean_up_does_not_take_what_another_server_finishes(
@@ -153,31 +153,31 @@ async def test_a_clean_up_does_not_take_what_another_server_finishes(
             with pytest.raises(errors.UnavailableError):
                 await dying.submit(path, idempotency_key="key")
             ways["cluster"].refuse = lambda _verb, _path: None
-        job_id = (await other.application.bucket.list_prefixes("tess/jobs/"))[0].split("/")[2]
+        run_id = (await other.application.bucket.list_prefixes("tess/runs/"))[0].split("/")[2]
         settings = {**ways.settings, "resync_seconds": 1, "leftover_seconds": 1}
         with contextlib.ExitStack() as held:
-            answer = ways["cluster"].holding_the_first_answer("GET", f"/jobs/nb-{job_id}")
+            answer = ways["cluster"].holding_the_first_answer("GET", f"/runs/nb-{run_id}")
             is_held = held.enter_context(answer)
             # It may clean up before it is ready.
             async with open_application(**settings) as cleaning:
                 # It has just been told that there is no Job, and is about to clean up.
                 await eventually(is_held.is_set)
-                job = await other.submit(path, idempotency_key="key")
-                assert job["job_id"] == job_id
+                run = await other.submit(path, idempotency_key="key")
+                assert run["run_id"] == run_id
                 held.close()
-                assert (await other.until_finished(job_id))["state"] == "succeeded"
-                jobs = await cleaning.jobs()
-                await eventually(lambda: jobs.row(job_id)["state"] == "succeeded")
-                assert (await jobs.list(JobQuery()))["total"] == 1
+                assert (await other.until_finished(run_id))["state"] == "succeeded"
+                runs = await cleaning.runs()
+                await eventually(lambda: runs.row(run_id)["state"] == "succeeded")
+                assert (await runs.list(RunQuery()))["total"] == 1
 
 
 async def test_what_a_user_deleted_stays_deleted(session: Any, write_notebook: Callable):
     path = write_notebook("a.ipynb", "1")
-    job = await session.submit(path, idempotency_key="key")
-    await session.jobs.delete(job["job_id"])
+    run = await session.submit(path, idempotency_key="key")
+    await session.runs.delete(run["run_id"])
     with pytest.raises(errors.ConflictError, match="deleted by tess"):
         await session.submit(path, idempotency_key="key")
-    tombstone = await session.application.bucket.get_json(f"tess/jobs/{job['job_id']}/deleted")
+    tombstone = await session.application.bucket.get_json(f"tess/runs/{run['run_id']}/deleted")
     assert (tombstone["by"], tombstone["why"]) == ("tess", "delete")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +18,14 @@ OFTEN = {"resync_seconds": 1}
 
 
 async def rows(session: Any) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = (await session.jobs.list(JobQuery()))["items"]
+    items: list[dict[str, Any]] = (await session.runs.list(RunQuery()))["items"]
     return items
 
 
 async def finished(session: Any, path: str) -> str:
-    job_id: str = (await session.submit(path))["job_id"]
-    await session.until_finished(job_id)
-    return job_id
+    run_id: str = (await session.submit(path))["run_id"]
+    await session.until_finished(run_id)
+    return run_id
 
 
 async def test_a_change_of_a_finished_run_reaches_another_server(
@@ -33,13 +33,13 @@ async def test_a_change_of_a_finished_run_reaches_another_server(
 ):
     path = write_notebook("a.ipynb", "1")
     async with open_session(**OFTEN) as first, open_session(**OFTEN) as second:
-        job_id = await finished(first, path)
-        await second.until_finished(job_id)
+        run_id = await finished(first, path)
+        await second.until_finished(run_id)
         for name in ("one", "two"):
-            await first.jobs.update(job_id, {"name": name, "tags": [name]})
+            await first.runs.update(run_id, {"name": name, "tags": [name]})
 
             async def is_seen(expected: str = name) -> bool:
-                row = second.jobs.row(job_id)
+                row = second.runs.row(run_id)
                 return (row["name"], row["tags"]) == (expected, [expected])
 
             await eventually(is_seen, seconds=20)
@@ -52,14 +52,14 @@ async def test_a_change_of_a_waiting_run_reaches_another_server(
     path = write_notebook("a.ipynb", "1")
     waits = {"cpu": "1", "memory": "1Gi", "gpus": 100}
     async with open_session(**OFTEN) as first, open_session(**OFTEN) as second:
-        job_id = (await first.submit(path, resources=waits))["job_id"]
+        run_id = (await first.submit(path, resources=waits))["run_id"]
 
         async def is_there() -> bool:
             return [row["reason"] for row in await rows(second)] == ["blocked"]
 
         await eventually(is_there)
-        await first.jobs.update(job_id, {"tags": ["x"]})
-        await eventually(lambda: second.jobs.row(job_id)["tags"] == ["x"], seconds=20)
+        await first.runs.update(run_id, {"tags": ["x"]})
+        await eventually(lambda: second.runs.row(run_id)["tags"] == ["x"], seconds=20)
 
 
 async def test_a_change_survives_the_server_that_made_it(
@@ -67,14 +67,14 @@ async def test_a_change_survives_the_server_that_made_it(
 ):
     path = write_notebook("a.ipynb", "1")
     async with open_session(**OFTEN) as before:
-        job_id = await finished(before, path)
+        run_id = await finished(before, path)
 
         async def is_stored():
             return await before.application.bucket.list("tess/index/")
 
         await eventually(is_stored)
     async with open_session() as dying:
-        await dying.jobs.update(job_id, {"name": "another name"})
+        await dying.runs.update(run_id, {"name": "another name"})
         # It ends before its next look, which would store the row.
     async with open_session(**OFTEN) as after:
         assert [row["name"] for row in await rows(after)] == ["another name"]
@@ -83,12 +83,12 @@ async def test_a_change_survives_the_server_that_made_it(
 async def test_changes_at_once_are_both_kept(open_session: Callable, write_notebook: Callable):
     path = write_notebook("a.ipynb", "1")
     async with open_session() as first, open_session() as second:
-        job_id = await finished(first, path)
-        await second.until_finished(job_id)
+        run_id = await finished(first, path)
+        await second.until_finished(run_id)
         await asyncio.gather(
-            first.jobs.update(job_id, {"name": "another name"}),
-            first.jobs.update(job_id, {"tags": ["x"]}),
-            second.jobs.update(job_id, {"tags": ["x"]}),
+            first.runs.update(run_id, {"name": "another name"}),
+            first.runs.update(run_id, {"tags": ["x"]}),
+            second.runs.update(run_id, {"tags": ["x"]}),
         )
     async with open_session() as third:
         [row] = await rows(third)
@@ -101,11 +101,11 @@ async def test_two_servers_show_the_same_of_a_run_in_every_field(
     quick = write_notebook("a.ipynb", "1")
     slow = write_notebook("slow.ipynb", "import time\ntime.sleep(600)")
     async with open_session(**OFTEN) as first:
-        stopped = (await first.submit(slow))["job_id"]
+        stopped = (await first.submit(slow))["run_id"]
         await first.until_state(stopped, "running")
         async with open_session(**OFTEN) as second:
             await asyncio.gather(*(first.submit(quick) for _ in range(2)))
-            await second.jobs.stop(stopped)
+            await second.runs.stop(stopped)
 
             async def is_quiet() -> bool:
                 both = [await rows(first), await rows(second)]

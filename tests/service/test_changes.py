@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 def publish(changes: Changes, *numbers: int) -> None:
     for number in numbers:
-        changes.publish({"type": "job", "number": number})
+        changes.publish({"type": "run", "number": number})
 
 
 async def take(feed: AsyncIterator[Json], count: int) -> list[Any]:

@@ -50,14 +50,14 @@ async def test_a_limit_that_the_namespace_sets_ends_the_run_as_disk_full(
     session, write_notebook, limit_disk
 ):
     path = write_notebook("a.ipynb", "print('before')", WRITES)
-    job = await session.submit(path)
+    run = await session.submit(path)
 
-    ended = await session.until_finished(job["job_id"])
+    ended = await session.until_finished(run["run_id"])
 
     assert (ended["state"], ended["reason"]) == ("failed", "disk-full")
     assert "60 MiB of its node's disk" in ended["message"]
     assert len(ended["attempts"]) == 1
-    content = await session.jobs.notebook(job["job_id"])
+    content = await session.runs.notebook(run["run_id"])
     notebook = json.loads(b"".join([chunk async for chunk in content.chunks]))
     assert "before" in json.dumps(notebook["cells"][0]["outputs"])
 
@@ -66,15 +66,15 @@ async def test_it_ends_while_no_server_is_up_as_well(
     open_session, write_notebook, limit_disk, local_cluster, namespace, eventually
 ):
     async with open_session() as session:
-        job = await session.submit(write_notebook("a.ipynb", "print(1)", WRITES))
-        await session.until_state(job["job_id"], "running")
+        run = await session.submit(write_notebook("a.ipynb", "print(1)", WRITES))
+        await session.until_state(run["run_id"], "running")
 
     def conditions():
-        found = local_cluster.get("jobs", "-n", namespace.name)["items"][0]["status"]
+        found = local_cluster.get("runs", "-n", namespace.name)["items"][0]["status"]
         return {one["type"] for one in found.get("conditions", []) if one["status"] == "True"}
 
     assert "Failed" in await eventually(lambda: conditions() & {"Complete", "Failed"})
     assert len(local_cluster.get("pods", "-n", namespace.name)["items"]) == 1
     async with open_session() as session:
-        ended = await session.until(job["job_id"], lambda job: job["state"] in FINISHED_STATES)
+        ended = await session.until(run["run_id"], lambda run: run["state"] in FINISHED_STATES)
         assert (ended["state"], ended["reason"]) == ("failed", "disk-full")

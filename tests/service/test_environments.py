@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.models import JobRequest, Resources
+from jupyter_kueue.domain.models import Resources, RunRequest
 from jupyter_kueue.service import health
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ async def test_the_built_in_profiles_and_the_configured_image(session: Any):
     assert environment["default"] is True
     image = environment["image"]
     resolve = environments.resolve
-    assert await resolve(JobRequest("a.ipynb")) == (Resources("1", "2Gi", 0), image)
-    assert await resolve(JobRequest("a.ipynb", profile="gpu")) == (Resources("2", "8Gi", 1), image)
+    assert await resolve(RunRequest("a.ipynb")) == (Resources("1", "2Gi", 0), image)
+    assert await resolve(RunRequest("a.ipynb", profile="gpu")) == (Resources("2", "8Gi", 1), image)
     asked = Resources("3", "1Gi", 2)
-    assert await resolve(JobRequest("a.ipynb", resources=asked)) == (asked, image)
+    assert await resolve(RunRequest("a.ipynb", resources=asked)) == (asked, image)
 
 
 async def test_unknown_names_say_what_there_is(session: Any):
     with pytest.raises(errors.InvalidRequestError) as caught:
         await session.application.environments.resolve(
-            JobRequest("a.ipynb", profile="huge", environment="nope")
+            RunRequest("a.ipynb", profile="huge", environment="nope")
         )
     assert "there is gpu, medium, small" in caught.value.fields["profile"]
     assert "there is default" in caught.value.fields["environment"]
@@ -59,7 +59,7 @@ async def test_unknown_names_say_what_there_is(session: Any):
 async def test_no_image_at_all(open_session: Callable):
     async with open_session(image="") as opened:
         with pytest.raises(errors.NotConfiguredError, match=r"c\.JupyterKueue\.image"):
-            await opened.application.environments.resolve(JobRequest("a.ipynb"))
+            await opened.application.environments.resolve(RunRequest("a.ipynb"))
 
 
 # Nine levels of nine aliases each.
@@ -101,7 +101,7 @@ async def test_what_an_admin_applies_is_used(
         environments = opened.application.environments
         profiles = {item["name"]: item for item in await environments.list_profiles()}
         found = {item["name"]: item for item in await environments.list_environments()}
-        assert await environments.resolve(JobRequest("a.ipynb", environment="torch")) == (
+        assert await environments.resolve(RunRequest("a.ipynb", environment="torch")) == (
             Resources("16", "64Gi", 4),
             "example/torch:1",
         )

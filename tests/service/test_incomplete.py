@@ -9,7 +9,7 @@ import pytest
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import health
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from jupyter_kueue.storage import unread_runs
 
@@ -39,17 +39,17 @@ async def test_no_run_is_missing_while_records_cannot_be_read(
     session: Any, starting: Callable, ways: Any, write_notebook: Callable, eventually: Callable
 ):
     running = await session.submit(write_notebook("slow.ipynb", "import time\ntime.sleep(600)"))
-    await session.until_state(running["job_id"], "running")
-    others = [(await session.submit(write_notebook("a.ipynb", "1")))["job_id"] for _ in range(2)]
-    for job_id in others:
-        await session.until_finished(job_id)
+    await session.until_state(running["run_id"], "running")
+    others = [(await session.submit(write_notebook("a.ipynb", "1")))["run_id"] for _ in range(2)]
+    for run_id in others:
+        await session.until_finished(run_id)
 
-    ways.bucket.refuse = failing_reads(running["job_id"])
+    ways.bucket.refuse = failing_reads(running["run_id"])
     async with starting() as application:
 
         async def is_told() -> bool:
             with pytest.raises(errors.BucketUnavailableError):
-                await application.jobs()
+                await application.runs()
             report = await health.report(application, None)
             return not report["ok"] and "could be read" in report["problems"][-1]["what"]
 
@@ -57,16 +57,16 @@ async def test_no_run_is_missing_while_records_cannot_be_read(
         assert await is_told()
         ways.bucket.refuse = lambda _verb, _path: None
 
-        async def jobs():
+        async def runs():
             try:
-                return await application.jobs()
+                return await application.runs()
             except errors.UnavailableError:
                 return None
 
-        loaded = await eventually(jobs)
-        listed = await loaded.list(JobQuery())
-        assert {row["job_id"] for row in listed["items"]} == {running["job_id"], *others}
-        assert (await loaded.get(running["job_id"]))["state"] == "running"
+        loaded = await eventually(runs)
+        listed = await loaded.list(RunQuery())
+        assert {row["run_id"] for row in listed["items"]} == {running["run_id"], *others}
+        assert (await loaded.get(running["run_id"]))["state"] == "running"
         assert (await health.report(application, None))["ok"]
 
 
@@ -80,33 +80,33 @@ async def test_one_object_that_is_lost_does_not_hold_up_the_others(
 ):
     monkeypatch.setattr(unread_runs, "PATIENCE_SECONDS", 2.0)
     running = await session.submit(write_notebook("slow.ipynb", "import time\ntime.sleep(600)"))
-    await session.until_state(running["job_id"], "running")
-    quick = [(await session.submit(write_notebook("a.ipynb", "1")))["job_id"] for _ in range(2)]
-    for job_id in quick:
-        await session.until_finished(job_id)
+    await session.until_state(running["run_id"], "running")
+    quick = [(await session.submit(write_notebook("a.ipynb", "1")))["run_id"] for _ in range(2)]
+    for run_id in quick:
+        await session.until_finished(run_id)
     lost = quick[0]
 
     def refuse(verb: str, path: str) -> tuple[int, bytes] | None:
-        found = (failing_reads(item)(verb, path) for item in (running["job_id"], lost))
+        found = (failing_reads(item)(verb, path) for item in (running["run_id"], lost))
         return next((answer for answer in found if answer), None)
 
     ways.bucket.refuse = refuse
     async with starting() as application:
 
-        async def jobs():
+        async def runs():
             try:
-                return await application.jobs()
+                return await application.runs()
             except errors.UnavailableError:
                 return None
 
-        loaded = await eventually(jobs)
-        assert (await loaded.list(JobQuery()))["total"] == 3
+        loaded = await eventually(runs)
+        assert (await loaded.list(RunQuery()))["total"] == 3
         # As the cluster shows it, or said to be unknown: never missing, never guessed.
-        assert loaded.row(running["job_id"])["state"] in ("starting", "running")
+        assert loaded.row(running["run_id"])["state"] in ("starting", "running")
         assert (loaded.row(lost)["state"], loaded.row(lost)["reason"]) == ("queued", "unknown")
         assert not (await health.report(application, None))["ok"]
         again = await session.submit(write_notebook("a.ipynb", "1"))
-        assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+        assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 
 async def test_no_schedule_is_missing_while_definitions_cannot_be_read(
@@ -142,12 +142,12 @@ async def test_a_listing_that_fails_later_drops_no_row(
     open_session: Callable, ways: Any, write_notebook: Callable, eventually: Callable
 ):
     async with open_session(**ways.settings, resync_seconds=1) as session:
-        job = await session.submit(write_notebook("a.ipynb", "1"))
-        await session.until_finished(job["job_id"])
+        run = await session.submit(write_notebook("a.ipynb", "1"))
+        await session.until_finished(run["run_id"])
         ways.bucket.refuse = lambda verb, path: (
             (500, b"<Error><Code>InternalError</Code></Error>") if "list-type" in path else None
         )
         reconciler = session.application._parts.reconciler
         await eventually(lambda: reconciler.problem is not None)
-        assert (await session.jobs.list(JobQuery()))["total"] == 1
+        assert (await session.runs.list(RunQuery()))["total"] == 1
         assert not (await health.report(session.application, None))["ok"]

@@ -1,4 +1,4 @@
-"""Lists of jobs: filtered, sorted, and paged without repeating or skipping one."""
+"""Lists of runs: filtered, sorted, and paged without repeating or skipping one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, JobQuery
+from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, RunQuery
 
 Json = dict[str, Any]
 
 
-def job_id_of(number: int) -> str:
+def run_id_of(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def entry_of(number: int, **row: Any) -> Entry:
     return Entry(
         {
-            "job_id": job_id_of(number),
-            "name": f"job {number}",
+            "run_id": run_id_of(number),
+            "name": f"run {number}",
             "state": "queued",
             "local_queue": "team-a",
             "schedule_id": None,
@@ -47,15 +47,15 @@ def index_of(*entries: Entry) -> Index:
 
 
 def numbers(rows: list[Json]) -> list[int]:
-    return [int(row["job_id"][-12:]) for row in rows]
+    return [int(row["run_id"][-12:]) for row in rows]
 
 
 def pages_of(index: Index, **query: Any) -> list[int]:
-    """Return the numbers of the jobs of all pages, one after the other."""
+    """Return the numbers of the runs of all pages, one after the other."""
     found: list[int] = []
     cursor = None
     while True:
-        rows, _, cursor = index.select(JobQuery(**query, cursor=cursor))
+        rows, _, cursor = index.select(RunQuery(**query, cursor=cursor))
         found += numbers(rows)
         if cursor is None:
             return found
@@ -64,24 +64,24 @@ def pages_of(index: Index, **query: Any) -> list[int]:
 def test_a_job_is_found_replaced_and_forgotten() -> None:
     index = index_of(entry_of(1), entry_of(2))
     assert len(index) == 2
-    assert job_id_of(1) in index
+    assert run_id_of(1) in index
     index.put(entry_of(1, state="succeeded", name="again"))
     assert len(index) == 2
-    assert index.get(job_id_of(1)).row["name"] == "again"
-    assert index.open_ids() == {job_id_of(2)}
-    assert index.remove(job_id_of(1)) is True
-    assert index.remove(job_id_of(1)) is False
-    assert index.find(job_id_of(1)) is None
-    assert index.ids() == {job_id_of(2)}
+    assert index.get(run_id_of(1)).row["name"] == "again"
+    assert index.open_ids() == {run_id_of(2)}
+    assert index.remove(run_id_of(1)) is True
+    assert index.remove(run_id_of(1)) is False
+    assert index.find(run_id_of(1)) is None
+    assert index.ids() == {run_id_of(2)}
     with pytest.raises(errors.NotFoundError, match="There is no run"):
-        index.get(job_id_of(1))
+        index.get(run_id_of(1))
 
 
 def test_a_job_that_runs_again_counts_as_open_again() -> None:
     index = index_of(entry_of(1, state="failed"))
     assert index.open_ids() == set()
     index.put(entry_of(1, state="running"))
-    assert index.open_ids() == {job_id_of(1)}
+    assert index.open_ids() == {run_id_of(1)}
 
 
 _FILTERED = [
@@ -104,13 +104,13 @@ _FILTERED = [
         ({"text": "report"}, [3, 1]),
         ({"text": "gpu"}, [3]),
         ({"text": "ärger"}, [3]),
-        ({"text": job_id_of(2)}, [2]),
+        ({"text": run_id_of(2)}, [2]),
         ({"text": "nowhere"}, []),
         ({"local_queues": ("nowhere",)}, []),
     ],
 )
 def test_filters(query: Json, found: list[int]) -> None:
-    rows, total, cursor = index_of(*_FILTERED).select(JobQuery(**query))
+    rows, total, cursor = index_of(*_FILTERED).select(RunQuery(**query))
     assert numbers(rows) == found
     assert total == len(found)
     assert cursor is None
@@ -132,8 +132,8 @@ def test_each_sort_both_ways_and_over_pages(field: str) -> None:
     shuffled.shuffle(entries)
     index = index_of(*entries)
     expected = [
-        int(entry.row["job_id"][-12:])
-        for entry in sorted(entries, key=lambda one: (one.row[field] or "", one.row["job_id"]))
+        int(entry.row["run_id"][-12:])
+        for entry in sorted(entries, key=lambda one: (one.row[field] or "", one.row["run_id"]))
     ]
     assert pages_of(index, sort=field, limit=7) == expected
     assert pages_of(index, sort=f"-{field}", limit=7) == expected[::-1]
@@ -150,7 +150,7 @@ _QUEUES = st.sampled_from(["team-a", "team-b"])
     ),
     states=st.lists(_STATES, max_size=2, unique=True),
     local_queues=st.lists(_QUEUES, max_size=2, unique=True),
-    text=st.sampled_from([None, "job 3", "nowhere"]),
+    text=st.sampled_from([None, "run 3", "nowhere"]),
 )
 def test_filters_stay_true_while_jobs_come_change_and_go(
     steps: list[tuple[int, tuple[str, str] | None]],
@@ -163,7 +163,7 @@ def test_filters_stay_true_while_jobs_come_change_and_go(
     for number, now in steps:
         if now is None:
             there.pop(number, None)
-            index.remove(job_id_of(number))
+            index.remove(run_id_of(number))
         else:
             there[number] = now
             index.put(entry_of(number, state=now[0], local_queue=now[1]))
@@ -172,29 +172,29 @@ def test_filters_stay_true_while_jobs_come_change_and_go(
         for number, (state, local_queue) in sorted(there.items())
         if (not states or state in states)
         and (not local_queues or local_queue in local_queues)
-        and (text is None or text in f"job {number}")
+        and (text is None or text in f"run {number}")
     ]
     query: Json = {"states": tuple(states), "local_queues": tuple(local_queues), "text": text}
     assert pages_of(index, sort="created_at", limit=3, **query) == expected
-    assert index.select(JobQuery(limit=0, **query))[1] == len(expected)
+    assert index.select(RunQuery(limit=0, **query))[1] == len(expected)
 
 
 def test_the_total_counts_what_matches_on_every_page() -> None:
     index = index_of(*(entry_of(number) for number in range(10)))
-    _, total, cursor = index.select(JobQuery(limit=4))
+    _, total, cursor = index.select(RunQuery(limit=4))
     assert total == 10
-    rows, total, _ = index.select(JobQuery(limit=4, cursor=cursor))
+    rows, total, _ = index.select(RunQuery(limit=4, cursor=cursor))
     assert (len(rows), total) == (4, 10)
 
 
 def test_a_limit_of_zero_counts_only() -> None:
     index = index_of(entry_of(1), entry_of(2))
-    assert index.select(JobQuery(limit=0)) == ([], 2, None)
+    assert index.select(RunQuery(limit=0)) == ([], 2, None)
 
 
 def test_the_last_full_page_has_no_next() -> None:
     index = index_of(*(entry_of(number) for number in range(4)))
-    _, _, cursor = index.select(JobQuery(limit=4))
+    _, _, cursor = index.select(RunQuery(limit=4))
     assert cursor is None
 
 
@@ -218,7 +218,7 @@ def test_pages_neither_repeat_nor_skip_while_jobs_come_and_go(
     shown: list[int] = []
     cursor = None
     for step in [*changes, *([[]] * 60)]:
-        rows, _, cursor = index.select(JobQuery(sort=sort, limit=limit, cursor=cursor))
+        rows, _, cursor = index.select(RunQuery(sort=sort, limit=limit, cursor=cursor))
         shown += numbers(rows)
         if cursor is None:
             break
@@ -227,7 +227,7 @@ def test_pages_neither_repeat_nor_skip_while_jobs_come_and_go(
                 index.put(entry(number))
             else:
                 stayed.discard(number)
-                index.remove(job_id_of(number))
+                index.remove(run_id_of(number))
     assert cursor is None
     assert len(shown) == len(set(shown))
     assert stayed <= set(shown)
@@ -258,17 +258,17 @@ def forged(*parts: Any) -> str:
 )
 def test_a_cursor_that_was_not_given_is_refused(cursor: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        index_of(entry_of(1)).select(JobQuery(cursor=cursor))
+        index_of(entry_of(1)).select(RunQuery(cursor=cursor))
     assert "start without it" in caught.value.fields["cursor"]
 
 
 def test_every_wrong_field_of_a_query_is_named() -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        index_of().select(JobQuery(states=("done",), sort="-colour", limit=501))
+        index_of().select(RunQuery(states=("done",), sort="-colour", limit=501))
     assert set(caught.value.fields) == {"state", "sort", "limit"}
     assert "succeeded" in caught.value.fields["state"]
     with pytest.raises(errors.InvalidRequestError, match="limit: must be from 0 to 500"):
-        index_of().select(JobQuery(limit=-1))
+        index_of().select(RunQuery(limit=-1))
 
 
 @pytest.mark.timeout(
@@ -284,14 +284,14 @@ def test_ten_thousand_jobs_are_listed_in_full() -> None:
         )
     )
     assert pages_of(index, sort="created_at", limit=500) == list(range(10_000))
-    _, total, _ = index.select(JobQuery(text="JOB", sort="-name"))
+    _, total, _ = index.select(RunQuery(text="JOB", sort="-name"))
     assert total == 0
     for number in order[:5_000]:
-        index.remove(job_id_of(number))
+        index.remove(run_id_of(number))
     assert len(pages_of(index, limit=500)) == 5_000
 
 
 @pytest.mark.parametrize("query", [{"sort": ""}, {"states": ("",)}, {"cursor": ""}])
 def test_an_empty_value_is_none_of_those_there_are(query: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidRequestError):
-        Index().select(JobQuery(**query))
+        Index().select(RunQuery(**query))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.integration
     [
         ("bucket", "PUT", "/claim.json"),
         ("bucket", "PUT", "/a.ipynb"),
-        ("bucket", "PUT", "/job.json"),
-        ("cluster", "POST", "/jobs"),
+        ("bucket", "PUT", "/record.json"),
+        ("cluster", "POST", "/runs"),
         ("bucket", "PUT", "/accepted.json"),
         ("bucket", "PUT", "/final.json"),
     ],
@@ -32,16 +32,16 @@ async def test_submit(
     path = write_notebook("a.ipynb", "1")
     async with open_session(**ways.settings) as session:
         with ways[where].losing_the_first_answer(verb, end) as is_lost:
-            job = await session.submit(path, idempotency_key="key")
-            done = await session.until_finished(job["job_id"])
+            run = await session.submit(path, idempotency_key="key")
+            done = await session.until_finished(run["run_id"])
         assert is_lost.is_set()
         assert done["state"] == "succeeded"
-        assert (await session.jobs.list(JobQuery()))["total"] == 1
+        assert (await session.runs.list(RunQuery()))["total"] == 1
 
 
 @pytest.mark.parametrize(
     ("where", "verb", "end"),
-    [("bucket", "PUT", "/job.json"), ("cluster", "POST", "/jobs")],
+    [("bucket", "PUT", "/record.json"), ("cluster", "POST", "/runs")],
 )
 async def test_run_again(
     open_session: Callable, ways: Any, write_notebook: Callable, where: str, verb: str, end: str
@@ -50,10 +50,10 @@ async def test_run_again(
     async with open_session(**ways.settings) as session:
         first = await session.submit(path)
         with ways[where].losing_the_first_answer(verb, end) as is_lost:
-            again = await session.jobs.rerun(first["job_id"], {})
+            again = await session.runs.rerun(first["run_id"], {})
         assert is_lost.is_set()
-        assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
-        assert (await session.jobs.list(JobQuery()))["total"] == 2
+        assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
+        assert (await session.runs.list(RunQuery()))["total"] == 2
 
 
 @pytest.mark.parametrize("end", ["/definition.json", ".json"])
@@ -70,4 +70,4 @@ async def test_schedule(open_session: Callable, ways: Any, write_notebook: Calla
         changed = await schedules.update(made["schedule_id"], {"name": "another name"})
         assert changed["name"] == "another name"
         run = await schedules.run_now(made["schedule_id"])
-        assert (await session.until_finished(run["job_id"]))["state"] == "succeeded"
+        assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"

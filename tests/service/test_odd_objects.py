@@ -18,10 +18,10 @@ from obstore.store import MemoryStore
 from jupyter_kueue.domain import errors, job_manifest, models, names, run_status, strict_json
 from jupyter_kueue.domain.models import (
     ClusterFacts,
-    JobRecord,
-    JobRequest,
     Owner,
     Resources,
+    RunRecord,
+    RunRequest,
     ScheduleRecord,
     ScheduleRequest,
     Status,
@@ -30,7 +30,7 @@ from jupyter_kueue.scheduler import definition_models, job_models
 from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.queues.local_queues import positions
 from jupyter_kueue.service.runs import jobs_without_record, run_view
-from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, JobQuery
+from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, RunQuery
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.bucket import Bucket
@@ -45,9 +45,9 @@ Json = dict[str, Any]
 
 NOW = dt.datetime(2026, 1, 2, 4, tzinfo=dt.UTC)
 AT = "2026-01-02T03:04:05.000Z"
-JOB_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
+RUN_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
 OTHER_ID = "1b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
-REQUEST = JobRequest(
+REQUEST = RunRequest(
     "reports/weekly.ipynb",
     name="weekly",
     resources=Resources(),
@@ -56,8 +56,8 @@ REQUEST = JobRequest(
     annotations={"jupyter-scheduler/utc-offset": "+0100", "jupyter-scheduler/input-filename": "w"},
     timeout_seconds=60,
 )
-RECORD = JobRecord(
-    job_id=JOB_ID,
+RECORD = RunRecord(
+    run_id=RUN_ID,
     name="weekly",
     owner=Owner("Tess", "tess"),
     namespace="research",
@@ -72,8 +72,8 @@ RECORD = JobRecord(
     empty_folders=("out",),
 )
 DOCUMENTS: dict[str, Json] = {
-    "job.json": RECORD.as_json(),
-    "accepted.json": {"kube_job": f"nb-{JOB_ID}", "uid": "u"},
+    "record.json": RECORD.as_json(),
+    "accepted.json": {"job_name": f"nb-{RUN_ID}", "uid": "u"},
     "meta.json": {"name": "renamed", "tags": ["x"], "local_queue": "b", "priority_class": "c"},
     "stop.json": {"at": AT, "by": "Tess"},
     "result.json": {
@@ -164,25 +164,25 @@ def check_row(row: Json) -> None:
     """Do with a row what lists do with it, among others."""
     index = Index()
     other = run_view.build_row(
-        models.BucketFacts(JobRecord(**{**vars(RECORD), "job_id": OTHER_ID})), Status("queued")
+        models.BucketFacts(RunRecord(**{**vars(RECORD), "run_id": OTHER_ID})), Status("queued")
     )
     index.put(Entry(other, None))
     index.put(Entry(row, None))
     for field in SORT_FIELDS:
         for sort in (field, f"-{field}"):
-            first, total, cursor = index.select(JobQuery(sort=sort, limit=1))
-            rest, _, _ = index.select(JobQuery(sort=sort, limit=1, cursor=cursor))
-            assert {item["job_id"] for item in [*first, *rest]} == {JOB_ID, OTHER_ID}
+            first, total, cursor = index.select(RunQuery(sort=sort, limit=1))
+            rest, _, _ = index.select(RunQuery(sort=sort, limit=1, cursor=cursor))
+            assert {item["run_id"] for item in [*first, *rest]} == {RUN_ID, OTHER_ID}
             assert total == 2
-    index.select(JobQuery(text="WEEK"))
+    index.select(RunQuery(text="WEEK"))
     assert len(strict_json.encode(row)) < 20_000
-    job = job_models.describe(row)
+    run = job_models.describe(row)
     # jupyter-scheduler writes its answers with Python's own encoder.
-    json.dumps(job.dict(), allow_nan=False).encode()
-    json.loads(json.dumps(job.dict()))
-    assert "/" not in job.output_filename("ipynb")
-    assert "/" not in job_models.stem(job.input_filename)
-    index.remove(JOB_ID)
+    json.dumps(run.dict(), allow_nan=False).encode()
+    json.loads(json.dumps(run.dict()))
+    assert "/" not in run.output_filename("ipynb")
+    assert "/" not in job_models.stem(run.input_filename)
+    index.remove(RUN_ID)
 
 
 @unhurried
@@ -190,13 +190,13 @@ def check_row(row: Json) -> None:
 async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended: bool):
     bucket = Bucket(MemoryStore(), "memory")
     records = Records(bucket, "tess")
-    present = [*DOCUMENTS] if has_ended else ["job.json", "accepted.json", "meta.json", key]
+    present = [*DOCUMENTS] if has_ended else ["record.json", "accepted.json", "meta.json", key]
     for name in dict.fromkeys(present):
         document = data.draw(odd(DOCUMENTS[name])) if name == key else DOCUMENTS[name]
-        await bucket.put_bytes(f"tess/jobs/{JOB_ID}/{name}", stored(document))
-    facts = (await records.load(JOB_ID)).facts
+        await bucket.put_bytes(f"tess/runs/{RUN_ID}/{name}", stored(document))
+    facts = (await records.load(RUN_ID)).facts
     assert facts is not None
-    assert facts.record.job_id == JOB_ID
+    assert facts.record.run_id == RUN_ID
     derived = run_status.derive(facts, ClusterFacts(), NOW, models.Limits())
     row = run_view.build_row(facts, derived)
     check_row(row)
@@ -217,7 +217,7 @@ async def test_an_odd_row_among_those_of_finished_runs(data: st.DataObject):
     segment = {"version": 1, "rows": [data.draw(odd(row))]}
     await bucket.put_bytes("tess/index/1.json", stored(segment))
     for found in await Summaries(bucket, "tess").load():
-        if found["job_id"] == JOB_ID:
+        if found["run_id"] == RUN_ID:
             check_row(found)
 
 
@@ -262,13 +262,13 @@ async def test_an_odd_definition_of_a_schedule(document: Json):
 
 
 METADATA = {
-    "name": f"nb-{JOB_ID}",
+    "name": f"nb-{RUN_ID}",
     "namespace": "research",
     "uid": "u",
     "resourceVersion": "1",
     "creationTimestamp": "2026-01-02T03:04:05Z",
     "labels": {
-        names.LABEL_JOB_ID: JOB_ID,
+        names.LABEL_RUN_ID: RUN_ID,
         names.LABEL_OWNER: "tess",
         names.KUEUE_JOB_UID: "u",
         names.KUEUE_QUEUE_NAME: "team-a",
@@ -288,13 +288,13 @@ def container(name: str, **state: Any) -> Json:
 
 def in_cluster() -> dict[str, Json]:
     """The objects of a run that failed."""
-    job = job_manifest.build_job(RECORD, job_manifest.PodPolicy("registry.example/runner:1"))
+    run = job_manifest.build_job(RECORD, job_manifest.PodPolicy("registry.example/runner:1"))
     ended = {"exitCode": 137, "reason": "OOMKilled", "message": "m"}
-    metadata = {**METADATA, "labels": {**METADATA["labels"], **job["metadata"]["labels"]}}
+    metadata = {**METADATA, "labels": {**METADATA["labels"], **run["metadata"]["labels"]}}
     return {
-        "job": {
+        "run": {
             "metadata": metadata,
-            "spec": job["spec"],
+            "spec": run["spec"],
             "status": {"conditions": [condition("Failed")]},
         },
         "pod": {
@@ -322,84 +322,84 @@ def in_cluster() -> dict[str, Json]:
 @unhurried
 @given(
     data=st.data(),
-    kind=st.sampled_from(["job", "pod", "workload"]),
+    kind=st.sampled_from(["run", "pod", "workload"]),
     has_ended=st.booleans(),
 )
 async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_ended: bool):
     objects = in_cluster()
     if not has_ended:
-        objects["job"]["status"] = {}
+        objects["run"]["status"] = {}
     objects[kind] = data.draw(odd(objects[kind]))
     changed: list[str] = []
     view = ClusterView(
         None,  # type: ignore[arg-type]  # nothing is asked: the objects are handed in
         "research",
         "tess",
-        on_job=lambda job_id, _ended: changed.append(job_id),
+        on_run_change=lambda run_id, _ended: changed.append(run_id),
         on_queues=lambda: None,
     )
-    for watched, name in ((view.jobs, "job"), (view.pods, "pod"), (view.workloads, "workload")):
+    for watched, name in ((view.runs, "run"), (view.pods, "pod"), (view.workloads, "workload")):
         watched.note(objects[name])
     assert len(view.unreadable()) <= 1
     positions(view.pending_workloads(), "team-a")
-    for job_id in [*view.job_ids(), JOB_ID]:
+    for run_id in [*view.run_ids(), RUN_ID]:
         cluster = ClusterFacts(
-            view.facts(job_id).kube_job, view.facts(job_id).workload, view.facts(job_id).pods
+            view.facts(run_id).job, view.facts(run_id).workload, view.facts(run_id).pods
         )
-        facts = models.BucketFacts(RECORD, accepted={"kube_job": f"nb-{JOB_ID}"})
+        facts = models.BucketFacts(RECORD, accepted={"job_name": f"nb-{RUN_ID}"})
         check_row(
             run_view.build_row(facts, run_status.derive(facts, cluster, NOW, models.Limits()))
         )
 
 
 @unhurried
-@given(job=odd(in_cluster()["job"]))
-def test_an_odd_job_that_nobody_submitted(job: Json):
+@given(run=odd(in_cluster()["run"]))
+def test_an_odd_job_that_nobody_submitted(run: Json):
     try:
-        facts = jobs_without_record.facts_of(job, JOB_ID)
+        facts = jobs_without_record.facts_of(run, RUN_ID)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Without a name, a time or a pod it is none; the reconciler shows that it is there.
         return
     # It may be recorded, and is read again then.
-    assert JobRecord.from_json(strict_json.loads(strict_json.encode(facts.record.as_json())))
+    assert RunRecord.from_json(strict_json.loads(strict_json.encode(facts.record.as_json())))
     check_row(run_view.build_row(facts, Status("queued")))
 
 
 async def test_a_huge_object_is_not_read():
     bucket = Bucket(MemoryStore(), "memory")
     records = Records(bucket, "tess")
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/job.json", b" " * (33 * 2**20))
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/meta.json", b'{"a":' * 400_000)
-    facts = (await records.load(JOB_ID)).facts
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", b" " * (33 * 2**20))
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/meta.json", b'{"a":' * 400_000)
+    facts = (await records.load(RUN_ID)).facts
     assert facts is not None
     assert "has 34603008 bytes; at most 33554432 are read" in str(facts.problem)
-    assert "at most 1048576 are read" in records.unreadable[f"tess/jobs/{JOB_ID}/meta.json"]
+    assert "at most 1048576 are read" in records.unreadable[f"tess/runs/{RUN_ID}/meta.json"]
 
 
 async def test_what_was_corrected_or_deleted_is_not_named_any_more():
     bucket = Bucket(MemoryStore(), "memory")
     records = Records(bucket, "tess")
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/job.json", b"{}")
-    await records.load(JOB_ID)
-    assert list(records.unreadable) == [f"tess/jobs/{JOB_ID}/job.json"]
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/job.json", stored(RECORD.as_json()))
-    await records.load(JOB_ID)
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", b"{}")
+    await records.load(RUN_ID)
+    assert list(records.unreadable) == [f"tess/runs/{RUN_ID}/record.json"]
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", stored(RECORD.as_json()))
+    await records.load(RUN_ID)
     assert records.unreadable == {}
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/job.json", b"{}")
-    await records.load(JOB_ID)
-    await records.purge(JOB_ID)
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", b"{}")
+    await records.load(RUN_ID)
+    await records.purge(RUN_ID)
     assert records.unreadable == {}
 
 
 async def test_another_runs_record_is_no_record_of_this_one():
     bucket = Bucket(MemoryStore(), "memory")
     records = Records(bucket, "tess")
-    body = {**RECORD.as_json(), "job_id": OTHER_ID}
-    await bucket.put_bytes(f"tess/jobs/{JOB_ID}/job.json", stored(body))
-    facts = (await records.load(JOB_ID)).facts
+    body = {**RECORD.as_json(), "run_id": OTHER_ID}
+    await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", stored(body))
+    facts = (await records.load(RUN_ID)).facts
     assert facts is not None
-    assert f"it is that of tess/jobs/{OTHER_ID}/" in str(facts.problem)
-    assert facts.record.job_id == JOB_ID
+    assert f"it is that of tess/runs/{OTHER_ID}/" in str(facts.problem)
+    assert facts.record.run_id == RUN_ID
 
 
 def test_an_error_is_short_whatever_it_quotes():

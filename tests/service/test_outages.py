@@ -14,7 +14,7 @@ from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.models import FINISHED_STATES
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 from jupyter_kueue.service.runs import reconciler
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy as proxies
 
 from .conftest import Session
@@ -50,7 +50,7 @@ async def session(open_session, ways):
 async def test_api_server_that_hangs(session, write_notebook, ways, eventually):
     path = write_notebook("works.ipynb", "import time\ntime.sleep(4)\nprint(1)")
     running = await session.submit(path)
-    await session.until_state(running["job_id"], "running")
+    await session.until_state(running["run_id"], "running")
 
     with ways.cluster.frozen():
         await eventually(lambda: session.application.cluster.error is not None)
@@ -58,37 +58,37 @@ async def test_api_server_that_hangs(session, write_notebook, ways, eventually):
             with pytest.raises(errors.UnavailableError):
                 await session.submit(path)
             with pytest.raises(errors.UnavailableError):
-                await session.jobs.stop(running["job_id"])
-            listed = await session.jobs.list(JobQuery())
+                await session.runs.stop(running["run_id"])
+            listed = await session.runs.list(RunQuery())
         assert listed["total"] == 1
 
-    assert (await session.until_finished(running["job_id"]))["state"] == "succeeded"
+    assert (await session.until_finished(running["run_id"]))["state"] == "succeeded"
     await eventually(lambda: session.application.cluster.error is None)
     again = await session.submit(path)
-    assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+    assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 
 async def test_bucket_that_hangs(session, write_notebook, ways):
     path = write_notebook("works.ipynb", "import time\ntime.sleep(4)\nprint(1)")
     running = await session.submit(path)
-    await session.until_state(running["job_id"], "running")
+    await session.until_state(running["run_id"], "running")
 
     with ways.bucket.frozen(), pytest.raises(errors.BucketUnavailableError):
         async with asyncio.timeout(30):
             await session.submit(path)
 
-    assert (await session.until_finished(running["job_id"]))["state"] == "succeeded"
-    listed = await session.jobs.list(JobQuery())
-    assert [item["job_id"] for item in listed["items"]] == [running["job_id"]]
+    assert (await session.until_finished(running["run_id"]))["state"] == "succeeded"
+    listed = await session.runs.list(RunQuery())
+    assert [item["run_id"] for item in listed["items"]] == [running["run_id"]]
     again = await session.submit(path)
-    assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+    assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 
 def roles_not_read(_verb: str, path: str):
     """Answer as an API server does that has not read its roles yet; anybody may ask its version."""
     if path.startswith("/version"):
         return None
-    status = {"kind": "Status", "reason": "Forbidden", "code": 403, "message": "jobs is forbidden"}
+    status = {"kind": "Status", "reason": "Forbidden", "code": 403, "message": "runs is forbidden"}
     return 403, json.dumps(status).encode()
 
 
@@ -106,8 +106,8 @@ async def test_an_api_server_that_is_just_starting_is_away(
     session, write_notebook, ways, eventually, refusal
 ):
     path = write_notebook("a.ipynb", "1")
-    job = await session.submit(path)
-    await session.until_finished(job["job_id"])
+    run = await session.submit(path)
+    await session.until_finished(run["run_id"])
     ways.cluster.down()
     await eventually(lambda: session.application.cluster.error is not None)
     ways.cluster.refuse = refusal
@@ -115,7 +115,7 @@ async def test_an_api_server_that_is_just_starting_is_away(
 
     async def is_told() -> bool:
         found = []
-        for work in (session.submit(path), session.jobs.rerun(job["job_id"], {})):
+        for work in (session.submit(path), session.runs.rerun(run["run_id"], {})):
             with pytest.raises(errors.ClusterUnavailableError) as raised:
                 await work
             found.append(raised.value.message)
@@ -129,7 +129,7 @@ async def test_an_api_server_that_is_just_starting_is_away(
 
 def nothing_read(_verb: str, path: str):
     """Answer as an API server does that has read no roles at all: not even those of everybody."""
-    message = "jobs is forbidden"
+    message = "runs is forbidden"
     if "/namespaces/" not in path:
         message = f'forbidden: User "user" cannot get path "{path}"'
     status = {"kind": "Status", "reason": "Forbidden", "code": 403, "message": message}
@@ -152,11 +152,11 @@ async def test_a_server_and_an_api_server_that_both_just_start(
     async with open_application(**ways.settings) as application:
         await eventually(lambda: application.connection is not None and application.cluster.error)
         with pytest.raises(errors.ClusterUnavailableError, match="The cluster is starting up"):
-            await application.jobs()
+            await application.runs()
         assert isinstance(application.cluster.error, errors.ClusterUnavailableError)
         ways.cluster.refuse = lambda _verb, _path: None
         await eventually(lambda: application.cluster.error is None)
-        session = Session(application, await application.jobs())
+        session = Session(application, await application.runs())
         # On a busy machine it may have its quota before it is looked at.
         assert (await session.submit(path))["state"] not in FINISHED_STATES
 
@@ -167,8 +167,8 @@ async def test_a_server_that_starts_without_rights_says_so_at_once(open_applicat
 
     ways.cluster.refuse = refused
     async with open_application(**ways.settings) as application:
-        with pytest.raises(errors.ForbiddenError, match="jobs is forbidden"):
-            await application.jobs()
+        with pytest.raises(errors.ForbiddenError, match="runs is forbidden"):
+            await application.runs()
 
 
 async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
@@ -178,7 +178,7 @@ async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
     path = write_notebook("a.ipynb", "1")
     await session.submit(path)
     ways.cluster.refuse = lambda verb, path: (
-        roles_not_read(verb, path) if verb == "POST" and path.endswith("/jobs") else None
+        roles_not_read(verb, path) if verb == "POST" and path.endswith("/runs") else None
     )
     with pytest.raises(errors.ClusterUnavailableError, match="The cluster is starting up"):
         await session.submit(path)
@@ -205,8 +205,8 @@ async def test_all_is_well_as_soon_as_the_api_server_is_back(
     await eventually(lambda: session.application.cluster.hangs is not None)
     ways.cluster.up()
     await eventually(lambda: session.application.cluster.error is None)
-    job = await session.submit(path)
-    assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+    run = await session.submit(path)
+    assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"
 
 
 async def test_a_run_that_ends_while_the_api_server_is_away_is_seen_to_end(
@@ -215,17 +215,17 @@ async def test_a_run_that_ends_while_the_api_server_is_away_is_seen_to_end(
     monkeypatch.setattr(reconciler, "AWAY_LOOK_SECONDS", 0.5)
     path = write_notebook("slow.ipynb", "import time\ntime.sleep(3)\nprint(1)")
     async with open_session(**ways.settings) as session:
-        job = await session.submit(path)
-        await session.until_state(job["job_id"], "running")
+        run = await session.submit(path)
+        await session.until_state(run["run_id"], "running")
         ways.cluster.down()
         await eventually(lambda: session.application.cluster.error is not None)
-        done = await session.until_finished(job["job_id"])
+        done = await session.until_finished(run["run_id"])
         assert session.application.cluster.error is not None
         assert done["state"] == "succeeded"
         assert done["files"][0]["role"] == "notebook"
         ways.cluster.up()
         await eventually(lambda: session.application.cluster.error is None)
-        assert (await session.jobs.get(job["job_id"]))["state"] == "succeeded"
+        assert (await session.runs.get(run["run_id"]))["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("verb", ["stop", "delete"])
@@ -235,15 +235,15 @@ async def test_a_stopped_run_ends_without_the_garbage_collector(
     path = write_notebook(
         "slow.ipynb", "print('before', flush=True)", "import time\ntime.sleep(600)"
     )
-    job_id = (await session.submit(path))["job_id"]
-    await session.until(job_id, lambda job: (job["progress"] or {}).get("cells_done") == 1)
+    run_id = (await session.submit(path))["run_id"]
+    await session.until(run_id, lambda run: (run["progress"] or {}).get("cells_done") == 1)
     ways.cluster.change = proxies.without_garbage_collection
 
-    await getattr(session.jobs, verb)(job_id)
+    await getattr(session.runs, verb)(run_id)
 
-    await eventually(lambda: not local_cluster.get("jobs,pods", "-n", namespace.name)["items"])
+    await eventually(lambda: not local_cluster.get("runs,pods", "-n", namespace.name)["items"])
     if verb == "stop":
-        done = await session.until_state(job_id, "stopped")
+        done = await session.until_state(run_id, "stopped")
         assert done["files"][0]["role"] == "notebook"
 
 
@@ -256,8 +256,8 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
         open_session(**ways.settings, **often) as session,
         open_session(**often) as other,
     ):
-        ended = (await session.submit(quick))["job_id"]
-        running = (await session.submit(slow))["job_id"]
+        ended = (await session.submit(quick))["run_id"]
+        running = (await session.submit(slow))["run_id"]
         await session.until_finished(ended)
         await session.until_state(running, "running")
         schedules = await session.application.schedules()
@@ -265,24 +265,24 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
         schedule = await schedules.create(parse_schedule_request(body))
 
         async def both_are_seen():
-            return (await other.jobs.list(JobQuery()))["total"] == 2
+            return (await other.runs.list(RunQuery()))["total"] == 2
 
         await eventually(both_are_seen)
         ways.bucket.refuse = proxies.full
         with pytest.raises(errors.BucketUnavailableError, match="delete runs"):
             await session.submit(quick)
-        for job_id in (ended, running):
-            await session.jobs.delete(job_id)
+        for run_id in (ended, running):
+            await session.runs.delete(run_id)
         await schedules.delete(schedule["schedule_id"])
-        assert (await session.jobs.list(JobQuery()))["total"] == 0
+        assert (await session.runs.list(RunQuery()))["total"] == 0
 
         async def nothing_is_left() -> bool:
             kept = [
                 item.key
-                for folder in ("jobs", "schedules")
+                for folder in ("runs", "schedules")
                 for item in await other.application.bucket.list(f"tess/{folder}/")
             ]
-            objects = local_cluster.get("jobs,pods,cronjobs", "-n", namespace.name)["items"]
+            objects = local_cluster.get("runs,pods,cronjobs", "-n", namespace.name)["items"]
             return not kept and not objects
 
         await eventually(nothing_is_left)
@@ -290,22 +290,22 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
         ways.bucket.refuse = lambda _verb, _path: None
 
         async def other_shows_none() -> bool:
-            return not (await other.jobs.list(JobQuery()))["total"]
+            return not (await other.runs.list(RunQuery()))["total"]
 
         await eventually(other_shows_none)
     async with open_session() as after:
-        assert (await after.jobs.list(JobQuery()))["total"] == 0
+        assert (await after.runs.list(RunQuery()))["total"] == 0
 
 
 async def test_a_folder_without_room_can_be_cleared(open_session, write_notebook, small_folder):
     path = write_notebook("a.ipynb", "1")
     waits = {"cpu": "1", "memory": "1Gi", "gpus": 100}
     async with open_session(bucket=f"file://{small_folder}") as session:
-        job_id = (await session.submit(path, resources=waits))["job_id"]
+        run_id = (await session.submit(path, resources=waits))["run_id"]
         with contextlib.suppress(OSError), (small_folder / "rest").open("wb", 0) as rest:
             while rest.write(bytes(4096)):
                 pass
         with pytest.raises(errors.BucketUnavailableError, match="is full"):
             await session.submit(path, resources=waits)
-        await session.jobs.delete(job_id)
-        assert (await session.jobs.list(JobQuery()))["total"] == 0
+        await session.runs.delete(run_id)
+        assert (await session.runs.list(RunQuery()))["total"] == 0

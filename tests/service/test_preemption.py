@@ -15,8 +15,8 @@ KERNEL = "ipykernel_launcher"
 ONE_GPU = {"resources": {"cpu": "100m", "memory": "256Mi", "gpus": 1}}
 
 
-def processes_of(job_id, program):
-    """Return the pids of a job's processes that run ``program`` on the local node."""
+def processes_of(run_id, program):
+    """Return the pids of a run's processes that run ``program`` on the local node."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -25,7 +25,7 @@ def processes_of(job_id, program):
             command = (folder / "cmdline").read_bytes().split(b"\0")
             if not any(program.encode() in part for part in command[1:4]):
                 continue
-            if f"JUPYTER_KUEUE_JOB_ID={job_id}".encode() in (folder / "environ").read_bytes():
+            if f"JUPYTER_KUEUE_RUN_ID={run_id}".encode() in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
     return found
 
@@ -50,7 +50,7 @@ def crowd(session, write_notebook):
 
     async def fill():
         filler = await session.submit(path, **{**ONE_GPU, "local_queue": "team-b"})
-        await session.until_state(filler["job_id"], "running")
+        await session.until_state(filler["run_id"], "running")
 
     return fill
 
@@ -61,8 +61,8 @@ async def preempt(session, write_notebook, victim_id):
     urgent = await session.submit(path, priority_class="high", **ONE_GPU)
     preempted = await session.until(
         victim_id,
-        lambda job: (
-            (job["state"], job["reason"]) == ("queued", "preempted") or job["state"] == "succeeded"
+        lambda run: (
+            (run["state"], run["reason"]) == ("queued", "preempted") or run["state"] == "succeeded"
         ),
     )
     if preempted["state"] == "queued":
@@ -77,22 +77,22 @@ async def test_preempted_run_succeeds_later(session, write_notebook, crowd, even
     cells = ["print('first')", "import time\ntime.sleep(5)"]
     path = write_notebook("victim.ipynb", *(cells[:1] if stage == "uploading" else cells))
     victim = await session.submit(path, priority_class="low", max_retries=0, **ONE_GPU)
-    job_id = victim["job_id"]
+    run_id = victim["run_id"]
     program = {"staging": "stage_in", "uploading": "stage_out"}.get(stage)
     if program is None:
-        await session.until(job_id, lambda job: (job["progress"] or {}).get("cells_done") == 1)
-        urgent = await preempt(session, write_notebook, job_id)
+        await session.until(run_id, lambda run: (run["progress"] or {}).get("cells_done") == 1)
+        urgent = await preempt(session, write_notebook, run_id)
     else:
         if stage == "uploading":  # the sidecar first leaves what starts the kernel
-            await eventually(lambda: processes_of(job_id, KERNEL))
-        pids = await eventually(lambda: processes_of(job_id, program))
+            await eventually(lambda: processes_of(run_id, KERNEL))
+        pids = await eventually(lambda: processes_of(run_id, program))
         with held_still(pids):
             if stage == "uploading":
-                await eventually(lambda: not processes_of(job_id, KERNEL))
-            urgent = await preempt(session, write_notebook, job_id)
+                await eventually(lambda: not processes_of(run_id, KERNEL))
+            urgent = await preempt(session, write_notebook, run_id)
 
-    assert (await session.until_finished(urgent["job_id"]))["state"] == "succeeded"
-    done = await session.until_finished(job_id)
+    assert (await session.until_finished(urgent["run_id"]))["state"] == "succeeded"
+    done = await session.until_finished(run_id)
     assert done["state"] == "succeeded", done["message"]
     assert done["progress"]["cells_done"] == done["progress"]["cells"]
 
@@ -110,10 +110,10 @@ async def test_preempted_before_its_pod_runs(open_session, write_notebook, crowd
         environment = {"environment": "nosuch"} if stage == "pulling" else {}
         victim = await other.submit(path, priority_class="low", **environment, **ONE_GPU)
         reason = {"pulling": "image-pull", "unscheduled": "unschedulable"}[stage]
-        await other.until(victim["job_id"], lambda job: job["reason"] == reason)
+        await other.until(victim["run_id"], lambda run: run["reason"] == reason)
         urgent_path = write_notebook("urgent.ipynb", "print(1)")
         urgent = await other.submit(urgent_path, priority_class="high", **ONE_GPU)
-        await other.until(victim["job_id"], lambda job: job["reason"] == "preempted")
-        await other.jobs.stop(urgent["job_id"])
-        again = await other.until(victim["job_id"], lambda job: job["reason"] == reason)
+        await other.until(victim["run_id"], lambda run: run["reason"] == "preempted")
+        await other.runs.stop(urgent["run_id"])
+        again = await other.until(victim["run_id"], lambda run: run["reason"] == reason)
         assert again["state"] == "starting"

@@ -127,7 +127,7 @@ async def test_queues_on_the_cluster(
     path = write_notebook("a.ipynb", "import time; time.sleep(600)")
     size = {"cpu": "100m", "memory": "64Mi", "gpus": 3}
     first = await session.submit(path, resources=size)
-    await session.until(first["job_id"], lambda job: job["admitted_at"])
+    await session.until(first["run_id"], lambda run: run["admitted_at"])
     waiting = [await session.submit(path, resources=size) for _ in range(2)]
 
     async def are_counted() -> bool:
@@ -144,9 +144,9 @@ async def test_queues_on_the_cluster(
 
     await eventually(is_lent)
     places = {}
-    for job in waiting:
-        shown = await session.until(job["job_id"], lambda job: job["position"])
-        places[job["job_id"]] = shown["position"]
+    for run in waiting:
+        shown = await session.until(run["run_id"], lambda run: run["position"])
+        places[run["run_id"]] = shown["position"]
     assert sorted(place["local_queue"] for place in places.values()) == [0, 1]
     asked = local_cluster.kubectl(
         "get",
@@ -167,16 +167,16 @@ async def test_none_of_many_runs_that_ask_for_too_much_waits_for_its_turn(
     too_much = {"cpu": "100m", "memory": "64Mi", "gpus": 16}
     blocked = [await session.submit(path, resources=too_much) for _ in range(4)]
     fills = await session.submit(path, resources={**too_much, "gpus": 4})
-    await session.until(fills["job_id"], lambda job: job["admitted_at"])
+    await session.until(fills["run_id"], lambda run: run["admitted_at"])
     waits = await session.submit(path, resources={**too_much, "gpus": 3})
 
-    for job in blocked:
-        shown = await session.until(job["job_id"], lambda job: job["reason"] == "blocked")
+    for run in blocked:
+        shown = await session.until(run["run_id"], lambda run: run["reason"] == "blocked")
         assert shown["message"].startswith(
             "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most."
         )
         assert shown["position"] is None
-    shown = await session.until(waits["job_id"], lambda job: "3 GPUs" in (job["message"] or ""))
+    shown = await session.until(waits["run_id"], lambda run: "3 GPUs" in (run["message"] or ""))
     assert shown["message"] == "Waiting for 3 GPUs."
     # Those before it that never start hold up nobody.
     assert shown["position"]["local_queue"] == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_kueue.service.runs import missing_outputs
 from tests.service.test_job_view import facts_of
+
+from jupyter_kueue.service.runs import missing_outputs
 
 
 def ended(**result: Any) -> Any:

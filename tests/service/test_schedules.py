@@ -12,7 +12,7 @@ import pytest
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
 from jupyter_kueue.service import health
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.server import proxy
 from tests.service.test_health import namespace_role
@@ -31,12 +31,12 @@ async def create(session, input_path, **fields):
 
 
 async def list_runs(session, schedule_id):
-    query = JobQuery(schedule_ids=(schedule_id,), sort="created_at", limit=500)
+    query = RunQuery(schedule_ids=(schedule_id,), sort="created_at", limit=500)
     return (await session.jobs.list(query))["items"]
 
 
-async def read(session, job_id, path):
-    content = await session.jobs.open_file(job_id, path)
+async def read(session, run_id, path):
+    content = await session.jobs.open_file(run_id, path)
     return b"".join([chunk async for chunk in content.chunks])
 
 
@@ -59,7 +59,7 @@ def suspend(local_cluster, namespace):
 
 @pytest.fixture
 def fire(local_cluster, namespace):
-    """Makes the Job that the CronJob controller would make at a minute; returns the job id."""
+    """Makes the Job that the CronJob controller would make at a minute; returns the run id."""
 
     def make(schedule_id, minute=None):
         minute = int(time.time()) // 60 if minute is None else minute
@@ -101,29 +101,29 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
     overdue(schedule["schedule_id"])
 
     def has_run():
-        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
         return [job for job in jobs if job.get("status", {}).get("succeeded")]
 
-    kube_job, *_ = await eventually(has_run)
+    job, *_ = await eventually(has_run)
 
     async with open_session() as session:
         schedules = await session.application.schedules()
         await schedules.update(schedule["schedule_id"], {"active": False})
         runs = await list_runs(session, schedule["schedule_id"])
-        done = await session.until_finished(runs[0]["job_id"])
-        assert done["job_id"] == kube_job["metadata"]["uid"]
+        done = await session.until_finished(runs[0]["run_id"])
+        assert done["run_id"] == job["metadata"]["uid"]
         assert (done["state"], done["name"], done["tags"]) == ("succeeded", "nightly ✨", ["a"])
         assert done["schedule_id"] == schedule["schedule_id"]
         assert done["created_at"].endswith(":00.000Z")
         assert done["files"][0]["path"] == "fit.ipynb"
         assert [file["path"] for file in done["inputs"]] == ["fit.ipynb", "data.csv"]
-        log = b"".join([line async for line in await session.jobs.logs(done["job_id"])])
+        log = b"".join([line async for line in await session.jobs.logs(done["run_id"])])
         assert b"n is 5 1,2" in log
         assert b"['data.csv', 'fit.ipynb', 'out'] True" in log
-        again = await session.jobs.rerun(done["job_id"], {"parameters": {"n": 6}})
-        assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+        again = await session.jobs.rerun(done["run_id"], {"parameters": {"n": 6}})
+        assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
         shown = await schedules.get(schedule["schedule_id"])
-        assert shown["last_run"]["job_id"] == runs[-1]["job_id"]
+        assert shown["last_run"]["run_id"] == runs[-1]["run_id"]
 
 
 async def test_a_run_appears_from_the_moment_its_job_exists(
@@ -134,28 +134,28 @@ async def test_a_run_appears_from_the_moment_its_job_exists(
         session, path, schedule=FAR, resources={"cpu": "1", "memory": "1Gi", "gpus": 100}
     )
 
-    job_id = fire(schedule["schedule_id"])
+    run_id = fire(schedule["schedule_id"])
 
     async def is_listed():
         runs = await list_runs(session, schedule["schedule_id"])
         return [run for run in runs if run["reason"] == "blocked"]
 
     [run] = await eventually(is_listed)
-    assert run["job_id"] == job_id
+    assert run["run_id"] == run_id
     schedules = await session.application.schedules()
     shown = await schedules.get(schedule["schedule_id"])
     assert "is still queued" in shown["message"]
     assert "Forbid" in shown["message"]
     assert "100 GPUs" in shown["message"]
-    stopped = await session.jobs.stop(job_id)
+    stopped = await session.jobs.stop(run_id)
     assert stopped["state"] in ("stopping", "stopped")
-    assert (await session.until_finished(job_id))["state"] == "stopped"
+    assert (await session.until_finished(run_id))["state"] == "stopped"
 
     async def is_free():
         return (await schedules.get(schedule["schedule_id"]))["message"] is None
 
     await eventually(is_free)
-    await session.jobs.delete(job_id)
+    await session.jobs.delete(run_id)
     assert await list_runs(session, schedule["schedule_id"]) == []
 
 
@@ -209,14 +209,14 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
     assert job["spec"]["activeDeadlineSeconds"] == 4200
     after = fire(schedule_id, minute=int(time.time()) // 60 + 1)
     logs = {}
-    for job_id in (before, after):
+    for run_id in (before, after):
 
-        async def is_known(job_id=job_id):
-            return any(run["job_id"] == job_id for run in await list_runs(session, schedule_id))
+        async def is_known(run_id=run_id):
+            return any(run["run_id"] == run_id for run in await list_runs(session, schedule_id))
 
         await eventually(is_known)
-        assert (await session.until_finished(job_id))["state"] == "succeeded"
-        logs[job_id] = b"".join([line async for line in await session.jobs.logs(job_id)])
+        assert (await session.until_finished(run_id))["state"] == "succeeded"
+        logs[run_id] = b"".join([line async for line in await session.jobs.logs(run_id)])
     assert b"n is 2" in logs[before]
     assert b"other 3" in logs[after]
     assert (await session.jobs.get(after))["name"] == "renamed"
@@ -258,9 +258,9 @@ async def test_run_now_with_other_parameters_with_and_without_a_cron_expression(
         for parameters, printed in ((None, b"n is 2"), ({"n": 3}, b"n is 3")):
             job = await schedules.run_now(schedule["schedule_id"], parameters)
             assert job["schedule_id"] == schedule["schedule_id"]
-            done = await session.until_finished(job["job_id"])
+            done = await session.until_finished(job["run_id"])
             assert done["state"] == "succeeded"
-            log = b"".join([line async for line in await session.jobs.logs(job["job_id"])])
+            log = b"".join([line async for line in await session.jobs.logs(job["run_id"])])
             assert printed in log
     with pytest.raises(errors.InvalidRequestError, match=r"parameters\.a b"):
         await schedules.run_now(on_demand["schedule_id"], {"a b": 1})
@@ -326,7 +326,7 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
     finished = fire(schedule["schedule_id"], minute=29_000_000)
 
     def has_ended():
-        job = local_cluster.get("jobs", "-n", namespace.name)["items"][0]
+        job = local_cluster.get("runs", "-n", namespace.name)["items"][0]
         return job["status"].get("succeeded")
 
     await eventually(has_ended)
@@ -336,14 +336,14 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
         schedules = await session.application.schedules()
         await schedules.delete(schedule["schedule_id"])
         assert (await schedules.list(ScheduleQuery()))["total"] == 0
-        for job_id in (finished, goes_on):
+        for run_id in (finished, goes_on):
 
-            async def is_known(job_id=job_id):
+            async def is_known(run_id=run_id):
                 runs = await list_runs(session, schedule["schedule_id"])
-                return any(run["job_id"] == job_id for run in runs)
+                return any(run["run_id"] == run_id for run in runs)
 
             await eventually(is_known)
-            assert (await session.until_finished(job_id))["state"] == "succeeded"
+            assert (await session.until_finished(run_id))["state"] == "succeeded"
         bucket = session.application.bucket
 
         async def is_clean():
@@ -355,7 +355,7 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
         await eventually(is_clean)
         assert local_cluster.get("cronjobs", "-n", namespace.name)["items"] == []
         again = await session.jobs.rerun(finished, {})
-        assert (await session.until_finished(again["job_id"]))["state"] == "succeeded"
+        assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 
 async def test_a_schedule_that_is_deleted_while_it_is_read_does_not_come_back(
@@ -472,7 +472,7 @@ async def _fire_past_the_end(fire, counted, dated):
 
 async def _are_all_done(local_cluster, namespace, eventually):
     def all_have_ended():
-        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
         return all(job["status"].get("succeeded") for job in jobs)
 
     await eventually(all_have_ended)
@@ -551,7 +551,7 @@ async def test_a_run_that_was_missed_is_made_up_for_unless_it_is_too_late(
     wanted = {late["schedule_id"], any_time["schedule_id"]}
 
     def made():
-        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
         return {job["metadata"]["labels"]["jupyter-kueue/schedule-id"] for job in jobs}
 
     await eventually(lambda: made() >= wanted)
@@ -584,7 +584,7 @@ async def test_without_the_right_to_cron_jobs_the_rest_works(
         assert "jupyter-kueue-user" in problem["fix"]
         assert report["ok"] is True
         job = await session.submit(path)
-        assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+        assert (await session.until_finished(job["run_id"]))["state"] == "succeeded"
 
 
 async def test_what_kubectl_changes_of_the_time_is_taken_back(

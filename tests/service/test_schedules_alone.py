@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_kueue.domain import names
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
         overdue(schedule_id)
 
     def all_fired_again():
-        for job in local_cluster.get("jobs", "-n", namespace.name)["items"]:
+        for job in local_cluster.get("runs", "-n", namespace.name)["items"]:
             schedule_id = job["metadata"]["labels"][names.LABEL_SCHEDULE_ID]
             seen[schedule_id].add(job["metadata"]["uid"])
             if schedule_id == stopped and job["status"].get("active"):
@@ -62,12 +62,12 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
             await schedules.update(schedule_id, {"active": False})
 
         async def ends(schedule_id):
-            query = JobQuery(schedule_ids=(schedule_id,), sort="created_at")
+            query = RunQuery(schedule_ids=(schedule_id,), sort="created_at")
             runs = (await session.jobs.list(query))["items"]
             # What ran without a server is listed as its schedule's. A run that the next one
             # replaces before it has begun was never there.
             if schedule_id != replaced:
-                assert {run["job_id"] for run in runs} >= seen[schedule_id]
+                assert {run["run_id"] for run in runs} >= seen[schedule_id]
             return [(run["state"], run["reason"]) for run in runs]
 
         async def first_end(schedule_id):

@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_kueue.domain import names
 from jupyter_kueue.domain.schedule_requests import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service import forked
 from tests.service.conftest import eventually
@@ -120,29 +120,29 @@ async def test_killed_at_every_step(
         assert revision == f"revisions/{labels[names.LABEL_REVISION]}.json"
         name = f"nb-{edited}"
         made_job = local_cluster.kubectl(
-            *("create", "job", f"--from=cronjob/{name}", f"{name}-{int(time.time()) // 60}"),
+            *("create", "run", f"--from=cronjob/{name}", f"{name}-{int(time.time()) // 60}"),
             *("-n", namespace.name, "-o", "json"),
         )
-        job_id = json.loads(made_job)["metadata"]["uid"]
+        run_id = json.loads(made_job)["metadata"]["uid"]
 
         async def is_listed():
-            runs = (await session.jobs.list(JobQuery(schedule_ids=(edited,))))["items"]
-            return [run["job_id"] for run in runs] == [job_id]
+            runs = (await session.runs.list(RunQuery(schedule_ids=(edited,))))["items"]
+            return [run["run_id"] for run in runs] == [run_id]
 
         await eventually(is_listed)
-        assert (await session.until_finished(job_id))["state"] == "succeeded"
-        log = b"".join([line async for line in await session.jobs.logs(job_id)])
+        assert (await session.until_finished(run_id))["state"] == "succeeded"
+        log = b"".join([line async for line in await session.runs.logs(run_id)])
         assert b"second" in log
 
 
 @pytest.fixture
 def fire(local_cluster, namespace):
-    """Makes the Job that the CronJob controller would make at a minute; returns the job id."""
+    """Makes the Job that the CronJob controller would make at a minute; returns the run id."""
 
     def make(schedule_id, minute):
         name = f"nb-{schedule_id}"
         made = local_cluster.kubectl(
-            *("create", "job", f"--from=cronjob/{name}", f"{name}-{minute}"),
+            *("create", "run", f"--from=cronjob/{name}", f"{name}-{minute}"),
             *("-n", namespace.name, "-o", "json"),
         )
         return json.loads(made)["metadata"]["uid"]
@@ -178,10 +178,10 @@ async def test_killed_while_a_run_is_taken_in(open_session, write_notebook, kill
             return (await schedules.get(schedule_id))["runs_counted"] == len(fired)
 
         await eventually(all_are_counted)
-        runs = (await session.jobs.list(JobQuery(schedule_ids=(schedule_id,))))["items"]
-        assert {run["job_id"] for run in runs} == fired
+        runs = (await session.runs.list(RunQuery(schedule_ids=(schedule_id,))))["items"]
+        assert {run["run_id"] for run in runs} == fired
         for run in runs:
             assert (run["state"], run["schedule_id"]) == ("queued", schedule_id)
-            inputs = (await session.jobs.get(run["job_id"]))["inputs"]
+            inputs = (await session.runs.get(run["run_id"]))["inputs"]
             assert [file["path"] for file in inputs] == ["a.ipynb"]
-            await session.jobs.delete(run["job_id"])
+            await session.runs.delete(run["run_id"])

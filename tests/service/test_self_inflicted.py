@@ -33,22 +33,22 @@ os.chmod("time-1", 0)
 
 async def test_a_run_that_stops_itself_is_no_preempted_one(session, write_notebook):
     path = write_notebook("a.ipynb", STOPS_ITSELF)
-    job = await session.submit(path)
+    run = await session.submit(path)
 
-    ended = await session.until_finished(job["job_id"])
+    ended = await session.until_finished(run["run_id"])
 
     assert (ended["state"], ended["reason"]) == ("failed", "interrupted")
     assert "os.kill" in ended["message"]
     assert len(ended["attempts"]) == 1
-    content = await session.jobs.notebook(job["job_id"])
+    content = await session.runs.notebook(run["run_id"])
     assert b"before" in b"".join([chunk async for chunk in content.chunks])
 
 
 async def test_odd_names_and_times_of_files_are_kept(session, write_notebook):
     path = write_notebook("a.ipynb", ODD_FILES)
-    job = await session.submit(path)
+    run = await session.submit(path)
 
-    ended = await session.until_finished(job["job_id"])
+    ended = await session.until_finished(run["run_id"])
 
     assert ended["state"] == "succeeded", ended["message"]
     found = {file["path"]: file for file in ended["files"]}

@@ -1,4 +1,4 @@
-"""A start with many open jobs: shown at once, and made true from their own records after that."""
+"""A start with many open runs: shown at once, and made true from their own records after that."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import models
 from jupyter_kueue.domain.models import Owner
-from jupyter_kueue.service.runs.runs import JobQuery
+from jupyter_kueue.service.runs.runs import RunQuery
 from jupyter_kueue.storage import open_runs
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.open_runs import OpenJobs
+from jupyter_kueue.storage.open_runs import OpenRuns
 from jupyter_kueue.storage.run_records import DELETED, Records
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
     path = write_notebook("a.ipynb", "1")
     bucket = Bucket.open(namespace.bucket_dir)
     owner_slug = Owner.of("tess").slug
-    stored = OpenJobs(bucket, owner_slug)
+    stored = OpenRuns(bucket, owner_slug)
     async with open_session(resync_seconds=1) as before:
         made = {
-            name: (await before.submit(path, name=name, resources=TOO_MANY_GPUS))["job_id"]
+            name: (await before.submit(path, name=name, resources=TOO_MANY_GPUS))["run_id"]
             for name in ("waits", "renamed", "stopped", "deleted", "unknown")
         }
         await eventually(lambda: _are_stored(stored, set(made.values())))
@@ -49,19 +49,19 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
     await records.write_tombstone(made["deleted"], DELETED, "tess")
     unknown = [facts for key, facts in (await stored.load()).items() if key != made["unknown"]]
     await bucket.delete_prefix(f"{owner_slug}/open/")
-    await OpenJobs(bucket, owner_slug).store(unknown)
+    await OpenRuns(bucket, owner_slug).store(unknown)
 
     async with open_session() as after:
-        # Complete from the first answer on, and a deleted job never comes back.
-        listed = await after.jobs.list(JobQuery())
-        assert {row["job_id"] for row in listed["items"]} == set(made.values()) - {made["deleted"]}
-        assert after.jobs.row(made["waits"])["state"] == "queued"
-        assert after.jobs.row(made["unknown"])["name"] == "unknown"
-        await eventually(lambda: after.jobs.row(made["renamed"])["name"] == "another name")
-        await eventually(lambda: after.jobs.row(made["stopped"])["state"] == "stopped")
-        job_id = made["deleted"]
-        await eventually(lambda: after.application.cluster.facts(job_id).kube_job is None)
+        # Complete from the first answer on, and a deleted run never comes back.
+        listed = await after.runs.list(RunQuery())
+        assert {row["run_id"] for row in listed["items"]} == set(made.values()) - {made["deleted"]}
+        assert after.runs.row(made["waits"])["state"] == "queued"
+        assert after.runs.row(made["unknown"])["name"] == "unknown"
+        await eventually(lambda: after.runs.row(made["renamed"])["name"] == "another name")
+        await eventually(lambda: after.runs.row(made["stopped"])["state"] == "stopped")
+        run_id = made["deleted"]
+        await eventually(lambda: after.application.cluster.facts(run_id).job is None)
 
 
-async def _are_stored(stored: OpenJobs, job_ids: set[str]) -> bool:
-    return set(await stored.load()) == job_ids
+async def _are_stored(stored: OpenRuns, run_ids: set[str]) -> bool:
+    return set(await stored.load()) == run_ids

@@ -28,17 +28,17 @@ async def test_a_quota_that_demands_a_cpu_limit_is_said_with_the_setting_that_me
     path = write_notebook("a.ipynb", "print(1)")
 
     job = await session.submit(path)
-    refused = await session.until(job["job_id"], lambda job: job["reason"] == "pod-refused")
+    refused = await session.until(job["run_id"], lambda job: job["reason"] == "pod-refused")
 
     assert refused["state"] == "starting"
     assert "demands limits.cpu of every container" in refused["message"]
     assert "cpu_limit" in refused["message"]
     assert "failed quota: compute: must specify limits.cpu" in refused["detail"]
-    await session.jobs.stop(job["job_id"])
+    await session.jobs.stop(job["run_id"])
 
     async with open_session(cpu_limit=1.0) as other:
         job = await other.submit(path)
-        assert (await other.until_finished(job["job_id"]))["state"] == "succeeded"
+        assert (await other.until_finished(job["run_id"]))["state"] == "succeeded"
 
 
 async def test_a_pod_that_is_refused_for_good_ends_and_leaves_nothing_behind(
@@ -51,7 +51,7 @@ async def test_a_pod_that_is_refused_for_good_ends_and_leaves_nothing_behind(
     async with open_session(**settings) as session:
         job = await session.submit(path)
 
-        ended = await session.until_finished(job["job_id"])
+        ended = await session.until_finished(job["run_id"])
 
         assert (ended["state"], ended["reason"]) == ("failed", "pod-refused")
         assert "pod security standard" in ended["message"]
@@ -67,7 +67,7 @@ async def test_an_ordinary_run_passes_the_restricted_standard(
     label = "pod-security.kubernetes.io/enforce=restricted"
     local_cluster.kubectl("label", "--overwrite", "namespace", namespace.name, label)
     job = await session.submit(write_notebook("a.ipynb", "print(1)"))
-    assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+    assert (await session.until_finished(job["run_id"]))["state"] == "succeeded"
 
 
 async def test_a_quota_that_is_used_up_is_waited_for(
@@ -76,15 +76,15 @@ async def test_a_quota_that_is_used_up_is_waited_for(
     full = object_of("ResourceQuota", "pods", namespace.name, {"hard": {"pods": "1"}})
     local_cluster.apply([full])
     holder = await session.submit(write_notebook("b.ipynb", "import time\ntime.sleep(600)"))
-    await session.until_state(holder["job_id"], "running")
+    await session.until_state(holder["run_id"], "running")
     job = await session.submit(write_notebook("a.ipynb", "print(1)"))
 
-    waits = await session.until(job["job_id"], lambda job: job["reason"] == "pod-refused")
+    waits = await session.until(job["run_id"], lambda job: job["reason"] == "pod-refused")
 
     assert "is used up. Retrying automatically." in waits["message"]
     full["spec"]["hard"]["pods"] = "2"
     local_cluster.apply([full])
-    assert (await session.until_finished(job["job_id"]))["state"] == "succeeded"
+    assert (await session.until_finished(job["run_id"]))["state"] == "succeeded"
 
 
 async def test_an_image_that_cannot_be_fetched_ends_the_run_in_time_also_after_a_restart(
@@ -97,13 +97,13 @@ async def test_an_image_that_cannot_be_fetched_ends_the_run_in_time_also_after_a
     path = write_notebook("a.ipynb", "print(1)")
     async with open_session(**settings) as session:
         job = await session.submit(path, environment="nosuch")
-        waits = await session.until(job["job_id"], lambda job: job["reason"] == "image-pull")
+        waits = await session.until(job["run_id"], lambda job: job["reason"] == "image-pull")
         assert waits["message"] == (
             "Can't fetch the environment registry.invalid/nosuch:1. Check its name. "
             "Retrying automatically."
         )
     async with open_session(**settings) as session:
-        ended = await session.until_finished(job["job_id"])
+        ended = await session.until_finished(job["run_id"])
         assert (ended["state"], ended["reason"]) == ("failed", "image-pull")
         assert "could not be fetched for 8 seconds" in ended["message"]
 
@@ -123,5 +123,5 @@ async def test_without_the_right_to_read_events_a_run_that_does_not_start_still_
     }
     async with open_session(**settings) as session:
         job = await session.submit(write_notebook("a.ipynb", "print(1)"), environment="nosuch")
-        ended = await session.until_finished(job["job_id"])
+        ended = await session.until_finished(job["run_id"])
         assert (ended["state"], ended["reason"]) == ("failed", "image-pull")

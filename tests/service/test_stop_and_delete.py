@@ -7,7 +7,7 @@ import json
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy
 
 pytestmark = pytest.mark.integration
@@ -19,14 +19,14 @@ async def reach(session, write_notebook, state):
     """Submit a run and return it once it is in ``state``."""
     path = write_notebook("sleeper.ipynb", *SLEEPER)
     if state == "queued":
-        job = await session.submit(path, resources={"cpu": "1", "memory": "1Gi", "gpus": 100})
-        return await session.until(job["job_id"], lambda job: job["reason"] == "blocked")
+        run = await session.submit(path, resources={"cpu": "1", "memory": "1Gi", "gpus": 100})
+        return await session.until(run["run_id"], lambda run: run["reason"] == "blocked")
     if state == "starting":
-        job = await session.submit(path, environment="nosuch")
-        return await session.until(job["job_id"], lambda job: job["reason"] == "image-pull")
-    job = await session.submit(path)
+        run = await session.submit(path, environment="nosuch")
+        return await session.until(run["run_id"], lambda run: run["reason"] == "image-pull")
+    run = await session.submit(path)
     return await session.until(
-        job["job_id"], lambda job: (job["progress"] or {}).get("cells_done") == 1
+        run["run_id"], lambda run: (run["progress"] or {}).get("cells_done") == 1
     )
 
 
@@ -34,22 +34,22 @@ async def reach(session, write_notebook, state):
 async def test_stop(open_session, write_notebook, local_cluster, namespace, eventually, state):
     environments = {"nosuch": {"image": "registry.invalid/nosuch:1"}}
     async with open_session(environments=environments) as session:
-        job = await reach(session, write_notebook, state)
+        run = await reach(session, write_notebook, state)
 
-        answered = await session.jobs.stop(job["job_id"])
+        answered = await session.runs.stop(run["run_id"])
 
         assert answered["state"] in ("stopping", "stopped")
-        done = await session.until_state(job["job_id"], "stopped")
+        done = await session.until_state(run["run_id"], "stopped")
         assert done["message"] == "Stopped by you."
         await eventually(
-            lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
+            lambda: not local_cluster.get("runs,pods,workloads", "-n", namespace.name)["items"]
         )
         if state == "running":
-            content = await session.jobs.notebook(job["job_id"])
+            content = await session.runs.notebook(run["run_id"])
             notebook = json.loads(b"".join([chunk async for chunk in content.chunks]))
             assert "before" in json.dumps(notebook["cells"][0]["outputs"])
             assert done["files"][0]["role"] == "notebook"
-        again = await session.jobs.stop(job["job_id"])
+        again = await session.runs.stop(run["run_id"])
         assert again["state"] == "stopped"
         assert again["finished_at"] == done["finished_at"]
 
@@ -61,44 +61,44 @@ async def test_a_stop_is_a_stop_whatever_was_read_before_it(
     async with open_session(bucket=str(bucket_dir)) as session:
         path = write_notebook("waits.ipynb", "1")
         waits = {"cpu": "1", "memory": "1Gi", "gpus": 100}
-        job_id = (await session.submit(path, resources=waits))["job_id"]
-        await session.until(job_id, lambda job: job["reason"] == "blocked")
+        run_id = (await session.submit(path, resources=waits))["run_id"]
+        await session.until(run_id, lambda run: run["reason"] == "blocked")
         with store.holding_the_first_read("/accepted.json") as is_held:
             # Its record is read anew, and by then that has seen that no stop was asked.
-            await session.jobs.update(job_id, {"name": "another name"})
+            await session.runs.update(run_id, {"name": "another name"})
             await eventually(is_held.is_set)
 
-            await session.jobs.stop(job_id)
-            await eventually(lambda: session.application.cluster.facts(job_id).kube_job is None)
+            await session.runs.stop(run_id)
+            await eventually(lambda: session.application.cluster.facts(run_id).job is None)
 
-        assert (await session.until_finished(job_id))["state"] == "stopped"
+        assert (await session.until_finished(run_id))["state"] == "stopped"
     store.down()
 
 
 async def test_stop_after_the_end_changes_nothing(session, write_notebook):
-    job = await session.submit(write_notebook("quick.ipynb", "print(1)"))
-    done = await session.until_finished(job["job_id"])
+    run = await session.submit(write_notebook("quick.ipynb", "print(1)"))
+    done = await session.until_finished(run["run_id"])
 
-    assert (await session.jobs.stop(job["job_id"]))["state"] == "succeeded"
-    assert await session.jobs.get(job["job_id"]) == done
+    assert (await session.runs.stop(run["run_id"]))["state"] == "succeeded"
+    assert await session.runs.get(run["run_id"]) == done
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 async def test_delete(session, write_notebook, local_cluster, namespace, eventually, state):
-    job = await reach(session, write_notebook, state)
+    run = await reach(session, write_notebook, state)
 
-    await session.jobs.delete(job["job_id"])
+    await session.runs.delete(run["run_id"])
 
-    assert (await session.jobs.list(JobQuery()))["total"] == 0
+    assert (await session.runs.list(RunQuery()))["total"] == 0
     with pytest.raises(errors.NotFoundError):
-        await session.jobs.get(job["job_id"])
+        await session.runs.get(run["run_id"])
     await eventually(
-        lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
+        lambda: not local_cluster.get("runs,pods,workloads", "-n", namespace.name)["items"]
     )
     bucket = session.application.bucket
 
     async def is_clean() -> bool:
-        left = await bucket.list(f"tess/jobs/{job['job_id']}/")
+        left = await bucket.list(f"tess/runs/{run['run_id']}/")
         return [item.key.rpartition("/")[2] for item in left] == ["deleted"]
 
     await eventually(is_clean)
@@ -107,9 +107,9 @@ async def test_delete(session, write_notebook, local_cluster, namespace, eventua
 async def test_job_removed_with_kubectl_is_a_failure_that_says_so(
     session, write_notebook, local_cluster, namespace
 ):
-    job = await reach(session, write_notebook, "running")
+    run = await reach(session, write_notebook, "running")
 
-    local_cluster.kubectl("delete", "job", "-n", namespace.name, "--all")
+    local_cluster.kubectl("delete", "run", "-n", namespace.name, "--all")
 
-    done = await session.until_finished(job["job_id"])
+    done = await session.until_finished(run["run_id"])
     assert (done["state"], done["reason"]) == ("failed", "removed")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.service import forked
 
 pytestmark = pytest.mark.integration
@@ -52,21 +52,21 @@ async def test_killed_at_every_step(
         bucket = session.application.bucket
 
         async def agrees() -> bool:
-            """Every prefix in the bucket is a job with exactly one Job, and the other way round."""
+            """Every prefix in the bucket is a run with exactly one Job, and the other way round."""
             shown = {
-                job["job_id"] for job in (await session.jobs.list(JobQuery(limit=500)))["items"]
+                run["run_id"] for run in (await session.runs.list(RunQuery(limit=500)))["items"]
             }
-            stored = {item.key.split("/")[2] for item in await bucket.list("tess/jobs/")}
-            kube_jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
-            in_cluster = [item["metadata"]["labels"]["jupyter-kueue/job-id"] for item in kube_jobs]
+            stored = {item.key.split("/")[2] for item in await bucket.list("tess/runs/")}
+            kube_jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
+            in_cluster = [item["metadata"]["labels"]["jupyter-kueue/run-id"] for item in kube_jobs]
             return shown == stored == set(in_cluster) and len(in_cluster) == len(set(in_cluster))
 
         await eventually(agrees)
-        listed = await session.jobs.list(JobQuery(limit=500))
+        listed = await session.runs.list(RunQuery(limit=500))
         # The two submits that were not killed, and those killed once their Job existed.
         assert listed["total"] >= 4
-        for job in listed["items"]:
-            done = await session.until_finished(job["job_id"])
+        for run in listed["items"]:
+            done = await session.until_finished(run["run_id"])
             assert done["state"] == "succeeded"
 
 
@@ -82,7 +82,7 @@ async def test_same_key_after_a_kill_at_every_step_gives_one_job(
     assert step > 3
 
     async with open_session() as session:
-        listed = await session.jobs.list(JobQuery())
+        listed = await session.runs.list(RunQuery())
         assert listed["total"] == 1
-        done = await session.until_finished(listed["items"][0]["job_id"])
+        done = await session.until_finished(listed["items"][0]["run_id"])
         assert done["state"] == "succeeded"

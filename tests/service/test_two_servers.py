@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_kueue.service.runs.run_index import JobQuery
+from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
 
@@ -19,38 +19,38 @@ async def test_second_server_sees_stops_and_deletes_what_the_first_submitted(
         one, two = await asyncio.gather(first.submit(path), first.submit(path))
 
         async def both_are_seen():
-            return (await second.jobs.list(JobQuery()))["total"] == 2
+            return (await second.runs.list(RunQuery()))["total"] == 2
 
         await eventually(both_are_seen)
-        await second.until_state(one["job_id"], "running")
-        await second.jobs.stop(one["job_id"])
-        await second.jobs.delete(two["job_id"])
+        await second.until_state(one["run_id"], "running")
+        await second.runs.stop(one["run_id"])
+        await second.runs.delete(two["run_id"])
 
-        stopped = await first.until_finished(one["job_id"])
+        stopped = await first.until_finished(one["run_id"])
         assert stopped["state"] == "stopped"
 
         async def is_gone():
-            return (await first.jobs.list(JobQuery()))["total"] == 1
+            return (await first.runs.list(RunQuery()))["total"] == 1
 
         await eventually(is_gone)
-        assert await second.until_finished(one["job_id"]) == stopped
+        assert await second.until_finished(one["run_id"]) == stopped
 
 
 async def test_run_goes_on_while_no_server_is_up(open_session, write_notebook):
     path = write_notebook("long.ipynb", "import time\ntime.sleep(2)\nprint('done')")
     async with open_session() as first:
-        job = await first.submit(path)
-        await first.until_state(job["job_id"], "starting", "running")
+        run = await first.submit(path)
+        await first.until_state(run["run_id"], "starting", "running")
 
     async with open_session() as second:
-        done = await second.until_finished(job["job_id"])
-        listed = await second.jobs.list(JobQuery())
+        done = await second.until_finished(run["run_id"])
+        listed = await second.runs.list(RunQuery())
 
     assert done["state"] == "succeeded"
-    assert [item["job_id"] for item in listed["items"]] == [job["job_id"]]
+    assert [item["run_id"] for item in listed["items"]] == [run["run_id"]]
 
     async with open_session() as third:
-        assert (await third.jobs.get(job["job_id"])) == done
+        assert (await third.runs.get(run["run_id"])) == done
 
 
 async def test_deleted_finished_run_stays_away_from_every_server(
@@ -58,11 +58,11 @@ async def test_deleted_finished_run_stays_away_from_every_server(
 ):
     path = write_notebook("quick.ipynb", "print(1)")
     async with open_session(resync_seconds=1) as first, open_session(resync_seconds=1) as second:
-        job = await first.submit(path)
-        await first.until_finished(job["job_id"])
+        run = await first.submit(path)
+        await first.until_finished(run["run_id"])
 
         async def second_has_it():
-            return (await second.jobs.list(JobQuery(states=("succeeded",))))["total"] == 1
+            return (await second.runs.list(RunQuery(states=("succeeded",))))["total"] == 1
 
         await eventually(second_has_it)
 
@@ -70,12 +70,12 @@ async def test_deleted_finished_run_stays_away_from_every_server(
             return await first.application.bucket.list("tess/index/")
 
         await eventually(is_summarized)
-        await first.jobs.delete(job["job_id"])
+        await first.runs.delete(run["run_id"])
 
         async def second_has_none():
-            return (await second.jobs.list(JobQuery()))["total"] == 0
+            return (await second.runs.list(RunQuery()))["total"] == 0
 
         await eventually(second_has_none, seconds=20)
 
     async with open_session() as third:
-        assert (await third.jobs.list(JobQuery()))["total"] == 0
+        assert (await third.runs.list(RunQuery()))["total"] == 0

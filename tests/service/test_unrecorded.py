@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_kueue.domain import job_manifest
-from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
 from jupyter_kueue.service.runs import jobs_without_record
 
-JOB_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
+RUN_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
 CREATED = "2026-01-02T03:04:05.000Z"
-RECORD = JobRecord(
-    job_id=JOB_ID,
+RECORD = RunRecord(
+    run_id=RUN_ID,
     name="costs $5",
     owner=Owner("Ada", "ada"),
     namespace="research",
     created_at=CREATED,
-    request=JobRequest("costs $5.ipynb").as_json(),
+    request=RunRequest("costs $5.ipynb").as_json(),
     local_queue="team-a",
     resources=Resources("500m", "2Gi", 3),
     image="registry.example/notebook:1",
@@ -34,9 +34,9 @@ def as_in_the_cluster(job: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_job_of_ours_is_told_as_its_record_would_tell_it():
     job = job_manifest.build_job(RECORD, job_manifest.PodPolicy("registry.example/runner:1"))
-    facts = jobs_without_record.facts_of(as_in_the_cluster(job), JOB_ID)
+    facts = jobs_without_record.facts_of(as_in_the_cluster(job), RUN_ID)
     assert facts.record == RECORD
-    assert facts.accepted == {"kube_job": f"nb-{JOB_ID}", "uid": "u"}
+    assert facts.accepted == {"job_name": f"nb-{RUN_ID}", "uid": "u"}
     assert facts.is_recorded is False
 
 
@@ -45,7 +45,7 @@ def test_a_job_that_has_little_in_common_with_ours_can_be_shown_too():
         "metadata": {"name": "by-hand", "namespace": "research", "labels": {}},
         "spec": {"template": {"spec": {"containers": [{"name": "main"}]}}},
     }
-    record = jobs_without_record.facts_of(as_in_the_cluster(job), JOB_ID).record
+    record = jobs_without_record.facts_of(as_in_the_cluster(job), RUN_ID).record
     assert (record.name, record.local_queue, record.image) == ("by-hand", "", "")
     assert record.resources == Resources("0", "0", 0)
-    assert JobRecord.from_json(record.as_json()) == record
+    assert RunRecord.from_json(record.as_json()) == record

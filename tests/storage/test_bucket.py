@@ -86,13 +86,13 @@ async def test_one_of_many_that_write_at_once_comes_first(bucket: Bucket) -> Non
 
 
 async def test_messages_hold_no_key_of_ours(bucket: Bucket) -> None:
-    await bucket.put_bytes("tess/jobs/1/job.json", b"{")
+    await bucket.put_bytes("tess/runs/1/record.json", b"{")
     with pytest.raises(errors.ConflictError) as raised:
-        await bucket.create("tess/jobs/1/job.json", b"")
-    assert "tess/jobs" not in raised.value.message
+        await bucket.create("tess/runs/1/record.json", b"")
+    assert "tess/runs" not in raised.value.message
     with pytest.raises(errors.UnreadableError) as unreadable:
-        await bucket.get_json("tess/jobs/1/job.json")
-    assert "tess/jobs" not in unreadable.value.message
+        await bucket.get_json("tess/runs/1/record.json")
+    assert "tess/runs" not in unreadable.value.message
 
 
 async def test_create_does_not_replace(bucket: Bucket) -> None:
@@ -155,17 +155,17 @@ async def test_a_range_beyond_the_end(bucket: Bucket) -> None:
 
 
 async def test_listings(bucket: Bucket) -> None:
-    for key in ("jobs/a/job.json", "jobs/a/input/x", "jobs/b/job.json", "jobsx/c", "top"):
+    for key in ("runs/a/record.json", "runs/a/input/x", "runs/b/record.json", "jobsx/c", "top"):
         await bucket.put_bytes(key, b"1")
 
-    assert sorted(meta.key for meta in await bucket.list("jobs/")) == [
-        "jobs/a/input/x",
-        "jobs/a/job.json",
-        "jobs/b/job.json",
+    assert sorted(meta.key for meta in await bucket.list("runs/")) == [
+        "runs/a/input/x",
+        "runs/a/record.json",
+        "runs/b/record.json",
     ]
-    assert sorted(await bucket.list_prefixes("jobs/")) == ["jobs/a/", "jobs/b/"]
-    assert sorted(await bucket.list_prefixes()) == ["jobs/", "jobsx/"]
-    assert await bucket.delete_prefix("jobs/a/") == 2
+    assert sorted(await bucket.list_prefixes("runs/")) == ["runs/a/", "runs/b/"]
+    assert sorted(await bucket.list_prefixes()) == ["runs/", "jobsx/"]
+    assert await bucket.delete_prefix("runs/a/") == 2
     assert len(await bucket.list()) == 3
 
 

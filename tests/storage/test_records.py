@@ -1,4 +1,4 @@
-"""A job's records as they come back from the bucket, those that somebody damaged too."""
+"""A run's records as they come back from the bucket, those that somebody damaged too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from jupyter_kueue.domain import names
 from jupyter_kueue.domain.models import (
     BucketFacts,
-    JobRecord,
-    JobRequest,
     Owner,
     Resources,
+    RunRecord,
+    RunRequest,
 )
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.run_records import Records
@@ -20,14 +20,14 @@ from jupyter_kueue.storage.run_records import Records
 if TYPE_CHECKING:
     from pathlib import Path
 
-JOB_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
-RECORD = JobRecord(
-    job_id=JOB_ID,
+RUN_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
+RECORD = RunRecord(
+    run_id=RUN_ID,
     name="weekly",
     owner=Owner("Tess", "tess"),
     namespace="research",
     created_at="2026-01-02T03:04:05.000Z",
-    request=JobRequest("reports/weekly.ipynb").as_json(),
+    request=RunRequest("reports/weekly.ipynb").as_json(),
     local_queue="team-a",
     resources=Resources(),
     image="registry.example/notebook:1",
@@ -44,7 +44,7 @@ RECORD = JobRecord(
     empty_folders=("out",),
 )
 MARKS: dict[str, dict[str, Any]] = {
-    "accepted.json": {"kube_job": f"nb-{JOB_ID}", "uid": "u"},
+    "accepted.json": {"job_name": f"nb-{RUN_ID}", "uid": "u"},
     "meta.json": {"name": "renamed"},
     "result.json": {"outcome": "succeeded", "ended_at": "2026-01-02T03:05:00.000Z", "files": []},
     "final.json": {"state": "succeeded", "finished_at": "2026-01-02T03:05:00.000Z"},
@@ -55,23 +55,23 @@ NOT_JSON = (b"", b"{", b"\xff")
 
 @pytest.fixture
 async def records(tmp_path: Path) -> Records:
-    """Records in which one job has everything."""
+    """Records in which one run has everything."""
     records = Records(Bucket.open(f"file://{tmp_path}/bucket"), "tess")
     await records.write_record(RECORD)
     for key, document in MARKS.items():
-        await records.write(JOB_ID, key, document)
+        await records.write(RUN_ID, key, document)
     return records
 
 
 async def damaged(records: Records, key: str, data: bytes) -> BucketFacts:
-    await records.bucket.put_bytes(f"{records.prefix(JOB_ID)}{key}", data)
-    facts = (await records.load(JOB_ID)).facts
+    await records.bucket.put_bytes(f"{records.prefix(RUN_ID)}{key}", data)
+    facts = (await records.load(RUN_ID)).facts
     assert facts is not None
     return facts
 
 
 async def test_what_was_written_comes_back(records: Records):
-    assert (await records.load(JOB_ID)).facts == BucketFacts(
+    assert (await records.load(RUN_ID)).facts == BucketFacts(
         RECORD,
         accepted=MARKS["accepted.json"],
         meta=MARKS["meta.json"],
@@ -82,13 +82,13 @@ async def test_what_was_written_comes_back(records: Records):
 
 
 @pytest.mark.parametrize(
-    "data", [*NOT_JSON, b"[]", b"{}", b'{"job_id": "x", "name": 5}', b'"text"', b"null"]
+    "data", [*NOT_JSON, b"[]", b"{}", b'{"run_id": "x", "name": 5}', b'"text"', b"null"]
 )
 async def test_a_damaged_record_has_something_that_stands_for_it(records: Records, data: bytes):
-    facts = await damaged(records, "job.json", data)
-    assert "job.json in the bucket" in str(facts.problem)
-    assert (facts.record.job_id, facts.record.name) == (JOB_ID, JOB_ID)
-    assert JobRecord.from_json(facts.record.as_json()) == facts.record
+    facts = await damaged(records, "record.json", data)
+    assert "record.json in the bucket" in str(facts.problem)
+    assert (facts.record.run_id, facts.record.name) == (RUN_ID, RUN_ID)
+    assert RunRecord.from_json(facts.record.as_json()) == facts.record
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_of_what_can_be_spared_the_rest_is_told(records: Records, data: by
     for key in ("accepted.json", "meta.json", "stop.json", "attempts/1.json"):
         facts = await damaged(records, key, data)
     assert facts.problem is None
-    assert facts.accepted == {"kube_job": names.kube_job_name(JOB_ID)}
+    assert facts.accepted == {"job_name": names.job_name(RUN_ID)}
     assert (facts.meta, facts.attempts) == (None, ())
     # It is there, so a stop was asked.
     assert facts.stop == {}

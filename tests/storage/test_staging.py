@@ -334,11 +334,11 @@ async def test_upload_puts_every_file_and_tells_its_digest(root: Path, bucket: B
     for number in range(15):
         (root / "work" / f"{number} ü#%.txt").write_text(f"text {number}")
     found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
-    stored = await upload(bucket, "me/jobs/1/input/", found, concurrency=4)
+    stored = await upload(bucket, "me/runs/1/input/", found, concurrency=4)
     assert [entry["path"] for entry in stored] == [file.path for file in found.files]
     for entry in stored:
         data = (root / "work" / entry["path"]).read_bytes()
-        assert await bucket.get_bytes(f"me/jobs/1/input/{entry['path']}") == data
+        assert await bucket.get_bytes(f"me/runs/1/input/{entry['path']}") == data
         assert entry["sha256"] == hashlib.sha256(data).hexdigest()
         assert entry["size_bytes"] == len(data)
 

@@ -55,7 +55,7 @@ def test_columns_that_an_older_release_lacks_are_none(tmp_path: Path):
     first, second = database.finished_jobs()
     assert (first["job_id"], first["create_time"], first["package_input_folder"]) == ("a", 1, None)
     assert second["status"] == "FAILED"
-    assert [row["job_id"] for row in database.unfinished_jobs()] == ["c", "d"]
+    assert [row["job_id"] for row in database.unfinished_runs()] == ["c", "d"]
 
 
 def test_many_are_read_a_few_at_a_time_without_a_lock(tmp_path: Path):

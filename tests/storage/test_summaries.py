@@ -1,4 +1,4 @@
-"""Rows of finished jobs in few objects, whoever writes, merges, changes and deletes them."""
+"""Rows of finished runs in few objects, whoever writes, merges, changes and deletes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.models import JobRequest
+from jupyter_kueue.domain.models import RunRequest
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.summaries import MAX_ROWS, MAX_SMALL_SEGMENTS, Summaries
 
@@ -24,7 +24,7 @@ def id_of(number: int) -> str:
 
 def row_of(number: int, **row: Any) -> Json:
     return {
-        "job_id": id_of(number),
+        "run_id": id_of(number),
         "state": "succeeded",
         "name": f"report {number}",
         "created_at": "2026-01-02T03:04:05.000Z",
@@ -36,7 +36,7 @@ def row_of(number: int, **row: Any) -> Json:
         "warnings": [],
         "warning_sentences": [],
         "updated_at": None,
-        "request": JobRequest("report.ipynb").as_json(),
+        "request": RunRequest("report.ipynb").as_json(),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),
         **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id")),
         **dict.fromkeys(("rerun_of", "left_behind", "sentence")),
@@ -50,8 +50,8 @@ def bucket(tmp_path: Path) -> Bucket:
 
 
 async def loaded(bucket: Bucket) -> dict[str, Json]:
-    """Return what the next server starts with, by job id."""
-    return {row["job_id"]: row for row in await Summaries(bucket, "tess").load()}
+    """Return what the next server starts with, by run id."""
+    return {row["run_id"]: row for row in await Summaries(bucket, "tess").load()}
 
 
 async def sizes(bucket: Bucket) -> list[int]:
@@ -66,7 +66,7 @@ async def test_jobs_that_end_one_by_one_end_up_in_few_objects(bucket: Bucket) ->
     for count in range(1, len(rows) + 1):
         await summaries.store([*rows[:count], row_of(999, state="running")])
         assert len(await bucket.list("tess/index/")) <= MAX_SMALL_SEGMENTS
-    assert await loaded(bucket) == {row["job_id"]: row for row in rows}
+    assert await loaded(bucket) == {row["run_id"]: row for row in rows}
 
 
 async def test_no_object_has_more_rows_than_a_bound(bucket: Bucket) -> None:
@@ -96,7 +96,7 @@ async def test_a_changed_row_counts_whatever_is_merged_later(bucket: Bucket) -> 
         rows[number] = row_of(number, name="another name", updated_at=CHANGED_AT)
     for number in range(2 * MAX_SMALL_SEGMENTS):
         await summaries.store(rows)
-        names = {job_id: row["name"] for job_id, row in (await loaded(bucket)).items()}
+        names = {run_id: row["name"] for run_id, row in (await loaded(bucket)).items()}
         assert names[id_of(0)] == names[id_of(MAX_ROWS)] == "another name"
         rows.append(row_of(MAX_ROWS + 1 + number))
 
@@ -110,7 +110,7 @@ async def test_rows_of_deleted_jobs_go_with_a_merge(bucket: Bucket) -> None:
         kept.append(row_of(MAX_ROWS + number))
         await summaries.store(kept)
     assert sum(await sizes(bucket)) == len(kept)
-    assert set(await loaded(bucket)) == {row["job_id"] for row in kept}
+    assert set(await loaded(bucket)) == {row["run_id"] for row in kept}
 
 
 async def test_two_servers_that_write_and_merge_lose_no_row(bucket: Bucket) -> None:
@@ -124,7 +124,7 @@ async def test_two_servers_that_write_and_merge_lose_no_row(bucket: Bucket) -> N
         which = turn % 2
         known[which].append(row_of(100 + turn))
         await servers[which].store(known[which])
-    expected = {row["job_id"] for rows in known for row in rows}
+    expected = {row["run_id"] for rows in known for row in rows}
     assert set(await loaded(bucket)) == expected
 
 
@@ -151,7 +151,7 @@ async def test_rows_of_an_earlier_version_are_read(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[", b"null", b'{"rows": {}}', b'{"rows": [{"job_id": 5}]}']
+    "data", [b"", b"[", b"null", b'{"rows": {}}', b'{"rows": [{"run_id": 5}]}']
 )
 async def test_a_damaged_object_costs_its_own_rows_alone(bucket: Bucket, data: bytes) -> None:
     await Summaries(bucket, "tess").store([row_of(1)])
@@ -167,7 +167,7 @@ async def test_a_damaged_object_costs_its_own_rows_alone(bucket: Bucket, data: b
         *({"finished_at": time} for time in (5, "", "0001-01-01T00:00:00+14:00")),
         *({"resources": {"cpu": cpu, "memory": "1", "gpus": 0}} for cpu in ("NaN", None, [])),
         *({"schedule_id": value} for value in ([], {}, 5)),
-        *({"request": value} for value in (None, {}, {**JobRequest("a").as_json(), "tags": "x"})),
+        *({"request": value} for value in (None, {}, {**RunRequest("a").as_json(), "tags": "x"})),
         *({"state": "running"}, {"name": "x" * 256}, {"message": "x" * 1001}, {"owner": None}),
     ],
 )

@@ -145,7 +145,7 @@ class StageIn:
         records = await self.attempt.former_records(former_attempts.MOST_READ)
         if not records:
             return None
-        job = await self.bucket.get_json(self.prefix + pod_contract.JOB_KEY)
+        job = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
         most = control.seconds(pod_contract.ENV_MAX_EVICTIONS, pod_contract.DEFAULT_MAX_EVICTIONS)
         retries = job["request"].get("max_retries") or 0
         return former_attempts.verdict(records, self.attempt.uid, int(most), retries)
@@ -166,12 +166,12 @@ class StageIn:
         control.write(self.runner / pod_contract.FINISHED_FILE, {})
 
     async def _find_job(self) -> control.Json | None:
-        """Return job.json, making that of a run which a CronJob started while no server was up.
+        """Return record.json, making that of a run which a CronJob started while no server was up.
 
         None where the schedule's end, its ``max_runs`` or a delete says that this run must not be.
         """
         try:
-            job: control.Json = await self.bucket.get_json(self.prefix + pod_contract.JOB_KEY)
+            job: control.Json = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
         except errors.NotFoundError:
             if pod_contract.ENV_SCHEDULE_ID not in os.environ:
                 raise
@@ -183,8 +183,8 @@ class StageIn:
             owner_slug=os.environ[pod_contract.ENV_OWNER],
             schedule_id=os.environ[pod_contract.ENV_SCHEDULE_ID],
             revision=os.environ[pod_contract.ENV_SCHEDULE_REVISION],
-            job_id=os.environ[pod_contract.ENV_JOB_ID],
-            kube_job=os.environ[pod_contract.ENV_KUBE_JOB],
+            run_id=os.environ[pod_contract.ENV_RUN_ID],
+            job_name=os.environ[pod_contract.ENV_JOB_NAME],
             created_at=self.attempt.started_at,
         )
         record = await scheduled_runs.take_in(self.bucket, run)
@@ -258,7 +258,7 @@ class StageIn:
         control.write(
             self.runner / pod_contract.RUN_FILE,
             {
-                "job_id": os.environ[pod_contract.ENV_JOB_ID],
+                "run_id": os.environ[pod_contract.ENV_RUN_ID],
                 "notebook": job["notebook"],
                 "kernel_name": request.get("kernel_name"),
                 "timeout_seconds": request.get("timeout_seconds"),

@@ -231,7 +231,7 @@ class Outputs:
         result = {
             **self._ended,
             "version": RESULT_VERSION,
-            "job_id": self._run["job_id"],
+            "run_id": self._run["run_id"],
             "files": [self._stored[path] for path in paths],
             "format_errors": self._exports.errors,
             "file_errors": self._left_out.as_json(),

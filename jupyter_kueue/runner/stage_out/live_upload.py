@@ -21,11 +21,11 @@ from jupyter_kueue.storage.bucket import encode_json
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
 if TYPE_CHECKING:
-    from jupyter_kueue.runner.shared import control
     from collections.abc import Callable
     from pathlib import Path
     from typing import IO
 
+    from jupyter_kueue.runner.shared import control
     from jupyter_kueue.runner.stage_out.kept_log import KeptLog
     from jupyter_kueue.runner.staging.attempt import Attempt
 

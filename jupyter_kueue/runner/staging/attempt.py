@@ -27,19 +27,19 @@ class SupersededError(errors.ConflictError):
 
 
 class Attempt:
-    """One pod's attempt at the job whose keys start with ``prefix``."""
+    """One pod's attempt at the run whose keys start with ``prefix``."""
 
     def __init__(self, bucket: Bucket, started_at: str) -> None:
         self.bucket = bucket
-        self.prefix = pod_contract.job_prefix(
-            os.environ.get(pod_contract.ENV_OWNER, ""), os.environ.get(pod_contract.ENV_JOB_ID, "")
+        self.prefix = pod_contract.run_prefix(
+            os.environ.get(pod_contract.ENV_OWNER, ""), os.environ.get(pod_contract.ENV_RUN_ID, "")
         )
         self.uid = control.pod_uid()
         self.started_at = started_at
         self._etag: str | None = None
 
     async def take_over(self) -> None:
-        """Become the job's newest attempt."""
+        """Become the run's newest attempt."""
         await self.bucket.put_json(self.prefix + pod_contract.CURRENT_KEY, {"pod_uid": self.uid})
 
     async def ensure_current(self) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Written by Python and Jupyter on the way; nobody asked for them.
 IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
-# S3 takes 1,024 bytes; the job's own prefix needs some.
+# S3 takes 1,024 bytes; the run's own prefix needs some.
 LONGEST_PATH_BYTES = 800
 TOO_LONG = "Its name is too long to be stored. Give it a shorter one."
 

@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 
 
 async def end(
-    connection: Connection, namespace: str, kube_job: str | None, pods_seen: Iterable[Json]
+    connection: Connection, namespace: str, job_name: str | None, pods_seen: Iterable[Json]
 ) -> None:
     """Delete the Job of that name, if one is given, and then those of the pods that still run.
 
     Raises:
         UnavailableError: the API server does not answer.
     """
-    if kube_job is not None:
-        await jobs.delete(connection, namespace, kube_job)
+    if job_name is not None:
+        await jobs.delete(connection, namespace, job_name)
     for pod in pods_seen:
         if not _goes_on(pod):
             continue

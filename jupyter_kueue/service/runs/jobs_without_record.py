@@ -12,10 +12,10 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import json_shapes, models, names, quantities, text_rules
 from jupyter_kueue.domain.models import (
     BucketFacts,
-    JobRecord,
-    JobRequest,
     Owner,
     Resources,
+    RunRecord,
+    RunRequest,
 )
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ _NO_NOTEBOOK = "unknown.ipynb"
 _MOST = 10**18 - 1
 
 
-def facts_of(job: Json, job_id: str) -> BucketFacts:
+def facts_of(job: Json, run_id: str) -> BucketFacts:
     """Return the facts of a Job as the API server has it, whole.
 
     Its texts are made fit for a record, since it may become one: annotations hold any text.
@@ -34,13 +34,13 @@ def facts_of(job: Json, job_id: str) -> BucketFacts:
     slug = _line(labels.get(names.LABEL_OWNER))
     container = _notebook_container(job)
     notebook = _notebook(container)
-    record = JobRecord(
-        job_id=job_id,
+    record = RunRecord(
+        run_id=run_id,
         name=_line(annotations.get(names.ANNOTATION_NAME)) or _line(metadata["name"]),
         owner=Owner(_line(annotations.get(names.ANNOTATION_OWNER)) or slug, slug),
         namespace=_line(metadata["namespace"]),
         created_at=models.rfc3339(models.parse_time(metadata["creationTimestamp"])),
-        request=JobRequest(notebook).as_json(),
+        request=RunRequest(notebook).as_json(),
         local_queue=_line(labels.get(names.KUEUE_QUEUE_NAME)),
         resources=_resources(_object(container.get("resources"))),
         image=_line(container.get("image")),
@@ -49,7 +49,7 @@ def facts_of(job: Json, job_id: str) -> BucketFacts:
         priority_class=_line(labels.get(names.KUEUE_PRIORITY_CLASS)) or None,
         schedule_id=_line(labels.get(names.LABEL_SCHEDULE_ID)) or None,
     )
-    accepted = {"kube_job": metadata["name"], "uid": metadata["uid"]}
+    accepted = {"job_name": metadata["name"], "uid": metadata["uid"]}
     return BucketFacts(record, accepted=accepted, is_recorded=False)
 
 

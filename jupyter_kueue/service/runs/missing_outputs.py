@@ -1,6 +1,6 @@
 """What of a run's outputs was asked for or written and is not there, in sentences.
 
-Pure; ``job_view`` shows them: the first in a row, all of them where one run is looked at.
+Pure; ``run_view`` shows them: the first in a row, all of them where one run is looked at.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Outputs:
             return None
         except errors.UnreadableError as error:
             # Written anew with the next cell; the rest of the run can be shown.
-            log.warning("job_id=%s %s", facts.record.job_id, error)
+            log.warning("run_id=%s %s", facts.record.run_id, error)
             return None
         if not _PROGRESS.fits(live):
             return None
@@ -195,13 +195,13 @@ class Outputs:
             say("notebook-gone", "This run's notebook is gone from the bucket.")
         )
 
-    async def logs(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        """Yield the log; with ``follow`` until the job has ended, over all its attempts."""
+    async def logs(self, run_id: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+        """Yield the log; with ``follow`` until the run has ended, over all its attempts."""
         seen: set[str] = set()
         cursor = self._changes.cursor
         while True:
-            entry = self._index.get(job_id)
-            pod = self._started_pod(job_id, seen)
+            entry = self._index.get(run_id)
+            pod = self._started_pod(run_id, seen)
             if pod is not None:
                 seen.add(pod["metadata"]["uid"])
                 try:
@@ -218,28 +218,28 @@ class Outputs:
                     # Its pod went away at this moment: the bucket has what it said.
                     seen.discard(pod["metadata"]["uid"])
             if not seen or pod is not None:
-                stored = await self._stored_log(job_id, tail)
+                stored = await self._stored_log(run_id, tail)
                 if stored is not None and (entry.is_finished or not follow):
                     async for chunk in stored:
                         yield chunk
                     return
             if entry.is_finished or not follow:
                 return
-            cursor = await self._next_change(job_id, cursor)
+            cursor = await self._next_change(run_id, cursor)
 
-    def _started_pod(self, job_id: str, seen: set[str]) -> Json | None:
+    def _started_pod(self, run_id: str, seen: set[str]) -> Json | None:
         """Return the oldest pod, not ``seen``, whose notebook container has started."""
         found = [
             pod
-            for pod in self._cluster.facts(job_id).pods
+            for pod in self._cluster.facts(run_id).pods
             if pod["metadata"]["uid"] not in seen and _has_started(pod)
         ]
         return min(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
-    async def _next_change(self, job_id: str, cursor: str) -> str:
+    async def _next_change(self, run_id: str, cursor: str) -> str:
         async for change in self._changes.subscribe(cursor):
             cursor = change["cursor"]
-            if change.get("job_id") == job_id or change["type"] in ("gap", "heartbeat"):
+            if change.get("run_id") == run_id or change["type"] in ("gap", "heartbeat"):
                 break
         else:
             raise errors.UnavailableError(
@@ -247,11 +247,11 @@ class Outputs:
             )
         return cursor
 
-    async def _stored_log(self, job_id: str, tail: int | None) -> AsyncIterator[bytes] | None:
+    async def _stored_log(self, run_id: str, tail: int | None) -> AsyncIterator[bytes] | None:
         """Return the log in the bucket as it comes, None where there is none."""
-        loaded = await self._records.load(job_id)
+        loaded = await self._records.load(run_id)
         if loaded.facts is None:
-            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=job_id))
+            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=run_id))
         facts = loaded.facts
         listed = [] if facts.result is None else facts.result.get("files") or []
         keys = [
@@ -315,7 +315,7 @@ class Outputs:
         return [self._key(facts, key) for key in keys]
 
     def _key(self, facts: BucketFacts, key: str) -> str:
-        return f"{self._records.prefix(facts.record.job_id)}{key}"
+        return f"{self._records.prefix(facts.record.run_id)}{key}"
 
 
 def _file(path: str, size_bytes: int, role: str) -> Json:

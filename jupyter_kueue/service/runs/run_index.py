@@ -1,7 +1,7 @@
-"""All jobs of one owner in memory, as list rows: what a list answers from.
+"""All runs of one owner in memory, as list rows: what a list answers from.
 
 Rebuildable at any time from cluster and bucket. ``service.runs.reconciler`` writes it, ``service.runs.runs``
-reads it. Rows of finished jobs are small and final; open jobs keep what the bucket said of them.
+reads it. Rows of finished runs are small and final; open runs keep what the bucket said of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.domain.models import BucketFacts
 
 Json = dict[str, Any]
-# What a list is sorted by: a field's text, and the job id where it is the same.
+# What a list is sorted by: a field's text, and the run id where it is the same.
 SortKey = tuple[str, str]
 
 MAX_LIMIT = 500
@@ -35,8 +35,8 @@ _SHARED_FIELDS = ("state", "local_queue", "schedule_id")
 
 
 @dataclass(frozen=True)
-class JobQuery:
-    """Which jobs a list shows. Empty tuples do not filter.
+class RunQuery:
+    """Which runs a list shows. Empty tuples do not filter.
 
     Attributes:
         text: found anywhere in name, id, input path or tags, in any case.
@@ -70,7 +70,7 @@ class JobQuery:
 
 @dataclass
 class Entry:
-    """One job: its list row, and what the bucket said of it while it is not finished.
+    """One run: its list row, and what the bucket said of it while it is not finished.
 
     The row is never changed, only replaced together with its entry.
     """
@@ -87,14 +87,14 @@ class Entry:
     def searched(self) -> str:
         """What a query's text is looked for in; no text reaches from one part into the next."""
         row = self.row
-        parts = (row["name"], row["job_id"], row["request"].get("input_path") or "", *row["tags"])
+        parts = (row["name"], row["run_id"], row["request"].get("input_path") or "", *row["tags"])
         return "\0".join(parts).casefold()
 
 
 class Index:
-    """The jobs by id, and their ids by each field that a list is filtered by or was sorted by.
+    """The runs by id, and their ids by each field that a list is filtered by or was sorted by.
 
-    A list is long and a page is short: no list looks at all jobs, but for one with a text.
+    A list is long and a page is short: no list looks at all runs, but for one with a text.
     """
 
     def __init__(self) -> None:
@@ -106,43 +106,43 @@ class Index:
         self._open: set[str] = set()
         self._rows: Sequence[Json] | None = None
 
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._entries
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._entries
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, job_id: str) -> Entry | None:
-        """Return a job's entry, None where there is no such job."""
-        return self._entries.get(job_id)
+    def find(self, run_id: str) -> Entry | None:
+        """Return a run's entry, None where there is no such run."""
+        return self._entries.get(run_id)
 
-    def get(self, job_id: str) -> Entry:
-        """Return a job's entry.
+    def get(self, run_id: str) -> Entry:
+        """Return a run's entry.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
         """
-        entry = self._entries.get(job_id)
+        entry = self._entries.get(run_id)
         if entry is None:
             raise errors.NotFoundError(
                 say(
                     "no-such-run-deleted",
                     "There is no run {run}. It may have been deleted.",
-                    run=repr(job_id[:60]),
+                    run=repr(run_id[:60]),
                 )
             )
         return entry
 
     def put(self, entry: Entry) -> None:
-        """Add or replace a job."""
-        job_id = entry.row["job_id"]
-        before = self._entries.get(job_id)
-        self._entries[job_id] = entry
+        """Add or replace a run."""
+        run_id = entry.row["run_id"]
+        before = self._entries.get(run_id)
+        self._entries[run_id] = entry
         self._rows = None
         for field, sharing in self._sharing.items():
             if before is not None and before.row[field] != entry.row[field]:
-                sharing[before.row[field]].discard(job_id)
-            sharing.setdefault(entry.row[field], set()).add(job_id)
+                sharing[before.row[field]].discard(run_id)
+            sharing.setdefault(entry.row[field], set()).add(run_id)
         for field, order in self._orders.items():
             key = _sort_key(entry.row, field)
             if before is not None:
@@ -152,46 +152,46 @@ class Index:
                 del order[bisect.bisect_left(order, old)]
             bisect.insort(order, key)
         if entry.is_finished:
-            self._open.discard(job_id)
+            self._open.discard(run_id)
         else:
-            self._open.add(job_id)
+            self._open.add(run_id)
 
-    def remove(self, job_id: str) -> bool:
-        """Forget a job; tells whether it was there."""
-        entry = self._entries.pop(job_id, None)
+    def remove(self, run_id: str) -> bool:
+        """Forget a run; tells whether it was there."""
+        entry = self._entries.pop(run_id, None)
         if entry is None:
             return False
-        self._open.discard(job_id)
+        self._open.discard(run_id)
         self._rows = None
         for field, sharing in self._sharing.items():
-            sharing[entry.row[field]].discard(job_id)
+            sharing[entry.row[field]].discard(run_id)
         for field, order in self._orders.items():
             del order[bisect.bisect_left(order, _sort_key(entry.row, field))]
         return True
 
     def ids(self) -> set[str]:
-        """Return the ids of all jobs."""
+        """Return the ids of all runs."""
         return set(self._entries)
 
     def open_ids(self) -> set[str]:
-        """Return the ids of the jobs that are not finished."""
+        """Return the ids of the runs that are not finished."""
         return set(self._open)
 
     def open_facts(self) -> list[BucketFacts]:
-        """Return what the bucket said of each job that is not finished."""
-        found = (self._entries[job_id].facts for job_id in self._open)
+        """Return what the bucket said of each run that is not finished."""
+        found = (self._entries[run_id].facts for run_id in self._open)
         return [facts for facts in found if facts is not None]
 
     def rows(self) -> Sequence[Json]:
         """Return all rows, oldest first; gathered again only when one has changed."""
         if self._rows is None:
-            self._rows = [self._entries[job_id].row for _, job_id in self._order("created_at")]
+            self._rows = [self._entries[run_id].row for _, run_id in self._order("created_at")]
         return self._rows
 
-    def select(self, query: JobQuery) -> tuple[list[Json], int, str | None]:
+    def select(self, query: RunQuery) -> tuple[list[Json], int, str | None]:
         """Return a page of rows, how many match in all, and the cursor of the next page or None.
 
-        The cursor names the last row of the page, so that pages neither repeat nor skip a job
+        The cursor names the last row of the page, so that pages neither repeat nor skip a run
         when others come and go meanwhile.
         """
         query.check()
@@ -211,12 +211,12 @@ class Index:
         page = list(itertools.islice(rest, query.limit + 1))
         is_last = len(page) <= query.limit
         page = page[: query.limit]
-        rows = [self._entries[job_id].row for _, job_id in page]
+        rows = [self._entries[run_id].row for _, run_id in page]
         next_cursor = None if is_last or not page else write_cursor(page[-1], query.sort)
         return rows, len(self if wanted is None else wanted), next_cursor
 
-    def _wanted(self, query: JobQuery) -> AbstractSet[str] | None:
-        """Return the ids of the jobs that match, None for all."""
+    def _wanted(self, query: RunQuery) -> AbstractSet[str] | None:
+        """Return the ids of the runs that match, None for all."""
         asked = zip(
             _SHARED_FIELDS, (query.states, query.local_queues, query.schedule_ids), strict=True
         )
@@ -229,11 +229,11 @@ class Index:
         if query.text:
             text = query.text.casefold()
             among = self._entries if wanted is None else wanted
-            wanted = {job_id for job_id in among if text in self._entries[job_id].searched}
+            wanted = {run_id for run_id in among if text in self._entries[run_id].searched}
         return wanted
 
     def _order(self, field: str) -> list[SortKey]:
-        """Return all jobs by a field, upwards; sorted once, and kept sorted from then on."""
+        """Return all runs by a field, upwards; sorted once, and kept sorted from then on."""
         order = self._orders.get(field)
         if order is None:
             order = sorted(_sort_key(entry.row, field) for entry in self._entries.values())
@@ -242,7 +242,7 @@ class Index:
 
 
 def _sort_key(row: Json, field: str) -> SortKey:
-    return str(row[field] or ""), row["job_id"]
+    return str(row[field] or ""), row["run_id"]
 
 
 def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, Sentence]:
@@ -280,7 +280,7 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     except ValueError as error:
         raise wrong from error
     match parts:
-        case [str(asked_sort), str(value), str(job_id)]:
+        case [str(asked_sort), str(value), str(run_id)]:
             pass
         case _:
             raise wrong
@@ -288,4 +288,4 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
         raise errors.InvalidRequestError(
             {"cursor": say("cursor-of-another-sort", "belongs to another sort; start without it")}
         )
-    return (value, job_id)
+    return (value, run_id)

@@ -1,4 +1,4 @@
-"""How a job is shown: the list row, and what is added when one job is looked at.
+"""How a run is shown: the list row, and what is added when one run is looked at.
 
 The fields are REST's (docs/rest.md); ``service.runs.reconciler`` builds rows, ``service.runs.runs`` the rest.
 """
@@ -19,12 +19,12 @@ Json = dict[str, Any]
 
 
 def build_row(facts: BucketFacts, status: Status) -> Json:
-    """Return a job's list row. ``position`` is filled in when the row is shown."""
+    """Return a run's list row. ``position`` is filled in when the row is shown."""
     record = facts.record
     meta = facts.meta or {}
     warnings = missing_outputs.in_row(facts)
     return {
-        "job_id": record.job_id,
+        "run_id": record.run_id,
         "name": meta.get("name") or record.name,
         "owner": record.owner.name,
         "state": status.state,
@@ -112,14 +112,14 @@ def _shown(text: str | None, max_length: int) -> str | None:
 
 
 def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:
-    """Return what a job wrote (or what there is of it, ``live``), the executed notebook first."""
+    """Return what a run wrote (or what there is of it, ``live``), the executed notebook first."""
     result = facts.result
     files = list(result.get("files") or []) if result is not None else live
     return [_file(file) for file in files]
 
 
 def build_inputs(facts: BucketFacts) -> list[Json]:
-    """Return what a job took along, the notebook first; its paths are a namespace of their own."""
+    """Return what a run took along, the notebook first; its paths are a namespace of their own."""
     return [_file({**item, "role": pod_contract.ROLE_INPUT}) for item in facts.record.input]
 
 

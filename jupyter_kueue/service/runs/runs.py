@@ -17,10 +17,10 @@ from jupyter_kueue.contract import pod_contract, sentences
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, models, names, run_requests
 from jupyter_kueue.domain.models import FINISHED_STATES, BucketFacts
-from jupyter_kueue.domain.run_requests import parse_job_request
-from jupyter_kueue.service.cluster_state import job_id_of
+from jupyter_kueue.domain.run_requests import parse_run_request
+from jupyter_kueue.service.cluster_state import run_id_of
 from jupyter_kueue.service.runs import ending, missing_outputs, run_view
-from jupyter_kueue.service.runs.run_index import Entry, JobQuery
+from jupyter_kueue.service.runs.run_index import Entry, RunQuery
 from jupyter_kueue.storage import run_records
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.domain.models import JobRequest
+    from jupyter_kueue.domain.models import RunRequest
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.queues.local_queues import Queues
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
 
-__all__ = ["JobQuery", "Jobs"]
+__all__ = ["RunQuery", "Runs"]
 
 _CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
 _LOOK_SECONDS = 0.2
@@ -56,7 +56,7 @@ _DELETED_AT_ONCE = 16
 log = logging.getLogger(__name__)
 
 
-class Jobs:
+class Runs:
     """The runs of one owner."""
 
     def __init__(
@@ -87,8 +87,8 @@ class Jobs:
         self._owner_name = owner_name
         self._local_queue = local_queue
 
-    async def submit(self, request: JobRequest) -> tuple[Json, bool]:
-        """Queue a notebook run; return the job and whether it is new.
+    async def submit(self, request: RunRequest) -> tuple[Json, bool]:
+        """Queue a notebook run; return the run and whether it is new.
 
         Raises:
             InvalidRequestError: naming each bad field; nothing was left behind.
@@ -99,7 +99,7 @@ class Jobs:
         submitted = await self._unless_it_hangs(self._submission.submit(request))
         return await self._shown(submitted), submitted.is_new
 
-    async def list(self, query: JobQuery) -> Json:
+    async def list(self, query: RunQuery) -> Json:
         """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
         rows, total, next_cursor = self._index.select(query)
         return {
@@ -109,31 +109,31 @@ class Jobs:
         }
 
     def rows(self) -> Sequence[Json]:
-        """Return the list rows of all jobs, oldest first, without positions; not to be changed."""
+        """Return the list rows of all runs, oldest first, without positions; not to be changed."""
         return self._index.rows()
 
-    def row(self, job_id: str) -> Json:
-        """Return one job's list row as ``rows`` has it.
+    def row(self, run_id: str) -> Json:
+        """Return one run's list row as ``rows`` has it.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
         """
-        return self._entry(job_id).row
+        return self._entry(run_id).row
 
-    async def get(self, job_id: str) -> Json:
-        """Return everything there is to say of a job.
+    async def get(self, run_id: str) -> Json:
+        """Return everything there is to say of a run.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
         """
-        entry = self._entry(job_id)
-        facts = await self._facts(job_id, entry)
-        job = self._positioned(entry.row)
-        if job["position"] is not None:
-            job["position"]["cluster_queue"] = await self._cluster_position(entry.row, job_id)
+        entry = self._entry(run_id)
+        facts = await self._facts(run_id, entry)
+        run = self._positioned(entry.row)
+        if run["position"] is not None:
+            run["position"]["cluster_queue"] = await self._cluster_position(entry.row, run_id)
         progress = await self._outputs.progress(facts) if facts.result is None else None
         return {
-            **job,
+            **run,
             "progress": progress or _final_progress(facts),
             "attempts": run_view.build_attempts(facts),
             "files": await self._outputs.files(facts),
@@ -143,40 +143,40 @@ class Jobs:
             "file_errors": missing_outputs.errors_of(facts, "file_errors"),
         }
 
-    async def stop(self, job_id: str) -> Json:
-        """Stop a job in whatever state it is; one that has ended stays as it is.
+    async def stop(self, run_id: str) -> Json:
+        """Stop a run in whatever state it is; one that has ended stays as it is.
 
-        The partial notebook is saved. Returns the job.
+        The partial notebook is saved. Returns the run.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
             UnavailableError: cluster or bucket do not answer.
         """
-        entry = self._entry(job_id)
+        entry = self._entry(run_id)
         if entry.is_finished or entry.facts is None:
-            return await self.get(job_id)
+            return await self.get(run_id)
         self._check_cluster()
         facts = await self._recorded(entry.facts)
         stop = {"at": models.now(), "by": facts.record.owner.name}
-        await self._records.write(job_id, pod_contract.STOP_KEY, stop)
-        self._reconciler.update(job_id, stop=stop)
-        await self._delete_kube_job(job_id, self._cluster.kube_job_name(job_id))
-        await self._reconciler.settle(job_id)
-        return await self.get(job_id)
+        await self._records.write(run_id, pod_contract.STOP_KEY, stop)
+        self._reconciler.update(run_id, stop=stop)
+        await self._delete_job(run_id, self._cluster.job_name(run_id))
+        await self._reconciler.settle(run_id)
+        return await self.get(run_id)
 
-    async def delete(self, job_id: str) -> None:
-        """Delete a job, its outputs and its objects in the cluster; running ones are stopped.
+    async def delete(self, run_id: str) -> None:
+        """Delete a run, its outputs and its objects in the cluster; running ones are stopped.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
             UnavailableError: cluster or bucket do not answer.
         """
-        self._entry(job_id)
+        self._entry(run_id)
         self._check_cluster()
-        await self._delete(job_id, self._cluster.kube_job_name(job_id))
+        await self._delete(run_id, self._cluster.job_name(run_id))
 
     async def delete_of_schedule(self, schedule_id: str) -> None:
-        """Delete all jobs of a schedule, those too whose Jobs no watch has shown yet.
+        """Delete all runs of a schedule, those too whose Jobs no watch has shown yet.
 
         Raises:
             UnavailableError: cluster or bucket do not answer; what was not deleted stays as it is.
@@ -185,45 +185,45 @@ class Jobs:
         listed = await cluster_jobs.list_of_schedule(
             self._connection, self._cluster.namespace, self._records.owner_slug, schedule_id
         )
-        known = [row["job_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
-        doomed = {job_id: self._cluster.kube_job_name(job_id) for job_id in known}
+        known = [row["run_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
+        doomed = {run_id: self._cluster.job_name(run_id) for run_id in known}
         for item in listed:
-            if (job_id := job_id_of(item)) is not None:
-                doomed[job_id] = item["metadata"]["name"]
+            if (run_id := run_id_of(item)) is not None:
+                doomed[run_id] = item["metadata"]["name"]
         await few_at_once(_DELETED_AT_ONCE, doomed.items(), lambda item: self._delete(*item))
 
-    async def update(self, job_id: str, changes: Any) -> Json:
-        """Change a job's name or tags, or its queue or priority while it waits; return it.
+    async def update(self, run_id: str, changes: Any) -> Json:
+        """Change a run's name or tags, or its queue or priority while it waits; return it.
 
         Raises:
             InvalidRequestError: naming each bad field.
             ConflictError: it waits no longer, so its queue can't be changed.
         """
-        entry = self._entry(job_id)
+        entry = self._entry(run_id)
         asked = _parse_changes(changes)
-        await self._recorded(await self._facts(job_id, entry))
+        await self._recorded(await self._facts(run_id, entry))
         in_cluster: Json = {
             key: asked[key] for key in ("local_queue", "priority_class") if key in asked
         }
         if in_cluster:
             self._check_cluster()
-            await self._change_in_cluster(job_id, entry, in_cluster)
-        meta = await self._records.change(job_id, asked)
+            await self._change_in_cluster(run_id, entry, in_cluster)
+        meta = await self._records.change(run_id, asked)
         if entry.is_finished:
-            await self._reconciler.refresh(job_id)
+            await self._reconciler.refresh(run_id)
         else:
-            self._reconciler.update(job_id, meta=meta)
-            await self._reconciler.settle(job_id)
-        return await self.get(job_id)
+            self._reconciler.update(run_id, meta=meta)
+            await self._reconciler.settle(run_id)
+        return await self.get(run_id)
 
-    async def rerun(self, job_id: str, changes: Any) -> Json:
-        """Run a job again from the inputs it had, with ``changes`` to its request; return the new.
+    async def rerun(self, run_id: str, changes: Any) -> Json:
+        """Run a run again from the inputs it had, with ``changes`` to its request; return the new.
 
         Raises:
             InvalidRequestError: naming each bad field.
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
         """
-        entry = self._entry(job_id)
+        entry = self._entry(run_id)
         self._check_cluster()
         if not isinstance(changes, dict):
             raise errors.InvalidRequestError(
@@ -242,7 +242,7 @@ class Jobs:
                     ),
                 )
             )
-        facts = await self._facts(job_id, entry)
+        facts = await self._facts(run_id, entry)
         before = {
             key: value
             for key, value in facts.record.request.items()
@@ -252,22 +252,22 @@ class Jobs:
             before.pop("profile", None)
         if "profile" in changes:
             before.pop("resources", None)
-        request = parse_job_request({**before, **changes})
+        request = parse_run_request({**before, **changes})
         return await self._shown(
             await self._unless_it_hangs(self._submission.rerun(facts.record, request))
         )
 
-    async def files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
-        """Return what a job wrote, or with ``inputs`` what it took along.
+    async def files(self, run_id: str, kind: FileKind = "files") -> Sequence[Json]:
+        """Return what a run wrote, or with ``inputs`` what it took along.
 
         Each is ``{"path", "size_bytes", "sha256", "role", "executable", "modified_at"}``, and
         ``format`` where it is an exported document.
         """
-        return await self._outputs.files(await self._facts(job_id, self._entry(job_id)), kind)
+        return await self._outputs.files(await self._facts(run_id, self._entry(run_id)), kind)
 
     async def open_file(
         self,
-        job_id: str,
+        run_id: str,
         path: str,
         start: int | None = None,
         end: int | None = None,
@@ -275,62 +275,62 @@ class Jobs:
         kind: FileKind = "files",
     ) -> FileContent:
         """Open one of the files that ``files`` lists, or the bytes from ``start`` to ``end``."""
-        facts = await self._facts(job_id, self._entry(job_id))
+        facts = await self._facts(run_id, self._entry(run_id))
         return await self._outputs.open_file(facts, kind, path, start, end)
 
-    async def download(self, job_id: str, targets: Mapping[FileId, Path]) -> None:
+    async def download(self, run_id: str, targets: Mapping[FileId, Path]) -> None:
         """Write files that ``files`` lists to local paths, each complete or not at all.
 
         Raises:
-            NotFoundError: there is no such job, or it has no such file.
+            NotFoundError: there is no such run, or it has no such file.
             OSError: a local file cannot be written.
         """
-        entry = self._entry(job_id)
-        await self._outputs.download(await self._facts(job_id, entry), targets)
+        entry = self._entry(run_id)
+        await self._outputs.download(await self._facts(run_id, entry), targets)
 
-    async def located_files(self, job_id: str, kind: FileKind = "files") -> Sequence[Json]:
+    async def located_files(self, run_id: str, kind: FileKind = "files") -> Sequence[Json]:
         """Return what ``files`` does, with where each file lies in the bucket: ``url``."""
-        return await self._outputs.located(await self._facts(job_id, self._entry(job_id)), kind)
+        return await self._outputs.located(await self._facts(run_id, self._entry(run_id)), kind)
 
-    async def format_errors(self, job_id: str) -> dict[str, str]:
+    async def format_errors(self, run_id: str) -> dict[str, str]:
         """Return the output formats that could not be made: format -> why."""
         return missing_outputs.errors_of(
-            await self._facts(job_id, self._entry(job_id)), "format_errors"
+            await self._facts(run_id, self._entry(run_id)), "format_errors"
         )
 
-    async def notebook(self, job_id: str, etag: str | None = None) -> NotebookContent:
+    async def notebook(self, run_id: str, etag: str | None = None) -> NotebookContent:
         """Return the notebook as it stands now; no body where it still is as ``etag`` says."""
-        entry = self._entry(job_id)
-        return await self._outputs.notebook(await self._facts(job_id, entry), etag)
+        entry = self._entry(run_id)
+        return await self._outputs.notebook(await self._facts(run_id, entry), etag)
 
     async def logs(
-        self, job_id: str, *, follow: bool = False, tail: int | None = None
+        self, run_id: str, *, follow: bool = False, tail: int | None = None
     ) -> AsyncIterator[bytes]:
         """Return the log, from the pod while there is one and from the bucket after that.
 
-        With ``follow`` it goes on until the job has ended; ``tail`` is a number of lines.
+        With ``follow`` it goes on until the run has ended; ``tail`` is a number of lines.
         """
-        self._entry(job_id)
-        return self._outputs.logs(job_id, follow=follow, tail=tail)
+        self._entry(run_id)
+        return self._outputs.logs(run_id, follow=follow, tail=tail)
 
-    def _entry(self, job_id: str) -> Entry:
-        """Return a job's entry.
+    def _entry(self, run_id: str) -> Entry:
+        """Return a run's entry.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such run.
             UnavailableError: the bucket lists it and could not be read.
         """
-        error = self._reconciler.unread.find(job_id)
-        if error is not None and job_id not in self._index:
+        error = self._reconciler.unread.find(run_id)
+        if error is not None and run_id not in self._index:
             raise error.with_traceback(None)
-        return self._index.get(job_id)
+        return self._index.get(run_id)
 
-    async def _facts(self, job_id: str, entry: Entry) -> BucketFacts:
+    async def _facts(self, run_id: str, entry: Entry) -> BucketFacts:
         if entry.facts is not None:
             return entry.facts
-        loaded = await self._records.load(job_id)
+        loaded = await self._records.load(run_id)
         if loaded.facts is None or loaded.deleted:
-            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=job_id))
+            raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=run_id))
         return loaded.facts
 
     async def _recorded(self, facts: BucketFacts) -> BucketFacts:
@@ -340,13 +340,13 @@ class Jobs:
         """
         if facts.is_recorded or facts.accepted is None:
             return facts
-        job_id = facts.record.job_id
-        await self._records.accept(job_id, facts.accepted)
+        run_id = facts.record.run_id
+        await self._records.accept(run_id, facts.accepted)
         await self._records.write_record(facts.record)
-        self._reconciler.update(job_id, is_recorded=True)
+        self._reconciler.update(run_id, is_recorded=True)
         return dataclasses.replace(facts, is_recorded=True)
 
-    async def _change_in_cluster(self, job_id: str, entry: Entry, asked: Json) -> None:
+    async def _change_in_cluster(self, run_id: str, entry: Entry, asked: Json) -> None:
         if "local_queue" in asked:
             if entry.row["state"] != "queued":
                 has_ended = entry.row["state"] in FINISHED_STATES
@@ -381,7 +381,7 @@ class Jobs:
             await cluster_jobs.set_labels(
                 self._connection,
                 self._cluster.namespace,
-                self._cluster.kube_job_name(job_id),
+                self._cluster.job_name(run_id),
                 {key: value for key, value in labels.items() if value is not None},
             )
         except errors.InvalidRequestError as error:
@@ -393,19 +393,19 @@ class Jobs:
                 )
             ) from error
 
-    async def _cluster_position(self, row: Json, job_id: str) -> int | None:
+    async def _cluster_position(self, row: Json, run_id: str) -> int | None:
         known = await self._local_queues.cluster_positions(row["local_queue"])
-        job = self._cluster.facts(job_id).kube_job
-        return known.get(job["metadata"]["uid"]) if known and job is not None else None
+        run = self._cluster.facts(run_id).job
+        return known.get(run["metadata"]["uid"]) if known and run is not None else None
 
     async def _shown(self, submitted: Submitted) -> Json:
-        """Return the job of a submit, before any watch shows it."""
-        job_id = submitted.facts.record.job_id
+        """Return the run of a submit, before any watch shows it."""
+        run_id = submitted.facts.record.run_id
         if not submitted.is_new:
-            await self._reconciler.settle(job_id)
-            if job_id in self._index:
-                return await self.get(job_id)
-        return self._positioned(self._reconciler.adopt(submitted.facts, submitted.kube_job))
+            await self._reconciler.settle(run_id)
+            if run_id in self._index:
+                return await self.get(run_id)
+        return self._positioned(self._reconciler.adopt(submitted.facts, submitted.job))
 
     def _positioned(self, row: Json) -> Json:
         return self._all_positioned([row])[0]
@@ -418,7 +418,7 @@ class Jobs:
         ]
 
     def _position(self, row: Json) -> Json | None:
-        uid = self._cluster.workload_uid(row["job_id"])
+        uid = self._cluster.workload_uid(row["run_id"])
         place = self._local_queues.places(row["local_queue"]).get(uid or "")
         if place is None:
             return None
@@ -452,19 +452,19 @@ class Jobs:
                 await asyncio.wait([task])
         return task.result()
 
-    async def _delete(self, job_id: str, kube_job: str) -> None:
+    async def _delete(self, run_id: str, job_name: str) -> None:
         try:
-            await self._records.write_tombstone(job_id, run_records.DELETED, self._owner_name)
+            await self._records.write_tombstone(run_id, run_records.DELETED, self._owner_name)
         except errors.BucketUnavailableError as error:
-            await self._delete_without_tombstone(job_id, kube_job, error)
+            await self._delete_without_tombstone(run_id, job_name, error)
             return
-        self._reconciler.drop(job_id)
-        await self._delete_kube_job(job_id, kube_job)
+        self._reconciler.drop(run_id)
+        await self._delete_job(run_id, job_name)
 
     async def _delete_without_tombstone(
-        self, job_id: str, kube_job: str, error: errors.BucketUnavailableError
+        self, run_id: str, job_name: str, error: errors.BucketUnavailableError
     ) -> None:
-        """Delete a job in a bucket that takes nothing, because it is full: to make room in it.
+        """Delete a run in a bucket that takes nothing, because it is full: to make room in it.
 
         The Job goes first, so that nothing that is left can bring the run back, and its record
         before all else: what a crash leaves then is nobody's, and is cleaned up as leftovers.
@@ -472,31 +472,31 @@ class Jobs:
         Raises:
             UnavailableError: the cluster or the bucket does not answer at all; the run stays.
         """
-        seen = self._cluster.facts(job_id).pods
+        seen = self._cluster.facts(run_id).pods
         await self._unless_it_hangs(
-            ending.end(self._connection, self._cluster.namespace, kube_job, seen)
+            ending.end(self._connection, self._cluster.namespace, job_name, seen)
         )
         try:
-            await self._records.purge(job_id)
+            await self._records.purge(run_id)
         except errors.BucketUnavailableError:
             raise error from None
-        self._reconciler.drop(job_id)
-        log.info("job_id=%s deleted without a tombstone: %s", job_id, error)
+        self._reconciler.drop(run_id)
+        log.info("run_id=%s deleted without a tombstone: %s", run_id, error)
         # There may be room now, or later. It tells other servers, and spends the idempotency_key.
-        await self._reconciler.owe_tombstone(job_id, self._owner_name)
+        await self._reconciler.owe_tombstone(run_id, self._owner_name)
 
-    async def _delete_kube_job(self, job_id: str, name: str) -> None:
-        """Delete Job and pods of a job that is marked as stopped or deleted in the bucket.
+    async def _delete_job(self, run_id: str, name: str) -> None:
+        """Delete Job and pods of a run that is marked as stopped or deleted in the bucket.
 
         The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
         """
         try:
-            seen = self._cluster.facts(job_id).pods
+            seen = self._cluster.facts(run_id).pods
             await self._unless_it_hangs(
                 ending.end(self._connection, self._cluster.namespace, name, seen)
             )
         except errors.UnavailableError as error:
-            log.warning("job_id=%s deletion of its Job is tried again: %s", job_id, error)
+            log.warning("run_id=%s deletion of its Job is tried again: %s", run_id, error)
 
 
 def _parse_changes(changes: Any) -> Json:

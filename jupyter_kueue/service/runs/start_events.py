@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class _Read(NamedTuple):
-    """What was read last for a job: about which object, when (of the loop's clock), and what."""
+    """What was read last for a run: about which object, when (of the loop's clock), and what."""
 
     uid: str
     at: float
@@ -41,7 +41,7 @@ class _Read(NamedTuple):
 
 
 class StartEvents:
-    """The events about the runs that do not start. ``look_again(job_id)`` has a run looked at.
+    """The events about the runs that do not start. ``look_again(run_id)`` has a run looked at.
 
     Without the right to read events their words are missing, and the limit on fetching an image
     counts from when the pod got its node.
@@ -56,30 +56,30 @@ class StartEvents:
         self._is_forbidden = False
 
     async def add_to(
-        self, job_id: str, namespace: str, cluster: ClusterFacts, now: dt.datetime
+        self, run_id: str, namespace: str, cluster: ClusterFacts, now: dt.datetime
     ) -> ClusterFacts:
         """Return the facts with the events that matter to them, if any do."""
         about = run_status.wants_events(cluster, now)
         if about is None:
-            self._read.pop(job_id, None)
-            self._look_soon(job_id, cluster, now)
+            self._read.pop(run_id, None)
+            self._look_soon(run_id, cluster, now)
             return cluster
         uid = about["metadata"]["uid"]
         pause = _pause_seconds(about, now)
         clock = asyncio.get_running_loop().time
-        read = self._read.get(job_id)
+        read = self._read.get(run_id)
         if read is None or read.uid != uid or clock() - read.at >= pause:
             async with self._slots:
                 found = await self._list(namespace, about)
             if found is None:  # what was known before is still true
                 found = read.events if read is not None and read.uid == uid else ()
-            read = self._read[job_id] = _Read(uid, clock(), found)
-        self._look_in(job_id, pause)
+            read = self._read[run_id] = _Read(uid, clock(), found)
+        self._look_in(run_id, pause)
         return dataclasses.replace(cluster, events=read.events)
 
-    def forget(self, job_id: str) -> None:
+    def forget(self, run_id: str) -> None:
         """Keep nothing of a run that has ended or is not shown any more."""
-        self._read.pop(job_id, None)
+        self._read.pop(run_id, None)
 
     async def _list(self, namespace: str, about: Json) -> tuple[Json, ...] | None:
         """Return the events about an object, None if the cluster does not answer."""
@@ -96,19 +96,19 @@ class StartEvents:
         self._is_forbidden = False
         return found
 
-    def _look_soon(self, job_id: str, cluster: ClusterFacts, now: dt.datetime) -> None:
+    def _look_soon(self, run_id: str, cluster: ClusterFacts, now: dt.datetime) -> None:
         """Look again at a run that is starting, in case it does not."""
         later = now + run_status.POD_PATIENCE
         if run_status.wants_events(cluster, later) is not None:
-            self._look_in(job_id, run_status.POD_PATIENCE.total_seconds())
+            self._look_in(run_id, run_status.POD_PATIENCE.total_seconds())
 
-    def _look_in(self, job_id: str, seconds: float) -> None:
+    def _look_in(self, run_id: str, seconds: float) -> None:
         def look() -> None:
-            self._due.discard(job_id)
-            self._look_again(job_id)
+            self._due.discard(run_id)
+            self._look_again(run_id)
 
-        if job_id not in self._due:
-            self._due.add(job_id)
+        if run_id not in self._due:
+            self._due.add(run_id)
             asyncio.get_running_loop().call_later(seconds, look)
 
 

@@ -26,7 +26,7 @@ from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, job_manifest, models, names, run_requests, text_rules
-from jupyter_kueue.domain.models import BucketFacts, JobRecord
+from jupyter_kueue.domain.models import BucketFacts, RunRecord
 from jupyter_kueue.domain.pod_limits import PodLimits
 from jupyter_kueue.service.short_lived_cache import Cached
 from jupyter_kueue.storage import input_copies, input_upload, run_records
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import JobRequest, Owner
+    from jupyter_kueue.domain.models import Owner, RunRequest
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues.local_queues import Queues
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.run_records import Records
 
 Json = dict[str, Any]
-# Puts the inputs of a job where its pod finds them, and says what they are.
+# Puts the inputs of a run where its pod finds them, and says what they are.
 Stage = Callable[[], Awaitable[tuple[Json, ...]]]
 
 log = logging.getLogger(__name__)
@@ -70,15 +70,15 @@ _REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeE
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job that is accepted.
+    """A run that is accepted.
 
     Attributes:
-        kube_job: its Job as the API server has it, None where that was not asked.
+        job: its Job as the API server has it, None where that was not asked.
         is_new: this call made it so, and no earlier one.
     """
 
     facts: BucketFacts
-    kube_job: Json | None
+    job: Json | None
     is_new: bool
 
 
@@ -119,51 +119,51 @@ class Submission:
             lambda: workload_priority_classes.list_names(connection), _PRIORITY_CLASSES_SECONDS
         )
 
-    async def submit(self, request: JobRequest) -> Submitted:
-        """Check a request and create its job.
+    async def submit(self, request: RunRequest) -> Submitted:
+        """Check a request and create its run.
 
         Returns:
-            What is known of the job. The same ``idempotency_key`` gives the one that is there.
+            What is known of the run. The same ``idempotency_key`` gives the one that is there.
 
         Raises:
             InvalidRequestError: naming each bad field; nothing was left behind.
-            ConflictError: the idempotency_key stands for another request, or a deleted job.
+            ConflictError: the idempotency_key stands for another request, or a deleted run.
         """
         request = self._capped(request)
-        job_id = names.new_job_id()
+        run_id = names.new_run_id()
         if request.idempotency_key is not None:
-            job_id = names.job_id_of_key(self._owner.slug, request.idempotency_key)
-            there = await self._find_repeated(job_id, request)
+            run_id = names.run_id_of_key(self._owner.slug, request.idempotency_key)
+            there = await self._find_repeated(run_id, request)
             if there is not None:
                 return await self._go_on(there)
-        prefix = f"{self._records.prefix(job_id)}{pod_contract.INPUT_PREFIX}"
-        record, stage = await self._check(request, job_id, prefix)
+        prefix = f"{self._records.prefix(run_id)}{pod_contract.INPUT_PREFIX}"
+        record, stage = await self._check(request, run_id, prefix)
         is_first = True
         if request.idempotency_key is not None:
-            is_first = await self._records.claim(job_id, _digest(request), uuid.uuid4().hex)
+            is_first = await self._records.claim(run_id, _digest(request), uuid.uuid4().hex)
         return await self._create(record, stage, is_first=is_first)
 
-    async def rerun(self, record: JobRecord, request: JobRequest) -> Submitted:
-        """Create a new job from the staged inputs of ``record``, asked for by ``request``.
+    async def rerun(self, record: RunRecord, request: RunRequest) -> Submitted:
+        """Create a new run from the staged inputs of ``record``, asked for by ``request``.
 
         Raises:
             InvalidRequestError: naming each bad field.
             NotFoundError: the inputs are gone.
         """
         new = dataclasses.replace(
-            await self.renew(record, request), rerun_of=record.job_id, schedule_id=None
+            await self.renew(record, request), rerun_of=record.run_id, schedule_id=None
         )
-        source = f"{self._records.prefix(record.job_id)}{pod_contract.INPUT_PREFIX}"
+        source = f"{self._records.prefix(record.run_id)}{pod_contract.INPUT_PREFIX}"
         return await self.submit_staged(new, source)
 
-    async def submit_staged(self, record: JobRecord, source: str) -> Submitted:
-        """Create a new job as ``record`` says, from inputs in the bucket below ``source``.
+    async def submit_staged(self, record: RunRecord, source: str) -> Submitted:
+        """Create a new run as ``record`` says, from inputs in the bucket below ``source``.
 
         Raises:
             NotFoundError: the inputs are gone.
         """
-        new = dataclasses.replace(record, job_id=names.new_job_id(), created_at=models.now())
-        target = f"{self._records.prefix(new.job_id)}{pod_contract.INPUT_PREFIX}"
+        new = dataclasses.replace(record, run_id=names.new_run_id(), created_at=models.now())
+        target = f"{self._records.prefix(new.run_id)}{pod_contract.INPUT_PREFIX}"
 
         async def stage() -> tuple[Json, ...]:
             await input_copies.copy(self._records.bucket, source, target, record)
@@ -171,7 +171,7 @@ class Submission:
 
         return await self._create(new, stage)
 
-    async def renew(self, record: JobRecord, request: JobRequest) -> JobRecord:
+    async def renew(self, record: RunRecord, request: RunRequest) -> RunRecord:
         """Return a record of ``request`` with the inputs of ``record``, and no id of its own yet.
 
         Raises:
@@ -181,8 +181,8 @@ class Submission:
         resolved, wrong = await self._resolve(request)
         if wrong:
             raise errors.InvalidRequestError(wrong)
-        return JobRecord(
-            job_id="",
+        return RunRecord(
+            run_id="",
             name=request.name or record.name,
             owner=self._owner,
             namespace=self._cluster.namespace,
@@ -198,28 +198,28 @@ class Submission:
         )
 
     async def prepare(
-        self, request: JobRequest, prefix: str, source: InputSource | None = None
-    ) -> tuple[JobRecord, Stage]:
+        self, request: RunRequest, prefix: str, source: InputSource | None = None
+    ) -> tuple[RunRecord, Stage]:
         """Check a request whose runs are made later, by a schedule; read its files at ``source``.
 
         Returns:
-            Its record without a job id, and what stages the inputs below ``prefix``.
+            Its record without a run id, and what stages the inputs below ``prefix``.
 
         Raises:
             InvalidRequestError: naming each bad field.
         """
         return await self._check(self._capped(request), "", prefix, source)
 
-    def _capped(self, request: JobRequest) -> JobRequest:
+    def _capped(self, request: RunRequest) -> RunRequest:
         """Give a request without a time limit the one that an admin set for all."""
         if request.timeout_seconds is None and self._settings.max_timeout_seconds is not None:
             return dataclasses.replace(request, timeout_seconds=self._settings.max_timeout_seconds)
         return request
 
-    async def _find_repeated(self, job_id: str, request: JobRequest) -> BucketFacts | None:
-        loaded = await self._records.load(job_id)
+    async def _find_repeated(self, run_id: str, request: RunRequest) -> BucketFacts | None:
+        loaded = await self._records.load(run_id)
         if loaded.deleted:
-            by = (await self._records.read_tombstone(job_id)).get("by")
+            by = (await self._records.read_tombstone(run_id)).get("by")
             raise errors.ConflictError(
                 say(
                     "run-of-key-deleted-by",
@@ -247,8 +247,8 @@ class Submission:
         return loaded.facts
 
     async def _check(
-        self, request: JobRequest, job_id: str, prefix: str, source: InputSource | None = None
-    ) -> tuple[JobRecord, Stage]:
+        self, request: RunRequest, run_id: str, prefix: str, source: InputSource | None = None
+    ) -> tuple[RunRecord, Stage]:
         """Check what needs files and cluster, all at once, so that one answer names every field."""
         found: Input | None = None
         place = source or InputSource(self._root_dir, request.input_path)
@@ -280,8 +280,8 @@ class Submission:
         if wrong or found is None:
             raise errors.InvalidRequestError(wrong)
         staged = found
-        record = JobRecord(
-            job_id=job_id,
+        record = RunRecord(
+            run_id=run_id,
             name=request.name or _name_of(staged.notebook),
             owner=self._owner,
             namespace=self._cluster.namespace,
@@ -300,7 +300,7 @@ class Submission:
 
         return record, stage
 
-    async def _resolve(self, request: JobRequest) -> tuple[Json, dict[str, Sentence]]:
+    async def _resolve(self, request: RunRequest) -> tuple[Json, dict[str, Sentence]]:
         """Turn defaults into values; return them and what is wrong with each field."""
         wrong: dict[str, Sentence] = {}
         resolved: Json = {}
@@ -362,7 +362,7 @@ class Submission:
                 }
             )
 
-    async def _create(self, record: JobRecord, stage: Stage, *, is_first: bool = True) -> Submitted:
+    async def _create(self, record: RunRecord, stage: Stage, *, is_first: bool = True) -> Submitted:
         may_have_record = False
         try:
             record = dataclasses.replace(record, input=await stage())
@@ -377,12 +377,12 @@ class Submission:
             return accepted
 
     async def _go_on(self, facts: BucketFacts) -> Submitted:
-        """Return a job that was submitted before, finishing that submit if it was cut off."""
+        """Return a run that was submitted before, finishing that submit if it was cut off."""
         if facts.accepted or facts.result or facts.final or facts.stop:
             return Submitted(facts, None, is_new=False)
         return await self._hand_over(facts.record, is_first=False)
 
-    async def _hand_over(self, record: JobRecord, *, is_first: bool) -> Submitted:
+    async def _hand_over(self, record: RunRecord, *, is_first: bool) -> Submitted:
         """Create the Job of a record and have it accepted.
 
         Of several that do so at once, the run is new to one: to whoever accepted it or, where a
@@ -392,34 +392,34 @@ class Submission:
             ConflictError: it was deleted meanwhile.
             UnavailableError: it was taken for leftovers meanwhile and is being removed.
         """
-        job_id = record.job_id
-        kube_job = await cluster_jobs.create(
+        run_id = record.run_id
+        job = await cluster_jobs.create(
             self._connection, job_manifest.build_job(record, self.policy(record))
         )
-        name, uid = kube_job["metadata"]["name"], kube_job["metadata"]["uid"]
+        name, uid = job["metadata"]["name"], job["metadata"]["uid"]
         submit = uuid.uuid4().hex
         accepted = await self._records.accept(
-            job_id, {"kube_job": name, "uid": uid, "submit": submit}
+            run_id, {"job_name": name, "uid": uid, "submit": submit}
         )
         # After that: what is removed now was removed before it was accepted, or by a user.
-        keys = await self._records.list_keys(job_id)
+        keys = await self._records.list_keys(run_id)
         is_deleted = pod_contract.DELETED_KEY in keys
         inputs = {f"{pod_contract.INPUT_PREFIX}{item['path']}" for item in record.input}
-        if accepted is None or is_deleted or not keys >= {pod_contract.JOB_KEY, *inputs}:
+        if accepted is None or is_deleted or not keys >= {pod_contract.RECORD_KEY, *inputs}:
             await cluster_jobs.delete(self._connection, record.namespace, name, uid=uid)
             if is_deleted:
                 raise errors.ConflictError(
                     say("deleted-while-submitted", "The run was deleted while it was submitted.")
                 )
             if accepted is not None:
-                await self._records.forget(job_id)
+                await self._records.forget(run_id)
             raise errors.UnavailableError(_BEING_REMOVED)
-        log.info("job_id=%s submitted local_queue=%s", job_id, record.local_queue)
+        log.info("run_id=%s submitted local_queue=%s", run_id, record.local_queue)
         is_new = accepted["submit"] == submit if "submit" in accepted else is_first
-        return Submitted(BucketFacts(record, accepted=accepted), kube_job, is_new=is_new)
+        return Submitted(BucketFacts(record, accepted=accepted), job, is_new=is_new)
 
     async def _give_up(
-        self, record: JobRecord, error: BaseException, may_have_record: bool
+        self, record: RunRecord, error: BaseException, may_have_record: bool
     ) -> Submitted | None:
         """Remove what a failed submit did, as far as bucket and cluster answer now.
 
@@ -427,13 +427,13 @@ class Submission:
         is finishing now. What stays is found by the reconciler.
 
         Returns:
-            The job where it was accepted all the same, by this submit or through another server;
+            The run where it was accepted all the same, by this submit or through another server;
             None where it failed.
 
         Raises:
             UnavailableError: ``error`` in other words, because nobody can tell which of both.
         """
-        job_id = record.job_id
+        run_id = record.run_id
         is_keyed = record.request.get("idempotency_key") is not None
         if isinstance(error, errors.ConflictError):
             # Another's word on this id, such as a delete, is what stays.
@@ -444,9 +444,9 @@ class Submission:
         try:
             async with asyncio.timeout(_TAKE_BACK_SECONDS):
                 if may_have_record:
-                    accepted = await self._records.clear(job_id, run_records.FAILED_SUBMIT)
+                    accepted = await self._records.clear(run_id, run_records.FAILED_SUBMIT)
                     if accepted is not None:
-                        log.info("job_id=%s was accepted before its submit failed", job_id)
+                        log.info("run_id=%s was accepted before its submit failed", run_id)
                         # Refused here, so under a key it was another server that handed it over.
                         return Submitted(
                             BucketFacts(record, accepted=accepted), None, is_new=not is_keyed
@@ -454,13 +454,13 @@ class Submission:
                     is_undecided = False
                     if not is_keyed:
                         # A Job that comes late meets it.
-                        await self._records.write_tombstone(job_id, run_records.FAILED_SUBMIT)
-                    name = names.kube_job_name(job_id)
+                        await self._records.write_tombstone(run_id, run_records.FAILED_SUBMIT)
+                    name = names.job_name(run_id)
                     await cluster_jobs.delete(self._connection, record.namespace, name)
-                await self._records.forget(job_id)
+                await self._records.forget(run_id)
         except (errors.JupyterKueueError, TimeoutError) as problem:
             why = str(problem) or type(problem).__name__
-            log.warning("job_id=%s failed submit not fully taken back yet: %s", job_id, why)
+            log.warning("run_id=%s failed submit not fully taken back yet: %s", run_id, why)
             if is_undecided and isinstance(error, errors.UnavailableError):
                 raise type(error)(
                     say(
@@ -472,7 +472,7 @@ class Submission:
                 ) from error
         return None
 
-    def policy(self, record: JobRecord) -> job_manifest.PodPolicy:
+    def policy(self, record: RunRecord) -> job_manifest.PodPolicy:
         """Return what the admin decides about the pods of ``record``."""
         settings = self._settings
         return job_manifest.PodPolicy(
@@ -532,7 +532,7 @@ def _known_formats() -> frozenset[str]:
     return frozenset({"ipynb", *(exporter.name for exporter in exporters)})
 
 
-def _digest(request: JobRequest) -> str:
+def _digest(request: RunRequest) -> str:
     return _digest_of(request.as_json())
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import JobRecord, ScheduleRecord
+    from jupyter_kueue.domain.models import RunRecord, ScheduleRecord
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.reconciler import Reconciler, Timing
@@ -248,7 +248,7 @@ class ScheduleKeeper:
                 continue
             last[schedule_id] = row
             # Only what the CronJob made holds it up, which a run on demand is not.
-            if row["state"] not in FINISHED_STATES and row["job_id"] in self._cluster.jobs.items:
+            if row["state"] not in FINISHED_STATES and row["run_id"] in self._cluster.jobs.items:
                 unfinished[schedule_id].append(row)
         return last, unfinished
 
@@ -282,15 +282,15 @@ class ScheduleKeeper:
             self._changes.publish(
                 {
                     "type": "schedule-deleted",
-                    "job_id": None,
-                    "job": None,
+                    "run_id": None,
+                    "run": None,
                     "schedule_id": schedule_id,
                     "schedule": None,
                 }
             )
 
     async def apply(
-        self, schedule: ScheduleRecord, record: JobRecord, runs_counted: int, *, dry_run: bool
+        self, schedule: ScheduleRecord, record: RunRecord, runs_counted: int, *, dry_run: bool
     ) -> None:
         """Bring the CronJob in line with ``schedule``, whose runs are ``record``; or only ask.
 
@@ -314,7 +314,7 @@ class ScheduleKeeper:
             self._watched.note(applied)
 
     def _cron_job_of(
-        self, schedule: ScheduleRecord, record: JobRecord, runs_counted: int, there: Json | None
+        self, schedule: ScheduleRecord, record: RunRecord, runs_counted: int, there: Json | None
     ) -> Json:
         """Return what ``there``, the CronJob as last seen, is to become."""
         over = schedule_view.is_over(schedule, runs_counted, dt.datetime.now(dt.UTC))
@@ -352,8 +352,8 @@ class ScheduleKeeper:
                 self._changes.publish(
                     {
                         "type": "schedule",
-                        "job_id": None,
-                        "job": None,
+                        "run_id": None,
+                        "run": None,
                         "schedule_id": schedule_id,
                         "schedule": row,
                     }
@@ -362,7 +362,7 @@ class ScheduleKeeper:
     def _on_cron_job(self, item: Json, gone: bool) -> None:
         schedule_id = (item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID, "")
         uid = item["metadata"]["uid"]
-        if not names.is_job_id(schedule_id):
+        if not names.is_run_id(schedule_id):
             return
         if not gone:
             self._uid_of[schedule_id] = uid

@@ -168,4 +168,4 @@ def build_message(
 def _last(row: Json | None) -> Json | None:
     if row is None:
         return None
-    return {key: row[key] for key in ("job_id", "state", "reason", "created_at")}
+    return {key: row[key] for key in ("run_id", "state", "reason", "created_at")}

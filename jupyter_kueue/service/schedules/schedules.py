@@ -21,9 +21,9 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors, models, names, run_requests, schedule_requests
 from jupyter_kueue.domain.models import (
-    JobRecord,
-    JobRequest,
     Resources,
+    RunRecord,
+    RunRequest,
     ScheduleRecord,
     ScheduleRequest,
     ScheduleRevision,
@@ -51,7 +51,7 @@ Json = dict[str, Any]
 SORT_FIELDS = ("created_at", "updated_at", "name", "next_run_at")
 
 _TAKE_BACK_SECONDS = 5.0
-_OF_RUNS = frozenset(item.name for item in dataclasses.fields(JobRequest))
+_OF_RUNS = frozenset(item.name for item in dataclasses.fields(RunRequest))
 _STAGED_ANEW = frozenset({"input_path", "include_folder"})
 _NEEDS_SCHEDULE = ("end_date", "max_runs", "starting_deadline_seconds")
 # How the API server calls what users call otherwise.
@@ -110,7 +110,7 @@ class Schedules:
     A schedule is shown as ``schedule_id``, ``name``, ``owner``, ``active``, ``schedule``,
     ``timezone``, ``concurrency_policy``, ``starting_deadline_seconds``, ``end_date``, ``max_runs``,
     ``runs_counted`` (of max_runs; None without), ``tags``, ``local_queue``, ``created_at``,
-    ``updated_at``, ``next_run_at`` (None where none is due), ``last_run`` (``{"job_id", "state",
+    ``updated_at``, ``next_run_at`` (None where none is due), ``last_run`` (``{"run_id", "state",
     "reason", "created_at"}`` or None), ``message`` (why it does not fire, or None) and ``request``
     (the ScheduleRequest as JSON). Times are RFC 3339 in UTC.
     """
@@ -209,8 +209,8 @@ class Schedules:
             UnavailableError: cluster or bucket do not answer.
         """
         self._check_cluster()
-        schedule = self._draft(names.new_job_id(), request)
-        await self._checked(schedule, self._submission.prepare(request.job_request(), "", source))
+        schedule = self._draft(names.new_run_id(), request)
+        await self._checked(schedule, self._submission.prepare(request.run_request(), "", source))
 
     async def create(self, request: ScheduleRequest, source: InputSource | None = None) -> Json:
         """Create a schedule and return it; the same ``idempotency_key`` gives the one there is.
@@ -223,7 +223,7 @@ class Schedules:
             UnavailableError: cluster or bucket do not answer; nothing was left behind.
         """
         self._check_cluster()
-        schedule_id = names.new_job_id()
+        schedule_id = names.new_run_id()
         if request.idempotency_key is not None:
             schedule_id = names.schedule_id_of_key(self._owner.slug, request.idempotency_key)
             if await self._find_repeated(schedule_id, request) is not None:
@@ -232,7 +232,7 @@ class Schedules:
         input_id = schedule.input_id
         prefix = self._records.input_prefix(schedule_id, input_id)
         record, stage = await self._checked(
-            schedule, self._submission.prepare(request.job_request(), prefix, source)
+            schedule, self._submission.prepare(request.run_request(), prefix, source)
         )
         try:
             record = await _staged(record, stage, schedule)
@@ -330,7 +330,7 @@ class Schedules:
         log.info("schedule_id=%s deleted without a tombstone: %s", schedule_id, error)
 
     async def run_now(self, schedule_id: str, parameters: Json | None = None) -> Json:
-        """Queue a run of it now, with other parameters if given; return the job.
+        """Queue a run of it now, with other parameters if given; return the run.
 
         It counts for neither ``concurrency_policy`` nor ``max_runs``.
 
@@ -346,14 +346,14 @@ class Schedules:
         asked = {key: value for key, value in revision.record.request.items() if value is not None}
         if parameters is not None:
             asked["parameters"] = parameters
-        request = run_requests.parse_job_request(asked)
+        request = run_requests.parse_run_request(asked)
         record = dataclasses.replace(
             await self._submission.renew(revision.record, request),
             schedule_revision=schedule.revision,
         )
         source = self._records.input_prefix(schedule_id, revision.input_id)
         submitted = await self._submission.submit_staged(record, source)
-        return self._reconciler.adopt(submitted.facts, submitted.kube_job)
+        return self._reconciler.adopt(submitted.facts, submitted.job)
 
     def _draft(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRecord:
         """Return a new schedule as it stands before its revision is known."""
@@ -457,28 +457,28 @@ class Schedules:
 
     async def _next_record(
         self, old: ScheduleRevision, request: ScheduleRequest, changed: set[str], input_id: str
-    ) -> tuple[JobRecord, Stage | None]:
+    ) -> tuple[RunRecord, Stage | None]:
         """Return the record of the runs to come, and what stages their inputs if they change."""
         if _STAGED_ANEW & changed:
             prefix = self._records.input_prefix(str(old.record.schedule_id), input_id)
-            return await self._submission.prepare(request.job_request(), prefix)
+            return await self._submission.prepare(request.run_request(), prefix)
         if _OF_RUNS & changed:
-            return await self._submission.renew(old.record, request.job_request()), None
+            return await self._submission.renew(old.record, request.run_request()), None
         # A pause must not fail because a queue or a priority class is gone.
         return old.record, None
 
     async def _checked(
         self,
         schedule: ScheduleRecord,
-        work: Coroutine[Any, Any, tuple[JobRecord, Stage | None]],
-    ) -> tuple[JobRecord, Stage | None]:
+        work: Coroutine[Any, Any, tuple[RunRecord, Stage | None]],
+    ) -> tuple[RunRecord, Stage | None]:
         """Return what ``work`` gives, once the API server would take the schedule's CronJob.
 
         Raises:
             InvalidRequestError: naming the bad fields of both.
         """
         wrong: dict[str, Sentence] = {}
-        answer: tuple[JobRecord, Stage | None] = (_PLACEHOLDER, None)
+        answer: tuple[RunRecord, Stage | None] = (_PLACEHOLDER, None)
         try:
             answer = await work
         except errors.InvalidRequestError as error:
@@ -545,8 +545,8 @@ class Schedules:
 
 
 # Stands for a run that cannot be, so that one answer names the schedule's bad fields too.
-_PLACEHOLDER = JobRecord(
-    job_id="",
+_PLACEHOLDER = RunRecord(
+    run_id="",
     name="schedule",
     owner=models.Owner("", ""),
     namespace="",
@@ -560,7 +560,7 @@ _PLACEHOLDER = JobRecord(
 )
 
 
-async def _staged(record: JobRecord, stage: Stage | None, schedule: ScheduleRecord) -> JobRecord:
+async def _staged(record: RunRecord, stage: Stage | None, schedule: ScheduleRecord) -> RunRecord:
     """Return a schedule's record with its inputs in the bucket."""
     inputs = record.input if stage is None else await stage()
     return dataclasses.replace(
@@ -568,7 +568,7 @@ async def _staged(record: JobRecord, stage: Stage | None, schedule: ScheduleReco
     )
 
 
-def _revision_of(record: JobRecord, input_id: str, request: ScheduleRequest) -> ScheduleRevision:
+def _revision_of(record: RunRecord, input_id: str, request: ScheduleRequest) -> ScheduleRevision:
     return ScheduleRevision(
         record, input_id, request.concurrency_policy, request.end_date, request.max_runs
     )

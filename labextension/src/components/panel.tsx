@@ -3,13 +3,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { InputGroup } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IJobGroups } from '../models/job-store';
+import type { IRunGroups } from '../models/run-store';
 import type { INotice } from '../models/notices';
 import type { SectionId } from '../models/panel-state';
 import type { ISelection } from '../models/selection';
 import type { ILocalQueue, IProgress } from '../wire';
-import type { IJobTreeGroup, ITreeActions } from './job-tree';
-import { JobTree } from './job-tree';
+import type { IRunTreeGroup, ITreeActions } from './run-tree';
+import { RunTree } from './run-tree';
 import { LocalQueues } from './local-queues';
 import { Notices } from './notices';
 import { Section } from './section';
@@ -28,13 +28,13 @@ interface IPanelProps {
   readonly queues: readonly ILocalQueue[] | null;
   readonly defaultQueue: string | null;
   /** All runs, and those that the filter leaves. */
-  readonly all: IJobGroups;
-  readonly shown: IJobGroups;
+  readonly all: IRunGroups;
+  readonly shown: IRunGroups;
   readonly filter: string;
   readonly isFolded: (section: SectionId) => boolean;
   readonly olderCount: number;
   readonly selection: ISelection;
-  readonly progressOf: (jobId: string) => IProgress | undefined;
+  readonly progressOf: (runId: string) => IProgress | undefined;
   readonly actions: IPanelActions;
   readonly trans: TranslationBundle;
 }
@@ -94,21 +94,21 @@ function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
       >
         {trans.__('Submit a notebook…')}
       </button>
-      <p>{trans.__('Or right-click a notebook in the file browser and choose “Create Job”.')}</p>
+      <p>{trans.__('Or right-click a notebook in the file browser and choose “Create Run”.')}</p>
     </div>
   );
 }
 
 function Runs(props: IPanelProps): React.JSX.Element {
   const { all, shown, filter, isFolded, olderCount, actions, trans } = props;
-  const group = (id: keyof IJobGroups, title: string, older: number): IJobTreeGroup => {
+  const group = (id: keyof IRunGroups, title: string, older: number): IRunTreeGroup => {
     const total = String(all[id].length + older);
     return {
       id,
       title,
       count: filter === '' ? total : trans.__('%1 of %2', shown[id].length, total),
       isFolded: isFolded(id),
-      jobs: shown[id]
+      runs: shown[id]
     };
   };
   const isNothingFound =
@@ -127,7 +127,7 @@ function Runs(props: IPanelProps): React.JSX.Element {
         />
       </div>
       {/* A group without runs keeps its heading, so that nothing jumps when one moves on. */}
-      <JobTree
+      <RunTree
         groups={[
           group('waiting', trans.__('Waiting'), 0),
           group('running', trans.__('Running'), 0),

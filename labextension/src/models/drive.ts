@@ -1,6 +1,6 @@
 /**
- * The files of runs as a read-only drive of JupyterLab, `kueue:<job_id>/<path>`, and what they took
- * along, `kueue:inputs/<job_id>/<path>`, so that every viewer that Lab has opens them and nothing is
+ * The files of runs as a read-only drive of JupyterLab, `kueue:<run_id>/<path>`, and what they took
+ * along, `kueue:inputs/<run_id>/<path>`, so that every viewer that Lab has opens them and nothing is
  * copied into the user's folders. While a run goes on its notebook and its log are what there is of
  * them so far.
  *
@@ -18,7 +18,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import type { FileKind, IFile, IJob, IRunFile } from '../wire';
+import type { FileKind, IFile, IRun, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { asContents, isNotebookPath } from './notebook-contents';
 import { asBase64, freePath } from './own-files';
@@ -29,20 +29,20 @@ const INPUTS = 'inputs';
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Return the path in Lab of a run's file. */
-export function drivePath(jobId: string, path: string, kind: FileKind = 'files'): string {
-  return `${DRIVE_NAME}:${localPathOf({ jobId, kind, path })}`;
+export function drivePath(runId: string, path: string, kind: FileKind = 'files'): string {
+  return `${DRIVE_NAME}:${localPathOf({ runId, kind, path })}`;
 }
 
 /** Return which file of which run lies at a path of this drive; null where it is none of a run. */
 export function runFileAt(localPath: string): IRunFile | null {
   const parts = localPath.split('/').filter(part => part !== '');
   const kind: FileKind = parts[0] === INPUTS ? 'inputs' : 'files';
-  const [jobId = '', ...rest] = kind === 'inputs' ? parts.slice(1) : parts;
-  return RUN_ID.test(jobId) ? { jobId, kind, path: rest.join('/') } : null;
+  const [runId = '', ...rest] = kind === 'inputs' ? parts.slice(1) : parts;
+  return RUN_ID.test(runId) ? { runId, kind, path: rest.join('/') } : null;
 }
 
-function localPathOf({ jobId, kind, path }: IRunFile): string {
-  return PathExt.join(kind === 'inputs' ? INPUTS : '', jobId, path);
+function localPathOf({ runId, kind, path }: IRunFile): string {
+  return PathExt.join(kind === 'inputs' ? INPUTS : '', runId, path);
 }
 
 export interface IKueueDriveOptions {
@@ -80,24 +80,24 @@ export class KueueDrive implements Contents.IDrive {
     if (at === null) {
       return await this._own.get(localPath, options);
     }
-    const job = await api.getJob(this.serverSettings, at.jobId);
-    const file = fileOf(job, at);
+    const run = await api.getRun(this.serverSettings, at.runId);
+    const file = fileOf(run, at);
     if (file === undefined) {
-      return this._folderModel(job, at);
+      return this._folderModel(run, at);
     }
     const isNotebook = options.type === 'notebook' || isNotebookPath(at.path);
     const model: Contents.IModel = {
-      ...fileModel(job, at),
+      ...fileModel(run, at),
       type: isNotebook ? 'notebook' : 'file'
     };
     if (options.content === false) {
       return model;
     }
     if (isNotebook) {
-      return { ...model, format: 'json', content: asContents(await this._notebook(job, at, file)) };
+      return { ...model, format: 'json', content: asContents(await this._notebook(run, at, file)) };
     }
-    if (file.role === 'log' && !FINISHED_STATES.includes(job.state)) {
-      const content = await api.readLog(this.serverSettings, job.job_id);
+    if (file.role === 'log' && !FINISHED_STATES.includes(run.state)) {
+      const content = await api.readLog(this.serverSettings, run.run_id);
       return { ...model, format: 'text', content };
     }
     const blob = await api.readFile(this.serverSettings, at);
@@ -156,29 +156,29 @@ export class KueueDrive implements Contents.IDrive {
   }
 
   /** Return a notebook; the run's own as it stands, where it is no output yet or never became one. */
-  private async _notebook(job: IJob, at: IRunFile, file: IFile): Promise<unknown> {
-    const isOutput = FINISHED_STATES.includes(job.state) && job.files.includes(file);
+  private async _notebook(run: IRun, at: IRunFile, file: IFile): Promise<unknown> {
+    const isOutput = FINISHED_STATES.includes(run.state) && run.files.includes(file);
     if (file.role === 'notebook' && !isOutput) {
-      return await api.readNotebook(this.serverSettings, job.job_id);
+      return await api.readNotebook(this.serverSettings, run.run_id);
     }
     const blob = await api.readFile(this.serverSettings, at);
     return JSON.parse(await blob.text()) as unknown;
   }
 
-  private _folderModel(job: IJob, at: IRunFile): Contents.IModel {
+  private _folderModel(run: IRun, at: IRunFile): Contents.IModel {
     const { path } = at;
     const prefix = path === '' ? '' : `${path}/`;
-    const inside = job[at.kind]
+    const inside = run[at.kind]
       .filter(file => file.path.startsWith(prefix))
       .map(file => file.path.slice(prefix.length));
     if (inside.length === 0 && path !== '') {
-      throw new Error(this._trans.__('The run “%1” has no file %2.', job.name, path));
+      throw new Error(this._trans.__('The run “%1” has no file %2.', run.name, path));
     }
     const names = [...new Set(inside.map(name => name.split('/')[0] ?? name))];
     const content = names.map(name =>
-      fileModel(job, { ...at, path: prefix + name }, !inside.includes(name))
+      fileModel(run, { ...at, path: prefix + name }, !inside.includes(name))
     );
-    return { ...fileModel(job, at, true), format: 'json', content };
+    return { ...fileModel(run, at, true), format: 'json', content };
   }
 
   private _refuse(): Promise<never> {
@@ -198,18 +198,18 @@ export class KueueDrive implements Contents.IDrive {
 }
 
 /** Return a run's notebook by its name, which it has before there is an output of it. */
-export function notebookName(job: Pick<IJob, 'request'>): string {
-  return PathExt.basename(job.request.input_path);
+export function notebookName(run: Pick<IRun, 'request'>): string {
+  return PathExt.basename(run.request.input_path);
 }
 
-function fileOf(job: IJob, { kind, path }: IRunFile): IFile | undefined {
-  const listed = job[kind].find(file => file.path === path);
-  const isNotebook = kind === 'files' && path === notebookName(job);
+function fileOf(run: IRun, { kind, path }: IRunFile): IFile | undefined {
+  const listed = run[kind].find(file => file.path === path);
+  const isNotebook = kind === 'files' && path === notebookName(run);
   return listed ?? (isNotebook ? { path, size_bytes: 0, role: 'notebook' } : undefined);
 }
 
 /** Return a file or folder without its content. */
-function fileModel(job: IJob, at: IRunFile, isFolder = false): Contents.IModel {
+function fileModel(run: IRun, at: IRunFile, isFolder = false): Contents.IModel {
   const type = isFolder ? 'directory' : isNotebookPath(at.path) ? 'notebook' : 'file';
   return {
     name: PathExt.basename(at.path),
@@ -220,7 +220,7 @@ function fileModel(job: IJob, at: IRunFile, isFolder = false): Contents.IModel {
     mimetype: '',
     writable: false,
     // The files of a run have no times of their own.
-    created: job.created_at,
-    last_modified: job.finished_at ?? job.created_at
+    created: run.created_at,
+    last_modified: run.finished_at ?? run.created_at
   };
 }

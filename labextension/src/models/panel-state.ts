@@ -9,9 +9,9 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { IJobsModel } from '../tokens';
-import { filtered } from './job-filter';
-import type { IJobGroups } from './job-store';
+import type { IRunsModel } from '../tokens';
+import { filtered } from './run-filter';
+import type { IRunGroups } from './run-store';
 import type { ISelection } from './selection';
 import { NOTHING_SELECTED, retain, select, selectAll } from './selection';
 
@@ -20,18 +20,18 @@ const STORED = 'jupyter-kueue:panel';
 export type SectionId = 'queues' | 'waiting' | 'running' | 'finished';
 
 export interface IPanelStateOptions {
-  readonly jobs: IJobsModel;
+  readonly runs: IRunsModel;
   readonly trans: TranslationBundle;
   /** Where it is remembered; null where nothing can be. */
   readonly memory: IStateDB | null;
 }
 
 export class PanelState implements IDisposable {
-  constructor({ jobs, trans, memory }: IPanelStateOptions) {
-    this._jobs = jobs;
+  constructor({ runs, trans, memory }: IPanelStateOptions) {
+    this._runs = runs;
     this._trans = trans;
     this._memory = memory;
-    jobs.changed.connect(this._onJobs, this);
+    runs.changed.connect(this._onRuns, this);
     void this._restore();
   }
 
@@ -55,8 +55,8 @@ export class PanelState implements IDisposable {
   }
 
   /** The runs that the filter leaves. */
-  get groups(): IJobGroups {
-    return filtered(this._jobs.groups, this._filter, this._trans);
+  get groups(): IRunGroups {
+    return filtered(this._runs.groups, this._filter, this._trans);
   }
 
   get filter(): string {
@@ -66,7 +66,7 @@ export class PanelState implements IDisposable {
   set filter(filter: string) {
     if (filter !== this._filter) {
       this._filter = filter;
-      this._onJobs();
+      this._onRuns();
       this._changed.emit();
     }
   }
@@ -99,14 +99,14 @@ export class PanelState implements IDisposable {
     void this._store();
   }
 
-  select(jobId: string, keys: { readonly toggle: boolean; readonly range: boolean }): void {
-    this._setSelection(select(this._selection, jobId, keys, this._shown()));
+  select(runId: string, keys: { readonly toggle: boolean; readonly range: boolean }): void {
+    this._setSelection(select(this._selection, runId, keys, this._shown()));
   }
 
   /** Have a run among those that are selected: what a menu is opened for is what it acts on. */
-  include(jobId: string): void {
-    if (!this._selection.jobIds.has(jobId)) {
-      this.select(jobId, { toggle: false, range: false });
+  include(runId: string): void {
+    if (!this._selection.runIds.has(runId)) {
+      this.select(runId, { toggle: false, range: false });
     }
   }
 
@@ -125,7 +125,7 @@ export class PanelState implements IDisposable {
       ...(this.isFolded('waiting') ? [] : waiting),
       ...(this.isFolded('running') ? [] : running),
       ...(this.isFolded('finished') ? [] : finished)
-    ].map(job => job.job_id);
+    ].map(run => run.run_id);
   }
 
   private _setSelection(selection: ISelection): void {
@@ -133,9 +133,9 @@ export class PanelState implements IDisposable {
     this._changed.emit();
   }
 
-  private _onJobs(): void {
+  private _onRuns(): void {
     const { waiting, running, finished } = this.groups;
-    const there = [...waiting, ...running, ...finished].map(job => job.job_id);
+    const there = [...waiting, ...running, ...finished].map(run => run.run_id);
     const selection = retain(this._selection, there);
     if (selection !== this._selection) {
       this._setSelection(selection);
@@ -161,7 +161,7 @@ export class PanelState implements IDisposable {
     });
   }
 
-  private readonly _jobs: IJobsModel;
+  private readonly _runs: IRunsModel;
   private readonly _trans: TranslationBundle;
   private readonly _memory: IStateDB | null;
   private readonly _changed = new Signal<this, void>(this);

@@ -39,8 +39,8 @@ export class ProgressModel implements IDisposable {
   }
 
   /** What is known of a run that goes on. */
-  of(jobId: string): IProgress | undefined {
-    return this._progress.get(jobId);
+  of(runId: string): IProgress | undefined {
+    return this._progress.get(runId);
   }
 
   get isDisposed(): boolean {
@@ -65,15 +65,15 @@ export class ProgressModel implements IDisposable {
   private async _read(): Promise<void> {
     const asked = this._running().slice(0, MOST_RUNS);
     const answers = await Promise.allSettled(
-      asked.map(jobId => api.getJob(this._serverSettings, jobId))
+      asked.map(runId => api.getRun(this._serverSettings, runId))
     );
     const found = new Map<string, IProgress>();
     answers.forEach((answer, place) => {
-      const jobId = asked[place] ?? '';
+      const runId = asked[place] ?? '';
       const progress =
-        answer.status === 'fulfilled' ? answer.value.progress : this._progress.get(jobId);
+        answer.status === 'fulfilled' ? answer.value.progress : this._progress.get(runId);
       if (progress) {
-        found.set(jobId, progress);
+        found.set(runId, progress);
       }
     });
     if (!this.isDisposed) {

@@ -1,48 +1,48 @@
 /** Which runs are selected in the panel, and where the keyboard is: as in any list. */
 
 export interface ISelection {
-  readonly jobIds: ReadonlySet<string>;
+  readonly runIds: ReadonlySet<string>;
   /** Where a range with shift begins. */
   readonly anchor: string | null;
 }
 
-export const NOTHING_SELECTED: ISelection = { jobIds: new Set(), anchor: null };
+export const NOTHING_SELECTED: ISelection = { runIds: new Set(), anchor: null };
 
-/** Return the selection after a click on `jobId`, one of `shown` in the order of the screen. */
+/** Return the selection after a click on `runId`, one of `shown` in the order of the screen. */
 export function select(
   selection: ISelection,
-  jobId: string,
+  runId: string,
   keys: { readonly toggle: boolean; readonly range: boolean },
   shown: readonly string[]
 ): ISelection {
   if (keys.range && selection.anchor !== null && shown.includes(selection.anchor)) {
-    const [from, to] = [shown.indexOf(selection.anchor), shown.indexOf(jobId)];
+    const [from, to] = [shown.indexOf(selection.anchor), shown.indexOf(runId)];
     const range = shown.slice(Math.min(from, to), Math.max(from, to) + 1);
-    return { jobIds: new Set(range), anchor: selection.anchor };
+    return { runIds: new Set(range), anchor: selection.anchor };
   }
   if (keys.toggle) {
-    const jobIds = new Set(selection.jobIds);
-    if (!jobIds.delete(jobId)) {
-      jobIds.add(jobId);
+    const runIds = new Set(selection.runIds);
+    if (!runIds.delete(runId)) {
+      runIds.add(runId);
     }
-    return { jobIds, anchor: jobId };
+    return { runIds, anchor: runId };
   }
-  return { jobIds: new Set([jobId]), anchor: jobId };
+  return { runIds: new Set([runId]), anchor: runId };
 }
 
 /** Return the selection of all that is shown. */
 export function selectAll(selection: ISelection, shown: readonly string[]): ISelection {
-  return { jobIds: new Set(shown), anchor: selection.anchor ?? shown[0] ?? null };
+  return { runIds: new Set(shown), anchor: selection.anchor ?? shown[0] ?? null };
 }
 
 /** Return the selection without what is not there any more; the same object if all is. */
 export function retain(selection: ISelection, shown: readonly string[]): ISelection {
   const there = new Set(shown);
-  const jobIds = [...selection.jobIds].filter(jobId => there.has(jobId));
-  return jobIds.length === selection.jobIds.size
+  const runIds = [...selection.runIds].filter(runId => there.has(runId));
+  return runIds.length === selection.runIds.size
     ? selection
     : {
-        jobIds: new Set(jobIds),
+        runIds: new Set(runIds),
         anchor: selection.anchor !== null && there.has(selection.anchor) ? selection.anchor : null
       };
 }

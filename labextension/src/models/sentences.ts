@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 
 import type { RequestError } from '../request';
-import type { IJobRow, ISentence, SentenceValue } from '../wire';
+import type { IRunRow, ISentence, SentenceValue } from '../wire';
 import { SENTENCES } from './catalogue';
 
 const ENGLISH = { trans: nullTranslator.load('jupyter_kueue') };
@@ -26,7 +26,7 @@ export function translated(
 
 /** Return what a run says of itself, null where it says nothing. */
 export function messageOf(
-  { message, sentence }: Pick<IJobRow, 'message' | 'sentence'>,
+  { message, sentence }: Pick<IRunRow, 'message' | 'sentence'>,
   trans: TranslationBundle
 ): string | null {
   return message === null ? null : translated(message, sentence, trans);
@@ -34,7 +34,7 @@ export function messageOf(
 
 /** Return what is missing of a run. */
 export function warningsOf(
-  { warnings, warning_sentences }: Pick<IJobRow, 'warnings' | 'warning_sentences'>,
+  { warnings, warning_sentences }: Pick<IRunRow, 'warnings' | 'warning_sentences'>,
   trans: TranslationBundle
 ): readonly string[] {
   return warnings.map((warning, at) => translated(warning, warning_sentences?.[at], trans));
@@ -42,7 +42,7 @@ export function warningsOf(
 
 /** Return what did not go along with a run, null where nothing stayed behind. */
 export function leftBehindOf(
-  { left_behind }: Pick<IJobRow, 'left_behind'>,
+  { left_behind }: Pick<IRunRow, 'left_behind'>,
   trans: TranslationBundle
 ): string | null {
   return left_behind && translated(left_behind.message, left_behind.sentence, trans);

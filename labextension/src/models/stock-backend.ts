@@ -3,7 +3,7 @@
  * user does not want to be told.
  *
  * It is counted when runs are read or change, a few seconds apart, and never again once there is
- * nothing: whoever has no such jobs pays for one request.
+ * nothing: whoever has no such runs pays for one request.
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -13,7 +13,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import * as api from '../api';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 import type { IStockBackend } from '../wire';
 import { known } from './connection';
 import { Reader } from './reader';
@@ -24,14 +24,14 @@ const SETTING = 'stockBackendNotice';
 
 export interface IStockBackendOptions {
   readonly serverSettings: ServerConnection.ISettings;
-  readonly jobs: IJobsModel;
+  readonly runs: IRunsModel;
   /** Where it is kept that the user does not want to be told; null where nothing can be kept. */
   readonly preferences: Promise<ISettingRegistry.ISettings> | null;
 }
 
 export class StockBackendModel implements IDisposable {
-  constructor({ serverSettings, jobs, preferences }: IStockBackendOptions) {
-    this._jobs = jobs;
+  constructor({ serverSettings, runs, preferences }: IStockBackendOptions) {
+    this._runs = runs;
     this._count = new Reader<IStockBackend>({
       name: 'jupyter-kueue:stock-backend',
       read: () => api.countStockBackend(serverSettings)
@@ -60,7 +60,7 @@ export class StockBackendModel implements IDisposable {
   dispose(): void {
     if (!this.isDisposed) {
       this._preferences?.changed.disconnect(this._onPreference, this);
-      this._jobs.changed.disconnect(this._onJobs, this);
+      this._runs.changed.disconnect(this._onRuns, this);
       this._countSoon.dispose();
       this._count.dispose();
       Signal.clearData(this);
@@ -82,7 +82,7 @@ export class StockBackendModel implements IDisposable {
     }
     if (!this.isDisposed) {
       this._preferences?.changed.connect(this._onPreference, this);
-      this._jobs.changed.connect(this._onJobs, this);
+      this._runs.changed.connect(this._onRuns, this);
       this._onPreference();
     }
   }
@@ -95,11 +95,11 @@ export class StockBackendModel implements IDisposable {
   private _onPreference(): void {
     this._isWanted = this._preferences?.get(SETTING).composite !== false;
     this._emit();
-    this._onJobs();
+    this._onRuns();
   }
 
-  private _onJobs(): void {
-    if (!this._jobs.isLoaded || !this._isWanted || this._isDone) {
+  private _onRuns(): void {
+    if (!this._runs.isLoaded || !this._isWanted || this._isDone) {
       return;
     }
     if (this._count.reading.kind === 'unread') {
@@ -113,7 +113,7 @@ export class StockBackendModel implements IDisposable {
     this._changed.emit();
   }
 
-  private readonly _jobs: IJobsModel;
+  private readonly _runs: IRunsModel;
   private readonly _count: Reader<IStockBackend>;
   private readonly _countSoon: Throttler;
   private readonly _changed = new Signal<this, void>(this);

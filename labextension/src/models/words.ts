@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { RequestError } from '../request';
-import type { IJobRow, IProgress, IResourceUsage, JobState } from '../wire';
+import type { IRunRow, IProgress, IResourceUsage, RunState } from '../wire';
 import { errorOf, leftBehindOf, messageOf, warningsOf } from './sentences';
 
 const MINUTE_MS = 60_000;
@@ -27,11 +27,11 @@ export function duration(milliseconds: number, trans: TranslationBundle): string
 }
 
 /** Return how long a run ran, null where it never began or has not ended. */
-export function runtime(job: IJobRow, trans: TranslationBundle): string | null {
-  if (job.started_at === null || job.finished_at === null) {
+export function runtime(run: IRunRow, trans: TranslationBundle): string | null {
+  if (run.started_at === null || run.finished_at === null) {
     return null;
   }
-  return duration(Date.parse(job.finished_at) - Date.parse(job.started_at), trans);
+  return duration(Date.parse(run.finished_at) - Date.parse(run.started_at), trans);
 }
 
 /** Return a point in time: the hour today, else the day. */
@@ -94,9 +94,9 @@ export function quoted(text: string, trans: TranslationBundle): string {
 }
 
 /** Return the names of runs: three of them, and how many more there are. */
-export function namesOf(jobs: readonly IJobRow[], trans: TranslationBundle): string {
-  const names = jobs.slice(0, 3).map(job => quoted(job.name, trans));
-  const more = jobs.length - names.length;
+export function namesOf(runs: readonly IRunRow[], trans: TranslationBundle): string {
+  const names = runs.slice(0, 3).map(run => quoted(run.name, trans));
+  const more = runs.length - names.length;
   const shown = names.join(trans.__(', '));
   return more > 0 ? trans._n('%2 and %1 more', '%2 and %1 more', more, shown) : shown;
 }
@@ -110,13 +110,13 @@ export function sentences(...parts: readonly (string | null | undefined)[]): str
 }
 
 /** Return what a run says of itself, with its queue while it waits there. */
-export function sayingOf(job: IJobRow, trans: TranslationBundle): string {
-  const said = messageOf(job, trans) ?? stateName(job.state, trans);
-  const text = sentences(said, ...warningsOf(job, trans), leftBehindOf(job, trans));
-  return job.state === 'queued' ? trans.__('%1 · %2', job.local_queue, text) : text;
+export function sayingOf(run: IRunRow, trans: TranslationBundle): string {
+  const said = messageOf(run, trans) ?? stateName(run.state, trans);
+  const text = sentences(said, ...warningsOf(run, trans), leftBehindOf(run, trans));
+  return run.state === 'queued' ? trans.__('%1 · %2', run.local_queue, text) : text;
 }
 
-export function stateName(state: JobState, trans: TranslationBundle): string {
+export function stateName(state: RunState, trans: TranslationBundle): string {
   switch (state) {
     case 'queued':
       return trans.__('Waiting');

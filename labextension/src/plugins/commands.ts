@@ -21,15 +21,15 @@ import type { StockBackendModel } from '../models/stock-backend';
 import { formFor, OPEN_FORM } from '../models/upstream-form';
 import { namesOf, quoted, reasonOf, sentences } from '../models/words';
 import { RequestError } from '../request';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
 import { showRequestDialog } from '../widgets/request-dialog';
-import type { IJobRow, IRequest, RequestChanges } from '../wire';
+import type { IRunRow, IRequest, RequestChanges } from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
 
 export interface ICommandsOptions {
   readonly commands: CommandRegistry;
-  readonly model: IJobsModel;
+  readonly model: IRunsModel;
   readonly stockBackend: StockBackendModel;
   readonly documents: IDocumentManager;
   readonly settings: ServerConnection.ISettings;
@@ -37,29 +37,29 @@ export interface ICommandsOptions {
   /** Bring the panel to the front. */
   readonly show: () => void;
   /** Which runs a menu or a shortcut means, where the arguments name none. */
-  readonly meantJobIds: () => readonly string[];
+  readonly meantRunIds: () => readonly string[];
 }
 
 /** More than these, and it is shown how far their deletion has come. */
 const FEW = 20;
 
 /** Return the runs that a command's arguments name, else those that the panel means. */
-export function jobsMeant(
+export function runsMeant(
   args: Args,
-  { model, meantJobIds }: Pick<ICommandsOptions, 'model' | 'meantJobIds'>
-): readonly IJobRow[] {
-  const jobIds = namedIn(args) ?? meantJobIds();
-  return jobIds.flatMap(jobId => model.job(jobId) ?? []);
+  { model, meantRunIds }: Pick<ICommandsOptions, 'model' | 'meantRunIds'>
+): readonly IRunRow[] {
+  const runIds = namedIn(args) ?? meantRunIds();
+  return runIds.flatMap(runId => model.run(runId) ?? []);
 }
 
 /** Add what can be done with runs. */
 export function addCommands(options: ICommandsOptions): void {
   const { commands, model, settings, trans, show } = options;
-  const jobs = (args: Args) => jobsMeant(args, options);
-  const finished = (args: Args) => jobs(args).filter(job => FINISHED_STATES.includes(job.state));
+  const runs = (args: Args) => runsMeant(args, options);
+  const finished = (args: Args) => runs(args).filter(run => FINISHED_STATES.includes(run.state));
   const stoppable = (args: Args) =>
-    jobs(args).filter(job => UNFINISHED_STATES.includes(job.state) && job.state !== 'stopping');
-  const names = (args: Args) => namesOf(jobs(args), trans);
+    runs(args).filter(run => UNFINISHED_STATES.includes(run.state) && run.state !== 'stopping');
+  const names = (args: Args) => namesOf(runs(args), trans);
   // What does not answer now is told at once, and not only once it is asked for again.
   const onError = (error: unknown) => {
     if (error instanceof RequestError && error.status === 503) {
@@ -96,25 +96,25 @@ export function addCommands(options: ICommandsOptions): void {
   });
 
   add(CommandIDs.submitAgain, {
-    label: trans.__('Create a Job'),
-    caption: trans.__('Create a job of the notebook that this is the result of'),
+    label: trans.__('Create a Run'),
+    caption: trans.__('Create a run of the notebook that this is the result of'),
     icon: addIcon,
-    failed: () => trans.__('No job was created.'),
+    failed: () => trans.__('No run was created.'),
     execute: async args => {
-      const path = drivePath(textArg(args, 'job_id'), textArg(args, 'path'));
+      const path = drivePath(textArg(args, 'run_id'), textArg(args, 'path'));
       if (commands.hasCommand(OPEN_FORM)) {
-        const { request } = await api.getJob(settings, textArg(args, 'job_id'));
+        const { request } = await api.getRun(settings, textArg(args, 'run_id'));
         await commands.execute(OPEN_FORM, formFor(path, request));
       } else {
-        await commands.execute(CommandIDs.editAndRerunJob, { job_id: textArg(args, 'job_id') });
+        await commands.execute(CommandIDs.editAndRerunRun, { run_id: textArg(args, 'run_id') });
       }
     }
   });
 
-  add(CommandIDs.listOlderJobs, {
+  add(CommandIDs.listOlderRuns, {
     label: trans.__('Show Older Runs'),
     failed: () => trans.__('Older runs were not read.'),
-    execute: () => model.listOlderJobs()
+    execute: () => model.listOlderRuns()
   });
 
   add(CommandIDs.dismissStockBackend, {
@@ -123,30 +123,30 @@ export function addCommands(options: ICommandsOptions): void {
     execute: () => options.stockBackend.dismiss()
   });
 
-  add(CommandIDs.rerunJobs, {
+  add(CommandIDs.rerunRuns, {
     label: trans.__('Run Again'),
     icon: redoIcon,
     isEnabled: args => finished(args).length > 0,
     failed: args => trans.__('%1 was not submitted again.', names(args)),
     execute: async args => {
       const again = finished(args);
-      await Promise.all(again.map(job => model.rerunJob(job.job_id)));
+      await Promise.all(again.map(run => model.rerunRun(run.run_id)));
       showSuccess(trans.__('%1 is queued again.', namesOf(again, trans)));
     }
   });
 
-  add(CommandIDs.editAndRerunJob, {
+  add(CommandIDs.editAndRerunRun, {
     label: trans.__('Edit and Run Again…'),
-    isEnabled: args => jobs(args).length === 1 && finished(args).length === 1,
+    isEnabled: args => runs(args).length === 1 && finished(args).length === 1,
     failed: args => trans.__('%1 was not submitted again.', names(args)),
     execute: async args => {
-      const [job] = finished(args);
-      if (job !== undefined) {
+      const [run] = finished(args);
+      if (run !== undefined) {
         const again = await askForRequest(
-          trans.__('Run %1 again', quoted(job.name, trans)),
+          trans.__('Run %1 again', quoted(run.name, trans)),
           trans.__('Run again'),
-          { ...job.request, name: job.name },
-          changes => model.rerunJob(job.job_id, changes)
+          { ...run.request, name: run.name },
+          changes => model.rerunRun(run.run_id, changes)
         );
         if (again !== null) {
           showSuccess(trans.__('%1 is queued.', quoted(again.name, trans)));
@@ -169,7 +169,7 @@ export function addCommands(options: ICommandsOptions): void {
     }
   });
 
-  add(CommandIDs.stopJobs, {
+  add(CommandIDs.stopRuns, {
     label: trans.__('Stop'),
     icon: stopIcon,
     isEnabled: args => stoppable(args).length > 0,
@@ -182,18 +182,18 @@ export function addCommands(options: ICommandsOptions): void {
         namesOf(doomed, trans)
       );
     },
-    execute: args => model.stopJobs(stoppable(args).map(job => job.job_id))
+    execute: args => model.stopRuns(stoppable(args).map(run => run.run_id))
   });
 
-  add(CommandIDs.deleteJobs, {
+  add(CommandIDs.deleteRuns, {
     label: trans.__('Delete…'),
     icon: closeIcon,
-    isEnabled: args => jobs(args).length > 0,
+    isEnabled: args => runs(args).length > 0,
     failed: args => trans.__('%1: not all was deleted.', names(args)),
     execute: async args => {
-      const doomed = jobs(args);
+      const doomed = runs(args);
       if (doomed.length > 0 && (await isDeletionWanted(doomed, trans))) {
-        await deleteJobs(doomed, model, trans);
+        await deleteRuns(doomed, model, trans);
       }
     }
   });
@@ -218,18 +218,18 @@ async function submit(path: string, options: ICommandsOptions): Promise<void> {
     await commands.execute(OPEN_FORM, formFor(path));
     return;
   }
-  const job = await showRequestDialog({
+  const run = await showRequestDialog({
     title: trans.__('Submit %1', path),
     accept: trans.__('Submit'),
     request: { input_path: path },
     queues: model.queues ?? [],
     defaultQueue: model.defaultQueue,
     profiles: await api.listProfiles(settings),
-    send: changes => api.submitJob(settings, { ...changes, input_path: path }),
+    send: changes => api.submitRun(settings, { ...changes, input_path: path }),
     trans
   });
-  if (job !== null) {
-    showSuccess(trans.__('%1 is queued.', quoted(job.name, trans)));
+  if (run !== null) {
+    showSuccess(trans.__('%1 is queued.', quoted(run.name, trans)));
   }
 }
 
@@ -247,12 +247,12 @@ async function askForNotebook(
   return button.accept ? (notebook?.path ?? null) : null;
 }
 
-async function deleteJobs(
-  jobs: readonly IJobRow[],
-  model: IJobsModel,
+async function deleteRuns(
+  runs: readonly IRunRow[],
+  model: IRunsModel,
   trans: TranslationBundle
 ): Promise<void> {
-  const total = jobs.length;
+  const total = runs.length;
   const progress =
     total > FEW
       ? Notification.emit(trans.__('Deleting %1 runs…', total), 'in-progress', {
@@ -262,8 +262,8 @@ async function deleteJobs(
       : null;
   let deleted = 0;
   const failures = await model
-    .deleteJobs(
-      jobs.map(job => job.job_id),
+    .deleteRuns(
+      runs.map(run => run.run_id),
       done => {
         if (progress !== null && done < total) {
           const message = trans.__('Deleting runs: %1 of %2', done, total);
@@ -290,31 +290,31 @@ async function deleteJobs(
 }
 
 function namedIn(args: Args): readonly string[] | null {
-  if (typeof args.job_id === 'string') {
-    return [args.job_id];
+  if (typeof args.run_id === 'string') {
+    return [args.run_id];
   }
-  return Array.isArray(args.job_ids) ? args.job_ids.map(String) : null;
+  return Array.isArray(args.run_ids) ? args.run_ids.map(String) : null;
 }
 
 async function isDeletionWanted(
-  jobs: readonly IJobRow[],
+  runs: readonly IRunRow[],
   trans: TranslationBundle
 ): Promise<boolean> {
-  const isUnfinished = jobs.some(job => UNFINISHED_STATES.includes(job.state));
+  const isUnfinished = runs.some(run => UNFINISHED_STATES.includes(run.state));
   const answer = await showDialog({
-    title: trans._n('Delete this run?', 'Delete %1 runs?', jobs.length),
+    title: trans._n('Delete this run?', 'Delete %1 runs?', runs.length),
     body: sentences(
       trans._n(
         'This permanently deletes %2 and its results.',
         'This permanently deletes %2 and their results.',
-        jobs.length,
-        namesOf(jobs, trans)
+        runs.length,
+        namesOf(runs, trans)
       ),
       isUnfinished
         ? trans._n(
             'It is stopped first.',
             'Runs that are still waiting or running are stopped first.',
-            jobs.length
+            runs.length
           )
         : null,
       trans.__('Your own notebooks are kept.')

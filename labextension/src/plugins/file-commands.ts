@@ -18,14 +18,14 @@ import { drivePath, notebookName } from '../models/drive';
 import { failingCell } from '../models/notebook-contents';
 import { copyToFolder } from '../models/own-files';
 import type { Args } from '../widgets/reporting';
-import { reportingCommands, run, showSuccess, textArg } from '../widgets/reporting';
+import { reportingCommands, execute, showSuccess, textArg } from '../widgets/reporting';
 import { namesOf } from '../models/words';
 import { CommandIDs } from '../tokens';
 import { RunFiles } from '../widgets/run-files';
-import type { FileKind, IFile, IJobRow, IRunFile } from '../wire';
+import type { FileKind, IFile, IRunRow, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import type { ICommandsOptions } from './commands';
-import { jobsMeant } from './commands';
+import { runsMeant } from './commands';
 
 export interface IFileCommandsOptions extends ICommandsOptions {
   readonly app: JupyterFrontEnd;
@@ -36,24 +36,24 @@ export interface IFileCommandsOptions extends ICommandsOptions {
 export function addFileCommands(options: IFileCommandsOptions): void {
   const { app, commands, documents, settings, trans } = options;
   const own = app.serviceManager.contents;
-  const jobs = (args: Args) => jobsMeant(args, options);
-  const begun = (args: Args) => jobs(args).filter(job => job.state !== 'queued');
-  const names = (args: Args) => namesOf(jobs(args), trans);
+  const runs = (args: Args) => runsMeant(args, options);
+  const begun = (args: Args) => runs(args).filter(run => run.state !== 'queued');
+  const names = (args: Args) => namesOf(runs(args), trans);
   const add = reportingCommands(commands, trans);
   const notOpened = (args: Args) => trans.__('%1 was not opened.', names(args));
 
   add(CommandIDs.openOutput, {
     label: args =>
-      begun(args).every(job => FINISHED_STATES.includes(job.state))
+      begun(args).every(run => FINISHED_STATES.includes(run.state))
         ? trans.__('Open Result')
         : trans.__('Open Notebook So Far'),
     icon: notebookIcon,
     isEnabled: args => begun(args).length > 0,
     failed: notOpened,
     execute: async args => {
-      for (const job of begun(args)) {
-        const notebook = await fileOfRole(job, 'notebook');
-        await openOrUpdate(job, notebook?.path ?? notebookName(job));
+      for (const run of begun(args)) {
+        const notebook = await fileOfRole(run, 'notebook');
+        await openOrUpdate(run, notebook?.path ?? notebookName(run));
       }
     }
   });
@@ -64,12 +64,12 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     isEnabled: args => begun(args).length > 0,
     failed: notOpened,
     execute: async args => {
-      for (const job of begun(args)) {
-        const log = await fileOfRole(job, 'log');
+      for (const run of begun(args)) {
+        const log = await fileOfRole(run, 'log');
         if (log === undefined) {
           throw new Error(trans.__('No output yet.'));
         }
-        await openOrUpdate(job, log.path);
+        await openOrUpdate(run, log.path);
       }
     }
   });
@@ -79,7 +79,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     failed: args => trans.__('%1 was not opened.', textArg(args, 'path')),
     execute: args => {
       documents.openOrReveal(
-        drivePath(textArg(args, 'job_id'), textArg(args, 'path'), kindArg(args))
+        drivePath(textArg(args, 'run_id'), textArg(args, 'path'), kindArg(args))
       );
     }
   });
@@ -88,7 +88,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     label: trans.__('Copy to My Files…'),
     icon: copyIcon,
     isEnabled: args =>
-      typeof args.path === 'string' || jobs(args).some(job => FINISHED_STATES.includes(job.state)),
+      typeof args.path === 'string' || runs(args).some(run => FINISHED_STATES.includes(run.state)),
     failed: args =>
       trans.__('%1 was not copied.', typeof args.path === 'string' ? args.path : names(args)),
     execute: async args => {
@@ -128,29 +128,29 @@ export function addFileCommands(options: IFileCommandsOptions): void {
 
   addFilesTab(options, add, begun, notOpened);
 
-  async function openOrUpdate(job: IJobRow, file: string): Promise<void> {
-    const path = drivePath(job.job_id, file);
+  async function openOrUpdate(run: IRunRow, file: string): Promise<void> {
+    const path = drivePath(run.run_id, file);
     const isOpen = documents.findWidget(path, null) !== undefined;
-    await showAsItIs(documents.openOrReveal(path), isOpen, job);
+    await showAsItIs(documents.openOrReveal(path), isOpen, run);
   }
 
-  async function fileOfRole(job: IJobRow, role: IFile['role']): Promise<IFile | undefined> {
-    const { files } = await api.getJob(settings, job.job_id);
+  async function fileOfRole(run: IRunRow, role: IFile['role']): Promise<IFile | undefined> {
+    const { files } = await api.getRun(settings, run.run_id);
     return files.find(file => file.role === role);
   }
 
   /** Return the file that the arguments name, else the notebooks of the runs that are meant. */
   async function filesMeant(args: Args): Promise<readonly IRunFile[]> {
     if (typeof args.path === 'string') {
-      return [{ jobId: textArg(args, 'job_id'), kind: kindArg(args), path: args.path }];
+      return [{ runId: textArg(args, 'run_id'), kind: kindArg(args), path: args.path }];
     }
     return await Promise.all(
-      begun(args).map(async job => {
-        const notebook = await fileOfRole(job, 'notebook');
+      begun(args).map(async run => {
+        const notebook = await fileOfRole(run, 'notebook');
         if (notebook === undefined) {
           throw new Error(trans.__('It has no result: it ended before its first cell.'));
         }
-        return { jobId: job.job_id, kind: 'files', path: notebook.path };
+        return { runId: run.run_id, kind: 'files', path: notebook.path };
       })
     );
   }
@@ -164,7 +164,7 @@ function kindArg(args: Args): FileKind {
 async function showAsItIs(
   widget: IDocumentWidget | undefined,
   isOpen: boolean,
-  job: IJobRow
+  run: IRunRow
 ): Promise<void> {
   if (widget === undefined) {
     return;
@@ -173,12 +173,12 @@ async function showAsItIs(
   await context.ready;
   // What was opened while the run went on is not what there is now.
   const isOld =
-    job.finished_at === null || context.contentsModel?.last_modified !== job.finished_at;
+    run.finished_at === null || context.contentsModel?.last_modified !== run.finished_at;
   if (isOpen && isOld && !context.model.dirty) {
     await context.revert();
   }
   const cell =
-    job.state === 'failed' && context.contentsModel?.type === 'notebook'
+    run.state === 'failed' && context.contentsModel?.type === 'notebook'
       ? failingCell(context.model.toJSON() as unknown as INotebookContent)
       : null;
   if (cell !== null) {
@@ -189,32 +189,32 @@ async function showAsItIs(
 function addFilesTab(
   { app, commands, model, settings, restorer, trans }: IFileCommandsOptions,
   add: ReturnType<typeof reportingCommands>,
-  begun: (args: Args) => readonly IJobRow[],
+  begun: (args: Args) => readonly IRunRow[],
   failed: (args: Args) => string
 ): void {
   const tracker = new WidgetTracker<MainAreaWidget<RunFiles>>({ namespace: 'jupyter-kueue-files' });
-  const open = (jobId: string, name: string) => {
-    const known = tracker.find(widget => widget.content.jobId === jobId);
+  const open = (runId: string, name: string) => {
+    const known = tracker.find(widget => widget.content.runId === runId);
     if (known !== undefined) {
       app.shell.activateById(known.id);
       return;
     }
     const content = new RunFiles({
-      jobId,
+      runId,
       model,
       serverSettings: settings,
       registry: app.docRegistry,
       actions: {
-        open: (path, kind) => run(commands, CommandIDs.openFile, { job_id: jobId, path, kind }),
+        open: (path, kind) => execute(commands, CommandIDs.openFile, { run_id: runId, path, kind }),
         copy: (path, kind) =>
-          run(commands, CommandIDs.copyToMyFiles, { job_id: jobId, path, kind }),
+          execute(commands, CommandIDs.copyToMyFiles, { run_id: runId, path, kind }),
         download: (path, kind) =>
-          run(commands, CommandIDs.downloadOutput, { job_id: jobId, path, kind })
+          execute(commands, CommandIDs.downloadOutput, { run_id: runId, path, kind })
       },
       trans
     });
     const widget = new MainAreaWidget({ content });
-    widget.id = `jp-kueue-files-${jobId}`;
+    widget.id = `jp-kueue-files-${runId}`;
     widget.title.label = trans.__('Files of %1', name);
     widget.title.icon = folderIcon;
     widget.title.closable = true;
@@ -227,20 +227,20 @@ function addFilesTab(
     isEnabled: args => begun(args).length > 0 || typeof args.name === 'string',
     failed,
     execute: args => {
-      if (typeof args.job_id === 'string' && typeof args.name === 'string') {
+      if (typeof args.run_id === 'string' && typeof args.name === 'string') {
         // After a reload the run may not have been read yet.
-        open(args.job_id, args.name);
+        open(args.run_id, args.name);
       } else {
-        begun(args).forEach(job => open(job.job_id, job.name));
+        begun(args).forEach(run => open(run.run_id, run.name));
       }
     }
   });
   void restorer?.restore(tracker, {
     command: CommandIDs.openFiles,
     args: ({ content, title }) => ({
-      job_id: content.jobId,
-      name: model.job(content.jobId)?.name ?? title.label
+      run_id: content.runId,
+      name: model.run(content.runId)?.name ?? title.label
     }),
-    name: ({ content }) => content.jobId
+    name: ({ content }) => content.runId
   });
 }

@@ -9,7 +9,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { PanelState } from '../models/panel-state';
 import { StockBackendModel } from '../models/stock-backend';
-import { CommandIDs, IJobsModel } from '../tokens';
+import { CommandIDs, IRunsModel } from '../tokens';
 import { KueuePanel } from '../widgets/panel';
 import { addCommands } from './commands';
 import { addFileCommands } from './file-commands';
@@ -21,11 +21,11 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-kueue:panel',
   description: 'A side panel with the queues and my runs.',
   autoStart: true,
-  requires: [IJobsModel, IDocumentManager],
+  requires: [IRunsModel, IDocumentManager],
   optional: [ITranslator, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStateDB],
   activate: (
     app: JupyterFrontEnd,
-    model: IJobsModel,
+    model: IRunsModel,
     documents: IDocumentManager,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
@@ -39,10 +39,10 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const { serverSettings } = app.serviceManager;
     const stockBackend = new StockBackendModel({
       serverSettings,
-      jobs: model,
+      runs: model,
       preferences: registry?.load(panelPlugin.id) ?? null
     });
-    const state = new PanelState({ jobs: model, trans, memory });
+    const state = new PanelState({ runs: model, trans, memory });
     const panel = new KueuePanel({ model, state, stockBackend, commands, translator: language });
     panel.disposed.connect(() => {
       state.dispose();
@@ -59,9 +59,9 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       restorer,
       trans,
       show: () => shell.activateById(panel.id),
-      meantJobIds: () => {
-        const selected = [...state.selection.jobIds];
-        return selected.length > 0 ? selected : jobIdsInFocus();
+      meantRunIds: () => {
+        const selected = [...state.selection.runIds];
+        return selected.length > 0 ? selected : runIdsInFocus();
       }
     };
     addCommands(options);
@@ -76,7 +76,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
 };
 
 /** Without a selection a key means the row that it is pressed on. */
-function jobIdsInFocus(): readonly string[] {
-  const row = document.activeElement?.closest<HTMLElement>('[data-job-id]');
-  return row?.dataset.jobId === undefined ? [] : [row.dataset.jobId];
+function runIdsInFocus(): readonly string[] {
+  const row = document.activeElement?.closest<HTMLElement>('[data-run-id]');
+  return row?.dataset.runId === undefined ? [] : [row.dataset.runId];
 }

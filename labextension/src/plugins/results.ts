@@ -67,7 +67,7 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
           widget.title.icon = kueueIcon;
         });
         const { toolbar } = widget as INotebookPanel;
-        const args = { job_id: at.jobId, path: at.path };
+        const args = { run_id: at.runId, path: at.path };
         for (const [name, id] of [
           ['kueue-create-job', CommandIDs.submitAgain],
           ['kueue-copy', CommandIDs.copyToMyFiles]

@@ -8,17 +8,17 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Scheduler } from '@jupyterlab/scheduler';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IJobsModel } from '../tokens';
+import { IRunsModel } from '../tokens';
 import { advancedOptions } from '../widgets/advanced-options';
 
 export const schedulerPlugin: JupyterFrontEndPlugin<Scheduler.IAdvancedOptions> = {
   id: 'jupyter-kueue:scheduler-options',
   description: "The queue's fields and a run's live state in jupyter-scheduler's views.",
   autoStart: true,
-  requires: [IJobsModel],
+  requires: [IRunsModel],
   optional: [ITranslator],
   provides: Scheduler.IAdvancedOptions,
-  activate: (app: JupyterFrontEnd, model: IJobsModel, translator: ITranslator | null) =>
+  activate: (app: JupyterFrontEnd, model: IRunsModel, translator: ITranslator | null) =>
     advancedOptions({
       model,
       serverSettings: app.serviceManager.serverSettings,

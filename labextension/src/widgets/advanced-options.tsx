@@ -11,15 +11,15 @@ import React from 'react';
 
 import { Notices } from '../components/notices';
 import { noticesOf } from '../models/notices';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
 import { CreateForm } from './create-form';
 import { DefinitionDetails } from './definition-details';
 import { JobDetails } from './job-details';
-import { run } from './reporting';
+import { execute } from './reporting';
 
 export interface IOptionsContext {
-  readonly model: IJobsModel;
+  readonly model: IRunsModel;
   readonly serverSettings: ServerConnection.ISettings;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
@@ -49,7 +49,7 @@ export function advancedOptions(
           <div className="jp-Kueue-scheduler">
             <Notices
               notices={whatIsMissing(context)}
-              onAction={() => run(commands, CommandIDs.refresh)}
+              onAction={() => execute(commands, CommandIDs.refresh)}
               trans={trans}
             />
             {props.jobsView === CREATE_FORM ? (
@@ -66,7 +66,7 @@ export function advancedOptions(
   };
 }
 
-/** What keeps jobs from running; of what is merely worth knowing the panel tells. */
+/** What keeps runs from running; of what is merely worth knowing the panel tells. */
 function whatIsMissing({ model, trans }: IOptionsContext) {
   const { interruption, isLoaded } = model;
   const problems = model.problems.filter(problem => problem.severity === 'error');

@@ -23,7 +23,7 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
     model.computeType === undefined ? isDefault : name === model.computeType
   );
   const parameters = model.runtimeEnvironmentParameters ?? {};
-  // As they are typed; the job has them as the server takes them.
+  // As they are typed; the run has them as the server takes them.
   const [typed, setTyped] = React.useState<Partial<Record<AmountField, string>>>({});
   const text = (field: AmountField) =>
     typed[field] ?? shownAmount(field, String(parameters[field] ?? ''));
@@ -162,7 +162,7 @@ function useProfiles({ serverSettings }: IOptionsContext): readonly IProfile[] {
   return profiles;
 }
 
-/** What a new job begins with, of the output formats that its environment has. */
+/** What a new run begins with, of the output formats that its environment has. */
 const FORMATS_AT_FIRST: readonly string[] = ['ipynb', 'html'];
 
 /**

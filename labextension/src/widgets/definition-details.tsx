@@ -81,7 +81,7 @@ function useDefinition(
       read: async () => {
         const [schedule, runs] = await Promise.all([
           api.getSchedule(serverSettings, scheduleId),
-          api.countJobsOfSchedule(serverSettings, scheduleId)
+          api.countRunsOfSchedule(serverSettings, scheduleId)
         ]);
         return { schedule, runs };
       }

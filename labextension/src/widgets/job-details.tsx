@@ -5,48 +5,48 @@ import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { Asked } from '../components/asked';
-import { JobStatus } from '../components/job-status';
-import { runsAhead } from '../models/job-store';
+import { RunStatus } from '../components/run-status';
+import { runsAhead } from '../models/run-store';
 import { reasonOf } from '../models/words';
 import { RequestError } from '../request';
 import { CommandIDs } from '../tokens';
-import type { IJobRow, JobState } from '../wire';
+import type { IRunRow, RunState } from '../wire';
 import type { OptionsProps } from './advanced-options';
-import { run } from './reporting';
+import { execute } from './reporting';
 
 export function JobDetails({ model, context }: OptionsProps): React.JSX.Element {
-  const { trans, commands, model: jobs } = context;
-  const { jobId } = model;
-  const job = jobId === undefined ? undefined : jobs.job(jobId);
+  const { trans, commands, model: runs } = context;
+  const { jobId: runId } = model;
+  const run = runId === undefined ? undefined : runs.run(runId);
   const [problem, setProblem] = React.useState<string | null>(null);
-  const root = useReloadedView(job, model.status);
+  const root = useReloadedView(run, model.status);
   React.useEffect(() => {
-    if (jobId !== undefined && jobs.job(jobId) === undefined) {
-      jobs.fetchJob(jobId).catch((error: unknown) => setProblem(problemOf(error, trans)));
+    if (runId !== undefined && runs.run(runId) === undefined) {
+      runs.fetchRun(runId).catch((error: unknown) => setProblem(problemOf(error, trans)));
     }
-  }, [jobs, jobId, trans]);
+  }, [runs, runId, trans]);
   return (
     <div ref={root} className="jp-Kueue-options">
-      {job !== undefined && (
-        <UseSignal signal={jobs.progress.changed}>
+      {run !== undefined && (
+        <UseSignal signal={runs.progress.changed}>
           {() => (
-            <JobStatus
-              job={job}
-              ahead={runsAhead(jobs.groups.waiting).get(job.job_id) ?? null}
-              progress={jobs.progress.of(job.job_id)}
+            <RunStatus
+              run={run}
+              ahead={runsAhead(runs.groups.waiting).get(run.run_id) ?? null}
+              progress={runs.progress.of(run.run_id)}
               trans={trans}
-              onStop={() => run(commands, CommandIDs.stopJobs, { job_ids: [job.job_id] })}
+              onStop={() => execute(commands, CommandIDs.stopRuns, { run_ids: [run.run_id] })}
             />
           )}
         </UseSignal>
       )}
-      {job === undefined && problem !== null && <p className="jp-Kueue-empty">{problem}</p>}
+      {run === undefined && problem !== null && <p className="jp-Kueue-empty">{problem}</p>}
       <Asked asked={askedFor(model, trans)} trans={trans} />
     </div>
   );
 }
 
-/** Return what a job asked for, each with its name. */
+/** Return what a run asked for, each with its name. */
 export function askedFor(
   model: Scheduler.IModel,
   trans: TranslationBundle
@@ -72,7 +72,7 @@ export function askedFor(
   ];
 }
 
-const UPSTREAM_STATUS: Readonly<Record<JobState, string>> = {
+const UPSTREAM_STATUS: Readonly<Record<RunState, string>> = {
   queued: 'QUEUED',
   starting: 'IN_PROGRESS',
   running: 'IN_PROGRESS',
@@ -82,18 +82,18 @@ const UPSTREAM_STATUS: Readonly<Record<JobState, string>> = {
   failed: 'FAILED'
 };
 
-/** Has the view around this one read its job again when its status is not the run's any more. */
+/** Has the view around this one read its run again when its status is not the run's any more. */
 function useReloadedView(
-  job: IJobRow | undefined,
+  run: IRunRow | undefined,
   shown: string | undefined
 ): React.RefObject<HTMLDivElement> {
   const root = React.useRef<HTMLDivElement>(null);
-  const status = job === undefined ? undefined : UPSTREAM_STATUS[job.state];
+  const status = run === undefined ? undefined : UPSTREAM_STATUS[run.state];
   React.useEffect(() => {
     if (status !== undefined && shown !== undefined && status !== shown) {
       // Its first button, which jupyter-scheduler gives no other handle to.
       root.current
-        ?.closest('.jp-notebook-jobs-panel')
+        ?.closest('.jp-notebook-runs-panel')
         ?.querySelector<HTMLElement>('.MuiButton-contained')
         ?.click();
     }
@@ -101,7 +101,7 @@ function useReloadedView(
   return root;
 }
 
-/** Return what to say; nothing where the job is another backend's and no run of ours. */
+/** Return what to say; nothing where the run is another backend's and no run of ours. */
 function problemOf(error: unknown, trans: TranslationBundle): string | null {
   return error instanceof RequestError && error.reason === 'not-found'
     ? null

@@ -14,13 +14,13 @@ import type { INotice } from '../models/notices';
 import { noticesOf } from '../models/notices';
 import type { PanelState } from '../models/panel-state';
 import type { StockBackendModel } from '../models/stock-backend';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 import { CommandIDs } from '../tokens';
 import { kueueIcon } from './icon';
-import { run } from './reporting';
+import { execute } from './reporting';
 
 export interface IKueuePanelOptions {
-  readonly model: IJobsModel;
+  readonly model: IRunsModel;
   readonly state: PanelState;
   readonly stockBackend: StockBackendModel;
   readonly commands: CommandRegistry;
@@ -80,7 +80,7 @@ export class KueuePanel extends SidePanel {
     }
   }
 
-  private readonly _model: IJobsModel;
+  private readonly _model: IRunsModel;
   private _observation: IDisposable | null = null;
 }
 
@@ -120,7 +120,7 @@ class Lists extends ReactWidget {
         isFolded={section => state.isFolded(section)}
         olderCount={model.olderCount}
         selection={state.selection}
-        progressOf={jobId => model.progress.of(jobId)}
+        progressOf={runId => model.progress.of(runId)}
         actions={this._actions}
         trans={this._trans}
       />
@@ -149,7 +149,7 @@ class Lists extends ReactWidget {
     const { commands, model, state } = this._options;
     switch (action) {
       case 'retry':
-        run(commands, CommandIDs.refresh);
+        execute(commands, CommandIDs.refresh);
         break;
       case 'dismiss':
         state.dismiss(
@@ -157,7 +157,7 @@ class Lists extends ReactWidget {
         );
         break;
       case 'forget-stock-backend':
-        run(commands, CommandIDs.dismissStockBackend);
+        execute(commands, CommandIDs.dismissStockBackend);
         break;
       case null:
         break;
@@ -167,18 +167,18 @@ class Lists extends ReactWidget {
   // One object for the widget's life: rows are drawn anew only when their own run changed.
   private readonly _actions: IPanelActions = {
     act: notice => this._act(notice),
-    submit: () => run(this._options.commands, CommandIDs.submit),
-    listOlder: () => run(this._options.commands, CommandIDs.listOlderJobs),
-    openOutput: jobId => run(this._options.commands, CommandIDs.openOutput, { job_id: jobId }),
-    rerun: jobId => run(this._options.commands, CommandIDs.rerunJobs, { job_id: jobId }),
-    stop: jobId => run(this._options.commands, CommandIDs.stopJobs, { job_id: jobId }),
-    click: (jobId, event) =>
-      this._options.state.select(jobId, {
+    submit: () => execute(this._options.commands, CommandIDs.submit),
+    listOlder: () => execute(this._options.commands, CommandIDs.listOlderRuns),
+    openOutput: runId => execute(this._options.commands, CommandIDs.openOutput, { run_id: runId }),
+    rerun: runId => execute(this._options.commands, CommandIDs.rerunRuns, { run_id: runId }),
+    stop: runId => execute(this._options.commands, CommandIDs.stopRuns, { run_id: runId }),
+    click: (runId, event) =>
+      this._options.state.select(runId, {
         toggle: event.ctrlKey || event.metaKey,
         range: event.shiftKey
       }),
-    meanInMenu: jobId => this._options.state.include(jobId),
-    select: (jobId, keys) => this._options.state.select(jobId, keys),
+    meanInMenu: runId => this._options.state.include(runId),
+    select: (runId, keys) => this._options.state.select(runId, keys),
     selectAll: () => this._options.state.selectAll(),
     clearSelection: () => this._options.state.clearSelection(),
     fold: (section, isFolded) => this._options.state.fold(section, isFolded),

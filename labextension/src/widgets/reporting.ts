@@ -63,15 +63,15 @@ export function showSuccess(
 }
 
 /** Run a command from the panel: what goes wrong is told by the command itself. */
-export function run(commands: CommandRegistry, id: string, args: Args = {}): void {
+export function execute(commands: CommandRegistry, id: string, args: Args = {}): void {
   commands.execute(id, args).catch((error: unknown) => console.debug(`${id} failed`, error));
 }
 
 const ARGUMENTS = {
   type: 'object',
   properties: {
-    job_id: { type: 'string', description: 'The id of a run' },
-    job_ids: {
+    run_id: { type: 'string', description: 'The id of a run' },
+    run_ids: {
       type: 'array',
       items: { type: 'string' },
       description: 'The ids of runs; without any, those that are selected in the panel'

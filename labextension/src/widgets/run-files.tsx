@@ -8,15 +8,15 @@ import React from 'react';
 import type { IFileActions } from '../components/file-list';
 import { FileList } from '../components/file-list';
 import * as api from '../api';
-import type { IJob } from '../wire';
+import type { IRun } from '../wire';
 import { known } from '../models/connection';
 import { Reader } from '../models/reader';
 import { reasonOf } from '../models/words';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 
 export interface IRunFilesOptions {
-  readonly jobId: string;
-  readonly model: IJobsModel;
+  readonly runId: string;
+  readonly model: IRunsModel;
   readonly serverSettings: ServerConnection.ISettings;
   readonly registry: DocumentRegistry;
   readonly actions: IFileActions;
@@ -28,36 +28,36 @@ export class RunFiles extends ReactWidget {
     super();
     this._options = options;
     this.addClass('jp-Kueue-runFiles');
-    this._job = new Reader<IJob>({
+    this._run = new Reader<IRun>({
       name: 'jupyter-kueue:files',
-      read: () => api.getJob(options.serverSettings, options.jobId)
+      read: () => api.getRun(options.serverSettings, options.runId)
     });
-    this._state = options.model.job(options.jobId)?.state;
-    options.model.changed.connect(this._onJobs, this);
-    void this._job.refresh();
+    this._state = options.model.run(options.runId)?.state;
+    options.model.changed.connect(this._onRuns, this);
+    void this._run.refresh();
   }
 
-  get jobId(): string {
-    return this._options.jobId;
+  get runId(): string {
+    return this._options.runId;
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
-      this._options.model.changed.disconnect(this._onJobs, this);
-      this._job.dispose();
+      this._options.model.changed.disconnect(this._onRuns, this);
+      this._run.dispose();
       super.dispose();
     }
   }
 
   protected override render(): React.JSX.Element {
-    return <UseSignal signal={this._job.changed}>{() => this._renderFiles()}</UseSignal>;
+    return <UseSignal signal={this._run.changed}>{() => this._renderFiles()}</UseSignal>;
   }
 
   private _renderFiles(): React.JSX.Element {
     const { registry, actions, trans } = this._options;
-    const { reading } = this._job;
-    const job = known(reading);
-    if (job === null) {
+    const { reading } = this._run;
+    const run = known(reading);
+    if (run === null) {
       return (
         <p className="jp-Kueue-empty">
           {reading.kind === 'failed'
@@ -68,8 +68,8 @@ export class RunFiles extends ReactWidget {
     }
     return (
       <FileList
-        files={job.files}
-        inputs={job.inputs}
+        files={run.files}
+        inputs={run.inputs}
         iconOf={path => registry.getFileTypesForPath(path)[0]?.icon ?? fileIcon}
         actions={actions}
         trans={trans}
@@ -78,15 +78,15 @@ export class RunFiles extends ReactWidget {
   }
 
   /** A run that ends has other files than one that goes on. */
-  private _onJobs(): void {
-    const state = this._options.model.job(this.jobId)?.state;
+  private _onRuns(): void {
+    const state = this._options.model.run(this.runId)?.state;
     if (state !== undefined && state !== this._state) {
       this._state = state;
-      void this._job.refresh();
+      void this._run.refresh();
     }
   }
 
   private readonly _options: IRunFilesOptions;
-  private readonly _job: Reader<IJob>;
+  private readonly _run: Reader<IRun>;
   private _state: string | undefined;
 }

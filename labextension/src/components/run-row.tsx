@@ -14,22 +14,22 @@ import {
   shareDone,
   stateName
 } from '../models/words';
-import type { IJobRow, IProgress } from '../wire';
+import type { IRunRow, IProgress } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { Elapsed } from './elapsed';
 import { IconButton } from './icon-button';
 
-export interface IJobActions {
-  readonly openOutput: (jobId: string) => void;
-  readonly rerun: (jobId: string) => void;
-  readonly stop: (jobId: string) => void;
-  readonly click: (jobId: string, event: React.MouseEvent) => void;
+export interface IRunActions {
+  readonly openOutput: (runId: string) => void;
+  readonly rerun: (runId: string) => void;
+  readonly stop: (runId: string) => void;
+  readonly click: (runId: string, event: React.MouseEvent) => void;
   /** A menu is about to open for it. */
-  readonly meanInMenu: (jobId: string) => void;
+  readonly meanInMenu: (runId: string) => void;
 }
 
-interface IJobRowProps {
-  readonly job: IJobRow;
+interface IRunRowProps {
+  readonly run: IRunRow;
   /** How many runs start before it; null where that is not known. */
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
@@ -38,42 +38,42 @@ interface IJobRowProps {
   readonly isOnlySelected: boolean;
   /** Whether the keyboard is here: it alone is reached by the Tab key, with its actions. */
   readonly isCurrent: boolean;
-  readonly actions: IJobActions;
+  readonly actions: IRunActions;
   readonly trans: TranslationBundle;
 }
 
-export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX.Element {
-  const { job, ahead, progress, isSelected, isOnlySelected, isCurrent, actions, trans } = props;
-  const isFinished = FINISHED_STATES.includes(job.state);
-  const isQueued = job.state === 'queued';
-  const saying = sayingOf(job, trans);
-  const share = job.state === 'running' ? shareDone(progress) : null;
+export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX.Element {
+  const { run, ahead, progress, isSelected, isOnlySelected, isCurrent, actions, trans } = props;
+  const isFinished = FINISHED_STATES.includes(run.state);
+  const isQueued = run.state === 'queued';
+  const saying = sayingOf(run, trans);
+  const share = run.state === 'running' ? shareDone(progress) : null;
   const tabIndex = isCurrent ? 0 : -1;
   return (
     <div
       className={[
-        'jp-Kueue-job',
+        'jp-Kueue-run',
         isSelected ? 'jp-mod-selected' : '',
         isOnlySelected ? 'jp-mod-only' : ''
       ].join(' ')}
-      data-job-id={job.job_id}
-      data-key={job.job_id}
-      data-state={job.state}
+      data-run-id={run.run_id}
+      data-key={run.run_id}
+      data-state={run.state}
       role="treeitem"
       aria-level={2}
       aria-selected={isSelected}
-      aria-label={labelOf(job, ahead, progress, trans)}
+      aria-label={labelOf(run, ahead, progress, trans)}
       tabIndex={tabIndex}
-      onClick={event => actions.click(job.job_id, event)}
-      onContextMenu={() => actions.meanInMenu(job.job_id)}
-      onDoubleClick={() => !isQueued && actions.openOutput(job.job_id)}
+      onClick={event => actions.click(run.run_id, event)}
+      onContextMenu={() => actions.meanInMenu(run.run_id)}
+      onDoubleClick={() => !isQueued && actions.openOutput(run.run_id)}
     >
       <div className="jp-Kueue-line">
-        <span className="jp-Kueue-name" title={job.name}>
-          {job.name}
+        <span className="jp-Kueue-name" title={run.name}>
+          {run.name}
         </span>
         <span className="jp-Kueue-note">
-          <Summary {...{ job, ahead, progress, trans }} />
+          <Summary {...{ run, ahead, progress, trans }} />
         </span>
         <span className="jp-Kueue-actions">
           {!isQueued && (
@@ -83,7 +83,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
                 isFinished ? trans.__('Open the result') : trans.__('Open the notebook so far')
               }
               tabIndex={tabIndex}
-              onClick={() => actions.openOutput(job.job_id)}
+              onClick={() => actions.openOutput(run.run_id)}
             />
           )}
           {isFinished ? (
@@ -91,15 +91,15 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
               icon={redoIcon}
               label={trans.__('Run again')}
               tabIndex={tabIndex}
-              onClick={() => actions.rerun(job.job_id)}
+              onClick={() => actions.rerun(run.run_id)}
             />
           ) : (
             <IconButton
               icon={stopIcon}
               label={trans.__('Stop')}
-              isEnabled={job.state !== 'stopping'}
+              isEnabled={run.state !== 'stopping'}
               tabIndex={tabIndex}
-              onClick={() => actions.stop(job.job_id)}
+              onClick={() => actions.stop(run.run_id)}
             />
           )}
           <IconButton
@@ -111,7 +111,7 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
         </span>
       </div>
       {share === null ? (
-        <div className="jp-Kueue-why" title={sentences(saying, job.detail)}>
+        <div className="jp-Kueue-why" title={sentences(saying, run.detail)}>
           {saying}
         </div>
       ) : (
@@ -127,16 +127,16 @@ export const JobRow = React.memo(function JobRow(props: IJobRowProps): React.JSX
 
 /** Return a row's name for those who do not see it. */
 function labelOf(
-  job: IJobRow,
+  run: IRunRow,
   ahead: number | null,
   progress: IProgress | undefined,
   trans: TranslationBundle
 ): string {
   return [
-    job.name,
-    stateName(job.state, trans),
-    job.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans),
-    messageOf(job, trans)
+    run.name,
+    stateName(run.state, trans),
+    run.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans),
+    messageOf(run, trans)
   ]
     .filter(text => text !== null)
     .join(', ');
@@ -145,7 +145,7 @@ function labelOf(
 /** Open the menu of the right mouse button, which has the same actions, at the button. */
 function openMenu(event: React.MouseEvent): void {
   const { left, bottom } = event.currentTarget.getBoundingClientRect();
-  event.currentTarget.closest('.jp-Kueue-job')?.dispatchEvent(
+  event.currentTarget.closest('.jp-Kueue-run')?.dispatchEvent(
     new MouseEvent('contextmenu', {
       bubbles: true,
       cancelable: true,
@@ -156,18 +156,18 @@ function openMenu(event: React.MouseEvent): void {
 }
 
 interface ISummaryProps {
-  readonly job: IJobRow;
+  readonly run: IRunRow;
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
   readonly trans: TranslationBundle;
 }
 
 /** What matters most at a glance: where it stands, how far it is, when it ended. */
-function Summary({ job, ahead, progress, trans }: ISummaryProps): React.JSX.Element {
-  if (job.finished_at === null) {
-    const isQueued = job.state === 'queued';
+function Summary({ run, ahead, progress, trans }: ISummaryProps): React.JSX.Element {
+  if (run.finished_at === null) {
+    const isQueued = run.state === 'queued';
     const where = isQueued ? position(ahead, trans) : cellOf(progress, trans);
-    const since = isQueued ? job.created_at : (job.started_at ?? job.admitted_at ?? job.created_at);
+    const since = isQueued ? run.created_at : (run.started_at ?? run.admitted_at ?? run.created_at);
     return (
       <>
         {where !== null && `${where} · `}
@@ -175,10 +175,10 @@ function Summary({ job, ahead, progress, trans }: ISummaryProps): React.JSX.Elem
       </>
     );
   }
-  const ran = runtime(job, trans);
+  const ran = runtime(run, trans);
   return (
-    <span title={new Date(job.finished_at).toLocaleString()}>
-      {moment(job.finished_at, new Date())}
+    <span title={new Date(run.finished_at).toLocaleString()}>
+      {moment(run.finished_at, new Date())}
       {ran !== null && ` · ${ran}`}
     </span>
   );

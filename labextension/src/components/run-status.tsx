@@ -4,12 +4,12 @@ import React from 'react';
 
 import { leftBehindOf, messageOf, warningsOf } from '../models/sentences';
 import { cellOf, position, stateName } from '../models/words';
-import type { IJobRow, IProgress } from '../wire';
+import type { IRunRow, IProgress } from '../wire';
 import { UNFINISHED_STATES } from '../wire';
 import { Elapsed } from './elapsed';
 
-interface IJobStatusProps {
-  readonly job: IJobRow;
+interface IRunStatusProps {
+  readonly run: IRunRow;
   /** How many runs start before it; null where that is not known. */
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
@@ -17,25 +17,25 @@ interface IJobStatusProps {
   readonly trans: TranslationBundle;
 }
 
-export function JobStatus(props: IJobStatusProps): React.JSX.Element {
-  const { job, ahead, progress, onStop, trans } = props;
-  const where = job.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans);
-  const isUnfinished = UNFINISHED_STATES.includes(job.state);
+export function RunStatus(props: IRunStatusProps): React.JSX.Element {
+  const { run, ahead, progress, onStop, trans } = props;
+  const where = run.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans);
+  const isUnfinished = UNFINISHED_STATES.includes(run.state);
   return (
-    <div className="jp-Kueue-status" role="status" data-state={job.state}>
+    <div className="jp-Kueue-status" role="status" data-state={run.state}>
       <div>
-        <strong>{stateName(job.state, trans)}</strong>
+        <strong>{stateName(run.state, trans)}</strong>
         {' · '}
-        {trans.__('queue %1', job.local_queue)}
+        {trans.__('queue %1', run.local_queue)}
         {isUnfinished && where !== null && ` · ${where}`}
         {isUnfinished && (
           <>
             {' · '}
-            <Elapsed since={job.started_at ?? job.created_at} trans={trans} />
+            <Elapsed since={run.started_at ?? run.created_at} trans={trans} />
           </>
         )}
       </div>
-      {[messageOf(job, trans), ...warningsOf(job, trans), leftBehindOf(job, trans)]
+      {[messageOf(run, trans), ...warningsOf(run, trans), leftBehindOf(run, trans)]
         .filter(text => text !== null)
         .map(text => (
           <div key={text} className="jp-Kueue-fix">
@@ -46,7 +46,7 @@ export function JobStatus(props: IJobStatusProps): React.JSX.Element {
         <button
           type="button"
           className="jp-mod-styled jp-mod-warn"
-          disabled={job.state === 'stopping'}
+          disabled={run.state === 'stopping'}
           onClick={onStop}
         >
           {trans.__('Stop')}

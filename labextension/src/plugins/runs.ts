@@ -4,21 +4,21 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { DRIVE_NAME, KueueDrive } from '../models/drive';
-import { JobsModel } from '../models/jobs';
-import { IJobsModel } from '../tokens';
+import { RunsModel } from '../models/runs';
+import { IRunsModel } from '../tokens';
 
-export const jobsPlugin: JupyterFrontEndPlugin<IJobsModel> = {
-  id: 'jupyter-kueue:jobs',
+export const runsPlugin: JupyterFrontEndPlugin<IRunsModel> = {
+  id: 'jupyter-kueue:runs',
   description: 'Provides my runs in Kueue, the queues, and the files of runs as a drive.',
   autoStart: true,
   optional: [ITranslator],
-  provides: IJobsModel,
+  provides: IRunsModel,
   activate: (app: JupyterFrontEnd, translator: ITranslator | null) => {
     const { contents, serverSettings } = app.serviceManager;
     const trans = (translator ?? nullTranslator).load('jupyter_kueue');
     contents.addDrive(new KueueDrive({ serverSettings, own: contents, trans }));
     openAddressed(app);
-    return new JobsModel(serverSettings);
+    return new RunsModel(serverSettings);
   }
 };
 

@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_kueue.domain import errors, models, run_requests
-from jupyter_kueue.domain.models import JobRecord, JobRequest, Owner, Resources
+from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
 
 HALF_A_CHARACTER = "\ud83d"
 
 
-def parse(**fields: Any) -> JobRequest:
-    return run_requests.parse_job_request({"input_path": "a.ipynb", **fields})
+def parse(**fields: Any) -> RunRequest:
+    return run_requests.parse_run_request({"input_path": "a.ipynb", **fields})
 
 
 def refusal_of(body: Any) -> dict[str, str]:
     """Return what is said about each field of a body that must be refused."""
     with pytest.raises(errors.InvalidRequestError) as caught:
-        run_requests.parse_job_request(body)
+        run_requests.parse_run_request(body)
     assert caught.value.status == 422
     assert all(caught.value.fields.values())
     return caught.value.fields
@@ -37,7 +37,7 @@ def nested(depth: int) -> Any:
 
 
 def test_the_path_alone_is_enough() -> None:
-    assert parse() == JobRequest("a.ipynb")
+    assert parse() == RunRequest("a.ipynb")
 
 
 def test_every_field_is_read() -> None:
@@ -57,7 +57,7 @@ def test_every_field_is_read() -> None:
         tags=["a", "b"],
         idempotency_key="nightly 7",
     )
-    assert request == JobRequest(
+    assert request == RunRequest(
         input_path="a.ipynb",
         name="Weekly",
         local_queue="team-a",
@@ -74,12 +74,12 @@ def test_every_field_is_read() -> None:
         tags=("a", "b"),
         idempotency_key="nightly 7",
     )
-    assert run_requests.parse_job_request(request.as_json()) == request
+    assert run_requests.parse_run_request(request.as_json()) == request
 
 
 def test_null_stands_for_the_default() -> None:
-    names = JobRequest.__dataclass_fields__.keys() - {"input_path"}
-    assert parse(**dict.fromkeys(names)) == JobRequest("a.ipynb")
+    names = RunRequest.__dataclass_fields__.keys() - {"input_path"}
+    assert parse(**dict.fromkeys(names)) == RunRequest("a.ipynb")
 
 
 @pytest.mark.parametrize(
@@ -349,18 +349,18 @@ json_values = st.recursive(
 @settings(max_examples=60)
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(JobRequest.__dataclass_fields__)) | json_text, json_values
+        st.sampled_from(sorted(RunRequest.__dataclass_fields__)) | json_text, json_values
     ).map(lambda body: {"input_path": "a.ipynb", **body})
 )
 def test_any_json_is_a_request_that_can_be_stored_or_a_refusal_that_can_be_sent(body: Any) -> None:
     try:
-        request = run_requests.parse_job_request(body)
+        request = run_requests.parse_run_request(body)
     except errors.InvalidRequestError as error:
         said = error.fields
     else:
         said = {"": ""}
         stored = json.dumps(request.as_json(), ensure_ascii=False, allow_nan=False).encode()
-        assert run_requests.parse_job_request(json.loads(stored)) == request
+        assert run_requests.parse_run_request(json.loads(stored)) == request
     assert said
     assert json.dumps(said, ensure_ascii=False).encode()
 
@@ -369,8 +369,8 @@ def test_any_json_is_a_request_that_can_be_stored_or_a_refusal_that_can_be_sent(
 
 
 def test_a_record_survives_being_stored() -> None:
-    record = JobRecord(
-        job_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+    record = RunRecord(
+        run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         name="<b>😀/",
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
@@ -395,11 +395,11 @@ def test_a_record_survives_being_stored() -> None:
     )
     stored = json.loads(json.dumps(record.as_json()))
     assert stored["version"] == 1
-    assert JobRecord.from_json(stored) == record
+    assert RunRecord.from_json(stored) == record
 
 
 def test_a_record_of_a_later_version_is_still_read() -> None:
-    record = JobRecord(
+    record = RunRecord(
         *(
             "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
             "name",
@@ -407,14 +407,14 @@ def test_a_record_of_a_later_version_is_still_read() -> None:
             "ns",
             "2026-01-02T03:04:05Z",
         ),
-        *(JobRequest("a.ipynb").as_json(), "team-a"),
+        *(RunRequest("a.ipynb").as_json(), "team-a"),
         *(Resources(), "image", "a.ipynb", ()),
     )
     stored = record.as_json()
     stored |= {"version": 2, "sweep": {"x": [1]}}
     stored["resources"]["gpu_type"] = "a100"
     stored["owner"]["group"] = "team"
-    assert JobRecord.from_json(stored) == record
+    assert RunRecord.from_json(stored) == record
 
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:

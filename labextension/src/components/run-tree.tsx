@@ -5,62 +5,62 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { runsAhead } from '../models/job-store';
+import { runsAhead } from '../models/run-store';
 import type { SectionId } from '../models/panel-state';
 import type { ISelection } from '../models/selection';
 import { successor } from '../models/selection';
-import type { IJobRow, IProgress } from '../wire';
-import type { IJobActions } from './job-row';
-import { JobRow } from './job-row';
+import type { IRunRow, IProgress } from '../wire';
+import type { IRunActions } from './run-row';
+import { RunRow } from './run-row';
 import { Heading } from './section';
 
-export interface IJobTreeGroup {
+export interface IRunTreeGroup {
   readonly id: SectionId;
   readonly title: string;
   /** How many there are, those too that are not shown. */
   readonly count: string;
   readonly isFolded: boolean;
-  readonly jobs: readonly IJobRow[];
+  readonly runs: readonly IRunRow[];
 }
 
-export interface ITreeActions extends IJobActions {
+export interface ITreeActions extends IRunActions {
   readonly fold: (section: SectionId, isFolded: boolean) => void;
   readonly select: (
-    jobId: string,
+    runId: string,
     keys: { readonly toggle: boolean; readonly range: boolean }
   ) => void;
   readonly selectAll: () => void;
   readonly clearSelection: () => void;
 }
 
-interface IJobTreeProps {
-  readonly groups: readonly IJobTreeGroup[];
+interface IRunTreeProps {
+  readonly groups: readonly IRunTreeGroup[];
   readonly selection: ISelection;
-  readonly progressOf: (jobId: string) => IProgress | undefined;
+  readonly progressOf: (runId: string) => IProgress | undefined;
   readonly actions: ITreeActions;
   readonly trans: TranslationBundle;
 }
 
-interface IJobTreeState {
+interface IRunTreeState {
   /** All that the arrow keys reach, from the top: groups by their ids, runs by theirs. */
   readonly keys: readonly string[];
   /** Where the keyboard is. */
   readonly current: string | null;
 }
 
-export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
-  static getDerivedStateFromProps(props: IJobTreeProps, state: IJobTreeState): IJobTreeState {
+export class RunTree extends React.Component<IRunTreeProps, IRunTreeState> {
+  static getDerivedStateFromProps(props: IRunTreeProps, state: IRunTreeState): IRunTreeState {
     const keys = keysOf(props.groups);
     return { keys, current: successor(state.current, state.keys, keys) };
   }
 
-  override state: IJobTreeState = { keys: [], current: null };
+  override state: IRunTreeState = { keys: [], current: null };
 
   override getSnapshotBeforeUpdate(): boolean {
     return this._root.current?.contains(document.activeElement) === true;
   }
 
-  override componentDidUpdate(_: IJobTreeProps, before: IJobTreeState, hadFocus: boolean): void {
+  override componentDidUpdate(_: IRunTreeProps, before: IRunTreeState, hadFocus: boolean): void {
     const isLost = this._root.current?.contains(document.activeElement) === false;
     if (hadFocus && (isLost || before.current !== this.state.current)) {
       this._focus(this.state.current);
@@ -84,10 +84,10 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
     );
   }
 
-  private _renderGroup(group: IJobTreeGroup): React.JSX.Element {
+  private _renderGroup(group: IRunTreeGroup): React.JSX.Element {
     const { selection, progressOf, actions, trans } = this.props;
     const { current } = this.state;
-    const ahead = group.id === 'waiting' ? runsAhead(group.jobs) : null;
+    const ahead = group.id === 'waiting' ? runsAhead(group.runs) : null;
     return (
       <div
         key={group.id}
@@ -107,17 +107,17 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
         >
           <Heading title={group.title} isFolded={group.isFolded} count={group.count} />
         </div>
-        {!group.isFolded && group.jobs.length > 0 && (
+        {!group.isFolded && group.runs.length > 0 && (
           <div role="group">
-            {group.jobs.map(job => (
-              <JobRow
-                key={job.job_id}
-                job={job}
-                ahead={ahead?.get(job.job_id) ?? null}
-                progress={group.id === 'running' ? progressOf(job.job_id) : undefined}
-                isSelected={selection.jobIds.has(job.job_id)}
-                isOnlySelected={selection.jobIds.has(job.job_id) && selection.jobIds.size === 1}
-                isCurrent={current === job.job_id}
+            {group.runs.map(run => (
+              <RunRow
+                key={run.run_id}
+                run={run}
+                ahead={ahead?.get(run.run_id) ?? null}
+                progress={group.id === 'running' ? progressOf(run.run_id) : undefined}
+                isSelected={selection.runIds.has(run.run_id)}
+                isOnlySelected={selection.runIds.has(run.run_id) && selection.runIds.size === 1}
+                isCurrent={current === run.run_id}
                 actions={actions}
                 trans={trans}
               />
@@ -165,7 +165,7 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
         return group === undefined ? false : this._openOrEnter(event, group, keys[place + 1]);
       case 'ArrowLeft':
         return group === undefined
-          ? this._focus(groups.find(({ jobs }) => has(jobs, current))?.id ?? null)
+          ? this._focus(groups.find(({ runs }) => has(runs, current))?.id ?? null)
           : this._fold(group.id, true);
       case ' ':
         if (isOnAction) {
@@ -204,13 +204,13 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
 
   private _openOrEnter(
     event: React.KeyboardEvent,
-    group: IJobTreeGroup,
+    group: IRunTreeGroup,
     next: string | undefined
   ): boolean {
     if (group.isFolded) {
       return this._fold(group.id, false);
     }
-    return group.jobs.length > 0 ? this._move(event, next) : true;
+    return group.runs.length > 0 ? this._move(event, next) : true;
   }
 
   private _fold(section: SectionId, isFolded: boolean): boolean {
@@ -218,8 +218,8 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
     return true;
   }
 
-  private _select(jobId: string, keys: { toggle: boolean; range: boolean }): boolean {
-    this.props.actions.select(jobId, keys);
+  private _select(runId: string, keys: { toggle: boolean; range: boolean }): boolean {
+    this.props.actions.select(runId, keys);
     return true;
   }
 
@@ -235,13 +235,13 @@ export class JobTree extends React.Component<IJobTreeProps, IJobTreeState> {
   private readonly _root = React.createRef<HTMLDivElement>();
 }
 
-function keysOf(groups: readonly IJobTreeGroup[]): readonly string[] {
-  return groups.flatMap(({ id, isFolded, jobs }) => [
+function keysOf(groups: readonly IRunTreeGroup[]): readonly string[] {
+  return groups.flatMap(({ id, isFolded, runs }) => [
     id,
-    ...(isFolded ? [] : jobs.map(job => job.job_id))
+    ...(isFolded ? [] : runs.map(run => run.run_id))
   ]);
 }
 
-function has(jobs: readonly IJobRow[], jobId: string): boolean {
-  return jobs.some(job => job.job_id === jobId);
+function has(runs: readonly IRunRow[], runId: string): boolean {
+  return runs.some(run => run.run_id === runId);
 }

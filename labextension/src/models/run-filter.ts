@@ -4,14 +4,14 @@
  */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IJobRow } from '../wire';
-import type { IJobGroups } from './job-store';
+import type { IRunRow } from '../wire';
+import type { IRunGroups } from './run-store';
 import { messageOf } from './sentences';
 
-type Test = (job: IJobRow) => boolean;
+type Test = (run: IRunRow) => boolean;
 
 /** Return the runs that a filter leaves, in the same order; all of them where it is empty. */
-export function filtered(groups: IJobGroups, query: string, trans: TranslationBundle): IJobGroups {
+export function filtered(groups: IRunGroups, query: string, trans: TranslationBundle): IRunGroups {
   const tests = query
     .toLocaleLowerCase()
     .split(/\s+/)
@@ -20,7 +20,7 @@ export function filtered(groups: IJobGroups, query: string, trans: TranslationBu
   if (tests.length === 0) {
     return groups;
   }
-  const matches: Test = job => tests.every(test => test(job));
+  const matches: Test = run => tests.every(test => test(run));
   return {
     waiting: groups.waiting.filter(matches),
     running: groups.running.filter(matches),
@@ -33,20 +33,20 @@ function testOf(word: string, trans: TranslationBundle): Test {
   switch (key) {
     case 'state':
       // A user calls waiting what the server calls queued.
-      return job => job.state === value || (value === 'waiting' && job.state === 'queued');
+      return run => run.state === value || (value === 'waiting' && run.state === 'queued');
     case 'queue':
-      return job => job.local_queue.toLocaleLowerCase() === value;
+      return run => run.local_queue.toLocaleLowerCase() === value;
     case 'tag':
-      return job => job.tags.some(tag => tag.toLocaleLowerCase() === value);
+      return run => run.tags.some(tag => tag.toLocaleLowerCase() === value);
     case 'schedule':
-      return job => job.schedule_id === value;
+      return run => run.schedule_id === value;
     default:
-      return job => textOf(job, trans).includes(word);
+      return run => textOf(run, trans).includes(word);
   }
 }
 
-function textOf(job: IJobRow, trans: TranslationBundle): string {
-  return [job.name, messageOf(job, trans) ?? '', job.local_queue, job.state, ...job.tags]
+function textOf(run: IRunRow, trans: TranslationBundle): string {
+  return [run.name, messageOf(run, trans) ?? '', run.local_queue, run.state, ...run.tags]
     .join('\n')
     .toLocaleLowerCase();
 }

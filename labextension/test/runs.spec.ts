@@ -1,9 +1,9 @@
-import { JobsModel } from '../src/models/jobs';
-import type { IJobRow } from '../src/wire';
+import { RunsModel } from '../src/models/runs';
+import type { IRunRow } from '../src/wire';
 import { row } from './rows';
 import { refusal, Server, until } from './server';
 
-function page(items: readonly IJobRow[], total = items.length) {
+function page(items: readonly IRunRow[], total = items.length) {
   return { items, total, next_cursor: null };
 }
 
@@ -18,16 +18,16 @@ const TEAM_A = {
 };
 
 let server: Server;
-let model: JobsModel;
-let listed: IJobRow[];
+let model: RunsModel;
+let listed: IRunRow[];
 
 beforeEach(() => {
   server = new Server();
   listed = [row('a')];
-  server.answers.set('jobs', () => page(listed));
+  server.answers.set('runs', () => page(listed));
   server.answers.set('local-queues', () => page([TEAM_A as never]));
   server.answers.set('health', () => ({ ok: true, settings: {}, problems: [] }));
-  model = new JobsModel(server.settings);
+  model = new RunsModel(server.settings);
 });
 
 afterEach(() => model.dispose());
@@ -54,16 +54,16 @@ it('asks nothing while nobody looks, and stops when nobody does any more', async
 it('reads the lists once the stream is open', async () => {
   await follow();
   expect(server.asked[0]).toBe('GET changes');
-  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['a']);
+  expect(model.groups.waiting.map(run => run.run_id)).toEqual(['a']);
   expect(model.defaultQueue).toBe('team-a');
   expect(server.asked.filter(asked => asked.includes('state=queued')).length).toBeLessThan(3);
 });
 
 it('follows the changes', async () => {
   await follow();
-  server.tell({ type: 'job', cursor: '2', job_id: 'b', job: row('b', { state: 'running' }) });
+  server.tell({ type: 'run', cursor: '2', run_id: 'b', run: row('b', { state: 'running' }) });
   await until(() => model.groups.running.length === 1);
-  server.tell({ type: 'job-deleted', cursor: '3', job_id: 'a' });
+  server.tell({ type: 'run-deleted', cursor: '3', run_id: 'a' });
   await until(() => model.groups.waiting.length === 0);
 });
 
@@ -71,8 +71,8 @@ it('reads all anew after a gap', async () => {
   await follow();
   listed = [row('c')];
   server.tell({ type: 'gap', cursor: '9' });
-  await until(() => model.job('c') !== undefined);
-  expect(model.job('a')).toBeUndefined();
+  await until(() => model.run('c') !== undefined);
+  expect(model.run('a')).toBeUndefined();
 });
 
 it('keeps what it knows when the server goes, and goes on where it was', async () => {
@@ -80,15 +80,15 @@ it('keeps what it knows when the server goes, and goes on where it was', async (
   server.hangUp();
   await until(() => model.connection.kind === 'lost');
   expect(model.interruption?.error.reason).toBe('offline');
-  expect(model.job('a')).toBeDefined();
+  expect(model.run('a')).toBeDefined();
   await until(() => server.isListenedTo);
   expect(server.asked.filter(asked => asked.startsWith('GET changes')).pop()).toBe(
     'GET changes?since=1'
   );
-  server.tell({ type: 'job', cursor: '2', job_id: 'b', job: row('b') });
+  server.tell({ type: 'run', cursor: '2', run_id: 'b', run: row('b') });
   await until(() => model.connection.kind === 'live');
   await until(() => model.interruption === null);
-  expect(model.job('b')).toBeDefined();
+  expect(model.run('b')).toBeDefined();
 });
 
 it('shows runs from memory while the cluster is away', async () => {
@@ -97,7 +97,7 @@ it('shows runs from memory while the cluster is away', async () => {
   server.answers.set('local-queues', down);
   model.observe();
   await until(() => model.isLoaded);
-  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['a']);
+  expect(model.groups.waiting.map(run => run.run_id)).toEqual(['a']);
   expect(model.queues).toBeNull();
   expect(model.interruption?.error.reason).toBe('cluster-unavailable');
 });
@@ -120,34 +120,34 @@ it('deletes many in parts, and tells how far it is', async () => {
   listed = Array.from({ length: 300 }, (_, number) => row(`run-${number}`));
   await follow();
   const deletions: string[][] = [];
-  server.answers.set('jobs', () => {
+  server.answers.set('runs', () => {
     const asked = server.asked[server.asked.length - 1] ?? '';
-    const named = [...new URLSearchParams(asked.split('?')[1]).getAll('job_id')];
+    const named = [...new URLSearchParams(asked.split('?')[1]).getAll('run_id')];
     deletions.push(named);
     const failures = named.includes('run-7')
-      ? [{ job_id: 'run-7', message: 'It is gone.', reason: 'not-found' }]
+      ? [{ run_id: 'run-7', message: 'It is gone.', reason: 'not-found' }]
       : [];
-    return { deleted: named.filter(jobId => jobId !== 'run-7'), failures };
+    return { deleted: named.filter(runId => runId !== 'run-7'), failures };
   });
   const done: number[] = [];
-  const failures = await model.deleteJobs(
-    listed.map(job => job.job_id),
+  const failures = await model.deleteRuns(
+    listed.map(run => run.run_id),
     count => done.push(count)
   );
   expect(failures.map(failure => failure.message)).toEqual(['It is gone.']);
   expect(deletions.flat()).toHaveLength(300);
   expect(done).toEqual([...done].sort((a, b) => a - b));
   expect(done[done.length - 1]).toBe(300);
-  expect(model.groups.waiting.map(job => job.job_id)).toEqual(['run-7']);
+  expect(model.groups.waiting.map(run => run.run_id)).toEqual(['run-7']);
 });
 
 it('shows a run that was submitted again at once', async () => {
   await follow();
-  server.answers.set('jobs/a/rerun', () => row('again', { name: 'a' }));
-  await model.rerunJob('a', { parameters: { lr: 0.1 } });
-  expect(model.job('again')?.name).toBe('a');
-  server.answers.set('jobs/a/rerun', () =>
+  server.answers.set('runs/a/rerun', () => row('again', { name: 'a' }));
+  await model.rerunRun('a', { parameters: { lr: 0.1 } });
+  expect(model.run('again')?.name).toBe('a');
+  server.answers.set('runs/a/rerun', () =>
     refusal(422, 'invalid', 'parameters: no', { parameters: 'no' })
   );
-  await expect(model.rerunJob('a')).rejects.toMatchObject({ fields: { parameters: 'no' } });
+  await expect(model.rerunRun('a')).rejects.toMatchObject({ fields: { parameters: 'no' } });
 });

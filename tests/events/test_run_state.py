@@ -29,7 +29,7 @@ def changes_and_output() -> tuple[Changes, io.StringIO]:
 
 def row(**fields: Any) -> Json:
     return {
-        "job_id": "1",
+        "run_id": "1",
         "name": "a",
         "state": "queued",
         "reason": None,
@@ -40,8 +40,8 @@ def row(**fields: Any) -> Json:
     }
 
 
-def job(**fields: Any) -> Json:
-    return {"type": "job", "job_id": "1", "job": row(**fields)}
+def run(**fields: Any) -> Json:
+    return {"type": "run", "run_id": "1", "run": row(**fields)}
 
 
 def emitted(output: io.StringIO) -> list[Json]:
@@ -51,8 +51,8 @@ def emitted(output: io.StringIO) -> list[Json]:
 def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.StringIO]):
     changes, output = changes_and_output
     for state in models.STATES:
-        changes.publish(job(state=state))
-    changes.publish({"type": "job-deleted", "job_id": "1", "job": None})
+        changes.publish(run(state=state))
+    changes.publish({"type": "run-deleted", "run_id": "1", "run": None})
     events = emitted(output)
     assert [event["state"] for event in events] == [*models.STATES, "deleted"]
     assert {event["__schema__"] for event in events} == {run_state.SCHEMA_ID}
@@ -62,10 +62,10 @@ def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.
 
 def test_what_is_no_change_of_state_is_no_event(changes_and_output: tuple[Changes, io.StringIO]):
     changes, output = changes_and_output
-    changes.publish(job(state="queued"))
-    changes.publish(job(state="queued", name="renamed"))
-    changes.publish({"type": "local-queues", "job_id": None, "job": None})
-    changes.publish(job(state="queued", reason="blocked", message="Will not start."))
+    changes.publish(run(state="queued"))
+    changes.publish(run(state="queued", name="renamed"))
+    changes.publish({"type": "local-queues", "run_id": None, "run": None})
+    changes.publish(run(state="queued", reason="blocked", message="Will not start."))
     reasons = [event["reason"] for event in emitted(output)]
     assert reasons == [None, "blocked"]
 

@@ -14,22 +14,22 @@ import { Signal } from '@lumino/signaling';
 import * as api from '../api';
 import type { RequestError } from '../request';
 import { requestError } from '../request';
-import type { IJobsModel } from '../tokens';
+import type { IRunsModel } from '../tokens';
 import type {
   Change,
   IHealth,
-  IJobRow,
+  IRunRow,
   ILocalQueue,
   IProblem,
-  JobState,
+  RunState,
   RequestChanges
 } from '../wire';
 import { FINISHED_STATES, UNFINISHED_STATES } from '../wire';
 import { ChangeStream } from './change-stream';
 import type { Connection, IInterruption, Reading } from './connection';
 import { known } from './connection';
-import type { IJobGroups } from './job-store';
-import { JobStore } from './job-store';
+import type { IRunGroups } from './run-store';
+import { RunStore } from './run-store';
 import { ProgressModel } from './progress';
 import { Reader } from './reader';
 
@@ -49,20 +49,20 @@ const GATHER_MS = 30;
 const DELETED_AT_ONCE = 20;
 const DELETIONS_AT_ONCE = 4;
 
-type JobChange = Extract<Change, { type: 'job' | 'job-deleted' }>;
+type RunChange = Extract<Change, { type: 'run' | 'run-deleted' }>;
 
-interface IJobLists {
-  readonly unfinished: readonly IJobRow[];
-  readonly finished: readonly IJobRow[];
+interface IRunLists {
+  readonly unfinished: readonly IRunRow[];
+  readonly finished: readonly IRunRow[];
 }
 
-export class JobsModel implements IJobsModel, IDisposable {
+export class RunsModel implements IRunsModel, IDisposable {
   constructor(settings: ServerConnection.ISettings) {
     this._settings = settings;
     this._stream = new ChangeStream(settings);
     this.progress = new ProgressModel({
       serverSettings: settings,
-      running: () => this.groups.running.map(job => job.job_id)
+      running: () => this.groups.running.map(run => run.run_id)
     });
     this._parts.add(this._stream);
     this._parts.add(this.progress);
@@ -121,7 +121,7 @@ export class JobsModel implements IJobsModel, IDisposable {
     return this._olderCount;
   }
 
-  get groups(): IJobGroups {
+  get groups(): IRunGroups {
     return this._store.groups;
   }
 
@@ -138,8 +138,8 @@ export class JobsModel implements IJobsModel, IDisposable {
     Signal.clearData(this);
   }
 
-  job(jobId: string): IJobRow | undefined {
-    return this._store.get(jobId);
+  run(runId: string): IRunRow | undefined {
+    return this._store.get(runId);
   }
 
   observe(): IDisposable {
@@ -162,47 +162,47 @@ export class JobsModel implements IJobsModel, IDisposable {
     await Promise.all([this._lists.refresh(), this._queues.refresh(), this._health.refresh()]);
   }
 
-  async fetchJob(jobId: string): Promise<void> {
-    const job = await api.getJob(this._settings, jobId);
-    if (this._store.get(jobId) === undefined) {
-      this._store.put(job);
+  async fetchRun(runId: string): Promise<void> {
+    const run = await api.getRun(this._settings, runId);
+    if (this._store.get(runId) === undefined) {
+      this._store.put(run);
       this._touch();
     }
   }
 
-  async listOlderJobs(): Promise<void> {
+  async listOlderRuns(): Promise<void> {
     const page = await this._listFinished(api.MOST_PER_PAGE, this._olderCursor);
-    page.items.forEach(job => this._store.put(job));
+    page.items.forEach(run => this._store.put(run));
     this._olderCursor = page.next_cursor;
     this._olderCount = Math.max(0, this._olderCount - page.items.length);
     this._touch();
   }
 
-  async stopJobs(jobIds: readonly string[]): Promise<void> {
-    await Promise.all(jobIds.map(jobId => api.stopJob(this._settings, jobId)));
+  async stopRuns(runIds: readonly string[]): Promise<void> {
+    await Promise.all(runIds.map(runId => api.stopRun(this._settings, runId)));
   }
 
-  async rerunJob(jobId: string, changes: RequestChanges = {}): Promise<IJobRow> {
-    const job = await api.rerunJob(this._settings, jobId, changes);
-    this._store.put(job);
+  async rerunRun(runId: string, changes: RequestChanges = {}): Promise<IRunRow> {
+    const run = await api.rerunRun(this._settings, runId, changes);
+    this._store.put(run);
     this._touch();
-    return job;
+    return run;
   }
 
-  async deleteJobs(
-    jobIds: readonly string[],
+  async deleteRuns(
+    runIds: readonly string[],
     onProgress: (done: number) => void = () => undefined
   ): Promise<readonly RequestError[]> {
     const failures: RequestError[] = [];
     const parts: (readonly string[])[] = [];
-    for (let start = 0; start < jobIds.length; start += DELETED_AT_ONCE) {
-      parts.push(jobIds.slice(start, start + DELETED_AT_ONCE));
+    for (let start = 0; start < runIds.length; start += DELETED_AT_ONCE) {
+      parts.push(runIds.slice(start, start + DELETED_AT_ONCE));
     }
     let done = 0;
     const deleteParts = async () => {
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-        const answer = await api.deleteJobs(this._settings, part);
-        answer.deleted.forEach(jobId => this._store.delete(jobId));
+        const answer = await api.deleteRuns(this._settings, part);
+        answer.deleted.forEach(runId => this._store.delete(runId));
         failures.push(...answer.failures.map(failure => requestError(200, failure)));
         done += part.length;
         this._touch();
@@ -262,26 +262,26 @@ export class JobsModel implements IJobsModel, IDisposable {
       case 'schedule-deleted':
         this._touch();
         break;
-      case 'job':
-      case 'job-deleted':
-        this._applyToJob(change);
+      case 'run':
+      case 'run-deleted':
+        this._applyToRun(change);
         this._changesWhileReading?.push(change);
         this._touch();
         break;
     }
   }
 
-  private _applyToJob(change: JobChange): void {
-    if (change.type === 'job') {
-      this._store.put(change.job);
+  private _applyToRun(change: RunChange): void {
+    if (change.type === 'run') {
+      this._store.put(change.run);
     } else {
-      this._store.delete(change.job_id);
+      this._store.delete(change.run_id);
     }
   }
 
-  private async _readLists(): Promise<IJobLists> {
+  private async _readLists(): Promise<IRunLists> {
     this._isListWanted = false;
-    const changes: JobChange[] = [];
+    const changes: RunChange[] = [];
     this._changesWhileReading = changes;
     try {
       const [unfinished, finished] = await Promise.all([
@@ -290,7 +290,7 @@ export class JobsModel implements IJobsModel, IDisposable {
       ]);
       this._store.replace([...unfinished, ...finished]);
       // An answer may be older than what the stream told while it was on its way.
-      changes.forEach(change => this._applyToJob(change));
+      changes.forEach(change => this._applyToRun(change));
       return { unfinished, finished };
     } catch (error) {
       this._isListWanted = true;
@@ -306,15 +306,15 @@ export class JobsModel implements IJobsModel, IDisposable {
       // One admission moves all who wait, which is no change of theirs.
       this.groups.waiting.length > 0 ? this._listUnfinished(['queued']) : []
     ]);
-    waiting.forEach(job => this._store.place(job));
+    waiting.forEach(run => this._store.place(run));
     return queues;
   }
 
-  private async _listUnfinished(states: readonly JobState[]): Promise<readonly IJobRow[]> {
-    const found: IJobRow[] = [];
+  private async _listUnfinished(states: readonly RunState[]): Promise<readonly IRunRow[]> {
+    const found: IRunRow[] = [];
     let cursor: string | null = null;
     do {
-      const page = await api.listJobs(this._settings, {
+      const page = await api.listRuns(this._settings, {
         states,
         sort: 'created_at',
         limit: api.MOST_PER_PAGE,
@@ -327,9 +327,9 @@ export class JobsModel implements IJobsModel, IDisposable {
   }
 
   /** Read as many finished runs as are shown. */
-  private async _listFinishedAgain(): Promise<readonly IJobRow[]> {
+  private async _listFinishedAgain(): Promise<readonly IRunRow[]> {
     const wanted = Math.max(FINISHED_AT_FIRST, this.groups.finished.length);
-    const found: IJobRow[] = [];
+    const found: IRunRow[] = [];
     let cursor: string | null = null;
     do {
       const limit = Math.min(wanted - found.length, api.MOST_PER_PAGE);
@@ -344,7 +344,7 @@ export class JobsModel implements IJobsModel, IDisposable {
 
   private async _listFinished(limit: number, cursor: string | null) {
     const states = FINISHED_STATES;
-    return await api.listJobs(this._settings, { states, sort: '-finished_at', limit, cursor });
+    return await api.listRuns(this._settings, { states, sort: '-finished_at', limit, cursor });
   }
 
   private _touch(): void {
@@ -357,9 +357,9 @@ export class JobsModel implements IJobsModel, IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _parts = new DisposableSet();
   private readonly _stream: ChangeStream;
-  private readonly _store = new JobStore();
-  private readonly _lists = new Reader<IJobLists>({
-    name: 'jupyter-kueue:jobs',
+  private readonly _store = new RunStore();
+  private readonly _lists = new Reader<IRunLists>({
+    name: 'jupyter-kueue:runs',
     read: () => this._readLists()
   });
   private readonly _queues = new Reader<readonly ILocalQueue[]>({
@@ -385,7 +385,7 @@ export class JobsModel implements IJobsModel, IDisposable {
   });
   private _observers = 0;
   private _isListWanted = true;
-  private _changesWhileReading: JobChange[] | null = null;
+  private _changesWhileReading: RunChange[] | null = null;
   private _olderCursor: string | null = null;
   private _olderCount = 0;
 }

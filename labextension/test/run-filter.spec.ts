@@ -1,11 +1,11 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { filtered } from '../src/models/job-filter';
-import { JobStore } from '../src/models/job-store';
+import { filtered } from '../src/models/run-filter';
+import { RunStore } from '../src/models/run-store';
 import { row } from './rows';
 
 const trans = nullTranslator.load('jupyter_kueue');
-const store = new JobStore();
+const store = new RunStore();
 store.replace([
   row('train', { message: 'Waits for 2 GPUs', tags: ['Sales'] }),
   row('nightly train', { state: 'running', local_queue: 'team-b' }),
@@ -27,6 +27,6 @@ describe('the filter', () => {
     ['state:', []]
   ])('%j leaves %j', (query, names) => {
     const { waiting, running, finished } = filtered(store.groups, query, trans);
-    expect([...waiting, ...running, ...finished].map(job => job.name)).toEqual(names);
+    expect([...waiting, ...running, ...finished].map(run => run.name)).toEqual(names);
   });
 });

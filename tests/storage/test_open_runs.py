@@ -1,4 +1,4 @@
-"""What never changes of many open jobs is read at once, and whatever is wrong with it left out."""
+"""What never changes of many open runs is read at once, and whatever is wrong with it left out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from jupyter_kueue.domain.models import (
     BucketFacts,
-    JobRecord,
-    JobRequest,
     Owner,
     Resources,
+    RunRecord,
+    RunRequest,
 )
 from jupyter_kueue.storage.bucket import Bucket
-from jupyter_kueue.storage.open_runs import FEW, MAX_JOBS, OpenJobs
+from jupyter_kueue.storage.open_runs import FEW, MAX_RUNS, OpenRuns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +27,13 @@ def bucket(tmp_path: Path) -> Bucket:
 
 
 def open_job(name: str) -> BucketFacts:
-    record = JobRecord(
-        job_id=str(uuid.uuid4()),
+    record = RunRecord(
+        run_id=str(uuid.uuid4()),
         name=name,
         owner=Owner.of("tess"),
         namespace="default",
         created_at="2026-01-02T03:04:05.000Z",
-        request=JobRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb").as_json(),
         local_queue="team-a",
         resources=Resources(),
         image="image",
@@ -48,49 +48,49 @@ def open_job(name: str) -> BucketFacts:
             },
         ),
     )
-    accepted = {"kube_job": f"nb-{record.job_id}", "uid": "a uid"}
+    accepted = {"job_name": f"nb-{record.run_id}", "uid": "a uid"}
     return BucketFacts(record, accepted=accepted, meta={"name": f"{name}, renamed"})
 
 
-def open_jobs(count: int) -> dict[str, BucketFacts]:
-    made = [open_job(f"job {number}") for number in range(count)]
-    return {facts.record.job_id: facts for facts in made}
+def open_runs(count: int) -> dict[str, BucketFacts]:
+    made = [open_job(f"run {number}") for number in range(count)]
+    return {facts.record.run_id: facts for facts in made}
 
 
 async def test_many_open_jobs_are_stored_and_few_are_not(bucket: Bucket) -> None:
-    jobs = open_jobs(2 * MAX_JOBS + FEW)
-    few = dict(list(jobs.items())[:FEW])
-    here = OpenJobs(bucket, "tess")
+    runs = open_runs(2 * MAX_RUNS + FEW)
+    few = dict(list(runs.items())[:FEW])
+    here = OpenRuns(bucket, "tess")
     await here.store(few.values())
-    assert await OpenJobs(bucket, "tess").load() == {}
-    await here.store(jobs.values())
-    assert await OpenJobs(bucket, "tess").load() == jobs
+    assert await OpenRuns(bucket, "tess").load() == {}
+    await here.store(runs.values())
+    assert await OpenRuns(bucket, "tess").load() == runs
     assert len(await bucket.list("tess/open/")) == 3
 
 
 async def test_they_are_stored_again_when_many_are_new_and_the_old_ones_go(bucket: Bucket) -> None:
-    before, after = open_jobs(2 * MAX_JOBS), open_jobs(FEW)
-    here = OpenJobs(bucket, "tess")
+    before, after = open_runs(2 * MAX_RUNS), open_runs(FEW)
+    here = OpenRuns(bucket, "tess")
     await here.store(before.values())
     await here.store(after.values())
-    assert await OpenJobs(bucket, "tess").load() == before
-    after |= open_jobs(1)
+    assert await OpenRuns(bucket, "tess").load() == before
+    after |= open_runs(1)
     await here.store(after.values())
-    assert await OpenJobs(bucket, "tess").load() == after
+    assert await OpenRuns(bucket, "tess").load() == after
 
 
 async def test_a_job_that_is_not_accepted_is_no_open_job_yet(bucket: Bucket) -> None:
-    jobs = [BucketFacts(facts.record) for facts in open_jobs(FEW + 1).values()]
-    await OpenJobs(bucket, "tess").store(jobs)
-    assert await OpenJobs(bucket, "tess").load() == {}
+    runs = [BucketFacts(facts.record) for facts in open_runs(FEW + 1).values()]
+    await OpenRuns(bucket, "tess").store(runs)
+    assert await OpenRuns(bucket, "tess").load() == {}
 
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"half", b"[]", b'{"jobs": [7]}', b'{"jobs": [{"record": {}, "accepted": {}, "meta": null}]}'],
+    [b"half", b"[]", b'{"runs": [7]}', b'{"runs": [{"record": {}, "accepted": {}, "meta": null}]}'],
 )
 async def test_garbage_is_left_out(bucket: Bucket, garbage: bytes) -> None:
-    jobs = open_jobs(FEW + 1)
-    await OpenJobs(bucket, "tess").store(jobs.values())
+    runs = open_runs(FEW + 1)
+    await OpenRuns(bucket, "tess").store(runs.values())
     await bucket.put_bytes("tess/open/000001.json", garbage)
-    assert await OpenJobs(bucket, "tess").load() == jobs
+    assert await OpenRuns(bucket, "tess").load() == runs

@@ -1,10 +1,10 @@
-import { JobStore, runsAhead } from '../src/models/job-store';
+import { RunStore, runsAhead } from '../src/models/run-store';
 import { at, row } from './rows';
 
-const ids = (jobs: readonly { job_id: string }[]) => jobs.map(job => job.job_id);
+const ids = (runs: readonly { run_id: string }[]) => runs.map(run => run.run_id);
 
 describe('waiting runs', () => {
-  const store = new JobStore();
+  const store = new RunStore();
   store.replace([
     row('older, but later', { position: at(3), created_at: '2026-11-26T09:00:00Z' }),
     row('blocked', { position: at(0), reason: 'blocked', created_at: '2026-11-26T08:00:00Z' }),
@@ -42,14 +42,14 @@ describe('waiting runs', () => {
 
 describe('a change', () => {
   it('keeps the position that is known, as it tells none', () => {
-    const store = new JobStore();
+    const store = new RunStore();
     store.put(row('a', { position: at(4) }));
     store.put(row('a', { message: 'Waits for 1 GPU.' }));
     expect(store.get('a')?.position).toEqual(at(4));
   });
 
   it('moves a run to its group', () => {
-    const store = new JobStore();
+    const store = new RunStore();
     store.put(row('a'));
     expect(ids(store.groups.waiting)).toEqual(['a']);
     store.put(row('a', { state: 'running' }));

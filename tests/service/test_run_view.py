@@ -1,11 +1,11 @@
-"""What a user sees of a job: the row, the attempts, the error and the files."""
+"""What a user sees of a run: the row, the attempts, the error and the files."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.models import BucketFacts, JobRecord, Owner, Resources, Status
+from jupyter_kueue.domain.models import BucketFacts, Owner, Resources, RunRecord, Status
 from jupyter_kueue.runner.shared import bounds
 from jupyter_kueue.service.runs import run_view
 
@@ -14,8 +14,8 @@ TIMES = ("2026-01-02T03:05:00Z", "2026-01-02T03:05:01Z", "2026-01-02T03:06:00Z")
 
 
 def facts_of(**facts: Any) -> BucketFacts:
-    record = JobRecord(
-        job_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+    record = RunRecord(
+        run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         name="Weekly",
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
@@ -35,7 +35,7 @@ def facts_of(**facts: Any) -> BucketFacts:
 def test_the_whole_row() -> None:
     status = Status("queued", "waiting", "Waits.", "said", *TIMES)
     assert run_view.build_row(facts_of(), status) == {
-        "job_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+        "run_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         "name": "Weekly",
         "owner": "Ada@example.com",
         "state": "queued",

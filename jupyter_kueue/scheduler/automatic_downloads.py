@@ -64,11 +64,11 @@ class AutomaticDownloads:
     async def _catch_up(self) -> bool:
         """Look at all runs there are; tells whether they could be had."""
         try:
-            jobs = await self._scheduler.jobs()
+            runs = await self._scheduler.runs()
         except errors.JupyterKueueError:
             # Users are told by whatever they do; here the next change or heartbeat is waited for.
             return False
-        for row in list(jobs.rows()):
+        for row in list(runs.rows()):
             await self._fetch(row)
             # Most need no request: requests of others must have their turn in between.
             await asyncio.sleep(0)
@@ -83,9 +83,9 @@ class AutomaticDownloads:
         if age > _LOOKS_BACK or self._scheduler.described(row).downloaded:
             return
         try:
-            await self._downloads.fetch(row["job_id"])
+            await self._downloads.fetch(row["run_id"])
         except SchedulerError as error:
-            log.warning("job_id=%s not all outputs downloaded: %s", row["job_id"], error)
+            log.warning("run_id=%s not all outputs downloaded: %s", row["run_id"], error)
         except Exception:
             # The others must be downloaded, whatever one run's files hold.
-            log.exception("job_id=%s outputs not downloaded", row["job_id"])
+            log.exception("run_id=%s outputs not downloaded", row["run_id"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.scheduler.scheduler import KueueScheduler
     from jupyter_kueue.service.runs.outputs import FileId
-    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.runs.runs import Runs
 
 Json = dict[str, Any]
 
@@ -53,8 +53,8 @@ class Downloads:
 
     async def _fetch(self, job_id: str, *, again: bool) -> None:
         with told():
-            jobs = await self._scheduler.jobs()
-            row = jobs.row(job_id)
+            runs = await self._scheduler.runs()
+            row = runs.row(job_id)
             if row["state"] not in FINISHED_STATES:
                 raise SchedulerError(
                     f"The run is {row['state']}; its files can be downloaded once it has ended."
@@ -62,17 +62,17 @@ class Downloads:
             job = self._scheduler.describe(row)
             folder = Path(self._scheduler.get_local_output_path(job))
             beside, documents = _plan(
-                job, await jobs.files(job_id), await jobs.files(job_id, "inputs")
+                job, await runs.files(job_id), await runs.files(job_id, "inputs")
             )
             try:
                 for targets in (beside, documents):
-                    await _download(jobs, job_id, folder, targets, again=again)
+                    await _download(runs, job_id, folder, targets, again=again)
             except OSError as error:
                 raise SchedulerError(
                     f"The files could not be written to {self._scheduler.output_directory}/"
                     f"{folder.name}: {error.strerror or error}. Fix that and download again."
                 ) from error
-            await _explain_missing(jobs, job, row, documents)
+            await _explain_missing(runs, job, row, documents)
 
 
 def _plan(
@@ -105,13 +105,13 @@ def _plan(
 
 
 async def _download(
-    jobs: Jobs, job_id: str, folder: Path, targets: dict[FileId, str], *, again: bool
+    runs: Runs, job_id: str, folder: Path, targets: dict[FileId, str], *, again: bool
 ) -> None:
     wanted = {file_id: _inside(folder, name) for file_id, name in targets.items()}
     if not again:
         wanted = {file_id: target for file_id, target in wanted.items() if not target.exists()}
     if wanted:
-        await jobs.download(job_id, wanted)
+        await runs.download(job_id, wanted)
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -123,7 +123,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 async def _explain_missing(
-    jobs: Jobs, job: KueueJob, row: Json, documents: dict[FileId, str]
+    runs: Runs, job: KueueJob, row: Json, documents: dict[FileId, str]
 ) -> None:
     """Raise why a document that was asked for is not there, if one is not."""
     names = set(documents.values())
@@ -132,7 +132,7 @@ async def _explain_missing(
     ]
     if not missing:
         return
-    reasons = await jobs.format_errors(job.job_id)
+    reasons = await runs.format_errors(job.job_id)
     if missing == [NOTEBOOK] and not reasons:
         raise SchedulerError(
             f"The run ended before its notebook began, so there is no output: {row['message']}"

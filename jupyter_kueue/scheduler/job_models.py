@@ -109,7 +109,7 @@ def _zone(utc_offset: str | None) -> dt.tzinfo | None:
 def run_of_result(input_uri: str) -> str | None:
     """Return the id of the run that a notebook is the result of; None for one of the user's files.
 
-    ``kueue:<job_id>/<path>`` is how JupyterLab names it (``labextension/src/models/drive.ts``).
+    ``kueue:<run_id>/<path>`` is how JupyterLab names it (``labextension/src/models/drive.ts``).
     """
     match = _RESULT.fullmatch(input_uri)
     return None if match is None else match[1]
@@ -216,14 +216,14 @@ def describe(row: Json) -> KueueJob:
     fields = shared_fields(request)
     fields["runtime_environment_parameters"] = as_upstream(fields["runtime_environment_parameters"])
     job: KueueJob = KueueJob.construct(
-        job_id=row["job_id"],
+        job_id=row["run_id"],
         job_definition_id=row["schedule_id"],
         name=row["name"],
         status=STATUSES[row["state"]],
         # Upstream's page shows it as an error, whatever the status is.
         status_message=_status_message(row),
         update_time=max(moment for moment in times.values() if moment is not None),
-        url=f"/jobs/{row['job_id']}",
+        url=f"/jobs/{row['run_id']}",
         tags=list(row["tags"]),
         idempotency_token=request.get("idempotency_key"),
         **times,
@@ -336,11 +336,11 @@ def milliseconds(moment: str | None) -> int | None:
 def unreadable(row: Json) -> KueueJob:
     """Return what stands for a run that ``describe`` fails on: its id, as failed."""
     job: KueueJob = KueueJob.construct(
-        job_id=row["job_id"],
-        name=row["job_id"],
+        job_id=row["run_id"],
+        name=row["run_id"],
         status=Status.FAILED,
         status_message="What is stored of this run cannot be understood; see the server's log.",
-        url=f"/jobs/{row['job_id']}",
+        url=f"/jobs/{row['run_id']}",
         input_filename=_NO_NAME,
         runtime_environment_name=DEFAULT_ENVIRONMENT,
         output_formats=[],

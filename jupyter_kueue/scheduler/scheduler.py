@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.hosted import Service
-    from jupyter_kueue.service.runs.runs import Jobs
+    from jupyter_kueue.service.runs.runs import Runs
     from jupyter_kueue.service.schedules.schedules import Schedules
 
 Json = dict[str, Any]
@@ -122,9 +122,9 @@ class KueueScheduler(BaseScheduler):
         """Return the application of the server this runs in. Raises what is missing."""
         return (self._service or running_server.find_service()).kueue
 
-    async def jobs(self) -> Jobs:
+    async def runs(self) -> Runs:
         """Return the runs once they are loaded. Raises what is missing."""
-        return await self.application().jobs()
+        return await self.application().runs()
 
     # --- Jobs ------------------------------------------------------------------------------------
 
@@ -141,30 +141,30 @@ class KueueScheduler(BaseScheduler):
                 "Create it with POST job_definitions/<id>/jobs, or leave the field out."
             )
         with told():
-            jobs = await self.jobs()
+            runs = await self.runs()
             body = await self._sized(job_models.request_body(model, self.root_dir))
             run_id = job_models.run_of_result(model.input_uri)
             if run_id is not None:
                 # A result has no place below the root folder: its run's own files are run again.
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
-                return str((await jobs.rerun(run_id, asked))["job_id"])
+                return str((await runs.rerun(run_id, asked))["run_id"])
             token = model.idempotency_token or None
             request = run_requests.parse_run_request({**body, "idempotency_key": token})
             try:
-                job, is_new = await jobs.submit(request)
+                run, is_new = await runs.submit(request)
             except errors.ConflictError as error:
                 raise TokenUsedError(error.message) from error
         if not is_new:
-            raise TokenUsedError(f"The run {job['job_id']} of this idempotency token exists.")
-        return str(job["job_id"])
+            raise TokenUsedError(f"The run {run['run_id']} of this idempotency token exists.")
+        return str(run["run_id"])
 
     async def update_job(self, job_id: str, model: UpdateJob) -> None:
         """Change a job's name, or stop it; its size is fixed once it is submitted."""
         if model.status == Status.STOPPED:
             await self.stop_job(job_id)
         with told():
-            jobs = await self.jobs()
-            row = jobs.row(names.plain_id(job_id))
+            runs = await self.runs()
+            row = runs.row(names.plain_id(job_id))
             if model.compute_type not in (None, row["request"].get("profile")):
                 raise errors.ConflictError(
                     say(
@@ -174,15 +174,15 @@ class KueueScheduler(BaseScheduler):
                     )
                 )
             if model.name is not None:
-                await jobs.update(row["job_id"], {"name": model.name})
+                await runs.update(row["run_id"], {"name": model.name})
 
     async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
         """Return a page of jobs, with the local files there are of each."""
         with told():
-            order = self._sorted.by((await self.jobs()).rows(), query.sort_by)
+            order = self._sorted.by((await self.runs()).rows(), query.sort_by)
             for is_wanted in _filters(query):
                 order = order.filtered(is_wanted)
-            shown, token = order.page(query.max_items, query.next_token, "job_id")
+            shown, token = order.page(query.max_items, query.next_token, "run_id")
         # In a thread: a home directory may be far away, and others wait for the event loop.
         present = await asyncio.to_thread(lambda: [self._local_names(row) for row in shown])
         jobs = []
@@ -197,19 +197,19 @@ class KueueScheduler(BaseScheduler):
     async def count_jobs(self, query: CountJobsQuery) -> int:
         """Return how many jobs have a status."""
         with told():
-            rows = (await self.jobs()).rows()
+            rows = (await self.runs()).rows()
         states = _states(query.status)
         return len([row for row in rows if row["state"] in states])
 
     async def get_job(self, job_id: str, job_files: bool | None = True) -> DescribeJob:
         """Return a job; with ``job_files``, which of its files are in the user's folder."""
         with told():
-            jobs = await self.jobs()
-            row = jobs.row(names.plain_id(job_id))
+            runs = await self.runs()
+            row = runs.row(names.plain_id(job_id))
             job = self.described(row) if job_files else self.describe(row)
             if job.package_input_folder:
                 job.packaged_files = _packaged(
-                    await jobs.files(row["job_id"], "inputs"), await jobs.files(row["job_id"])
+                    await runs.files(row["run_id"], "inputs"), await runs.files(row["run_id"])
                 )
         return job
 
@@ -217,14 +217,14 @@ class KueueScheduler(BaseScheduler):
         """Delete a job and its outputs in the bucket, stopping it first; gone already is fine."""
         with told():
             try:
-                await (await self.jobs()).delete(names.plain_id(job_id))
+                await (await self.runs()).delete(names.plain_id(job_id))
             except errors.NotFoundError:
                 return
 
     async def stop_job(self, job_id: str) -> None:
         """Stop a job in whatever state it is; one that has ended stays as it is."""
         with told():
-            await (await self.jobs()).stop(names.plain_id(job_id))
+            await (await self.runs()).stop(names.plain_id(job_id))
 
     # --- Job definitions -------------------------------------------------------------------------
 
@@ -270,13 +270,13 @@ class KueueScheduler(BaseScheduler):
         """
         schedule_id = names.plain_id(job_definition_id)
         with told():
-            jobs, schedules = await self.jobs(), await self.schedules()
+            runs, schedules = await self.runs(), await self.schedules()
             # The jobs first: where that fails, the definition is there to be deleted once more.
-            await jobs.delete_of_schedule(schedule_id)
+            await runs.delete_of_schedule(schedule_id)
             with contextlib.suppress(errors.NotFoundError):
                 await schedules.delete(schedule_id, with_runs=True)
             # Another one may have been due just before.
-            await jobs.delete_of_schedule(schedule_id)
+            await runs.delete_of_schedule(schedule_id)
 
     async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
         """Return a definition."""
@@ -309,8 +309,8 @@ class KueueScheduler(BaseScheduler):
         given = None if model.parameters is None else literals.read_all(model.parameters)
         with told():
             schedules = await self.schedules()
-            job = await schedules.run_now(names.plain_id(job_definition_id), given)
-        return str(job["job_id"])
+            run = await schedules.run_now(names.plain_id(job_definition_id), given)
+        return str(run["run_id"])
 
     async def schedules(self) -> Schedules:
         """Return the schedules once they are loaded. Raises what is missing."""
@@ -342,10 +342,10 @@ class KueueScheduler(BaseScheduler):
                 notebook, *_ = await (await self.schedules()).inputs(schedule_id)
             return {"input": notebook["url"]}
         with told():
-            jobs = await self.jobs()
-            notebook, *_ = await jobs.located_files(model.job_id, "inputs")
+            runs = await self.runs()
+            notebook, *_ = await runs.located_files(model.job_id, "inputs")
             paths: dict[str, str] = {"input": notebook["url"]}
-            for file in await jobs.located_files(model.job_id):
+            for file in await runs.located_files(model.job_id):
                 if file["role"] == pod_contract.ROLE_NOTEBOOK:
                     paths[output_formats.NOTEBOOK] = file["url"]
                 elif "format" in file:
@@ -404,7 +404,7 @@ class KueueScheduler(BaseScheduler):
             return self._described_before(row, present)
         except Exception:
             # One odd run must not take everybody's list away.
-            log.exception("job_id=%s cannot be shown", row["job_id"])
+            log.exception("run_id=%s cannot be shown", row["run_id"])
             return job_models.unreadable(row)
 
     def _described_before(self, row: Json, present: frozenset[str]) -> KueueJob:
@@ -412,13 +412,13 @@ class KueueScheduler(BaseScheduler):
 
         Rows are never changed, only replaced; making it takes most of a list's time.
         """
-        known = self._described.get(row["job_id"])
+        known = self._described.get(row["run_id"])
         if known is not None and known[0] is row and known[1] == present:
             return known[2]
         if len(self._described) >= _DESCRIBED_KEPT:
             self._described.clear()
         job = self.described(row, present)
-        self._described[row["job_id"]] = (row, present, job)
+        self._described[row["run_id"]] = (row, present, job)
         return job
 
     def _local_folder(self, input_filename: str, job_id: str) -> str:
@@ -431,7 +431,7 @@ class KueueScheduler(BaseScheduler):
         return os.path.relpath(os.path.join(self.root_dir, self.output_directory), self.root_dir)  # noqa: PTH118
 
     def _local_names(self, row: Json) -> frozenset[str]:
-        folder = self._local_folder(job_models.input_filename(row["request"]), row["job_id"])
+        folder = self._local_folder(job_models.input_filename(row["request"]), row["run_id"])
         return _names_in(os.path.join(self.root_dir, folder))  # noqa: PTH118
 
     def _is_snapshot(self, input_uri: str | None, request: Json) -> bool:

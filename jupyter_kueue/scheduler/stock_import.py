@@ -136,7 +136,7 @@ class StockImport:
         application = Application(self._settings, self._root_dir)
         await application.start()
         try:
-            await _ready(application.jobs)
+            await _ready(application.runs)
             bucket = application.bucket
             assert bucket is not None  # it is what the runs were read from
             imports = StockImports(bucket, application.owner.slug)
@@ -285,7 +285,7 @@ class _Jobs:
     async def _bring_one(self, row: Json) -> tuple[bool, Json | None]:
         """Bring a job over; tell whether it is here now, and its list row if it is new."""
         stock_id = str(row["job_id"])
-        new_id = stock_jobs.job_id(self._owner, stock_id)
+        new_id = stock_jobs.run_id(self._owner, stock_id)
         if new_id in self._deleted or await self._records.has_record(new_id):
             self._report.runs_there += 1
             return True, None
@@ -317,7 +317,7 @@ class _Jobs:
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
         """Upload a job's files and write its records, record.json last: then it is there for all."""
-        new_id = stock_jobs.job_id(self._owner, job.stock_id)
+        new_id = stock_jobs.run_id(self._owner, job.stock_id)
         prefix = self._records.prefix(new_id)
         uploaded = await self._upload(job, files, prefix)
         facts = stock_jobs.build_facts(

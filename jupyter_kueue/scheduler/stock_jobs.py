@@ -129,7 +129,7 @@ class Uploaded:
     left_out: dict[str, str]
 
 
-def job_id(owner: Owner, stock_id: str) -> str:
+def run_id(owner: Owner, stock_id: str) -> str:
     """Return the id of a job here: the one it had, wherever that can be one."""
     if names.is_run_id(stock_id):
         return stock_id
@@ -190,7 +190,7 @@ def build_facts(
     )
     definition = job.row["job_definition_id"]
     record = RunRecord(
-        job_id=job_id(owner, job.stock_id),
+        run_id=run_id(owner, job.stock_id),
         name=job.name,
         owner=owner,
         namespace=namespace,
@@ -206,7 +206,7 @@ def build_facts(
     )
     if not has_result(job, uploaded.formats):
         return BucketFacts(record, final=_end(job).as_json())
-    facts = BucketFacts(record, result=_result(job, record.job_id, uploaded))
+    facts = BucketFacts(record, result=_result(job, record.run_id, uploaded))
     ended = run_status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
     return dataclasses.replace(facts, final=ended.as_json())
 
@@ -217,7 +217,7 @@ def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
     message, error = (None, None) if is_completed else _failure(job)
     return {
         "version": 1,
-        "job_id": new_id,
+        "run_id": new_id,
         "outcome": pod_contract.SUCCEEDED if is_completed else pod_contract.NOTEBOOK_FAILED,
         "error": error,
         "message": message,

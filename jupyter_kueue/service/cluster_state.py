@@ -64,7 +64,7 @@ class ClusterView:
         self._on_queues = on_queues
         self._standings: dict[str, Json] = {}
         self._most: Mapping[str, Mapping[str, Decimal]] = {}
-        self._job_of_uid: dict[str, str] = {}
+        self._run_id_of_job_uid: dict[str, str] = {}
         self._job_uid: dict[str, str] = {}
         self._pods: defaultdict[str, set[str]] = defaultdict(set)
         self._workload_of_job_uid: dict[str, str] = {}
@@ -152,7 +152,7 @@ class ClusterView:
         for workload in self.pending_workloads() if changed else ():
             if self.cluster_queue_of(workload["spec"].get("queueName")) in changed:
                 job_uid = (workload["metadata"].get("labels") or {}).get(names.KUEUE_JOB_UID, "")
-                if (run_id := self._job_of_uid.get(job_uid)) is not None:
+                if (run_id := self._run_id_of_job_uid.get(job_uid)) is not None:
                     self._on_run_change(run_id, False)  # noqa: FBT003 - see __init__
 
     def most_of(self, cluster_queue: str | None) -> Mapping[str, Decimal] | None:
@@ -199,11 +199,11 @@ class ClusterView:
             return
         uid = item["metadata"]["uid"]
         if gone:
-            self._job_of_uid.pop(uid, None)
+            self._run_id_of_job_uid.pop(uid, None)
             if self._job_uid.get(run_id) == uid:
                 del self._job_uid[run_id]
         else:
-            self._job_of_uid[uid] = run_id
+            self._run_id_of_job_uid[uid] = run_id
             self._job_uid[run_id] = uid
         self._on_run_change(run_id, gone or _has_finished(item))
 
@@ -232,7 +232,7 @@ class ClusterView:
             self._workload_of_job_uid[job_uid] = uid
         elif self._workload_of_job_uid.get(job_uid) == uid:
             del self._workload_of_job_uid[job_uid]
-        run_id = self._job_of_uid.get(job_uid)
+        run_id = self._run_id_of_job_uid.get(job_uid)
         if run_id is not None:
             self._on_run_change(run_id, False)  # noqa: FBT003 - see __init__
         self._on_queues()

@@ -42,7 +42,7 @@ _FACTS_PROGRAM = (
     sys.executable,
     *("-I", "-S", "-c"),
     f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
-    "from jupyter_kueue import notebook_document; notebook_document.main()",
+    "from jupyter_kueue.contract import notebook_document; notebook_document.main()",
 )
 
 # A folder that holds it is a Python environment: as large as it is useless on another machine.

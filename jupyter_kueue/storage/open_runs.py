@@ -27,7 +27,7 @@ FEW = 100
 # Jobs in one object: whoever reads or writes one must not hold an event loop up.
 MAX_RUNS = 200
 _KIND = json_shapes.Kind({"runs": list})
-_JOB = json_shapes.Kind(
+_ITEM = json_shapes.Kind(
     {
         "record": models.RUN_RECORD,
         "accepted": models.ACCEPTED,
@@ -75,7 +75,7 @@ class OpenRuns:
 
     async def _read(self, key: str) -> list[BucketFacts]:
         try:
-            return [_facts(item) for item in _jobs(await self._bucket.get_json(key))]
+            return [_facts(item) for item in _items(await self._bucket.get_json(key))]
         except errors.NotFoundError:  # written anew by another server just now
             return []
         except errors.UnavailableError as error:
@@ -89,7 +89,7 @@ class OpenRuns:
             return []
 
 
-def _jobs(body: Json) -> list[Json]:
+def _items(body: Json) -> list[Json]:
     found = _KIND.difference(body)
     if found is not None:
         raise errors.UnreadableError(
@@ -99,7 +99,7 @@ def _jobs(body: Json) -> list[Json]:
                 difference=found,
             )
         )
-    runs: list[Json] = [item for item in body["runs"] if _JOB.fits(item)]
+    runs: list[Json] = [item for item in body["runs"] if _ITEM.fits(item)]
     return runs
 
 

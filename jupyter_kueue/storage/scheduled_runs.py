@@ -42,7 +42,7 @@ class ScheduledRun:
     @property
     def due_at(self) -> str:
         """When it was due; of a Job that nobody's clock made, when it was created."""
-        minute = names.scheduled_minute(self.job)
+        minute = names.scheduled_minute(self.job_name)
         if minute is None:
             return self.created_at
         return rfc3339(dt.datetime.fromtimestamp(minute * 60, dt.UTC))

@@ -173,7 +173,7 @@ def test_a_sparse_report_of_a_terabyte_costs_no_memory(tmp_path: Path) -> None:
             file.truncate(2**40)
     script = (
         "import resource, sys, pathlib\n"
-        "from jupyter_kueue.runner import reports\n"
+        "from jupyter_kueue.runner.stage_out import reports\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "print(reports.End(folder).read(), reports.read_progress(folder))\n"

@@ -43,8 +43,8 @@ class Backend(KueueScheduler):
 
     async def until_finished(self, job_id: str, eventually: Callable[..., Any]) -> Any:
         """Return the job once it has ended."""
-        jobs = await self.jobs()
-        await eventually(lambda: jobs.row(job_id)["state"] in FINISHED_STATES)
+        runs = await self.runs()
+        await eventually(lambda: runs.row(job_id)["state"] in FINISHED_STATES)
         return await self.get_job(job_id)
 
 

@@ -142,7 +142,7 @@ async def test_its_jobs_are_deleted_with_it(backend, define, eventually):
     finished = await run(definition_id, CreateJobFromDefinition(parameters={"region": "north"}))
     await backend.until_finished(finished, eventually)
     running = await run(definition_id, CreateJobFromDefinition())
-    jobs = await backend.jobs()
+    jobs = await backend.runs()
     await eventually(lambda: jobs.row(running)["state"] == "running")
     of_another = await backend.create("daily.ipynb", runtime_environment_parameters=SMALL)
 

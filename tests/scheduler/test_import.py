@@ -107,7 +107,7 @@ def run_import(cli: Callable[..., Any], namespace: Namespace, folder: Path) -> C
 @contextlib.contextmanager
 def server_in(folder: Path, namespace: Namespace) -> Iterator[Server]:
     with running_server(folder, environment(namespace, folder), extensions=BOTH) as server:
-        until(lambda: server.request("GET", "jobs").status, lambda status: status == 200)
+        until(lambda: server.request("GET", "runs").status, lambda status: status == 200)
         yield server
 
 
@@ -150,7 +150,7 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         )
 
         # Nothing comes twice, and what is deleted here does not come back.
-        assert server.request("DELETE", f"jobs/{made['stopped']}").status == 204
+        assert server.request("DELETE", f"runs/{made['stopped']}").status == 204
         text = cli(
             "import", check=False, env={**os.environ, **environment(namespace, folder)}
         ).stdout
@@ -162,9 +162,9 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         assert server.request("GET", "/scheduler/job_definitions").json["total_count"] == 3
 
         # Run again: from what it had, with what it had.
-        job = server.request("POST", f"jobs/{made['report']}/rerun", {"local_queue": "team-a"}).json
+        job = server.request("POST", f"runs/{made['report']}/rerun", {"local_queue": "team-a"}).json
         ended = until(
-            lambda: server.request("GET", f"jobs/{job['job_id']}").json,
+            lambda: server.request("GET", f"runs/{job['run_id']}").json,
             lambda found: found["finished_at"] is not None,
         )
         assert ended["state"] == "succeeded", ended["message"]
@@ -250,7 +250,7 @@ def check_files(server: Server, folder: Path, jobs: dict[str, Any]) -> None:
 def check_failure(server: Server, made: dict[str, str]) -> None:
     shown = server.request("GET", f"/scheduler/jobs/{made['failing']}").json
     assert shown["status_message"] == "A cell failed: ZeroDivisionError: division by zero"
-    job = server.request("GET", f"jobs/{made['failing']}").json
+    job = server.request("GET", f"runs/{made['failing']}").json
     assert job["reason"] == "notebook-failed"
     assert job["error"]["cell_source"] == "1 / 0"
     assert job["local_queue"] == stock_jobs.RAN_IN
@@ -281,12 +281,12 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
     assert report["schedules_there"] == 3
     with server_in(folder, namespace) as server:
         listed = until(
-            lambda: server.request("GET", "jobs?limit=500").json,
+            lambda: server.request("GET", "runs?limit=500").json,
             lambda found: found["total"] == MANY + 4,
         )
         assert {item["state"] for item in listed["items"]} == {"succeeded", "failed", "stopped"}
         one = next(item for item in listed["items"] if item["name"].startswith("many"))
-        inputs = server.request("GET", f"jobs/{one['job_id']}/inputs").json["items"]
+        inputs = server.request("GET", f"runs/{one['run_id']}/inputs").json["items"]
         assert [file["path"] for file in inputs] == ["many.ipynb"]
         download = server.request("GET", f"/scheduler/jobs/{one['job_id']}/download_files")
         assert "staging area had no such file" in download.json["message"]

@@ -13,7 +13,7 @@ from jupyter_kueue.domain import models, run_requests
 from jupyter_kueue.scheduler import job_models
 
 ROW = {
-    "job_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+    "run_id": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
     "name": "n",
     "state": "queued",
     "reason": "waiting",

@@ -63,7 +63,7 @@ async def test_a_job_from_creation_to_its_files(backend, write_notebook, eventua
     assert job.parameters["label"] == "__import__('os')"
     staged = await backend.get_staging_paths(job)
     assert set(staged) == {"ipynb", "html", "markdown", "slides", "input"}
-    assert staged["input"].endswith(f"/jobs/{job_id}/input/weekly.ipynb")
+    assert staged["input"].endswith(f"/runs/{job_id}/input/weekly.ipynb")
 
     await Downloads(backend).fetch(job_id)
 
@@ -143,7 +143,7 @@ async def test_a_failed_job_says_why_and_its_notebook_can_be_had(
 async def test_a_stopped_job_has_its_partial_notebook(backend, write_notebook, eventually, root):
     write_notebook("long.ipynb", "print('first cell')", "import time; time.sleep(600)")
     job_id = await backend.create("long.ipynb")
-    jobs = await backend.jobs()
+    jobs = await backend.runs()
 
     async def one_cell_is_done():
         return ((await jobs.get(job_id))["progress"] or {}).get("cells_done") == 1
@@ -265,7 +265,7 @@ async def test_a_token_stands_for_one_job(backend, write_notebook):
 
 async def test_sizes_by_name_and_by_amount(backend, write_notebook):
     write_notebook("a.ipynb", "1")
-    jobs = await backend.jobs()
+    jobs = await backend.runs()
     by_name = await backend.create(
         "a.ipynb", compute_type="medium", runtime_environment_parameters={"queue": "team-a"}
     )

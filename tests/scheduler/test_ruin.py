@@ -158,7 +158,7 @@ class Place:
         assert sorted(paged) == sorted(self.expected)
         for definition_id in self.definitions:
             self.get(f"job_definitions/{definition_id}")
-        assert self.server.request("GET", "jobs").json["total"] == len(self.expected)
+        assert self.server.request("GET", "runs").json["total"] == len(self.expected)
         assert self.server.request("GET", "schedules").json["total"] == len(self.definitions)
 
     def _shown(self) -> tuple[dict[str, str], dict[str, bool]]:
@@ -657,16 +657,16 @@ def test_records_that_somebody_damaged(wire: Place):
     wire.check()
     revisions = asyncio.run(bucket.list(f"{OWNER}/schedules/{unmade}/revisions"))
     damage: dict[str, bytes] = {
-        f"jobs/{finished}/result.json": b"{}",
-        f"jobs/{queued[0]}/record.json": b"",
-        f"jobs/{queued[1]}/record.json": b'{"job_id": "x"',
-        f"jobs/{queued[2]}/record.json": b"[]",
-        f"jobs/{queued[3]}/record.json": b'{"job_id": 5, "created_at": "soon"}',
-        f"jobs/{queued[4]}/accepted.json": b"null",
-        f"jobs/{queued[5]}/meta.json": b'{"name": 7, "tags": "x"}',
+        f"runs/{finished}/result.json": b"{}",
+        f"runs/{queued[0]}/record.json": b"",
+        f"runs/{queued[1]}/record.json": b'{"run_id": "x"',
+        f"runs/{queued[2]}/record.json": b"[]",
+        f"runs/{queued[3]}/record.json": b'{"run_id": 5, "created_at": "soon"}',
+        f"runs/{queued[4]}/accepted.json": b"null",
+        f"runs/{queued[5]}/meta.json": b'{"name": 7, "tags": "x"}',
         f"schedules/{definition}/definition.json": b'{"request": {}}',
         f"schedules/{on_demand}/definition.json": b"\xff",
-        "index/00000000000000000000-damaged.json": b'{"rows": [{"job_id": 1}, null]}',
+        "index/00000000000000000000-damaged.json": b'{"rows": [{"run_id": 1}, null]}',
         "index/00000000000000000001-damaged.json": b"[",
     }
 
@@ -675,7 +675,7 @@ def test_records_that_somebody_damaged(wire: Place):
         for item in await bucket.list(f"{OWNER}/index"):
             # Many small ones are put together, and are gone then.
             with contextlib.suppress(errors.NotFoundError):
-                found |= {row["job_id"] for row in (await bucket.get_json(item.key))["rows"]}
+                found |= {row["run_id"] for row in (await bucket.get_json(item.key))["rows"]}
         return {finished, kept} <= found
 
     async def write() -> None:

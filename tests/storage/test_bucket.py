@@ -155,7 +155,7 @@ async def test_a_range_beyond_the_end(bucket: Bucket) -> None:
 
 
 async def test_listings(bucket: Bucket) -> None:
-    for key in ("runs/a/record.json", "runs/a/input/x", "runs/b/record.json", "jobsx/c", "top"):
+    for key in ("runs/a/record.json", "runs/a/input/x", "runs/b/record.json", "runsx/c", "top"):
         await bucket.put_bytes(key, b"1")
 
     assert sorted(meta.key for meta in await bucket.list("runs/")) == [
@@ -164,7 +164,7 @@ async def test_listings(bucket: Bucket) -> None:
         "runs/b/record.json",
     ]
     assert sorted(await bucket.list_prefixes("runs/")) == ["runs/a/", "runs/b/"]
-    assert sorted(await bucket.list_prefixes()) == ["runs/", "jobsx/"]
+    assert sorted(await bucket.list_prefixes()) == ["runs/", "runsx/"]
     assert await bucket.delete_prefix("runs/a/") == 2
     assert len(await bucket.list()) == 3
 

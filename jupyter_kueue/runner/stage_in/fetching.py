@@ -98,7 +98,7 @@ class StageIn:
             return_exceptions=True,
         )
         # Its failure is the one to tell: the answer to a HEAD does not say why it refuses.
-        job = await self._find_job()
+        record = await self._find_record()
         result, checkpoints, verdict = await reading
         if isinstance(result, BaseException):
             raise result
@@ -106,7 +106,7 @@ class StageIn:
             raise checkpoints
         if isinstance(verdict, BaseException):
             raise verdict
-        if job is None:
+        if record is None:
             print("stage-in: the schedule has ended, this run is none of it.", flush=True)
             control.write(self.runner / pod_contract.FINISHED_FILE, {})
             return
@@ -126,9 +126,9 @@ class StageIn:
                     file.get("sha256"),
                     FileMarks.of_item(file),
                 )
-                for file in job["input"]
+                for file in record["input"]
             ]
-            for path in job.get("empty_folders", ()):
+            for path in record.get("empty_folders", ()):
                 folder.make_folder(path)
             former = [self._fetch_checkpoint(kept, path) for path in self._tree_of(checkpoints)]
             await asyncio.gather(
@@ -137,7 +137,7 @@ class StageIn:
                 *inputs,
                 *former,
             )
-            self._write_run(job, folder)
+            self._write_run(record, folder)
         print(f"stage-in: {len(inputs)} files, {len(former)} checkpoints.", flush=True)
 
     async def _find_verdict(self) -> former_attempts.Verdict | None:
@@ -145,9 +145,9 @@ class StageIn:
         records = await self.attempt.former_records(former_attempts.MOST_READ)
         if not records:
             return None
-        job = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
+        record = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
         most = control.seconds(pod_contract.ENV_MAX_EVICTIONS, pod_contract.DEFAULT_MAX_EVICTIONS)
-        retries = job["request"].get("max_retries") or 0
+        retries = record["request"].get("max_retries") or 0
         return former_attempts.verdict(records, self.attempt.uid, int(most), retries)
 
     async def _end(self, verdict: former_attempts.Verdict) -> None:
@@ -165,21 +165,21 @@ class StageIn:
         )
         control.write(self.runner / pod_contract.FINISHED_FILE, {})
 
-    async def _find_job(self) -> control.Json | None:
+    async def _find_record(self) -> control.Json | None:
         """Return record.json, making that of a run which a CronJob started while no server was up.
 
         None where the schedule's end, its ``max_runs`` or a delete says that this run must not be.
         """
         try:
-            job: control.Json = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
+            record: control.Json = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
         except errors.NotFoundError:
             if pod_contract.ENV_SCHEDULE_ID not in os.environ:
                 raise
         else:
-            return job
+            return record
         from jupyter_kueue.storage import scheduled_runs  # noqa: PLC0415 - only where needed
 
-        run = scheduled_runs.ScheduledRun(
+        scheduled = scheduled_runs.ScheduledRun(
             owner_slug=os.environ[pod_contract.ENV_OWNER],
             schedule_id=os.environ[pod_contract.ENV_SCHEDULE_ID],
             revision=os.environ[pod_contract.ENV_SCHEDULE_REVISION],
@@ -187,8 +187,8 @@ class StageIn:
             job_name=os.environ[pod_contract.ENV_JOB_NAME],
             created_at=self.attempt.started_at,
         )
-        record = await scheduled_runs.take_in(self.bucket, run)
-        return record.as_json() if record is not None else None
+        made = await scheduled_runs.take_in(self.bucket, scheduled)
+        return made.as_json() if made is not None else None
 
     def _tree_of(self, checkpoints: Iterable[ObjectMeta]) -> list[str]:
         """Return the paths of the checkpoints, without those whose place a newer one needs.
@@ -237,18 +237,18 @@ class StageIn:
             )
             raise errors.ConflictError(foreign(message))
 
-    def _write_run(self, job: control.Json, folder: UntrustedFolder) -> None:
+    def _write_run(self, record: control.Json, folder: UntrustedFolder) -> None:
         """Inject the parameters and write what the other containers need to know."""
-        request = job["request"]
+        request = record["request"]
         if request.get("parameters"):
             from jupyter_kueue.runner.stage_in import parameters_cell  # noqa: PLC0415 - only where needed
 
             notebook = parameters_cell.inject(
-                folder.read_bytes(job["notebook"], max_bytes=MAX_NOTEBOOK_BYTES),
+                folder.read_bytes(record["notebook"], max_bytes=MAX_NOTEBOOK_BYTES),
                 request["parameters"],
                 request.get("kernel_name"),
             )
-            with folder.replaced_file(job["notebook"]) as file:
+            with folder.replaced_file(record["notebook"]) as file:
                 file.write(notebook)
         for name, staged in (
             (pod_contract.STAGED_FILE, self.workspace),
@@ -259,7 +259,7 @@ class StageIn:
             self.runner / pod_contract.RUN_FILE,
             {
                 "run_id": os.environ[pod_contract.ENV_RUN_ID],
-                "notebook": job["notebook"],
+                "notebook": record["notebook"],
                 "kernel_name": request.get("kernel_name"),
                 "timeout_seconds": request.get("timeout_seconds"),
                 "cell_timeout_seconds": request.get("cell_timeout_seconds"),

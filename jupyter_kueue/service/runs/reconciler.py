@@ -660,10 +660,10 @@ class Reconciler:
         A record is written before its Job and outlives it, so the Job is nobody's submit.
         """
         name = job["metadata"]["name"]
-        job = await cluster_jobs.find(self._connection, self.cluster.namespace, name)
-        if job is None or "deletionTimestamp" in job["metadata"]:
+        found = await cluster_jobs.find(self._connection, self.cluster.namespace, name)
+        if found is None or "deletionTimestamp" in found["metadata"]:
             return None
-        return jobs_without_record.facts_of(job, run_id)
+        return jobs_without_record.facts_of(found, run_id)
 
     def _forget(self, run_id: str) -> None:
         """Stop showing a run that is not there any more."""

@@ -395,8 +395,8 @@ class Runs:
 
     async def _cluster_position(self, row: Json, run_id: str) -> int | None:
         known = await self._local_queues.cluster_positions(row["local_queue"])
-        run = self._cluster.facts(run_id).job
-        return known.get(run["metadata"]["uid"]) if known and run is not None else None
+        job = self._cluster.facts(run_id).job
+        return known.get(job["metadata"]["uid"]) if known and job is not None else None
 
     async def _shown(self, submitted: Submitted) -> Json:
         """Return the run of a submit, before any watch shows it."""

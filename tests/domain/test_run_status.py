@@ -476,11 +476,11 @@ _ENDS = [
 _CLUSTERS: dict[str, Any] = {
     "cluster silent": {"known": False},
     "all gone": {},
-    "still running": {"job_name": job(), "workload": admitted, "pods": (running_pod,)},
-    "complete": {"job_name": job(condition("Complete"))},
-    "failed": {"job_name": failed_job(), "pods": (failed_pod(terminated(137, "OOMKilled")),)},
-    "preempted": {"job_name": job(suspend=True), "workload": preempted},
-    "deactivated": {"job_name": job(suspend=True), "workload": workload(active=False)},
+    "still running": {"job": job(), "workload": admitted, "pods": (running_pod,)},
+    "complete": {"job": job(condition("Complete"))},
+    "failed": {"job": failed_job(), "pods": (failed_pod(terminated(137, "OOMKilled")),)},
+    "preempted": {"job": job(suspend=True), "workload": preempted},
+    "deactivated": {"job": job(suspend=True), "workload": workload(active=False)},
 }
 _OTHER_FACTS: dict[str, Json] = {
     "alone": {},
@@ -540,10 +540,10 @@ def test_a_stop_does_not_wait_for_ever_for_a_machine_that_went_away() -> None:
 @pytest.mark.parametrize(
     "cluster",
     [
-        {"job_name": job(suspend=True), "workload": workload(PENDING)},
-        {"job_name": job(), "workload": admitted, "pods": (running_pod,)},
+        {"job": job(suspend=True), "workload": workload(PENDING)},
+        {"job": job(), "workload": admitted, "pods": (running_pod,)},
         {"pods": (pod(running, phase="Running", deleting=True),)},
-        {"job_name": failed_job(), "pods": (failed_pod(terminated(43)),)},
+        {"job": failed_job(), "pods": (failed_pod(terminated(43)),)},
         {"known": False},
     ],
 )
@@ -785,8 +785,8 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
         (pod(deleting=True),),
         ({"metadata": {"name": "p", "uid": "p", "creationTimestamp": CREATED}},),
     ]
-    for facts, job, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
-        found = run_status.derive(facts, ClusterFacts(job, work, pods), NOW, LIMITS)
+    for facts, one, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
+        found = run_status.derive(facts, ClusterFacts(one, work, pods), NOW, LIMITS)
         assert found.state in models.STATES
         if found.state == "succeeded":
             assert facts.result is not None

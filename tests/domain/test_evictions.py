@@ -94,7 +94,7 @@ def test_a_node_may_evict_a_run_so_often_and_no_more(message: str, words: str) -
 
 def test_the_number_of_evictions_is_an_admins() -> None:
     one = evicted(MEMORY, **BY_KUBELET)
-    facts = {"job_name": job(), "workload": admitted, "now": NOW}
+    facts = {"job": job(), "workload": admitted, "now": NOW}
     assert derive(bucket(), one, limits=Limits(max_evictions=0), **facts).state == "failed"
     assert derive(bucket(), one, limits=Limits(max_evictions=1), **facts).state == "starting"
 

@@ -69,10 +69,10 @@ def waits_for(reason: str, message: str = "") -> Json:
 
 
 def seen(*pods: Json, events: tuple[Json, ...] | None, now: dt.datetime, **more: Any) -> Status:
-    job = job()
-    job["status"] = {"startTime": ADMITTED}
+    started = job()
+    started["status"] = {"startTime": ADMITTED}
     facts = more.pop("bucket", bucket())
-    return derive(facts, *pods, job=job, workload=admitted, events=events, now=now)
+    return derive(facts, *pods, job=started, workload=admitted, events=events, now=now)
 
 
 # --- Refused by the API server ------------------------------------------------------------------
@@ -357,8 +357,8 @@ def test_a_container_that_cannot_be_configured_gives_its_quota_back() -> None:
 # --- Which events are read ----------------------------------------------------------------------
 
 
-def wanted(*pods: Json, now: dt.datetime, **job: Any) -> str | None:
-    resumed = job(**job)
+def wanted(*pods: Json, now: dt.datetime, **how: Any) -> str | None:
+    resumed = job(**how)
     resumed["status"]["startTime"] = ADMITTED
     facts = ClusterFacts(job=resumed, workload=admitted, pods=tuple(pods))
     found = run_status.wants_events(facts, now)

@@ -27,7 +27,7 @@ from jupyter_kueue.domain.models import (
 )
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs, run_view
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
     "\0\n\r\x1b\x7f\x85\u2028\ud800a{}%", max_size=2000
 )

@@ -84,7 +84,7 @@ def main() -> None:
             },
         )
         wait_until(client, blocker, lambda run: run["state"] == "running")
-        say("\n2. You submit a report: a plot, a data file beside it, parameters.")
+        say("\n2. You submit a report with a plot, a data file and parameters.")
         report = client.call(
             "POST",
             "runs",
@@ -98,7 +98,7 @@ def main() -> None:
             },
         )
         wait_until(client, report, lambda run: run["position"] is not None)
-        say("\n3. The training is stopped: its quota is free, and yours is the next run.")
+        say("\n3. The training is stopped. Its quota is free, and your run is next.")
         client.call("POST", f"runs/{blocker['run_id']}/stop")
         done = wait_until(client, report, lambda run: run["finished_at"] is not None)
         if done["state"] != "succeeded":

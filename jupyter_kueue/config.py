@@ -147,7 +147,7 @@ class JupyterKueue(Configurable):
     namespace = Unicode(
         None,
         allow_none=True,
-        help="Namespace that runs are created in. If unset: the one the context or pod names.",
+        help="Namespace in which runs are created. If unset: that of the context or the pod.",
     ).tag(config=True)
     bucket = Unicode(
         None,
@@ -158,14 +158,14 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     bucket_secret = Unicode(
         names.BUCKET_SECRET,
-        help="""Name of the Secret, in the runs' namespace, that pods reach the bucket with. Its
+        help="""Name of the Secret, in the runs' namespace, with which pods access the bucket. Its
         keys are the files that `bucket` describes; its endpoint may differ from the server's.""",
     ).tag(config=True)
     local_queue = Unicode(
         None,
         allow_none=True,
-        help="""LocalQueue of runs that name none. If unset: the one called `default`, else the
-        first active one by name.""",
+        help="""LocalQueue of runs that name none. If unset: `default`, otherwise the first active
+        queue by name.""",
     ).tag(config=True)
     image = Unicode(
         None,
@@ -176,8 +176,8 @@ class JupyterKueue(Configurable):
     runner_image = Unicode(
         None,
         allow_none=True,
-        help="""Image of the staging containers: one that has this package installed, of the same
-        version. If unset: `image`, which must then have it.""",
+        help="""Image of the staging containers, with the same version of this package installed.
+        If unset: `image`, which must then include it.""",
     ).tag(config=True)
     owner = Unicode(
         None,
@@ -198,8 +198,8 @@ class JupyterKueue(Configurable):
         min=1,
         max=3600,
         help="""Seconds between SIGTERM and SIGKILL when a run is stopped or preempted. Keep it at
-        60 or less: Kueue gives the quota away at once, and the next run would wait for a GPU that
-        is still held.""",
+        60 or less: Kueue gives the quota to another run at once, which would have to wait for a GPU
+        that is still in use.""",
     ).tag(config=True)
     staging_cpu = Unicode(
         "50m", help="CPU that each staging container requests; counts against the quota."
@@ -209,14 +209,14 @@ class JupyterKueue(Configurable):
     ).tag(config=True)
     staging_memory_limit = Unicode(
         "2Gi",
-        help="""Memory that each staging container may use at most, and the container that exports
-        to HTML or PDF.""",
+        help="""Most memory that each staging container may use, as well as the container that
+        exports to HTML or PDF.""",
     ).tag(config=True)
     staging_seconds = Integer(
         int(pod_contract.DEFAULT_STAGING_SECONDS),
         min=1,
-        help="""How long a pod waits for a bucket that is away, in seconds: to fetch its inputs, and
-        to put its outputs away.""",
+        help="""How long a pod waits for an unavailable bucket, in seconds, when it fetches its
+        inputs or stores its outputs.""",
     ).tag(config=True)
     run_as_user = Integer(
         1000,
@@ -236,29 +236,29 @@ class JupyterKueue(Configurable):
     max_notebook_output_bytes = Integer(
         100 * 2**20,
         min=1,
-        help="""Most bytes that a run's notebook keeps of its cells' outputs, all together, and its
-        log of what was printed. The rest is left out, and a line there says so.""",
+        help="""Most bytes that a notebook keeps of its cells' outputs in total, and that its log
+        keeps. The rest is left out, and a line says so.""",
     ).tag(config=True)
     max_folder_files = Integer(
-        2000, min=1, help="Most files that `include_folder` may take along."
+        2000, min=1, help="Most files that `include_folder` may upload."
     ).tag(config=True)
     max_folder_bytes = Integer(
-        2**30, min=1, help="Most bytes that `include_folder` may take along, all files together."
+        2**30, min=1, help="Most bytes that `include_folder` may upload, in total."
     ).tag(config=True)
     max_output_files = Integer(
         pod_contract.DEFAULT_MAX_OUTPUT_FILES,
         min=1,
-        help="Most files that are kept of what a notebook writes, and of its checkpoints.",
+        help="Most files that are kept of a notebook's output, and of its checkpoints.",
     ).tag(config=True)
     max_output_file_bytes = Integer(
         pod_contract.DEFAULT_MAX_OUTPUT_FILE_BYTES,
         min=1,
-        help="Largest file that is kept of what a notebook writes, in bytes.",
+        help="Largest file that is kept of a notebook's output, in bytes.",
     ).tag(config=True)
     max_output_bytes = Integer(
         pod_contract.DEFAULT_MAX_OUTPUT_BYTES,
         min=1,
-        help="Most bytes that are kept of what a notebook writes, all files together.",
+        help="Most bytes that are kept of a notebook's output, in total.",
     ).tag(config=True)
     max_timeout_seconds = Integer(
         None,
@@ -270,21 +270,22 @@ class JupyterKueue(Configurable):
         None,
         allow_none=True,
         min=1.0,
-        help="""CPU limit of each container, as a multiple of what it requests: 1 for the same. For
-        namespaces whose ResourceQuota demands one. If unset: none.""",
+        help="""CPU limit of each container, as a multiple of its request: 1 for the same amount.
+        For namespaces whose ResourceQuota requires one. If unset: none.""",
     ).tag(config=True)
     ephemeral_storage_request = Size(
-        help="""Disk of its node that a run requests, such as 10Gi. It counts against the quota, and
-        a queue that has no quota for ephemeral-storage never admits the run. If unset: none.""",
+        help="""Disk space on its node that a run requests, such as 10Gi. It counts against the
+        quota, and a queue without a quota for ephemeral-storage never admits the run. If unset:
+        none.""",
     ).tag(config=True)
     ephemeral_storage_limit = Size(
-        help="""Disk of its node that a run may use, all its volumes together. Without a request it
-        is the request too. If unset: no limit.""",
+        help="""Disk space on its node that a run may use, in all its volumes. If no request is set,
+        it is also the request. If unset: no limit.""",
     ).tag(config=True)
     control_size_limit = Size(
         "4Gi",
-        help="""Size of the volumes through which the containers of a run talk; one holds the
-        notebook with its outputs so far and its log. Empty: no limit.""",
+        help="""Size of the volumes through which the containers of a run communicate; one holds the
+        log and the notebook with its outputs so far. Empty: no limit.""",
     ).tag(config=True)
     workspace_size_limit = Size(
         help="Size of the volume that holds a run's notebook and files. If unset: no limit.",
@@ -298,16 +299,17 @@ class JupyterKueue(Configurable):
     start_timeout_seconds = Integer(
         600,
         min=1,
-        help="""Seconds that a run with quota may fail to start before it fails and gives its quota
-        back: its image cannot be fetched, its pod is refused, its node cannot set it up. They count
-        from the first failure; time in which an image is being fetched does not.""",
+        help="""How long starting a run that has its quota may keep failing, in seconds, before the
+        run fails and returns its quota: its image cannot be fetched, its pod is refused, or its
+        node cannot set it up. The time counts from the first failure; the time in which an image is
+        being fetched does not count.""",
     ).tag(config=True)
     max_evictions = Integer(
         pod_contract.DEFAULT_MAX_EVICTIONS,
         min=0,
-        help="""How often nodes may evict a run for lack of memory or disk before it fails.
-        Preemptions and drained nodes do not count, and a run that filled its own share of the disk
-        fails at once.""",
+        help="""How often nodes may evict a run because they lack memory or disk space before it
+        fails. Preemptions and drained nodes do not count, and a run that filled its own share of
+        the disk fails at once.""",
     ).tag(config=True)
     finished_job_seconds = Integer(
         3600,
@@ -317,18 +319,21 @@ class JupyterKueue(Configurable):
     leftover_seconds = Integer(
         900,
         min=1,
-        help="Age in seconds at which the remains of a submit that never ended are removed.",
+        help="Age in seconds at which the remains of an unfinished submit are removed.",
     ).tag(config=True)
     resync_seconds = Integer(
-        60, min=1, help="Seconds between two looks at everything, whatever was reported meanwhile."
+        60,
+        min=1,
+        help="""Seconds between two complete checks of the cluster and the bucket, regardless of
+        reported changes.""",
     ).tag(config=True)
     scheduler_backend = Bool(
         default_value=True,
-        help="""Let jupyter-scheduler's dialog and API run jobs through Kueue. Off:
-        jupyter-scheduler is as it comes, and runs notebooks in processes of this server.""",
+        help="""Let jupyter-scheduler's dialog and API run jobs through Kueue. If off,
+        jupyter-scheduler is unchanged and runs notebooks in processes of this server.""",
     ).tag(config=True)
     log_format = Enum(
-        ["text", "json"], "text", help="Form of this extension's log lines: text or json."
+        ["text", "json"], "text", help="Format of this extension's log lines: text or json."
     ).tag(config=True)
 
     def settings(self, environ: Mapping[str, str] | None = None) -> Settings:
@@ -370,7 +375,7 @@ def load(config: Config | None = None, environ: Mapping[str, str] | None = None)
         raise errors.NotConfiguredError(
             say(
                 "configuration-problem",
-                "The configuration of jupyter-kueue: {problem}",
+                "jupyter-kueue is not configured correctly: {problem}",
                 problem=str(error),
             )
         ) from error

@@ -85,8 +85,8 @@ class KueueExtension(ExtensionApp):
             self._service.problem = errors.NotConfiguredError(
                 say(
                     "not-installed-completely",
-                    "jupyter-kueue is not installed completely ({problem}): install it again "
-                    "with pip.",
+                    "The installation of jupyter-kueue is incomplete ({problem}). "
+                    "Install it again with pip.",
                     problem=str(error),
                 )
             )

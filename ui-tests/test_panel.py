@@ -62,10 +62,10 @@ class Panel:
         return self.root.locator(f'[data-section="{name}"]')
 
     def row(self, run_id: str) -> Locator:
-        return self.root.locator(f'[data-job-id="{run_id}"]')
+        return self.root.locator(f'[data-run-id="{run_id}"]')
 
     def row_in(self, section: str, run_id: str) -> Locator:
-        return self.section(section).locator(f'[data-job-id="{run_id}"]')
+        return self.section(section).locator(f'[data-run-id="{run_id}"]')
 
     def act(self, run_id: str, label: str) -> None:
         """Press one of the buttons that a row shows to the pointer."""
@@ -222,7 +222,7 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     expect(dialog.locator(".jp-Kueue-parameters .jp-Kueue-error")).to_contain_text("not a name")
     dialog.get_by_role("textbox", name="Name of parameter 1").fill("column")
     dialog.get_by_role("button", name="Run again").click()
-    edited = panel.section("finished").locator(".jp-Kueue-job").filter(has_text="no column north")
+    edited = panel.section("finished").locator(".jp-Kueue-run").filter(has_text="no column north")
     expect(edited).to_be_visible()
     panel.act(failed, "Run again")
     expect(panel.section("finished").get_by_text("no column region")).to_have_count(2)
@@ -241,16 +241,16 @@ def test_the_list_is_used_by_keyboard_and_filtered_and_axe_finds_nothing(panel: 
     expect(panel.row(holder)).to_contain_text("cell 2 of 3")
     for name in ("this", "that", "the other"):
         submit(lab, "quick.ipynb", gpus=4, name=name)
-    waiting = panel.section("waiting").locator(".jp-Kueue-job")
+    waiting = panel.section("waiting").locator(".jp-Kueue-run")
     expect(waiting).to_have_count(3)
     expect(waiting.nth(2)).to_contain_text("2 runs ahead")
-    first, second, third = (row.get_attribute("data-job-id") or "" for row in waiting.all())
+    first, second, third = (row.get_attribute("data-run-id") or "" for row in waiting.all())
 
     _axe_finds_nothing_in_three_themes(panel, done)
 
     def selected() -> list[str | None]:
         rows = panel.root.locator('[role="treeitem"][aria-selected="true"]')
-        return [row.get_attribute("data-job-id") for row in rows.all()]
+        return [row.get_attribute("data-run-id") for row in rows.all()]
 
     panel.row(first).click()
     page.keyboard.press("ArrowDown")
@@ -440,7 +440,7 @@ def test_the_narrowest_panel_cuts_nothing_off(panel: Panel, lab: Lab):
     width = panel.root.evaluate("panel => panel.offsetWidth")
     assert width <= NARROWEST + 5
     cut_off = panel.root.evaluate("""panel => [...panel.querySelectorAll(
-        '.jp-SidePanel-content, .jp-Kueue-queue, .jp-Kueue-line, .jp-Kueue-resources, .jp-Kueue-job'
+        '.jp-SidePanel-content, .jp-Kueue-queue, .jp-Kueue-line, .jp-Kueue-resources, .jp-Kueue-run'
     )].filter(part => part.scrollWidth > part.clientWidth).map(part => part.className)""")
     assert cut_off == []
     panel.act(run_id, "Stop")
@@ -487,7 +487,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
 
     data = {"JUPYTER_DATA_DIR": str(lab.root.parent / "data")}
     cli("import", "--root-dir", str(lab.root), env={**os.environ, **environment, **data})
-    expect(panel.section("finished").locator(".jp-Kueue-job")).to_have_count(2)
+    expect(panel.section("finished").locator(".jp-Kueue-run")).to_have_count(2)
     expect(notice).to_have_count(0)
 
     add_to_stock_backend(lab, runs=1, definitions=0)
@@ -500,7 +500,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     assert response.value.ok
     expect(notice).to_have_count(0)
     page.reload()
-    expect(panel.section("finished").locator(".jp-Kueue-job")).to_have_count(2)
+    expect(panel.section("finished").locator(".jp-Kueue-run")).to_have_count(2)
     expect(notice).to_have_count(0)
 
 
@@ -540,9 +540,9 @@ def test_more_than_a_thousand_runs_are_listed_and_only_those_in_sight_are_drawn(
     expect(finished.locator(".jp-Kueue-count")).to_have_text("1201")
     older = panel.root.get_by_role("button", name="Show older runs")
     for shown in (100, 600, 1100):
-        expect(finished.locator(".jp-Kueue-job")).to_have_count(shown)
+        expect(finished.locator(".jp-Kueue-run")).to_have_count(shown)
         older.click()
-    expect(finished.locator(".jp-Kueue-job")).to_have_count(1201)
+    expect(finished.locator(".jp-Kueue-run")).to_have_count(1201)
     expect(older).to_have_count(0)
     oldest = finished.get_by_text("report 0", exact=True)
     is_drawn = "part => part.checkVisibility({ contentVisibilityAuto: true })"

@@ -258,7 +258,7 @@ def test_a_running_job_is_stopped_and_a_result_of_the_panel_starts_no_kernel(
     page.locator('.jp-SideBar .lm-TabBar-tab[data-id="jp-kueue-panel"]').click()
     # Among the finished ones: what it knew when the form was open is shown until it has read anew.
     finished = page.locator('#jp-kueue-panel [data-section="finished"]')
-    finished.locator(f'[data-job-id="{run_id}"]').dblclick()
+    finished.locator(f'[data-run-id="{run_id}"]').dblclick()
     result = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(result.get_by_text("No Kernel")).to_be_visible()
     lab.wait_until_stored(page, f"notebook:kueue:{run_id}/endless.ipynb")

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         "local",
         help="manage a Kueue cluster on this machine",
         description="A real Kubernetes control plane with Kueue, a bucket and a node on this "
-        "machine, as ordinary processes of yours: for trying out and for tests.",
+        "machine, as ordinary processes of your user: for trying things out and for tests.",
     )
     subcommands = local.add_subparsers(required=True, metavar="COMMAND")
 
@@ -44,8 +44,8 @@ def add_parser(commands: Any) -> None:
         parser.add_argument(
             "--dir",
             metavar="FOLDER",
-            help="where the cluster lives (default: $JUPYTER_KUEUE_LOCAL_DIR, else kueue-local in "
-            "the folder that `jupyter --data-dir` names)",
+            help="folder of the cluster (default: $JUPYTER_KUEUE_LOCAL_DIR, otherwise kueue-local "
+            "in the folder that `jupyter --data-dir` shows)",
         )
         parser.set_defaults(run=run)
         return parser
@@ -60,8 +60,7 @@ def add_parser(commands: Any) -> None:
         default=[],
         type=_image,
         metavar="NAME=PREFIX",
-        help="an image name and the folder of the Python environment that it stands for; may be "
-        "repeated (saved)",
+        help="an image name and the folder of its Python environment; may be repeated (saved)",
     )
     add("down", _down, "stop the cluster and its runs; all data is kept")
     status = add("status", _status, "show what is running; exit code 0 if all is ready")
@@ -98,7 +97,9 @@ def _image(text: str) -> tuple[str, str]:
     if not name or not prefix:
         raise argparse.ArgumentTypeError("NAME=PREFIX is needed, for example my/image=/opt/env")
     if not (folder / "bin" / "python").exists():
-        raise argparse.ArgumentTypeError(f"{folder} is no Python environment: no bin/python there")
+        raise argparse.ArgumentTypeError(
+            f"{folder} is not a Python environment: it has no bin/python"
+        )
     return name, str(folder)
 
 
@@ -120,9 +121,9 @@ def _up(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     folder = _folder(arguments)
     lifecycle.start_cluster(folder, _say, gpus=arguments.gpus, images=dict(arguments.image))
-    _say(f"ready in {time.monotonic() - started:.1f} s: {folder.path}")
+    _say(f"Ready in {time.monotonic() - started:.1f} s. The data is in {folder.path}")
     chosen = f" --dir {shlex.quote(arguments.dir)}" if arguments.dir else ""
-    _say(f'use it with: eval "$(jupyter kueue local env{chosen})"')
+    _say(f'To use it, run: eval "$(jupyter kueue local env{chosen})"')
     return 0
 
 
@@ -141,7 +142,9 @@ def _status(arguments: argparse.Namespace) -> int:
             port = f"port {part.port}" if part.port else ""
             print(f"{part.name:24} {part.state:9} {pid:12} {port}".rstrip())
         print(
-            "ready" if status.ready else "not ready: `jupyter kueue local up` starts or repairs it"
+            "Ready."
+            if status.ready
+            else "Not ready. Run `jupyter kueue local up` to start or repair it."
         )
     return 0 if status.ready else 1
 
@@ -151,7 +154,7 @@ def _reset(arguments: argparse.Namespace) -> int:
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise LocalClusterError(
-                "There is no terminal to ask for confirmation: add --yes to delete the cluster."
+                "There is no terminal to ask for confirmation. Add --yes to delete the cluster."
             )
         answer = input(f"Delete all runs, results and settings in {folder.path}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
@@ -166,8 +169,8 @@ def _env(arguments: argparse.Namespace) -> int:
         print(f"export {name}={shlex.quote(value)}")
     print(f'export PATH={shlex.quote(str(folder.programs))}:"$PATH"')
     _hint(
-        "kubectl in this shell is the user `user`, in the namespace default. The administrator is "
-        "`jupyter kueue local kubectl`."
+        "kubectl in this shell acts as the user `user`, in the namespace default. To act as the "
+        "administrator, use `jupyter kueue local kubectl`."
     )
     return 0
 

@@ -40,8 +40,8 @@ def add_parser(commands: Any) -> None:
         "import",
         help=text,
         description=f"{text[0].upper()}{text[1:]}: definitions become schedules, jobs that have "
-        "ended become finished runs with their files. Nothing is changed there, and what is here "
-        "already is not added again. A server may run meanwhile.",
+        "ended become finished runs with their files. Nothing is changed in that backend, and what "
+        "is here already is not added again. A server may be running.",
     )
     parser.add_argument(
         "--database",
@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
         "where a definition's notebook is looked for that has no copy of its own (default: as "
         "ServerApp.root_dir says, else this folder)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.set_defaults(run=_run, uses_bucket=True)
 
@@ -75,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise errors.NotConfiguredError(
             say(
                 "jupyter-scheduler-not-installed",
-                "jupyter-scheduler is not installed here, and it is needed to read its "
+                "jupyter-scheduler is not installed here. It is needed to read its "
                 "database: pip install jupyter-kueue[scheduler]",
             )
         )
@@ -110,8 +110,8 @@ def _configured_database(configured: Config) -> Path:
         raise errors.NotConfiguredError(
             say(
                 "stock-database-not-sqlite",
-                "SchedulerApp.db_url does not name a SQLite file, and no other database "
-                "can be read. Name a file with --database.",
+                "SchedulerApp.db_url does not point to a SQLite file, and no other "
+                "database can be read. Use --database with a file.",
             )
         )
     return path
@@ -125,7 +125,7 @@ def _configured_staging(configured: Config, database: Path) -> Path:
                 say(
                     "stock-staging-no-folder",
                     "{setting}.staging_path is not a folder on this machine. Copy its "
-                    "content into one, and name it with --staging.",
+                    "contents to a folder here, and use --staging.",
                     setting=name,
                 )
             )
@@ -136,17 +136,17 @@ def _configured_staging(configured: Config, database: Path) -> Path:
 
 def _show_progress(done: int, total: int) -> None:
     end = "\r" if sys.stderr.isatty() and done < total else "\n"
-    print(f"{done} of {total} jobs looked at", end=end, file=sys.stderr, flush=True)
+    print(f"{done} of {total} jobs checked", end=end, file=sys.stderr, flush=True)
 
 
 def _show(report: Report) -> None:
     verb = "would be" if report.dry_run else "were"
-    print(f"{report.database}: {_counted(len(report.schedules), report.jobs)} {verb} brought over.")
+    print(f"{report.database}: {_counted(len(report.schedules), report.jobs)} {verb} imported.")
     if report.schedules_there or report.runs_there:
         before = _counted(report.schedules_there, report.runs_there)
-        print(f"{before} had been brought over before.")
+        print(f"{before} had been imported before.")
     if report.jobs_without_files:
-        print(f"Of {report.jobs_without_files} of the jobs no file is left.")
+        print(f"No files are left of {report.jobs_without_files} of the jobs.")
     for item in report.schedules:
         for note in item.notes:
             print(f"schedule {item.name!r}: {note}")
@@ -156,8 +156,8 @@ def _show(report: Report) -> None:
             "server that still runs with jupyter-scheduler's own backend fires them too: pause "
             "them there, or stop it."
         )
-    _show_items("Could not be brought over", report.failures)
-    _show_items("Left out, because they have not ended", report.unfinished)
+    _show_items("Could not be imported", report.failures)
+    _show_items("Skipped, because they have not ended", report.unfinished)
 
 
 def _show_items(what: str, items: list[Item]) -> None:

@@ -294,8 +294,8 @@ class Connection:
         return errors.ClusterUnavailableError(
             say(
                 "no-kubernetes-api",
-                "{host} did not answer as a Kubernetes API does: {answer}. Check the address "
-                "in the kubeconfig, and whether a proxy stands in between.",
+                "{host} did not answer like a Kubernetes API: {answer}. Check the "
+                "address in the kubeconfig, and any proxy in between.",
                 host=self.host,
                 answer=repr(shown),
             )
@@ -331,8 +331,8 @@ class Connection:
         return errors.ClusterUnavailableError(
             say(
                 "cluster-connection-broke",
-                "The connection to the Kubernetes API at {host} broke ({problem}). Try again "
-                "in a moment.",
+                "The connection to the Kubernetes API at {host} was lost ({problem}). "
+                "Try again in a moment.",
                 host=self.host,
                 problem=str(error) or type(error).__name__,
             )

@@ -39,16 +39,16 @@ async def create(connection: Connection, job: Json) -> Json:
         raise errors.ClusterUnavailableError(
             say(
                 "earlier-job-being-removed",
-                "The Job of an earlier attempt to submit this is still being removed. "
-                "Try again in a moment.",
+                "The Job of an earlier attempt to submit this run is still being "
+                "removed. Try again in a moment.",
             )
         )
     if not _is_same(job, there):
         raise errors.ConflictError(
             say(
                 "job-of-another-run",
-                "The cluster has a Job {job} that is not this run's. Remove it, or "
-                "submit the run again under a new idempotency_key.",
+                "The cluster has a Job {job} that does not belong to this run. "
+                "Remove it, or submit the run again with a new idempotency_key.",
                 job=job["metadata"]["name"],
             )
         )

@@ -120,8 +120,9 @@ class Watched:
         return errors.NotConfiguredError(
             say(
                 "kueue-not-served",
-                "Kueue is not installed in this cluster, which does not serve {path}: ask an "
-                "admin to install Kueue v0.19 (https://kueue.sigs.k8s.io/docs/installation/).",
+                "Kueue is not installed in this cluster (it does not serve {path}). "
+                "Ask an admin to install Kueue v0.19 "
+                "(https://kueue.sigs.k8s.io/docs/installation/).",
                 path=self._path,
             )
         )

@@ -129,8 +129,8 @@ def _parsed(data: bytes) -> Json:
         _refuse(
             say(
                 "notebook-no-json",
-                "is not a notebook: it holds no JSON ({problem}). Choose another file, or "
-                "look at it with the text editor",
+                "is not a valid notebook: it is not JSON ({problem}). Open it in the "
+                "text editor, or choose another file",
                 problem=str(error)[:100],
             )
         )
@@ -153,7 +153,7 @@ def _check_characters(notebook: Json) -> None:
         _refuse(
             say(
                 "notebook-half-character",
-                "holds half a character (a lone surrogate), which no file can store. Remove it",
+                "contains half a character (a lone surrogate), which no file can store. Remove it",
             )
         )
     except RecursionError:  # the depth is looked at later
@@ -173,8 +173,8 @@ def _version(notebook: Json) -> int:
         _refuse(
             say(
                 "notebook-old-format",
-                "is a notebook of the old format {version}: open it in JupyterLab and save "
-                "it, which converts it to format {newest}",
+                "has the old notebook format {version}: open it in JupyterLab and "
+                "save it, which converts it to format {newest}",
                 version=version,
                 newest=NBFORMAT,
             )
@@ -183,8 +183,8 @@ def _version(notebook: Json) -> int:
         _refuse(
             say(
                 "notebook-newer-format",
-                "is a notebook of format {version}, and formats up to {newest} can run. Save "
-                "it in an older one",
+                "has notebook format {version}, but only formats up to {newest} can "
+                "run. Save it in an older format",
                 version=version,
                 newest=NBFORMAT,
             )
@@ -268,8 +268,8 @@ def _text(value: Any, number: int, field: str) -> str:
         _refuse(
             say(
                 "notebook-cell-field-no-text",
-                "has a damaged cell {number}: its {field} is not text. Open it in JupyterLab, "
-                "write the cell again and save it",
+                "has a damaged cell {number}: its {field} is not text. Open the "
+                "notebook in JupyterLab, rewrite the cell and save",
                 number=number,
                 field=field,
             )

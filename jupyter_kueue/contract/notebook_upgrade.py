@@ -27,7 +27,7 @@ def upgraded(notebook: dict[str, Any]) -> Any:
         said = f"{type(error).__name__}: {error}"[:200]
         message = say(
             "notebook-not-converted",
-            "is a notebook of the old format {version} and cannot be converted "
+            "has the old notebook format {version} and cannot be converted "
             "({problem}). Open it in JupyterLab and save it",
             version=version,
             problem=said,

@@ -38,10 +38,10 @@ _LACKS = {
     "memory": say("lacks-memory", "memory"),
     "ephemeral-storage": say("lacks-disk", "disk"),
     "inodes": say("lacks-disk", "disk"),
-    "pids": say("lacks-process-ids", "process ids"),
+    "pids": say("lacks-process-ids", "process IDs"),
 }
 
-_BY_ITS_NODE = say("node-evicted-it", "its node evicted it")
+_BY_ITS_NODE = say("node-evicted-it", "its machine evicted it")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def of(pod: Json) -> Eviction | None:
         return _own(
             say(
                 "may-use-of-disk",
-                "it may use {amount} of its node's disk",
+                "it may use {amount} of its machine's disk",
                 amount=_size(match["limit"]),
             )
         )
@@ -92,7 +92,7 @@ def of(pod: Json) -> Eviction | None:
         return _own(
             say(
                 "container-may-use-of-disk",
-                "its container {container} may use {amount} of its node's disk",
+                "its container {container} may use {amount} of its machine's disk",
                 container=match["name"],
                 amount=_size(match["limit"]),
             )
@@ -100,12 +100,13 @@ def of(pod: Json) -> Eviction | None:
     if match := _CONDITION.search(text):
         if "DiskPressure" in match["conditions"]:
             said = say(
-                "node-full-before", "The disk of its node was full before it began. Run it again."
+                "node-full-before",
+                "The disk of its machine was full before it started. Run it again.",
             )
             return Eviction("node-full", said)
         said = say(
             "node-took-no-pods",
-            "Its node took no more pods ({conditions}). Run it again.",
+            "Its machine accepted no more runs ({conditions}). Run it again.",
             conditions=match["conditions"],
         )
         return Eviction(pod_contract.EVICTED, said)
@@ -118,7 +119,7 @@ def of(pod: Json) -> Eviction | None:
     used = next(
         (m["amount"] for m in _USING.finditer(text) if m["name"] == pod_contract.NOTEBOOK), None
     )
-    cause = say("node-ran-out", "its node ran out of {what}", what=what)
+    cause = say("node-ran-out", "its machine ran out of {what}", what=what)
     message = (
         say(
             "evicted-using",
@@ -142,7 +143,7 @@ def _size(text: str | None) -> str:
 def _own(limit: Sentence) -> Eviction:
     said = say(
         "wrote-too-much",
-        "Evicted: it wrote more than it may: {limit}. Write less, or ask an admin for more.",
+        "Evicted: it wrote more than allowed: {limit}. Write less, or ask an admin for more.",
         limit=limit,
     )
     return Eviction(pod_contract.DISK_FULL, said)

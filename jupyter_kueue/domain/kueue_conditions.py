@@ -169,8 +169,9 @@ def _held(kind: str, name: str, local_queue: str) -> Sentence:
         )
     return say(
         "held-cluster-queue",
-        "On hold: {queue} takes no runs now (its ClusterQueue {cluster_queue} is paused, or not "
-        "set up). It continues when the queue is reopened; an admin can see why it is closed.",
+        "On hold: {queue} is not accepting runs (its ClusterQueue "
+        "{cluster_queue} is paused or not set up). It continues when the queue "
+        "is reopened; an admin can see why it is closed.",
         queue=local_queue,
         cluster_queue=name,
     )
@@ -190,7 +191,7 @@ def _interruption(evicted: Json, requeued: Json) -> Sentence:
     if cause.startswith("Fair Sharing"):
         return say("paused-fair-share", "{queue} had less than its fair share", queue=queue)
     if cause.startswith("prioritization"):
-        return say("paused-higher-priority", "a run of higher priority took its place")
+        return say("paused-higher-priority", "a run with higher priority took its place")
     return say("paused-others-need-place", "other runs needed its place")
 
 
@@ -226,14 +227,15 @@ def _blocked(
         if match[1] == "LocalQueue":
             return say(
                 "no-such-queue",
-                "Will not start: there is no queue {queue} here. Stop it and run it "
-                "again in another queue, or ask an admin.",
+                "Will not start: the queue {queue} does not exist. Stop it and "
+                "run it again in another queue, or ask an admin.",
                 queue=match[2],
             )
         return say(
             "no-such-cluster-queue",
-            "Will not start: {queue} leads to {cluster_queue}, which does not exist. "
-            "Ask an admin, or stop it and run it again in another queue.",
+            "Will not start: {queue} points to {cluster_queue}, which does not "
+            "exist. Ask an admin, or stop it and run it again in another "
+            "queue.",
             queue=local_queue,
             cluster_queue=match[2],
         )
@@ -258,15 +260,17 @@ def _blocked(
         if match[1] == "ephemeral-storage":  # no field of a request has it
             return say(
                 "no-quota-for-disk",
-                "Will not start: {queue} has no quota for disk (ephemeral-storage), which a limit "
-                "of the namespace or a setting adds to every run. Use another queue, or ask an "
-                "admin.",
+                "Will not start: {queue} has no quota for disk "
+                "(ephemeral-storage), which a limit of the namespace or a "
+                "setting adds to every run. Stop it and run it again in "
+                "another queue, or ask an admin.",
                 queue=local_queue,
             )
         return say(
             "no-quota-for",
-            "Will not start: {queue} has no quota for {resource}. Ask for none of it, use another "
-            "queue, or ask an admin.",
+            "Will not start: {queue} has no quota for {resource}. Stop it and "
+            "run it again without {resource} or in another queue, or ask an "
+            "admin.",
             queue=local_queue,
             resource=match[1],
         )

@@ -159,8 +159,9 @@ def unknown_language(kernel_name: str | None, stated: str) -> Sentence:
     """Return what to say where ``find_language`` found none."""
     return say(
         "parameter-language-unknown",
-        "cannot be written for the kernel {kernel} (language {language}), but for "
-        "{languages}. Run the notebook without parameters, or read them from a file",
+        "cannot be passed to the kernel {kernel} (language {language}), only "
+        "to {languages}. Run the notebook without parameters, or read them "
+        "from a file",
         kernel=repr(kernel_name or ""),
         language=repr(stated or "unknown"),
         languages=LANGUAGES,
@@ -180,19 +181,19 @@ def problem_of_name(name: str, language: str) -> Sentence | None:
     if language in (R, MATLAB) and name.startswith("_"):
         return say(
             "parameter-begins-with-underscore",
-            "begins with _, which {language} refuses; rename the parameter",
+            "begins with _, which {language} does not allow; rename the parameter",
             language=language,
         )
     if language in _ASCII_NAMES and not name.isascii():
         return say(
             "parameter-letters-not-taken",
-            "has letters that a name in {language} cannot have; rename the parameter",
+            "has letters that {language} does not allow in a name; rename the parameter",
             language=language,
         )
     if language == MATLAB and len(name) > _MATLAB_NAME_LENGTH:
         return say(
             "parameter-too-long-for-matlab",
-            "is longer than MATLAB's {most} characters; rename the parameter",
+            "is longer than MATLAB's limit of {most} characters; rename the parameter",
             most=_MATLAB_NAME_LENGTH,
         )
     return None

@@ -92,7 +92,7 @@ class _Writer:
                 raise _RefusedError(
                     say(
                         "parameter-not-json-send-text",
-                        "holds {value}, which JSON cannot carry; send a text",
+                        "contains {value}, which JSON cannot represent; send text",
                         value=str(value),
                     )
                 )
@@ -160,7 +160,7 @@ class _R(_Writer):
     def text(self, value: str) -> str:
         if "\0" in value:
             raise _RefusedError(
-                say("parameter-nul-in-r", "holds a NUL character, which an R text cannot hold")
+                say("parameter-nul-in-r", "contains a NUL character, which R cannot hold")
             )
         pieces = [self._piece(part) for part in _pieces(value, self.PIECE)]
         return pieces[0] if len(pieces) == 1 else f"paste0({', '.join(pieces)})"
@@ -234,7 +234,7 @@ class _Bash(_Writer):
             raise _RefusedError(
                 say(
                     "parameter-object-in-bash",
-                    "is an object, which bash has no value for; send a text or a list",
+                    "is an object, which bash cannot hold; send text or a list",
                 )
             )
         # What the notebook declared it as: an array would keep its other elements, and an integer
@@ -249,8 +249,8 @@ class _Bash(_Writer):
                 raise _RefusedError(
                     say(
                         "parameter-nested-list-in-bash",
-                        "is a list with lists or objects in it, which bash has no value for; "
-                        "send a text or a list of single values",
+                        "is a list with lists or objects in it, which bash cannot "
+                        "hold; send text or a list of single values",
                     )
                 )
             first, *rest = self._parts(item)
@@ -267,7 +267,7 @@ class _Bash(_Writer):
     def text(self, value: str) -> str:
         if "\0" in value:
             raise _RefusedError(
-                say("parameter-nul-in-bash", "holds a NUL character, which a bash text cannot hold")
+                say("parameter-nul-in-bash", "contains a NUL character, which bash cannot hold")
             )
         if value.isprintable() and not set(value) & {"'", "!"}:
             return f"'{value}'"
@@ -306,7 +306,7 @@ class _Scala(_Writer):
             raise _RefusedError(
                 say(
                     "parameter-ctrl-z-in-scala",
-                    "holds the character U+001A, which ends a Scala source",
+                    "contains the character U+001A, which ends a Scala source file",
                 )
             )
         pieces = [
@@ -469,8 +469,8 @@ class _PowerShell(_Writer):
             raise _RefusedError(
                 say(
                     "parameter-keys-differ-in-case",
-                    "holds an object with keys that differ only in case, which are the same "
-                    "to PowerShell",
+                    "contains an object with keys that differ only in case, which "
+                    "PowerShell treats as the same",
                 )
             )
         pairs = (f"{self.text(key)} = {self.value(item)}" for key, item in value.items())
@@ -563,8 +563,8 @@ def _exact_double(value: int, language: str) -> str:
         raise _RefusedError(
             say(
                 "parameter-whole-number-too-large",
-                "holds a whole number beyond 2^53, which {language} would change; send "
-                "it as a text",
+                "contains a whole number beyond 2^53, which {language} would change; "
+                "send it as text",
                 language=language,
             )
         )

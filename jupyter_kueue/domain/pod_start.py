@@ -133,7 +133,7 @@ def refusal(events: Iterable[Json], since: dt.datetime, patience: dt.timedelta) 
         if hopeless
         else say(
             "refused-for",
-            "{what} That lasted for {time}; run it again later.",
+            "{what} This went on for {time}. Run it again later.",
             what=message,
             time=in_words(patience),
         ),
@@ -148,8 +148,9 @@ def _of_refusal(text: str) -> tuple[bool, Sentence]:
         if too_much:
             return True, say(
                 "refused-over-quota",
-                "The cluster refused its pod: it asks for more {resource} than the namespace's "
-                "ResourceQuota allows. Ask for less, or ask an admin for more.",
+                "The cluster refused its pod: it requests more "
+                "{resource} than the namespace's ResourceQuota allows. "
+                "Request less, or ask an admin for more.",
                 resource=too_much,
             )
         return False, say(
@@ -163,36 +164,42 @@ def _of_refusal(text: str) -> tuple[bool, Sentence]:
         if settings:
             return True, say(
                 "refused-quota-demands-settings",
-                "The cluster refused its pod: the namespace's ResourceQuota demands {resources} of "
-                "every container. Ask an admin to set {settings}.",
+                "The cluster refused its pod: the namespace's "
+                "ResourceQuota requires {resources} for every container. "
+                "Ask an admin to set {settings}.",
                 resources=all_of(named),
                 settings=all_of(settings),
             )
         return True, say(
             "refused-quota-demands",
-            "The cluster refused its pod: the namespace's ResourceQuota demands {resources} of "
-            "every container. Ask an admin to give containers a default by LimitRange.",
+            "The cluster refused its pod: the namespace's ResourceQuota "
+            "requires {resources} for every container. Ask an admin to "
+            "set defaults in a LimitRange.",
             resources=all_of(named),
         )
     if _POD_SECURITY in text:
         return True, say(
             "refused-pod-security",
-            "The cluster refused its pod: the namespace's pod security standard forbids what it "
-            "asks for. Ask an admin to look at pod_template and at the detail.",
+            "The cluster refused its pod: the namespace's pod security "
+            "standard does not allow it. Ask an admin to look at "
+            "pod_template and the details.",
         )
     if _LIMIT_RANGE.search(text):
         return True, say(
             "refused-limit-range",
-            "The cluster refused its pod: what it asks for is outside the "
-            "namespace's LimitRange. Ask for what the detail allows, or ask an admin.",
+            "The cluster refused its pod: the request is outside the "
+            "namespace's LimitRange. Request an amount that the details "
+            "allow, or ask an admin.",
         )
     if _INVALID.search(text):
         return True, say(
             "refused-invalid",
-            "The cluster refused its pod, because it is not valid. Ask an admin to look at "
-            "pod_template and at the detail.",
+            "The cluster refused its pod, because it is not valid. Ask "
+            "an admin to look at pod_template and the details.",
         )
-    return False, say("refused", "The cluster refused its pod. Ask an admin to look at the detail.")
+    return False, say(
+        "refused", "The cluster refused its pod. Ask an admin to look at the details."
+    )
 
 
 def _over(asked: str, limit: str) -> str | None:
@@ -273,12 +280,15 @@ def _of_container(
             return _full_node(str(detail), since, patience)
         return Obstacle(
             "container-config",
-            say("container-config", "Its pod can't be set up. Ask an admin to look at the detail."),
+            say(
+                "container-config",
+                "The cluster cannot set it up. Ask an admin to look at the details.",
+            ),
             detail,
             since,
             say(
                 "container-config-for",
-                "Its pod could not be set up for {time}. Ask an admin to look at the detail.",
+                "Setting it up kept failing for {time}. Ask an admin to look at the details.",
                 time=lasted,
             ),
         )
@@ -289,12 +299,12 @@ def _no_image_name(image: str, *, is_staging: bool) -> Sentence:
     if is_staging:
         return say(
             "runner-image-name",
-            "The runner image's name, {image}, is not valid. Ask an admin to check runner_image.",
+            "The runner image's name is not valid: {image}. Ask an admin to check runner_image.",
             image=image,
         )
     return say(
         "environment-name",
-        "The environment's image name, {image}, is not valid. Correct it.",
+        "The environment's image name is not valid: {image}. Correct it.",
         image=image,
     )
 
@@ -305,14 +315,14 @@ def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sen
         return (
             say(
                 "runner-image-not-fetched",
-                "Can't fetch the runner image {image}. Ask an admin to check runner_image. "
-                "Retrying automatically.",
+                "Cannot fetch the runner image {image}. Ask an admin to check "
+                "runner_image. Retrying automatically.",
                 image=image,
             ),
             say(
                 "runner-image-not-fetched-for",
-                "The runner image {image} could not be fetched for {time}. Ask an admin to check "
-                "runner_image.",
+                "Fetching the runner image {image} kept failing for {time}. Ask an "
+                "admin to check runner_image.",
                 image=image,
                 time=lasted,
             ),
@@ -320,12 +330,12 @@ def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sen
     return (
         say(
             "environment-not-fetched",
-            "Can't fetch the environment {image}. Check its name. Retrying automatically.",
+            "Cannot fetch the environment {image}. Check its name. Retrying automatically.",
             image=image,
         ),
         say(
             "environment-not-fetched-for",
-            "The environment {image} could not be fetched for {time}. Check its name.",
+            "Fetching the environment {image} kept failing for {time}. Check its name.",
             image=image,
             time=lasted,
         ),
@@ -356,8 +366,9 @@ def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
         if is_staging and _NO_PACKAGE.search(said):
             text = say(
                 "runner-image-without-package",
-                "The runner image {image} does not have this version of jupyter-kueue in it. Ask "
-                "an admin to set runner_image to one that has.",
+                "The runner image {image} does not contain this version of "
+                "jupyter-kueue. Ask an admin to set runner_image to an image "
+                "that does.",
                 image=image,
             )
             return Obstacle("runner-image", text, said, _since(pod), text, _AT_ONCE)
@@ -396,14 +407,15 @@ def _of_set_up(events: list[Json], patience: dt.timedelta) -> Obstacle | None:
         "pod-setup",
         say(
             "pod-setup",
-            "Its machine can't set it up. Retrying automatically; ask an admin to look at the "
-            "detail.",
+            "Its machine cannot set it up. Retrying automatically; ask an admin to "
+            "look at the details.",
         ),
         detail,
         since,
         say(
             "pod-setup-for",
-            "Its machine could not set it up for {time}. Ask an admin to look at the detail.",
+            "Its machine kept failing to set it up for {time}. Ask an admin to look "
+            "at the details.",
             time=in_words(patience),
         ),
     )
@@ -414,8 +426,8 @@ def _full_node(detail: str, since: dt.datetime | None, patience: dt.timedelta) -
         "node-full",
         say(
             "node-full",
-            "The disk of its machine is full, so it can't start there. Retrying automatically; an "
-            "admin can make room.",
+            "The disk of its machine is full, so it cannot start there. Retrying "
+            "automatically; an admin can free space.",
         ),
         detail,
         since,

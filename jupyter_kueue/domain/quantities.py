@@ -58,7 +58,7 @@ def parse(text: str) -> Decimal:
         raise ValueError(
             say(
                 "no-amount",
-                "{value} is not an amount: write for example 2, 500m or 4Gi",
+                "{value} is not a valid amount; use for example 2, 500m or 4Gi",
                 value=repr(text[:40]),
             )
         )

@@ -67,12 +67,13 @@ def parse_run_request(body: Any) -> RunRequest:
     known = {item.name for item in fields(RunRequest)}
     for unknown in sorted(set(body) - known, key=str):
         wrong[_shown(unknown)] = say(
-            "field-unknown", "is an unknown field; the fields are {fields}", fields=sorted(known)
+            "field-unknown", "is an unknown field; known fields: {fields}", fields=sorted(known)
         )
     given = {key: value for key, value in body.items() if key in known and value is not None}
     if "input_path" not in given:
         wrong["input_path"] = say(
-            "input-path-required", "is required: the notebook's path below the server's root"
+            "input-path-required",
+            "is required: the notebook's path inside the server's root folder",
         )
     values: Json = {}
     for key, value in given.items():
@@ -160,7 +161,7 @@ def parse_name(value: Any) -> str:
         raise ValueError(
             say(
                 "field-length",
-                "must have 1 to {most} characters (it has {count}, blanks included)",
+                "must have 1 to {most} characters, not only blanks (it has {count})",
                 most=MAX_NAME_LENGTH,
                 count=len(text),
             )
@@ -184,7 +185,7 @@ def _annotations(value: Any) -> dict[str, str]:
         raise ValueError(
             say(
                 "annotations-no-object",
-                "must be an object of at most {most} texts",
+                "must be an object with at most {most} text values",
                 most=MAX_ANNOTATIONS,
             )
         )
@@ -194,7 +195,7 @@ def _annotations(value: Any) -> dict[str, str]:
             raise ValueError(
                 say(
                     "annotation-too-long",
-                    "holds {count} characters in {key}; the limit is {most}",
+                    "has {count} characters in {key}; the limit is {most}",
                     count=len(text),
                     key=_shown(key),
                     most=MAX_ANNOTATION_LENGTH,
@@ -214,7 +215,7 @@ def parse_dns_label(value: Any) -> str:
         raise ValueError(
             say(
                 "queue-name-invalid",
-                "{name} cannot be the name of a queue: use lower-case letters, digits and -",
+                "{name} is not a valid queue name: use lower-case letters, digits and -",
                 name=repr(text[:80]),
             )
         )
@@ -223,7 +224,7 @@ def parse_dns_label(value: Any) -> str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(say("field-no-text-but", "must be a text, not {kind}", kind=_kind(value)))
+        raise ValueError(say("field-no-text-but", "must be text, not {kind}", kind=_kind(value)))
     # JSON may escape half a character; no file, key or label can hold one.
     if problem := text_rules.problem(value, len(value), lines=True):
         raise ValueError(problem)
@@ -265,7 +266,7 @@ def _whole(value: Any, low: int, high: int) -> int:
         raise ValueError(
             say(
                 "field-out-of-range",
-                "must be from {low} to {high}; {value} is not",
+                "must be between {low} and {high}, not {value}",
                 low=low,
                 high=high,
                 value=str(value)[:40],
@@ -280,7 +281,7 @@ def _path(value: Any) -> str:
         raise ValueError(
             say(
                 "input-path-invalid",
-                "must be a path below the server's root, such as reports/weekly.ipynb",
+                "must be a path inside the server's root folder, such as reports/weekly.ipynb",
             )
         )
     return text
@@ -293,7 +294,7 @@ def parse_dns_subdomain(value: Any) -> str:
         raise ValueError(
             say(
                 "cluster-name-invalid",
-                "{name} cannot be a name in the cluster",
+                "{name} is not a valid name in the cluster",
                 name=repr(text[:80]),
             )
         )
@@ -305,7 +306,7 @@ def _formats(value: Any) -> tuple[str, ...]:
         raise ValueError(
             say(
                 "formats-no-list",
-                'must be a list with at least one format, such as ["ipynb", "html"]',
+                'must be a list of at least one format, such as ["ipynb", "html"]',
             )
         )
     for item in value:
@@ -313,7 +314,7 @@ def _formats(value: Any) -> tuple[str, ...]:
             raise ValueError(
                 say(
                     "format-invalid",
-                    "{format} is not a format; ipynb and html always work",
+                    "{format} is not a valid format; ipynb and html always work",
                     format=repr(str(item)[:40]),
                 )
             )
@@ -327,7 +328,10 @@ def _parameters(value: Any) -> Json:
     for name, content in value.items():
         if not name.isidentifier() or len(name) > MAX_NAME_LENGTH:
             problem: Sentence | None = say(
-                "parameter-name-invalid", "must be a valid variable name: letters, digits and _"
+                "parameter-name-invalid",
+                "must be a valid variable name: letters, "
+                "digits and _, without a digit at the "
+                "beginning",
             )
         else:
             problem = _problem_in(content)
@@ -340,7 +344,7 @@ def _parameters(value: Any) -> Json:
         raise ValueError(
             say(
                 "parameters-too-large",
-                "hold {bytes} bytes; the limit is {most}. Put data into a file",
+                "have {bytes} bytes; the limit is {most}. Put large data into a file",
                 bytes=size,
                 most=MAX_PARAMETERS_BYTES,
             )
@@ -353,7 +357,7 @@ def _problem_in(value: Any, depth: int = 0) -> Sentence | None:
     if isinstance(value, float) and not math.isfinite(value):
         return say(
             "parameter-not-json",
-            "holds {value}, which JSON cannot carry; send null or a text such as 'inf'",
+            "contains {value}, which JSON cannot represent; send null or a text such as 'inf'",
             value=str(value),
         )
     if isinstance(value, str):
@@ -362,7 +366,7 @@ def _problem_in(value: Any, depth: int = 0) -> Sentence | None:
         if depth == MAX_PARAMETER_DEPTH:
             return say(
                 "parameter-too-deep",
-                "is nested deeper than {most} levels; put it into a file",
+                "is nested deeper than {most} levels; put it in a file",
                 most=MAX_PARAMETER_DEPTH,
             )
         parts = [*value, *value.values()] if isinstance(value, dict) else value
@@ -379,12 +383,12 @@ def _flag(value: Any) -> bool:
 
 
 def _cpu(value: Any) -> str:
-    return _quantity(value, Decimal("0.001"), MAX_CPUS, say("range-of-cpus", "0.001 to 1024 CPUs"))
+    return _quantity(value, Decimal("0.001"), MAX_CPUS, say("range-of-cpus", "0.001 and 1024 CPUs"))
 
 
 def _memory(value: Any) -> str:
     return _quantity(
-        value, MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, say("range-of-memory", "1Mi to 1Pi")
+        value, MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, say("range-of-memory", "1Mi and 1Pi")
     )
 
 
@@ -403,7 +407,7 @@ def _quantity(value: Any, low: Decimal, high: Decimal, bounds: str) -> str:
         raise ValueError(
             say(
                 "amount-out-of-range",
-                "must be from {bounds}, not {value}",
+                "must be between {bounds}, not {value}",
                 bounds=bounds,
                 value=text,
             )

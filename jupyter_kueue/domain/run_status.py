@@ -42,7 +42,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             UNREADABLE,
             say(
                 "run-unreadable",
-                "{problem} Delete the run; this also ends whatever is left of it in the cluster.",
+                "{problem} Delete the run; this also removes what is left of it in the cluster.",
                 problem=bucket.problem,
             ),
             finished_at=bucket.record.created_at,
@@ -97,7 +97,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             return Status(
                 "queued",
                 "admission-check",
-                say("admission-check", "Its turn has come; the cluster is preparing a machine."),
+                say("admission-check", "Next to run. The cluster is preparing a machine."),
                 found.get("Admitted", {}).get("message"),
             )
         return kueue_conditions.waiting_status(workload, queue, now, cluster.most)
@@ -191,7 +191,7 @@ def _evicted(
     last = max(found, key=lambda item: str(item[0]["metadata"]["creationTimestamp"]), default=None)
     message = say(
         "evicted-too-often",
-        "Its nodes evicted it {count} times, so it is not tried again.",
+        "Its machines evicted it {count} times, so it is not retried.",
         count=len(uids),
     )
     return Status(
@@ -199,7 +199,7 @@ def _evicted(
         pod_contract.EVICTED,
         say(
             "evicted-the-last-time",
-            "{what} The last time {cause}.",
+            "{what} The last time, {cause}.",
             what=message,
             cause=last[1].cause,
         )
@@ -225,9 +225,9 @@ def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) ->
         pod_contract.INTERRUPTED,
         say(
             "stopped-itself",
-            "Something in the run sent SIGTERM to the run itself. Look for what "
-            "signals its parent or its process group, such as os.kill. What was done "
-            "so far is kept.",
+            "The run ended itself with the signal SIGTERM. Look for code that signals "
+            "its parent process or its process group, such as os.kill. Earlier "
+            "outputs are kept.",
         ),
         **times,
     )
@@ -331,7 +331,7 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     if bucket.accepted is None:
         return Status("queued", "submitting", say("submitting", "Submitting."))
     if any(_is_alive(pod) for pod in remaining_pods(cluster, now)):
-        said = say("job-removed", "Its Job was removed, and its pod is ending.")
+        said = say("job-removed", "It was removed from the cluster and is ending.")
         return Status("stopping", "removed", said)
     if bucket.accepted.get("concurrency_policy") == "Replace":
         return Status(
@@ -339,7 +339,7 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
             "replaced",
             say(
                 "replaced",
-                "The schedule's next run took its place, as the concurrency policy Replace says.",
+                "The schedule's next run replaced it (concurrency policy Replace).",
             ),
         )
     return Status(
@@ -378,8 +378,8 @@ def _deactivated(workload: Json) -> Status:
             pod_contract.TIME_LIMIT,
             say(
                 "time-cap-of-queue",
-                "Stopped at the time cap an admin set for this queue. Ask for less work in one "
-                "run, or ask the admin.",
+                "Stopped at the time limit that an admin set for this queue. Do less "
+                "work in one run, or ask the admin.",
             ),
             detail,
             finished_at=at,
@@ -390,8 +390,8 @@ def _deactivated(workload: Json) -> Status:
             "requeue-limit",
             say(
                 "requeue-limit",
-                "Could not start in time, again and again. Check its environment and resources, "
-                "or ask an admin.",
+                "Repeatedly failed to start in time. Check its environment and "
+                "resources, or ask an admin.",
             ),
             detail,
             finished_at=at,
@@ -427,8 +427,8 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
             "unschedulable",
             say(
                 "unschedulable",
-                "Its turn has come, but no machine has room yet. It starts as soon as one has; an "
-                "admin can see which nodes are full.",
+                "Next to run, but no machine has room yet. It starts as soon as one "
+                "has; an admin can see which machines are full.",
             ),
             scheduled.get("message"),
             **times,
@@ -500,8 +500,8 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
             pod_contract.TIME_LIMIT,
             say(
                 "far-beyond-time-limit",
-                "Stopped: it ran far beyond its time limit, staging included. Run it "
-                "again with a higher limit.",
+                "Stopped: it ran far beyond its time limit, including the time to "
+                "move files. Run it again with a higher limit.",
             ),
             detail,
             **times,
@@ -511,7 +511,7 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
     if retries and failed.get("reason") == "BackoffLimitExceeded":
         message = say(
             "retries-used-up",
-            "{what} Its {count} retries are used up.",
+            "{what} No retries are left ({count} used).",
             what=message,
             count=retries,
         )
@@ -527,7 +527,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
     last = bucket.attempts[-1] if bucket.attempts else {}
     if pod is None:
         reason = last.get("reason") or "node-lost"
-        gone = say("pod-gone", "Its pod is gone and left no message. Run it again.")
+        gone = say("pod-gone", "Its pod disappeared without a result. Run it again.")
         return reason, _said_by_runner(last) or gone
     wanted = bucket.record.resources
     cell = last.get("cell")
@@ -571,7 +571,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
         message = pod.get("status", {}).get("message") or pod_reason
         return "pod-failed", say(
             "pod-could-not-run",
-            "Its pod could not run. The cluster says: {message}",
+            "The cluster could not run it: {message}",
             message=message,
         )
     return _of_exit(ended, cell, _said_by_runner(last))
@@ -581,15 +581,15 @@ def _out_of_memory(cell: int | None, amount: str, more: str) -> Sentence:
     if cell:
         return say(
             "out-of-memory-in-cell",
-            "Ran out of memory in cell {cell}: used all of its {amount}. Run it again with more, "
-            "such as {more}.",
+            "Ran out of memory in cell {cell}: it used all of its {amount}. "
+            "Run it again with more, such as {more}.",
             cell=cell,
             amount=amount,
             more=more,
         )
     return say(
         "out-of-memory",
-        "Ran out of memory: used all of its {amount}. Run it again with more, such as {more}.",
+        "Ran out of memory: it used all of its {amount}. Run it again with more, such as {more}.",
         amount=amount,
         more=more,
     )
@@ -606,20 +606,20 @@ def _of_exit(ended: Json, cell: int | None, recorded: Sentence | None) -> tuple[
     if ended.get("reason") in ("StartError", "ContainerCannotRun"):
         return "no-kernel", say(
             "environment-cannot-run",
-            "Its environment can't run notebooks: {why}.",
-            why=said or say("no-python-in-it", "no Python in it"),
+            "Its environment cannot run notebooks: {why}.",
+            why=said or say("no-python-in-it", "it has no Python"),
         )
     if code == 137:  # noqa: PLR2004 - 128 + SIGKILL
         return "killed", _killed(cell)
     how = (
         say(
             "ended-with-code-in-cell",
-            "Ended with code {code} in cell {cell}.",
+            "Exited with code {code} in cell {cell}.",
             code=code,
             cell=cell,
         )
         if cell
-        else say("ended-with-code", "Ended with code {code}.", code=code)
+        else say("ended-with-code", "Exited with code {code}.", code=code)
     )
     return "pod-failed", both(how, said[:500]) if said else how
 
@@ -628,14 +628,15 @@ def _killed(cell: int | None) -> Sentence:
     if cell:
         return say(
             "killed-in-cell",
-            "Killed from outside in cell {cell}; the cluster does not say why. Run "
-            "it again, with more memory if it used most of what it had.",
+            "Killed from outside the run in cell {cell}; the cluster does not "
+            "say why. Run it again, with more memory if it had used most of "
+            "it.",
             cell=cell,
         )
     return say(
         "killed",
-        "Killed from outside; the cluster does not say why. Run it again, with "
-        "more memory if it used most of what it had.",
+        "Killed from outside the run; the cluster does not say why. Run it "
+        "again, with more memory if it had used most of it.",
     )
 
 
@@ -656,13 +657,14 @@ _DEFAULT_WORDS = {
         "kernel-died", "The kernel died. A native library is often the cause; see the log."
     ),
     pod_contract.NO_KERNEL: say(
-        "no-such-kernel", "Its environment has no such kernel. Choose another environment."
+        "no-such-kernel",
+        "Its kernel is not installed in its environment. Choose another environment.",
     ),
     pod_contract.STAGING: say(
         "staging-failed", "Its files could not be moved to or from the bucket. Run it again."
     ),
     pod_contract.DISK_FULL: say(
-        "disk-full", "The disk was full. Write less, or ask for a bigger disk."
+        "disk-full", "The disk was full. Write less, or ask an admin for more disk space."
     ),
 }
 _IN_CELL = {
@@ -681,7 +683,7 @@ _IN_CELL = {
     ),
     pod_contract.DISK_FULL: lambda cell: say(
         "disk-full-in-cell",
-        "The disk was full in cell {cell}. Write less, or ask for a bigger disk.",
+        "The disk was full in cell {cell}. Write less, or ask an admin for more disk space.",
         cell=cell,
     ),
 }

@@ -68,7 +68,7 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
             shown = str(key)[:100].encode("utf-8", "backslashreplace").decode()
             wrong[shown] = say(
                 "field-unknown",
-                "is an unknown field; the fields are {fields}",
+                "is an unknown field; known fields: {fields}",
                 fields=sorted(FIELDS),
             )
         except ValueError as error:
@@ -78,7 +78,7 @@ def parse_schedule_request(body: Any) -> ScheduleRequest:
             if key in values:
                 wrong.setdefault(
                     key,
-                    say("needs-schedule", "needs a schedule: without one it only runs on demand"),
+                    say("needs-schedule", "needs a schedule; without one it runs only on demand"),
                 )
     if wrong or of_run is None:
         raise errors.InvalidRequestError(wrong)
@@ -97,7 +97,10 @@ def _expression(value: Any) -> str:
         )
     if "TZ=" in text:
         raise ValueError(
-            say("cron-expression-holds-time-zone", "cannot hold a time zone; give it as timezone")
+            say(
+                "cron-expression-holds-time-zone",
+                "cannot contain a time zone; use timezone instead",
+            )
         )
     return text
 
@@ -106,7 +109,7 @@ def _timezone(value: Any) -> str:
     text = _line(value)
     if not text:
         raise ValueError(
-            say("time-zone-invalid", "must be a time zone's name, such as Europe/Berlin")
+            say("time-zone-invalid", "must be the name of a time zone, such as Europe/Berlin")
         )
     return text
 
@@ -114,7 +117,7 @@ def _timezone(value: Any) -> str:
 def _line(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(
-            say("field-no-text-not", "must be a text, not {value}", value=repr(str(value)[:40]))
+            say("field-no-text-not", "must be text, not {value}", value=repr(str(value)[:40]))
         )
     return " ".join(value.split())
 
@@ -138,7 +141,7 @@ def _policy(value: Any) -> str:
 def _moment(value: Any) -> str:
     problem = say(
         "field-no-time",
-        "must be a time with its offset from UTC, such as 2030-01-31T18:00:00+01:00",
+        "must be a time with a UTC offset, such as 2030-01-31T18:00:00+01:00",
     )
     if not isinstance(value, str):
         raise ValueError(problem)
@@ -151,7 +154,7 @@ def _moment(value: Any) -> str:
     try:
         return rfc3339(moment.astimezone(dt.UTC))
     except OverflowError:
-        raise ValueError(say("field-too-far-away", "is too far away")) from None
+        raise ValueError(say("field-too-far-away", "is too far in the future")) from None
 
 
 def _whole(value: Any, low: int, high: int) -> int:

@@ -44,9 +44,9 @@ def problem(text: str, max_length: int, *, lines: bool = False) -> Sentence | No
     if half := half_character(text):
         return half
     if "\0" in text:
-        return say("field-holds-nul", "holds a NUL character; remove it")
+        return say("field-holds-nul", "contains a NUL character; remove it")
     if not lines and _CONTROL.search(text):
-        return say("field-is-no-line", "must be one line without control characters")
+        return say("field-is-no-line", "must be a single line without control characters")
     return None
 
 
@@ -56,7 +56,7 @@ def half_character(text: str) -> Sentence | None:
         return None
     return say(
         "field-holds-half-character",
-        "holds half a character (a lone surrogate); send whole ones",
+        "contains half a character (a lone surrogate); send whole characters",
     )
 
 

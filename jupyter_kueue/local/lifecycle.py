@@ -133,7 +133,7 @@ def _start(
             except PartEndedError as error:
                 if not tries_left:
                     raise
-                say(f"{error.message} It is started again.")
+                say(f"{error.message} Starting it again.")
             else:
                 return
 
@@ -266,12 +266,12 @@ def _stop_parts(folder: StateFolder, say: Say) -> None:
                     say(line)
     left = [process for process, _ in processes.find_marked(folder.path, folder.node)]
     if left:
-        say(f"ending {len(left)} processes that were left over")
+        say(f"ending {len(left)} leftover processes")
     immortal = processes.kill_all(left, seconds=5)
     if immortal:
         pids = ", ".join(str(process.pid) for process in immortal)
         raise LocalClusterError(
-            f"These processes do not end, not even by SIGKILL: {pids}. See what they wait for "
+            f"These processes do not end, even after SIGKILL: {pids}. See what they wait for "
             "(`ps -o pid,stat,wchan,args`), then run `jupyter kueue local down` again."
         )
     try:
@@ -287,7 +287,7 @@ def _stop_part(folder: StateFolder, name: str) -> str:
     if process and process.alive:
         started = time.monotonic()
         by_itself = process.stop(_STOP_SECONDS.get(name, _DEFAULT_STOP_SECONDS))
-        how = "stopped" if by_itself else "killed"
+        how = "stopped" if by_itself else "stopped by force"
         line = f"{name}: {how} ({time.monotonic() - started:.1f} s)"
     record.unlink(missing_ok=True)
     return line

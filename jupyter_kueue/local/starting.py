@@ -160,7 +160,7 @@ class Start:
             if process.fingerprint == part.fingerprint:
                 if not process.suspended and self._await_ready(part, process, _STUCK_SECONDS):
                     self._running[part.name] = process
-                    return "runs"
+                    return "already running"
                 what = "did not answer, started again"
             else:
                 what = "had other settings, started again"

@@ -191,8 +191,8 @@ class StateFolder:
             return Settings()
         except (ValueError, AttributeError) as error:
             raise LocalClusterError(
-                f"{self._settings} is damaged ({error}). Forget this cluster with "
-                f"`jupyter kueue local reset --dir {self.path}` and start it anew."
+                f"{self._settings} is damaged ({error}). Delete this cluster with "
+                f"`jupyter kueue local reset --dir {self.path}` and start a new one."
             ) from error
 
     def save_settings(self, settings: Settings) -> None:

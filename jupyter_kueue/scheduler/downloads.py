@@ -118,7 +118,7 @@ def _inside(folder: Path, name: str) -> Path:
     """Return the file ``name`` in ``folder``; names come from the bucket and are not trusted."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or PurePosixPath(name).is_absolute():
-        raise SchedulerError(f"The run's file {name[:200]!r} leads out of its folder.")
+        raise SchedulerError(f"The run's file {name[:200]!r} leads outside its folder.")
     return folder.joinpath(*parts)
 
 

@@ -132,7 +132,7 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
             {
                 f"runtime_environment_parameters.{unknown[0][:60]}": say(
                     "environment-parameter-unknown",
-                    "is not known; known are {known}",
+                    "is not a known parameter; known parameters: {known}",
                     known=list(known),
                 )
             }
@@ -143,7 +143,7 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
             {
                 "cpu": say(
                     "cpu-arrived-as-zero",
-                    "arrived as 0: write parts of a CPU as a text with a unit, such as 500m",
+                    "arrived as 0: write a fraction of a CPU as text with a unit, such as 500m",
                 )
             }
         )
@@ -319,7 +319,7 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
             raise errors.InvalidRequestError(
                 {
                     "input_filename": say(
-                        "input-filename-with-folder", "must be a file's name without a folder"
+                        "input-filename-with-folder", "must be a file name without a folder"
                     )
                 }
             )

@@ -51,7 +51,7 @@ class Sorted:
                 {
                     "sort_by": say(
                         "sort-field-unknown",
-                        "{field} is not sortable; use {fields}",
+                        "{field} cannot be sorted by; use {fields}",
                         field=repr(unknown[0][:40]),
                         fields=list(self._fields),
                     )

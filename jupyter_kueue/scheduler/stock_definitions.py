@@ -48,12 +48,12 @@ def request(
         environment = None
     size = definition.compute_type
     if size is not None and size not in profiles:
-        notes.append(f"There is no size {size} here: its runs have the default one.")
+        notes.append(f"There is no size {size} here: its runs use the default one.")
         size = None
     if row["runtime_environment_parameters"] not in (None, "null", "{}"):
         notes.append("Its runtime_environment_parameters had no effect and are left out.")
     notes += [
-        f"Its parameter {name} was code ({text[:_SHOWN]}) and is a text now."
+        f"Its parameter {name} was code ({text[:_SHOWN]}) and is text now."
         for name, text in definition.parameters.items()
         if literals.read(text) == text
     ]

@@ -104,11 +104,11 @@ def _walk(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
             path = file.relative_to(folder).as_posix()
             if not path.isprintable() or "\\" in path:
                 shown = path.encode(errors="backslashreplace").decode()
-                left_out[shown] = "Its name has characters that not every bucket takes."
+                left_out[shown] = "Its name has characters that some buckets do not allow."
             elif len(path.encode()) > MAX_PATH_BYTES:
                 left_out[path] = "Its path is too long for a bucket."
             elif not stat.S_ISREG(file.lstat().st_mode):
-                left_out[path] = "It is a link or no regular file."
+                left_out[path] = "It is a link, or not a regular file."
             else:
                 found[path] = file
     return found, left_out

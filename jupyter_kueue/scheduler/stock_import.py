@@ -398,7 +398,7 @@ def _unfinished(row: Json) -> Item:
         str(row["name"] or row["input_filename"]),
         [
             f"Its status is {state}: import again once it has ended. If the server that ran it "
-            "was killed, it stays so for ever: delete it there."
+            "was killed, it never ends: delete it there."
         ],
     )
 

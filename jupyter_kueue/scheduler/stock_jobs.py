@@ -79,7 +79,7 @@ class StockJob:
         """
         filename = row["input_filename"]
         if not isinstance(filename, str) or not filename or "/" in filename:
-            raise ValueError(f"its input_filename {str(filename)[:80]!r} is no file's name")
+            raise ValueError(f"its input_filename {str(filename)[:80]!r} is not a file name")
         created = _moment(row, "create_time")
         if created is None:
             raise ValueError("it has no create_time")
@@ -225,7 +225,7 @@ def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
         "ended_at": job.finished_at,
         "files": list(uploaded.outputs),
         "format_errors": {
-            name: f"{name}: jupyter-scheduler's staging area had no such file any more."
+            name: f"{name}: the file is no longer in jupyter-scheduler's staging area."
             for name in job.output_formats
             if name not in uploaded.formats
         },
@@ -249,7 +249,7 @@ def _failure(job: StockJob) -> tuple[str, Json | None]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return say(
-            "stock-failed-wordless", "It failed, and jupyter-scheduler did not note why."
+            "stock-failed-wordless", "It failed, and jupyter-scheduler did not record why."
         ), None
     cell = _CELL_FAILED.search(text)
     if cell is None:
@@ -275,7 +275,7 @@ def _moment(row: Json, column: str) -> dt.datetime | None:
     try:
         return dt.datetime.fromtimestamp(value / 1000, dt.UTC)
     except (TypeError, ValueError, OverflowError, OSError):
-        raise ValueError(f"its {column} {str(value)[:40]!r} is no time in ms") from None
+        raise ValueError(f"its {column} {str(value)[:40]!r} is not a time in ms") from None
 
 
 def _json(row: Json, column: str, kind: type) -> Any:
@@ -283,7 +283,7 @@ def _json(row: Json, column: str, kind: type) -> Any:
     try:
         value = kind() if text is None else json.loads(text)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError(f"its {column} holds no JSON: {str(text)[:40]!r}") from None
+        raise ValueError(f"its {column} is not JSON: {str(text)[:40]!r}") from None
     if value is None:
         return kind()
     if not isinstance(value, kind):

@@ -150,7 +150,7 @@ class KueueHandler(APIHandler):
                 wrong[name[:100]] = (
                     say(
                         "query-unknown",
-                        "is an unknown query parameter; known are {known}",
+                        "is an unknown query parameter; known parameters: {known}",
                         known=known,
                     )
                     if known
@@ -160,7 +160,9 @@ class KueueHandler(APIHandler):
                 )
             elif len(values) > 1 and name in known and name not in repeatable:
                 wrong[name] = say(
-                    "query-given-often", "is given {count} times; give it once", count=len(values)
+                    "query-given-often",
+                    "is given {count} times; give it only once",
+                    count=len(values),
                 )
         if wrong:
             raise errors.InvalidRequestError(wrong)
@@ -288,8 +290,8 @@ class KueueHandler(APIHandler):
         else:
             mistake = say(
                 "mistake",
-                "An internal error occurred; the server's log has it. Try again; if it "
-                "lasts, report it.",
+                "An internal error occurred. Try again; if this lasts, see "
+                "the server's log and report it.",
             )
             body = _said(mistake, reason, {})
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
@@ -345,7 +347,7 @@ class UnknownRouteHandler(KueueHandler):
         raise errors.NotFoundError(
             say(
                 "no-such-route",
-                "There is no route {path}; GET openapi.json lists them.",
+                "There is no route {path}; GET openapi.json lists all routes.",
                 path=self.request.path[:200],
             )
         )
@@ -355,7 +357,8 @@ def _too_large(how: Sentence) -> errors.TooLargeError:
     return errors.TooLargeError(
         say(
             "body-too-large",
-            "The body {how}; the limit is {most} bytes. Put data into a file beside the notebook.",
+            "The body {how}; the limit is {most} bytes. Put large data into a file "
+            "next to the notebook.",
             how=how,
             most=MAX_BODY_BYTES,
         )

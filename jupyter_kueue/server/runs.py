@@ -63,7 +63,7 @@ class RunsHandler(KueueHandler):
                 {
                     "run_id": say(
                         "run-ids-needed",
-                        "repeat it for each run to delete, 1 to {most} times",
+                        "must be given once for each run to delete, 1 to {most} times",
                         most=MAX_LIMIT,
                     )
                 }

@@ -97,7 +97,7 @@ class RunNowHandler(KueueHandler):
             raise errors.InvalidRequestError(
                 {
                     unknown[0][:100]: say(
-                        "parameters-alone", "is not a field here: only parameters can be given"
+                        "parameters-alone", "is not allowed here; only parameters can be given"
                     )
                 }
             )

@@ -132,7 +132,7 @@ class Application:
             error = reconciler.unread.find(unread[0])
             return say(
                 "records-of-runs-not-read",
-                "The records of {count} runs cannot be read, as of {example}: {message}",
+                "The records of {count} runs cannot be read, for example {example}: {message}",
                 count=len(unread),
                 example=unread[0],
                 message="" if error is None else error.message,

@@ -110,7 +110,7 @@ class Environments:
                 say(
                     "no-image-set",
                     "No image is set for notebooks. Set c.JupyterKueue.image (or "
-                    "JUPYTER_KUEUE_IMAGE), or describe environments.",
+                    "JUPYTER_KUEUE_IMAGE), or define environments.",
                 )
             )
         return resources_asked or models.Resources(), environment["image"]
@@ -181,7 +181,9 @@ def _merged(
             # Whoever may write a ConfigMap may write anything: it costs that entry.
             log.exception("%s: %s is not understood", where, name)
             why = say(
-                "entry-not-understood", "it is not understood ({error})", error=type(error).__name__
+                "entry-not-understood",
+                "it cannot be understood ({error})",
+                error=type(error).__name__,
             )
         else:
             found.pop(name, None)  # what is said last stands last, see _with_one_default
@@ -190,7 +192,7 @@ def _merged(
         problems.append(
             say(
                 "entry-left-out",
-                "{where}: {name} is left out: {why}",
+                "{where}: {name} is ignored: {why}",
                 where=where,
                 name=name,
                 why=text_rules.shown_line(why, _MAX_WHY_LENGTH),
@@ -229,7 +231,7 @@ def _environment(name: str, value: Any) -> Json:
     _check_fields(value, _ENVIRONMENT_FIELDS)
     image = value.get("image")
     if not isinstance(image, str) or not image.strip():
-        raise ValueError(say("entry-names-no-image", "it names no image"))
+        raise ValueError(say("entry-names-no-image", "it has no image"))
     if problem := text_rules.problem(image, MAX_NAME_LENGTH):
         raise ValueError(say("entry-image", "its image {problem}", problem=problem))
     return {**_described(name, value), "image": image, "default": value.get("default") is True}
@@ -243,7 +245,7 @@ def _check_fields(value: Any, known: tuple[str, ...]) -> None:
         raise ValueError(
             say(
                 "entry-unknown-fields",
-                "it has unknown fields: {unknown}; known are {known}",
+                "it has unknown fields: {unknown} (known fields: {known})",
                 unknown=unknown,
                 known=known,
             )
@@ -259,7 +261,7 @@ def _described(name: str, value: Json) -> Json:
     for field, text in described.items():
         is_long = field == "description"
         most = MAX_DESCRIPTION_LENGTH if is_long else MAX_NAME_LENGTH
-        problem = say("field-no-text", "must be a text") if not isinstance(text, str) else None
+        problem = say("field-no-text", "must be text") if not isinstance(text, str) else None
         if problem := problem or text_rules.problem(text, most, lines=is_long):
             raise ValueError(
                 say("entry-field", "its {field} {problem}", field=field, problem=problem)
@@ -290,13 +292,13 @@ def _unknown(kind: str, name: str, entries: list[Json]) -> Sentence:
     if kind == PROFILE:
         return say(
             "unknown-profile",
-            "there is no profile {profile}; there is {known}",
+            "there is no profile {profile}; available: {known}",
             profile=asked,
             known=known,
         )
     return say(
         "unknown-environment",
-        "there is no environment {environment}; there is {known}",
+        "there is no environment {environment}; available: {known}",
         environment=asked,
         known=known,
     )

@@ -81,7 +81,7 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         fix = (
             say("fix-setting-and-restart", "Correct the setting and restart Jupyter.")
             if problem
-            else say("fix-ask-again", "Ask again in a moment.")
+            else say("fix-ask-again", "Try again in a moment.")
         )
         body["problems"].append(_problem(what, fix, reason=problem.reason if problem else None))
         return body
@@ -136,7 +136,7 @@ async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json
                     error=type(error).__name__,
                     message=text_rules.shown_line(error, 200),
                 ),
-                say("fix-see-log", "See the server's log; if it lasts, report it."),
+                say("fix-see-log", "See the server's log. If this lasts, report it."),
                 WARNING,
             )
         ]
@@ -147,7 +147,7 @@ async def _unreadable(application: Application) -> list[Json]:
     found = application.unreadable()
     named = [
         _problem(
-            say("object-not-understood", "{name} is not understood: {why}", name=name, why=why),
+            say("object-not-understood", "{name} cannot be understood: {why}", name=name, why=why),
             say("fix-remove-or-correct", "Remove or correct it. Everything else is shown."),
             WARNING,
         )
@@ -158,10 +158,10 @@ async def _unreadable(application: Application) -> list[Json]:
             _problem(
                 say(
                     "more-objects-not-understood",
-                    "{count} more objects are not understood.",
+                    "{count} more objects cannot be understood.",
                     count=len(found) - _MAX_NAMED,
                 ),
-                say("fix-log-names-them", "The server's log names them."),
+                say("fix-log-names-them", "The server's log lists them."),
                 WARNING,
             )
         )
@@ -177,7 +177,7 @@ async def _settings(application: Application) -> list[Json]:
                 say("no-notebook-image", "No image is set for notebooks."),
                 say(
                     "fix-set-image",
-                    "Set c.JupyterKueue.image (or JUPYTER_KUEUE_IMAGE), or describe environments.",
+                    "Set c.JupyterKueue.image (or JUPYTER_KUEUE_IMAGE), or define environments.",
                 ),
                 WARNING,
             )
@@ -223,7 +223,7 @@ def _kubernetes_version(shown: Json) -> list[Json]:
         _problem(
             say(
                 "kubernetes-too-old",
-                "Kubernetes {version} is older than what is supported, {oldest}.",
+                "Kubernetes {version} is older than the oldest supported version, {oldest}.",
                 version=shown["version"],
                 oldest=oldest,
             ),
@@ -284,11 +284,11 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
             _problem(
                 say(
                     "position-api-off",
-                    "Kueue's position API is off: places among all teams' runs are not shown.",
+                    "Kueue's position API is off: positions among all teams' runs are not shown.",
                 ),
                 say(
                     "fix-turn-on-position-api",
-                    "Ask an admin to turn VisibilityOnDemand on in Kueue's configuration.",
+                    "Ask an admin to turn on VisibilityOnDemand in Kueue's configuration.",
                 ),
                 WARNING,
             )
@@ -307,14 +307,14 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
             _problem(
                 say(
                     "kueue-version-unknown",
-                    "Kueue's version is not known: there is no Deployment {deployment} in "
-                    "the namespace {namespace}.",
+                    "Kueue's version is unknown: there is no Deployment {deployment} "
+                    "in the namespace {namespace}.",
                     deployment=resources.KUEUE_DEPLOYMENT,
                     namespace=resources.KUEUE_NAMESPACE,
                 ),
                 say(
                     "fix-nothing-if-tested",
-                    "Nothing needs to be done if Kueue is {version}, as was tested.",
+                    "There is nothing to do if Kueue is {version}, the tested version.",
                     version=TESTED_KUEUE,
                 ),
                 WARNING,
@@ -327,12 +327,13 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
             _problem(
                 say(
                     "kueue-version-not-in-image",
-                    "Kueue's version is not known: its image {images} does not say it.",
+                    "Kueue's version is unknown: the name of its image, {images}, "
+                    "does not contain it.",
                     images=images,
                 ),
                 say(
                     "fix-nothing-if-tested",
-                    "Nothing needs to be done if Kueue is {version}, as was tested.",
+                    "There is nothing to do if Kueue is {version}, the tested version.",
                     version=TESTED_KUEUE,
                 ),
                 WARNING,
@@ -345,14 +346,14 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
         _problem(
             say(
                 "kueue-not-as-tested",
-                "Kueue is {version}, but this version of jupyter-kueue was tested only "
-                "with {tested}.",
+                "Kueue is {version}, but this version of jupyter-kueue has been "
+                "tested only with {tested}.",
                 version=shown["version"],
                 tested=TESTED_KUEUE,
             ),
             say(
                 "fix-install-tested-kueue",
-                "If runs wait for no visible reason, ask an admin to install Kueue "
+                "If runs wait for no apparent reason, ask an admin to install Kueue "
                 "{version}: {address}",
                 version=TESTED_KUEUE,
                 address=_KUEUE_INSTALLATION,
@@ -372,7 +373,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
                 _problem(
                     say(
                         "permissions-unknown",
-                        "Which permissions are missing is not known: {message}",
+                        "Cannot find out which permissions are missing: {message}",
                         message=problem.message,
                     ),
                     say(
@@ -411,7 +412,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
                 ),
                 say(
                     "fix-bind-role",
-                    "Ask an admin to bind the {kind} {role} (docs/operations.md).",
+                    "Ask an admin to bind the {kind} {role} to you (docs/operations.md).",
                     kind=role.kind,
                     role=role.name,
                 ),
@@ -439,7 +440,7 @@ async def _local_queues(application: Application) -> list[Json]:
                 ),
                 say(
                     "fix-create-local-queue",
-                    "Ask an admin to create one that leads to a ClusterQueue.",
+                    "Ask an admin to create one that points to a ClusterQueue.",
                 ),
             )
         ]
@@ -447,7 +448,7 @@ async def _local_queues(application: Application) -> list[Json]:
         _problem(
             say(
                 "queue-takes-no-runs",
-                "The queue {queue} takes no runs: {why}",
+                "The queue {queue} is not accepting runs: {why}",
                 queue=item["name"],
                 why=sentences.uncapitalized(_shown_message(item)),
             ),
@@ -502,8 +503,8 @@ async def _coverage(
             what = (
                 say(
                     "queue-without-gpus",
-                    "The queue {queue} has no quota for {resource}, which runs with {profiles} "
-                    "request: there they would never start.",
+                    "The queue {queue} has no quota for {resource}. Runs with "
+                    "{profiles} request it, so they would never start there.",
                     queue=item["name"],
                     resource=resource,
                     profiles=with_gpus,
@@ -511,16 +512,16 @@ async def _coverage(
                 if resource == names.GPU_RESOURCE
                 else say(
                     "queue-without-resource",
-                    "The queue {queue} has no quota for {resource}, which all runs of this "
-                    "package request: there they would never start.",
+                    "The queue {queue} has no quota for {resource}. Every run "
+                    "requests it, so none would ever start there.",
                     queue=item["name"],
                     resource=resource,
                 )
             )
             fix = say(
                 "fix-cover-resource",
-                "Ask an admin to cover {resource} in the ClusterQueue {cluster_queue}, or use "
-                "another queue.",
+                "Ask an admin to give the ClusterQueue {cluster_queue} a quota "
+                "for {resource}, or use another queue.",
                 resource=resource,
                 cluster_queue=item["cluster_queue"],
             )
@@ -542,7 +543,7 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
             _without_credentials(problem.message),
             say(
                 "fix-bucket-settings",
-                "Its url, endpoint and credentials are in c.JupyterKueue.bucket "
+                "Check the URL, endpoint and credentials in c.JupyterKueue.bucket "
                 "(JUPYTER_KUEUE_BUCKET).",
             ),
             reason=problem.reason,
@@ -561,8 +562,8 @@ def _reading(application: Application) -> list[Json]:
             _without_credentials(what),
             say(
                 "fix-read-again",
-                "It is read again automatically. If this lasts, look at the bucket's "
-                "log, or delete what can't be read.",
+                "Retrying automatically. If this lasts, check the bucket's log, or "
+                "delete what cannot be read.",
             ),
         )
     ]
@@ -596,8 +597,8 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
         error.message if error else say("cluster-not-answering", "The cluster does not answer."),
         say(
             "fix-check-cluster",
-            "If this lasts, check that the cluster is up and that KUBECONFIG names it. A "
-            "local cluster: `jupyter kueue local up`.",
+            "If this lasts, check that the cluster is running and that KUBECONFIG "
+            "points to it. To start a local cluster, run `jupyter kueue local up`.",
         ),
         reason=error.reason if error else errors.ClusterUnavailableError.reason,
     )

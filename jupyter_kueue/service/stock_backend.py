@@ -84,8 +84,8 @@ class StockBackend:
             raise errors.UnavailableError(
                 say(
                     "bucket-not-known-yet",
-                    "The bucket is not known yet, so neither is what was brought over. Try "
-                    "again in a moment.",
+                    "The bucket is not known yet, so it is not known either what has "
+                    "been imported. Try again in a moment.",
                 )
             )
         if self._known is None or self._known[0] is not bucket:

@@ -350,7 +350,7 @@ class Bucket:
             else:
                 return data
         raise errors.ConflictError(
-            say("being-removed", "It is being removed at the same time. Try again in a moment.")
+            say("being-removed", "It is being removed right now. Try again in a moment.")
         )
 
     async def put_file(
@@ -418,7 +418,7 @@ class Bucket:
         if await self.get_bytes(key) != data:
             message = say(
                 "bucket-gives-other-bytes",
-                "The bucket {bucket} gives back other bytes than were written.",
+                "The bucket {bucket} returned different bytes than were written.",
                 bucket=self.name,
             )
             raise errors.BucketUnavailableError(message)
@@ -443,8 +443,8 @@ class Bucket:
             raise errors.UnreadableError(
                 say(
                     "object-too-large",
-                    "{name} in the bucket {bucket} has {bytes} bytes; at most {most} are "
-                    "read: was it written by hand?",
+                    "{name} in the bucket {bucket} has {bytes} bytes; the limit is "
+                    "{most}. Was it written by hand?",
                     name=name,
                     bucket=self.name,
                     bytes=meta["size"],
@@ -461,7 +461,8 @@ class Bucket:
             name = bucket_errors.object_name(key)
             message = say(
                 "object-no-json",
-                "{name} in the bucket {bucket} is not JSON ({problem}): was it written by hand?",
+                "{name} in the bucket {bucket} is not valid JSON "
+                "({problem}). Was it written by hand?",
                 name=name,
                 bucket=self.name,
                 problem=str(error)[:100],

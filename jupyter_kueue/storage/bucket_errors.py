@@ -87,7 +87,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
         return errors.ConflictError(
             say(
                 "exists-in-bucket",
-                "{name} exists already in the bucket {bucket}.",
+                "{name} already exists in the bucket {bucket}.",
                 name=name,
                 bucket=bucket,
             )
@@ -96,7 +96,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
         return errors.ConflictError(
             say(
                 "changed-in-bucket",
-                "{name} in the bucket {bucket} was changed meanwhile. Try again.",
+                "{name} in the bucket {bucket} was changed at the same time. Try again.",
                 name=name,
                 bucket=bucket,
             )
@@ -105,7 +105,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
         return errors.InvalidRequestError(
             {
                 "path": say(
-                    "object-name-invalid", "{name} cannot be the name of an object", name=repr(key)
+                    "object-name-invalid", "{name} is not a valid object name", name=repr(key)
                 )
             }
         )
@@ -113,7 +113,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
         return errors.RangeNotSatisfiableError(
             say(
                 "no-such-bytes",
-                "{name} in the bucket {bucket} has no such bytes.",
+                "{name} in the bucket {bucket} does not have these bytes.",
                 name=name,
                 bucket=bucket,
             )
@@ -136,8 +136,7 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.BucketUnavailableError(
             say(
                 "bucket-full",
-                "The bucket {bucket} is full. Make room in it: delete runs, or ask its "
-                "administrator.",
+                "The bucket {bucket} is full. Delete runs to free space, or ask its administrator.",
                 bucket=bucket,
             )
         )
@@ -145,8 +144,8 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.ForbiddenError(
             say(
                 "bucket-refuses-credentials",
-                "The bucket {bucket} does not know the credentials in use, or they have "
-                "expired. Correct access_key_id and secret_access_key.",
+                "The bucket {bucket} rejects the credentials: they are unknown or "
+                "have expired. Correct access_key_id and secret_access_key.",
                 bucket=bucket,
             )
         )
@@ -154,8 +153,9 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.ForbiddenError(
             say(
                 "bucket-refuses",
-                "The bucket {bucket} refuses to {doing} {what}. Its administrator must allow the "
-                "credentials in use to read, write, list and delete there.",
+                "The bucket {bucket} does not allow these credentials to {doing} "
+                "{what}. Ask its administrator to allow them to read, write, list and "
+                "delete there.",
                 bucket=bucket,
                 doing=_DOING.get(doing, doing),
                 what=what,
@@ -166,8 +166,8 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
             say(
                 "bucket-server-error",
                 "The bucket {bucket} could not {doing} {what}: its server reported an "
-                "error. It may be full or just starting: look at its disk and its log, "
-                "and try again later.",
+                "error. It may be full or still starting. Try again later; if this "
+                "lasts, check its disk and its log.",
                 bucket=bucket,
                 doing=_DOING.get(doing, doing),
                 what=what,
@@ -177,8 +177,7 @@ def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKue
         return errors.BucketUnavailableError(
             say(
                 "bucket-not-answering",
-                "The bucket {bucket} does not answer. Try again in a moment; if this lasts, "
-                "check that it is up and that its endpoint is right.",
+                "The bucket {bucket} does not answer. Try again later, or check its endpoint.",
                 bucket=bucket,
             )
         )

@@ -72,7 +72,7 @@ def open_store(
     except UnknownConfigurationKeyError as error:
         message = say(
             "bucket-option-unknown",
-            "The bucket {bucket} has no such option: {problem}",
+            "The bucket {bucket} has an unknown option: {problem}",
             bucket=name,
             problem=bucket_errors.first_line(error),
         )
@@ -80,8 +80,9 @@ def open_store(
     except (BaseError, ValueError, OSError) as error:
         message = say(
             "bucket-not-opened",
-            "The bucket {bucket} cannot be opened: {problem}. Use s3://name/prefix, "
-            "gs://, az:// or file:/// and obstore's options.",
+            "The bucket {bucket} cannot be opened: {problem}. Use a URL "
+            "such as s3://name/prefix, gs://, az:// or file:///, with "
+            "obstore's options.",
             bucket=name,
             problem=bucket_errors.first_line(error),
         )

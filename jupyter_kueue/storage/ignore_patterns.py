@@ -128,7 +128,7 @@ class IgnorePattern:
         takes_back = text.startswith("!")
         text = text.removeprefix("!")
         if not text:
-            raise ValueError(say("ignore-line-with-mark-alone", "has a line with ! alone"))
+            raise ValueError(say("ignore-line-with-mark-alone", "has a line with only a !"))
         is_folder = text.endswith("/")
         text = text.removesuffix("/")
         is_name = "/" not in text

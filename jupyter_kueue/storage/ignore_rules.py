@@ -36,8 +36,8 @@ MAX_RULES = 10_000
 MAX_WORK = 2**27
 _TOO_MUCH = say(
     "ignore-too-much",
-    "the rules in {file} and the files of the folder are too many together; name whole "
-    "folders, or use fewer rules",
+    "there are too many rules in {file} for the number of files in the "
+    "folder; name whole folders, or use fewer rules",
     file=FILE_NAME,
 )
 
@@ -112,7 +112,7 @@ class IgnoreRules:
                 folder,
                 say(
                     "ignore-too-many-rules",
-                    "brings the rules to more than {most}; shorten it",
+                    "brings the number of rules to more than {most}; shorten it",
                     most=MAX_RULES,
                 ),
             )
@@ -125,7 +125,7 @@ class IgnoreRules:
                 folder,
                 say(
                     "ignore-rule-invalid",
-                    "{problem}; its syntax is that of .gitignore",
+                    "{problem}; use the syntax of .gitignore",
                     problem=sentences.of_error(error),
                 ),
             )

@@ -138,8 +138,8 @@ def find_input(
             input_path,
             say(
                 "path-missing-or-hidden",
-                "does not exist below the server's root folder, or is hidden: a name in "
-                "it begins with a dot. Move the notebook, or have an admin set "
+                "does not exist in the server's root folder, or is hidden: a name in "
+                "it begins with a dot. Move the notebook, or ask an admin to set "
                 "ContentsManager.allow_hidden",
             ),
         )
@@ -198,7 +198,7 @@ async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str
             {
                 FIELD_NOTEBOOK: say(
                     "path-not-read-any-more",
-                    "{path} cannot be read any more ({error}); try again",
+                    "{path} can no longer be read ({error}); try again",
                     path=file.path,
                     error=error.strerror or "",
                 )
@@ -245,7 +245,7 @@ def _parts(input_path: str) -> tuple[str, ...]:
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            say("path-with-backslash", "must be written with / between its folders"),
+            say("path-with-backslash", "must use / between folders"),
         )
     path = PurePosixPath(input_path)
     if path.is_absolute() or not path.parts or ".." in path.parts:
@@ -254,7 +254,7 @@ def _parts(input_path: str) -> tuple[str, ...]:
             input_path,
             say(
                 "path-invalid",
-                "must be a path below the server's root folder, such as reports/weekly.ipynb",
+                "must be a path inside the server's root folder, such as reports/weekly.ipynb",
             ),
         )
     return path.parts
@@ -268,13 +268,13 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            say("path-missing", "does not exist below the server's root folder"),
+            say("path-missing", "does not exist in the server's root folder"),
         )
     except RuntimeError:
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
-            say("path-circle", "is a link that leads in a circle; remove the link"),
+            say("path-circle", "is a link that leads back to itself; remove the link"),
         )
     except (OSError, ValueError) as error:
         # Their texts name the path on this machine, which is not for everybody.
@@ -290,13 +290,16 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
             FIELD_NOTEBOOK,
             input_path,
             say(
-                "path-leads-out", "leads out of the server's root folder; copy the notebook into it"
+                "path-leads-out",
+                "leads outside the server's root folder; copy the notebook into that folder",
             ),
         )
     status = _status(real, FIELD_NOTEBOOK, input_path)
     if stat.S_ISDIR(status.st_mode):
         _refuse(
-            FIELD_NOTEBOOK, input_path, say("path-is-folder", "is a folder; name a notebook in it")
+            FIELD_NOTEBOOK,
+            input_path,
+            say("path-is-folder", "is a folder; choose a notebook in it"),
         )
     if not stat.S_ISREG(status.st_mode):
         _refuse(FIELD_NOTEBOOK, input_path, say("path-no-regular-file", "is not a regular file"))
@@ -354,8 +357,8 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
             notebook.path,
             say(
                 "notebook-not-checked",
-                "could not be read as a notebook (exit {status} {problem}); clear its "
-                "outputs and try again",
+                "could not be read as a notebook (exit code {status}: {problem}); "
+                "clear its outputs and try again",
                 status=error.returncode,
                 problem=last[:100],
             ),
@@ -371,8 +374,8 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
                 notebook.path,
                 say(
                     "notebook-kernel-invalid",
-                    "names a kernel that cannot exist: kernelspec.{field} {problem}. Choose "
-                    "a kernel in JupyterLab and save it again",
+                    "names an invalid kernel: kernelspec.{field} {problem}. Choose a "
+                    "kernel in JupyterLab and save it again",
                     field=field,
                     problem=problem,
                 ),
@@ -449,7 +452,7 @@ class _FolderWalk:
                 path,
                 say(
                     "ignore-file-not-regular",
-                    "{problem}; write the rules into a regular file",
+                    "{problem}; put the rules into a regular file",
                     problem=error.strerror or "",
                 ),
             )
@@ -470,8 +473,8 @@ class _FolderWalk:
                 path,
                 say(
                     "path-too-long",
-                    "is longer than the {most} bytes that a bucket takes; shorten it, or "
-                    "name it in {file}",
+                    "is longer than the {most} bytes that a bucket allows; shorten "
+                    "it, or list it in {file}",
                     most=MAX_PATH_BYTES,
                     file=ignore_rules.FILE_NAME,
                 ),
@@ -485,7 +488,9 @@ class _FolderWalk:
                 _refuse(
                     FIELD_FOLDER,
                     path,
-                    say("path-link-above", "is a link to a folder above it; remove the link"),
+                    say(
+                        "path-link-above", "is a link to a folder that contains it; remove the link"
+                    ),
                 )
             self.visit(real, f"{path}/", above, rules)
         elif stat.S_ISREG(status.st_mode):
@@ -497,7 +502,7 @@ class _FolderWalk:
                 path,
                 say(
                     "path-no-regular-file-move",
-                    "is not a regular file; move it out of the folder, or name it in {file}",
+                    "is not a regular file; move it out of the folder, or list it in {file}",
                     file=ignore_rules.FILE_NAME,
                 ),
             )
@@ -511,9 +516,9 @@ class _FolderWalk:
             raise errors.TooLargeError(
                 say(
                     "folder-too-many-files",
-                    "the notebook's folder has more than {most} files, which is the limit "
-                    "(max_folder_files); most of those looked at are in {example} ({count}). "
-                    "{advice}",
+                    "the notebook's folder has more files than the limit of {most} "
+                    "(max_folder_files); most of those found so far are in {example} "
+                    "({count}). {advice}",
                     most=limits.max_folder_files,
                     example=most,
                     count=number,
@@ -526,8 +531,8 @@ class _FolderWalk:
             raise errors.TooLargeError(
                 say(
                     "folder-too-large",
-                    "the notebook's folder has more than {most} bytes, which is the limit "
-                    "(max_folder_bytes); the largest of what was looked at is {example} "
+                    "the notebook's folder is larger than the limit of {most} bytes "
+                    "(max_folder_bytes); the largest part found so far is {example} "
                     "({bytes} bytes). {advice}",
                     most=limits.max_folder_bytes,
                     example=most,
@@ -540,8 +545,9 @@ class _FolderWalk:
 
 _LEAVE_BEHIND = say(
     "leave-behind-advice",
-    "List what the run does not need in a file {file} beside the notebook, "
-    "written like a .gitignore, or ask an admin to raise the limit",
+    "List what the run does not need in a file named {file} next to "
+    "the notebook, with the syntax of .gitignore, or ask an admin to "
+    "raise the limit",
     file=ignore_rules.FILE_NAME,
 )
 
@@ -572,7 +578,7 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
             path,
             say(
                 "path-link-nowhere",
-                "is a link that leads nowhere; remove it, or name it in {file}",
+                "is a broken link; remove it, or list it in {file}",
                 file=ignore_rules.FILE_NAME,
             ),
         )
@@ -582,8 +588,8 @@ def _real_target(root: Path, link: Path, path: str) -> Path:
             path,
             say(
                 "path-link-out",
-                "is a link out of the server's root folder; replace it with what it "
-                "leads to, or name it in {file}",
+                "is a link to something outside the server's root folder; replace it "
+                "with a copy, or list it in {file}",
                 file=ignore_rules.FILE_NAME,
             ),
         )

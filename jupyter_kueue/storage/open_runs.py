@@ -95,7 +95,7 @@ def _items(body: Json) -> list[Json]:
         raise errors.UnreadableError(
             say(
                 "open-runs-not-understood",
-                "The stored list of open runs cannot be understood: {difference}.",
+                "The stored list of unfinished runs cannot be understood: {difference}.",
                 difference=found,
             )
         )

@@ -285,7 +285,7 @@ class Records:
             raise errors.ConflictError(
                 say(
                     "key-of-another-request",
-                    "This idempotency_key was used for another request. Use a new key.",
+                    "This idempotency_key was already used for a different request. Use a new key.",
                 )
             )
         return there is claim
@@ -518,7 +518,7 @@ class Records:
         return (
             None
             if key == f"{found}{pod_contract.RECORD_KEY}"
-            else say("is-of-another", "it is that of {found}", found=found)
+            else say("is-of-another", "it belongs to {found}", found=found)
         )
 
     def _noted(self, key: str, why: str) -> errors.UnreadableError:

@@ -144,7 +144,7 @@ class ScheduleRecords:
             raise errors.UnreadableError(
                 say(
                     "record-of-another",
-                    "{key} cannot be understood: it is that of {found}.",
+                    "{key} cannot be understood: it belongs to {found}.",
                     key=key,
                     found=found,
                 )

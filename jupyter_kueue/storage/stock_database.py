@@ -149,8 +149,9 @@ class StockDatabase:
                 {
                     "database": say(
                         "stock-database-other",
-                        "{path} is not jupyter-scheduler's: it has no table of jobs. Name "
-                        "another file with --database",
+                        "{path} is not jupyter-scheduler's database: it "
+                        "has no table of jobs. Use --database with "
+                        "another file",
                         path=str(self.path),
                     )
                 }
@@ -176,8 +177,8 @@ class StockDatabase:
             raise errors.NotFoundError(
                 say(
                     "stock-database-missing",
-                    "There is no database {path}, so there is nothing to bring over. If it "
-                    "lies elsewhere, name it with --database.",
+                    "There is no database at {path}, so there is nothing to import. "
+                    "If it is elsewhere, use --database.",
                     path=str(self.path),
                 )
             )
@@ -192,8 +193,8 @@ class StockDatabase:
             raise errors.UnavailableError(
                 say(
                     "stock-database-busy",
-                    "The database {path} cannot be read now ({problem}). Stop what writes to "
-                    "it, or name a copy of it with --database.",
+                    "The database {path} cannot be read now ({problem}). Stop the "
+                    "program that writes to it, or use --database with a copy.",
                     path=str(self.path),
                     problem=str(error),
                 )
@@ -203,8 +204,9 @@ class StockDatabase:
                 {
                     "database": say(
                         "stock-database-broken",
-                        "{path} is not a SQLite database, or is damaged ({problem}). Restore it, "
-                        "or name another file with --database",
+                        "{path} is not a SQLite database, or is damaged "
+                        "({problem}). Restore it, or use --database with "
+                        "another file",
                         path=str(self.path),
                         problem=str(error),
                     )

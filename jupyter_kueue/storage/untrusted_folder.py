@@ -206,7 +206,7 @@ class UntrustedFolder:
                                     ".",
                                     say(
                                         "folder-has-more-entries",
-                                        "holds more than {most} entries",
+                                        "has more than {most} entries",
                                         most=max_entries or 0,
                                     ),
                                 )
@@ -274,7 +274,7 @@ class UntrustedFolder:
 def _parts(path: str) -> tuple[str, ...]:
     pure = PurePosixPath(path)
     if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\0" in path:
-        raise RefusedFileError(say("file-outside-folder", "lies outside of its folder"), path)
+        raise RefusedFileError(say("file-outside-folder", "is outside its folder"), path)
     return pure.parts
 
 
@@ -284,7 +284,7 @@ def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
     if max_bytes is not None and status.st_size > max_bytes:
         why = say(
             "file-has-bytes",
-            "has {bytes} bytes; at most {most} are taken",
+            "has {bytes} bytes; the limit is {most}",
             bytes=status.st_size,
             most=max_bytes,
         )
@@ -294,7 +294,7 @@ def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
 def _translated(error: OSError, path: str) -> OSError:
     """Return the error with the path that was asked for, and links called by their name."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return RefusedFileError(say("file-is-link", "is a link, or leads through one"), path)
+        return RefusedFileError(say("file-is-link", "is a link, or is reached through one"), path)
     if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, a device that is not there
         return RefusedFileError(say("file-not-regular", "is not a regular file"), path)
     return OSError(error.errno, error.strerror, path)

@@ -13,7 +13,7 @@ const GERMAN: Readonly<Record<string, string>> = {
   'Waiting for %1 more (asks for %2).': 'Will %2; es fehlt noch %1.',
   '%1 of memory': '%1 Speicher',
   '%1 was not kept: %2': '%1 wurde nicht behalten: %2',
-  'must be one line without control characters': 'muss eine Zeile sein'
+  'must be a single line without control characters': 'muss eine Zeile sein'
 };
 const german: TranslationBundle = {
   ...trans,
@@ -68,7 +68,7 @@ describe('a text of the server', () => {
 });
 
 describe('a refused request', () => {
-  const text = 'must be one line without control characters';
+  const text = 'must be a single line without control characters';
   const error = requestError(422, {
     message: `name: ${text}; tags: Odd.`,
     reason: 'invalid',

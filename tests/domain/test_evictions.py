@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain.models import Limits
-from tests.test_status import (
+from tests.domain.test_run_status import (
     ADMITTED,
     ENDED,
     NOW,
@@ -49,7 +49,7 @@ def evicted(message: str, at: str = ADMITTED, code: int = 43, **more: Any) -> Js
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (POD, "it may use 180 MiB of its node's disk"),
+        (POD, "it may use 180 MiB of its machine's disk"),
         (VOLUME, "its volume workspace may hold 50 MiB"),
         (CONTAINER, "its container notebook may use 60 MiB"),
     ],
@@ -73,7 +73,7 @@ def test_a_run_that_filled_its_own_disk_has_ended_whatever_it_may_retry(
     [
         (MEMORY, "ran out of memory. The notebook used 1234Ki of it."),
         (DISK, "ran out of disk. The notebook used 5Gi of it."),
-        ("The node was low on resource: pids. ", "ran out of process ids."),
+        ("The node was low on resource: pids. ", "ran out of process IDs."),
         ("whatever comes next", "ran out of resources."),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_node_may_evict_a_run_so_often_and_no_more(message: str, words: str) -
     assert words in (allowed.detail or "")
     ended = derive(bucket(), *pods, job=job(), workload=admitted)
     assert (ended.state, ended.reason) == ("failed", "evicted")
-    assert (ended.message or "").startswith("Its nodes evicted it 4 times")
+    assert (ended.message or "").startswith("Its machines evicted it 4 times")
     assert words.partition(". The")[0].rstrip(".") in (ended.message or "")
     # Also while it waits for quota again, and by what attempts said whose pods are gone.
     gone = [{"pod_uid": f"gone-{n}", "reason": pod_contract.EVICTED} for n in range(3)]

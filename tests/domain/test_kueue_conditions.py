@@ -49,22 +49,22 @@ _ROWS = [
         for message, said in [
             (
                 "LocalQueue team-x doesn't exist",
-                "Will not start: there is no queue team-x here. Stop it and run it again in "
+                "Will not start: the queue team-x does not exist. Stop it and run it again in "
                 "another queue, or ask an admin.",
             ),
             (
                 "LocalQueue team-x is terminating or missing",
-                "Will not start: there is no queue team-x here. Stop it and run it again in "
+                "Will not start: the queue team-x does not exist. Stop it and run it again in "
                 "another queue, or ask an admin.",
             ),
             (
                 "ClusterQueue big doesn't exist",
-                "Will not start: team-a leads to big, which does not exist. Ask an admin, or "
+                "Will not start: team-a points to big, which does not exist. Ask an admin, or "
                 "stop it and run it again in another queue.",
             ),
             (
                 "ClusterQueue big is terminating or missing",
-                "Will not start: team-a leads to big, which does not exist. Ask an admin, or "
+                "Will not start: team-a points to big, which does not exist. Ask an admin, or "
                 "stop it and run it again in another queue.",
             ),
             (
@@ -110,15 +110,16 @@ _ROWS = [
         "Pending",
         POD_SET + "resource example.com/fpga unavailable in ClusterQueue",
         "blocked",
-        "Will not start: team-a has no quota for example.com/fpga. Ask for none of it, use "
-        "another queue, or ask an admin.",
+        "Will not start: team-a has no quota for example.com/fpga. Stop it and run it "
+        "again without example.com/fpga or in another queue, or ask an admin.",
     ),
     (
         "Pending",
         POD_SET + "resource ephemeral-storage unavailable in ClusterQueue",
         "blocked",
         "Will not start: team-a has no quota for disk (ephemeral-storage), which a limit of the "
-        "namespace or a setting adds to every run. Use another queue, or ask an admin.",
+        "namespace or a setting adds to every run. Stop it and run it again in another queue, or "
+        "ask an admin.",
     ),
     (
         "NoMatchingFlavor",
@@ -149,8 +150,8 @@ _ROWS = [
             reason,
             message,
             "held",
-            "On hold: team-a takes no runs now (its ClusterQueue big is paused, or not set up). It "
-            "continues when the queue is reopened; an admin can see why it is closed.",
+            "On hold: team-a is not accepting runs (its ClusterQueue big is paused or not set up). "
+            "It continues when the queue is reopened; an admin can see why it is closed.",
         )
         for reason in ("Inadmissible", "Suspended")
         for message in ("ClusterQueue big is inactive", "ClusterQueue big is stopped")
@@ -256,7 +257,7 @@ def test_a_preempted_run_says_so_with_its_next_attempt() -> None:
     found = kueue_conditions.waiting_status(workload, "team-a", NOW)
     assert found.reason == "preempted"
     assert found.message == (
-        "Paused: a run of higher priority took its place. It restarts automatically (attempt "
+        "Paused: a run with higher priority took its place. It restarts automatically (attempt "
         "3). Waiting for 1 GPU."
     )
     assert found.detail == EVICTED["message"]
@@ -373,7 +374,7 @@ def test_what_kueue_says_of_one_of_many_alone_is_found_by_the_quota() -> None:
         ("Fair Sharing within the cohort", "Paused: team-b had less than its fair share."),
         (
             "prioritization in the ClusterQueue",
-            "Paused: a run of higher priority took its place.",
+            "Paused: a run with higher priority took its place.",
         ),
         ("UNKNOWN", "Paused: other runs needed its place."),
     ],

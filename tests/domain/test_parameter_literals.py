@@ -572,7 +572,7 @@ def test_whole_numbers_that_no_double_holds(language: str, number: int) -> None:
         with pytest.raises(errors.InvalidRequestError) as caught:
             parameter_literals.write_cell({"x": 1, "big": [number]}, language)
         assert list(caught.value.fields) == ["parameters.big"]
-        assert "send it as a text" in caught.value.fields["parameters.big"]
+        assert "send it as text" in caught.value.fields["parameters.big"]
     else:
         assert read_back(language, [number]) == [number]
 
@@ -587,7 +587,7 @@ def test_whole_numbers_that_no_double_holds(language: str, number: int) -> None:
         (BASH, [[1]], "a list with lists"),
         (SCALA, "\x1a", "U+001A"),
         (POWERSHELL, {"a": 1, "A": 2}, "differ only in case"),
-        (PYTHON, float("inf"), "JSON cannot carry"),
+        (PYTHON, float("inf"), "JSON cannot represent"),
     ],
 )
 def test_what_a_language_cannot_hold_is_refused_by_name(

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_kueue.domain import pod_start, run_status
 from jupyter_kueue.domain.models import ClusterFacts, Status
-from tests.test_status import (
+from tests.domain.test_run_status import (
     ADMITTED,
     STAGED,
     admitted,
@@ -81,13 +81,13 @@ _REFUSALS = [
     (
         'Error creating: pods "nb-x-7k2lp" is forbidden: failed quota: compute: must specify '
         "limits.cpu for: notebook,stage-in,stage-out",
-        "demands limits.cpu of every container. Ask an admin to set cpu_limit",
+        "requires limits.cpu for every container. Ask an admin to set cpu_limit",
         False,
     ),
     (
         'Error creating: pods "nb-x-7k2lp" is forbidden: failed quota: q: must specify '
         "limits.ephemeral-storage for: notebook; requests.storage for: notebook",
-        "demands limits.ephemeral-storage and requests.storage",
+        "requires limits.ephemeral-storage and requests.storage",
         False,
     ),
     (
@@ -99,13 +99,13 @@ _REFUSALS = [
     (
         'Error creating: pods "nb-x-7k2lp" is forbidden: exceeded quota: compute, requested: '
         "limits.memory=8Gi, used: limits.memory=0, limited: limits.memory=4Gi",
-        "asks for more limits.memory than the namespace's ResourceQuota allows",
+        "requests more limits.memory than the namespace's ResourceQuota allows",
         False,
     ),
     (
         'Error creating: pods "nb-x-7k2lp" is forbidden: violates PodSecurity "restricted:latest": '
         "host namespaces (hostNetwork=true)",
-        "pod security standard forbids",
+        "pod security standard does not allow it",
         False,
     ),
     (
@@ -141,7 +141,7 @@ def test_a_refused_pod_is_said_and_ended(text: str, words: str, passes: bool) ->
     assert late.state == ("starting" if passes else "failed")
     ended = seen(events=events, now=after(minutes=10, seconds=1))
     assert (ended.state, ended.reason) == ("failed", "pod-refused")
-    assert ("lasted for 10 minutes" in (ended.message or "")) == passes
+    assert ("went on for 10 minutes" in (ended.message or "")) == passes
 
 
 def test_what_was_refused_before_the_job_was_resumed_is_over() -> None:
@@ -193,7 +193,7 @@ def test_a_failing_pull_is_counted_from_its_first_failure() -> None:
     ended = seen(cannot, events=events, now=after(seconds=1801))
     assert (ended.state, ended.reason) == ("failed", "image-pull")
     assert ended.message == (
-        "The environment example.org/notebook:1 could not be fetched for 10 minutes. "
+        "Fetching the environment example.org/notebook:1 kept failing for 10 minutes. "
         "Check its name."
     )
 
@@ -249,7 +249,7 @@ _FAULTS = [
             terminated(1, message=_MODULE),
         ),
         "runner-image",
-        "runner image example.org/runner:1 does not have this version of jupyter-kueue",
+        "runner image example.org/runner:1 does not contain this version of jupyter-kueue",
     ),
     (
         "the package, just ended",

@@ -47,7 +47,7 @@ def test_an_amount_is_read_as_kubernetes_reads_it(text: str, value: int | str) -
     ],
 )
 def test_what_is_no_amount_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="write for example 2, 500m or 4Gi") as caught:
+    with pytest.raises(ValueError, match="use for example 2, 500m or 4Gi") as caught:
         quantities.parse(text)
     assert len(str(caught.value)) < 150
 

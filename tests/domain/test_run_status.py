@@ -641,7 +641,7 @@ _FAILURES = [
         "no python",
         failed_pod(terminated(127, "StartError", 'exec: "python": not found')),
         "no-kernel",
-        "can't run notebooks",
+        "cannot run notebooks",
     ),
     ("cell", failed_pod(terminated(41)), "notebook-failed", "A cell failed"),
     ("limit", failed_pod(terminated(42)), "time-limit", "Run it again with a higher limit"),
@@ -668,7 +668,7 @@ _FAILURES = [
         "staging",
         "raise staging_memory_limit",
     ),
-    ("other code", failed_pod(terminated(3, message="hm")), "pod-failed", "Ended with code 3. hm"),
+    ("other code", failed_pod(terminated(3, message="hm")), "pod-failed", "Exited with code 3. hm"),
     ("evicted", failed_pod(terminated(137), **_EVICTED_POD), "evicted", "Run it again"),
     ("disk", failed_pod(terminated(137), **_FULL_DISK), "disk-full", "Write less"),
     ("node gone", failed_pod(terminated(137), reason="NodeLost"), "node-lost", "Run it again"),
@@ -684,7 +684,7 @@ _FAILURES = [
             },
         },
         "pod-failed",
-        "The cluster says: No GPU",
+        "The cluster could not run it: No GPU",
     ),
     (
         "the last attempt counts",
@@ -737,7 +737,8 @@ def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
         workload=admitted,
     )
     assert found.message == (
-        "Ran out of memory in cell 3: used all of its 4 GiB. Run it again with more, such as 8 GiB."
+        "Ran out of memory in cell 3: it used all of its 4 GiB. Run it again with more, "
+        "such as 8 GiB."
     )
 
 
@@ -745,7 +746,7 @@ def test_a_failure_after_retries_says_that_they_are_used_up() -> None:
     facts = bucket(request={"input_path": "a.ipynb", "max_retries": 2})
     dead = failed_pod(terminated(44))
     found = derive(facts, dead, job=failed_job(), workload=admitted)
-    assert (found.message or "").endswith("Its 2 retries are used up.")
+    assert (found.message or "").endswith("No retries are left (2 used).")
     at_once = failed_job("PodFailurePolicy")
     found = derive(facts, dead, job=at_once, workload=admitted)
     assert "retries" not in (found.message or "")
@@ -763,7 +764,7 @@ def test_a_failed_job_whose_pods_are_gone_asks_the_attempts() -> None:
     found = derive(bucket(), job=failed_job())
     assert (found.reason, found.message) == (
         "node-lost",
-        "Its pod is gone and left no message. Run it again.",
+        "Its pod disappeared without a result. Run it again.",
     )
 
 

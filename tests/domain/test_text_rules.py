@@ -36,9 +36,9 @@ def test_what_is_accepted_is_shown_as_it_is(text: str):
     [
         ("Grüße 😀 ﷽", None, None),
         ("a\u00a0b", None, None),
-        ("a\nb\tc\x1b[0m", "one line", None),
-        ("a\u2028b", "one line", None),
-        ("a\x85b", "one line", None),
+        ("a\nb\tc\x1b[0m", "single line", None),
+        ("a\u2028b", "single line", None),
+        ("a\x85b", "single line", None),
         ("a\0b", "NUL", "NUL"),
         ("\ud83d\ude00"[:1], "half a character", "half a character"),
         ("x" * 51, "at most 50 characters", "at most 50 characters"),

@@ -124,7 +124,7 @@ def test_it_refuses_to_be_written(new_run: Callable[..., Job]) -> None:
     pod.start()
 
     assert pod.wait() == pod_contract.EXIT_STAGING
-    assert "refuses to write" in pod.termination_message
+    assert "does not allow these credentials to write" in pod.termination_message
     assert stores.READER[1] not in pod.termination_message + pod.stop_sidecar()
 
 
@@ -133,7 +133,7 @@ def test_it_does_not_know_the_credentials(new_run: Callable[..., Job]) -> None:
     pod = run.pod(**{pod_contract.ENV_STAGING_SECONDS: "0.5"})
 
     assert pod.stage_in() == pod_contract.EXIT_STAGING
-    assert "does not know the credentials" in pod.termination_message
+    assert "rejects the credentials" in pod.termination_message
 
 
 def test_an_identity_that_may_use_its_prefix_alone(new_run: Callable[..., Job]) -> None:

@@ -33,7 +33,7 @@ FIVE_MIB = str(5 * 2**20)
     [
         ("", {pod_contract.ENV_VOLUME_LIMITS: f'{{"workspace": {FIVE_MIB}}}'}, "volume workspace"),
         ("SCRATCH_DIR", {pod_contract.ENV_VOLUME_LIMITS: f'{{"scratch": {FIVE_MIB}}}'}, "scratch"),
-        ("HOME", {pod_contract.ENV_DISK_LIMIT: FIVE_MIB}, "it may use 5 MiB of its node's disk"),
+        ("HOME", {pod_contract.ENV_DISK_LIMIT: FIVE_MIB}, "it may use 5 MiB of its machine's disk"),
     ],
 )
 def test_a_run_that_outgrows_a_limit_ends_with_what_it_has(

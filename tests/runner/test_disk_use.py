@@ -25,7 +25,7 @@ MIB = 2**20
         (Limits({"workspace": 70 * MIB}, 20 * MIB, 200 * MIB), None),
         (Limits({"workspace": 60 * MIB - 1}), "its volume workspace may hold 60 MiB"),
         (Limits({}, 10 * MIB - 1), "its container may use 10 MiB"),
-        (Limits({}, None, 75 * MIB), "it may use 75 MiB of its node's disk"),
+        (Limits({}, None, 75 * MIB), "it may use 75 MiB of its machine's disk"),
         (Limits({"scratch": 0}), "its volume scratch may hold 0 bytes"),
     ],
 )
@@ -99,7 +99,7 @@ def test_the_limits_of_all_containers_hold_for_all_volumes(
     noticed = threading.Event()
     watch = DiskWatch(noticed.set)
     watch.start()
-    assert "it may use 3 MiB of its node's disk" in str(excess_of(noticed, watch))
+    assert "it may use 3 MiB of its machine's disk" in str(excess_of(noticed, watch))
 
 
 def test_what_the_node_has_is_no_limit(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +147,4 @@ def test_what_the_image_brought_along_is_not_the_notebooks(
     assert looked.wait(20)
     assert watch.excess is None
     (volumes / "home" / "of-the-notebook").write_bytes(os.urandom(3 * MIB))
-    assert "2 MiB of its node's disk" in str(excess_of(noticed, watch))
+    assert "2 MiB of its machine's disk" in str(excess_of(noticed, watch))

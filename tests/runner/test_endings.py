@@ -100,7 +100,7 @@ def test_the_time_limit_of_a_cell(new_run: Callable[..., Job]) -> None:
     pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_TIME_LIMIT
-    assert "A cell may take 1 s" in pod.termination_message
+    assert "time limit of 1 s for one cell" in pod.termination_message
     assert "cell 3 of 3" in pod.termination_message
     outputs = json.loads(run.output("train.ipynb"))["cells"][2]["outputs"]
     assert outputs[0]["text"] == ["deaf\n"]
@@ -187,7 +187,7 @@ def test_something_that_is_no_notebook(new_run: Callable[..., Job]) -> None:
     pod = run.run()
 
     assert pod.exit_code == pod_contract.EXIT_NOTEBOOK_FAILED, pod.log
-    assert "not a notebook" in pod.termination_message
+    assert "not a valid notebook" in pod.termination_message
     assert run.result["outcome"] == "notebook-failed"
     assert run.output("train.ipynb") == b"this is not JSON"
 

@@ -102,7 +102,7 @@ def test_a_pod_that_is_to_stop_ends_whatever_execute_is_busy_with(
     pod.notebook.send_signal(signal.SIGTERM)
 
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
-    assert "told to stop" in pod.termination_message
+    assert "The cluster stopped the run" in pod.termination_message
     until(lambda: not kernel.is_running() or kernel.status() == "zombie", "the kernel is gone")
     pod.stop_sidecar()
 

@@ -68,7 +68,7 @@ def test_a_kernel_that_fails_once_is_started_again(
 
     assert pod.exit_code == 0, pod.log
     assert "it runs" in pod.log
-    assert "It is started again." in pod.log
+    assert "Starting it again." in pod.log
     assert len(list((tmp_path / "starts").iterdir())) == 2
 
 
@@ -102,7 +102,7 @@ def test_the_environments_own_kernel_is_started_again(
 
     assert pod.exit_code == 0, pod.log
     assert (tmp_path / "mark").exists()
-    assert "It is started again." in pod.log
+    assert "Starting it again." in pod.log
 
 
 def test_a_module_that_is_missing_is_final(new_run: Callable[..., Job], tmp_path: Path) -> None:

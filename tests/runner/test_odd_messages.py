@@ -110,7 +110,7 @@ def test_what_cannot_be_understood_is_left_out_with_a_word(new_run: Callable[...
     printed, said = ("".join(_texts(cells[0], name)) for name in ("stdout", "stderr"))
     assert "after" in printed
     assert "of nobody" not in printed
-    assert "A message of the kernel could not be understood (KeyError)" in said
+    assert "A message from the kernel could not be understood (KeyError)" in said
     assert said.count("(KeyError)") == 1
     assert "".join(_texts(cells[1], "stdout")) == "the next cell\n"
 

@@ -77,7 +77,7 @@ def test_sigterm_while_the_inputs_are_awaited(new_run: Callable[..., Job]) -> No
     pod.notebook.send_signal(signal.SIGTERM)
 
     assert pod.wait() == pod_contract.EXIT_INTERRUPTED
-    assert "told to stop while inputs were fetched" in pod.termination_message
+    assert "stopped the run while inputs were fetched" in pod.termination_message
     assert not kernel.is_running()
     pod.stop_sidecar()
 

@@ -154,10 +154,10 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         text = cli(
             "import", check=False, env={**os.environ, **environment(namespace, folder)}
         ).stdout
-        assert "0 schedules and 0 jobs were brought over." in text
-        assert "3 schedules and 4 jobs had been brought over before." in text
-        assert "Could not be brought over (2):" in text
-        assert "Left out, because they have not ended (1):" in text
+        assert "0 schedules and 0 jobs were imported." in text
+        assert "3 schedules and 4 jobs had been imported before." in text
+        assert "Could not be imported (2):" in text
+        assert "Skipped, because they have not ended (1):" in text
         assert server.request("GET", "/scheduler/jobs").json["total_count"] == 3
         assert server.request("GET", "/scheduler/job_definitions").json["total_count"] == 3
 

@@ -248,7 +248,7 @@ def asked(**parameters: Any) -> Json:
 
 REFUSED: dict[str, tuple[Json, str]] = {
     "vanished notebook": ({"input_uri": "gone.ipynb"}, "input_uri: gone.ipynb does not exist"),
-    "no notebook": ({"input_uri": "text.ipynb"}, "input_uri: text.ipynb is not a notebook"),
+    "no notebook": ({"input_uri": "text.ipynb"}, "input_uri: text.ipynb is not a valid notebook"),
     "folder": ({"input_uri": "folder"}, "input_uri: folder is a folder"),
     "out of the root": ({"input_uri": "../one.ipynb"}, "input_uri: "),
     "large folder": (
@@ -273,7 +273,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "no number of gpus": (asked(gpus="many"), "gpus: "),
     "no number of retries": (asked(max_retries="-1"), "max_retries: "),
     "no time": (asked(timeout="soon"), "timeout: "),
-    "unknown key": (asked(colour="red"), "colour: .*is not known"),
+    "unknown key": (asked(colour="red"), "colour: .*is not a known parameter"),
     "nested key": (asked(queue={"name": "team-a"}), "queue"),
 }
 REFUSED_DEFINITIONS: dict[str, tuple[Json, str]] = {
@@ -423,7 +423,7 @@ def test_a_queue_that_is_held_and_one_that_goes(place: Place):
 
     hold = '{"spec": {"stopPolicy": "Hold"}}'
     place.kubectl("patch", "localqueue", "team-b", "--type=merge", "-p", hold)
-    eventually(lambda: is_refused("queue: team-b takes no runs now: an admin paused it"))
+    eventually(lambda: is_refused("queue: team-b is not accepting runs: an admin paused it"))
     place.check()
     place.kubectl("delete", "localqueue", "team-b")
     eventually(lambda: is_refused("queue: there is no queue team-b"))
@@ -523,9 +523,13 @@ def test_a_bucket_that_takes_nothing(wire: Place, refusal: proxies.Refusal):
     ):
         answer = wire.request(verb, path, body)
         assert answer.status == 500, (verb, path)
-        assert re.search("is full|refuses", answer.json["message"]), (verb, path, answer.body)
+        assert re.search("is full|does not allow", answer.json["message"]), (
+            verb,
+            path,
+            answer.body,
+        )
     for route in ("jobs", "job_definitions"):
-        assert re.search("is full|refuses", wire.try_create(route).json["message"])
+        assert re.search("is full|does not allow", wire.try_create(route).json["message"])
     wire.check()
 
 
@@ -536,7 +540,7 @@ def test_a_bucket_that_refuses_deletes(wire: Place):
     for path in (f"jobs/{job_id}", f"job_definitions/{definition_id}"):
         answer = wire.request("DELETE", path)
         assert answer.status == 500, path
-        assert "refuses" in answer.json["message"]
+        assert "does not allow" in answer.json["message"]
     wire.check()
 
 

@@ -87,7 +87,7 @@ def test_other_failures_are_told_in_their_first_line():
     found = facts(status="FAILED", status_message="No such kernel named r\nand more")
     assert shown(found) == ("failed", None, "No such kernel named r")
     assert shown(facts(status="FAILED"))[2] == (
-        "It failed, and jupyter-scheduler did not note why."
+        "It failed, and jupyter-scheduler did not record why."
     )
 
 
@@ -123,7 +123,7 @@ def test_values_become_literals_and_unknown_environments_the_default_one():
         ({"create_time": None}, "create_time"),
         ({"create_time": "yesterday"}, "create_time"),
         ({"start_time": 10**30}, "start_time"),
-        ({"parameters": "{"}, "parameters holds no JSON"),
+        ({"parameters": "{"}, "parameters is not JSON"),
         ({"tags": '{"a": 1}'}, "tags is not as"),
     ],
 )

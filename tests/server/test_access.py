@@ -187,7 +187,7 @@ def test_a_page_of_another_site_cannot_submit(unconnected: Server):
         ("GET", f"runs/{RUN_ID}/files/a%00b", None, 404, "no file"),
         ("PUT", "runs", {}, 405, "is not supported here"),
         ("GET", f"runs/{RUN_ID}/rerun", None, 405, "is not supported here"),
-        ("DELETE", "runs", None, 422, "repeat it for each run to delete"),
+        ("DELETE", "runs", None, 422, "once for each run to delete"),
     ],
 )
 def test_requests_that_cannot_be(
@@ -238,7 +238,7 @@ def test_a_route_that_there_is_not(unconnected: Server, verb: str, path: str):
 def test_a_query_parameter_is_given_once(unconnected: Server):
     answer = unconnected.request("GET", "runs?limit=1&limit=2&state=queued&state=running")
     assert answer.status == 422
-    assert answer.json["fields"] == {"limit": "is given 2 times; give it once"}
+    assert answer.json["fields"] == {"limit": "is given 2 times; give it only once"}
     assert answer.json["field_sentences"] == {
         "limit": {"code": "query-given-often", "values": {"count": 2}}
     }

@@ -73,21 +73,21 @@ PATHS = [
     ("none.ipynb", "does not exist"),
     ("none/a.ipynb", "does not exist"),
     ("", "path"),
-    (".", "below the server's root"),
-    ("../a.ipynb", "below the server's root"),
-    ("../outside/secret.ipynb", "below the server's root"),
-    ("linked/../../outside/secret.ipynb", "below the server's root"),
-    ("..\\outside\\secret.ipynb", "must be written with /"),
-    ("/etc/passwd", "below the server's root"),
-    ("link.ipynb", "leads out of the server's root"),
-    ("folder-link/secret.ipynb", "leads out of the server's root"),
+    (".", "the server's root"),
+    ("../a.ipynb", "the server's root"),
+    ("../outside/secret.ipynb", "the server's root"),
+    ("linked/../../outside/secret.ipynb", "the server's root"),
+    ("..\\outside\\secret.ipynb", "must use /"),
+    ("/etc/passwd", "the server's root"),
+    ("link.ipynb", "leads outside the server's root"),
+    ("folder-link/secret.ipynb", "leads outside the server's root"),
     ("nowhere.ipynb", "does not exist"),
-    ("round.ipynb", "leads in a circle"),
+    ("round.ipynb", "leads back to itself"),
     ("folder.ipynb", "is a folder"),
     ("pipe.ipynb", "is not a regular file"),
     ("socket.ipynb", "is not a regular file"),
     ("data.csv", "choose a file ending in .ipynb"),
-    ("text.ipynb", "holds no JSON"),
+    ("text.ipynb", "is not JSON"),
     ("list.ipynb", "notebook"),
     ("empty.ipynb", "it is empty"),
     ("broken.ipynb", "JSON"),
@@ -114,7 +114,7 @@ FIELDS = [
     ({"priority_class": "nope"}, "priority_class", "nope"),
     ({"resources": None, "profile": "nope"}, "profile", "small"),
     ({"environment": "nope"}, "environment", "default"),
-    ({"resources": {"gpus": -1}}, "resources.gpus", "from 0"),
+    ({"resources": {"gpus": -1}}, "resources.gpus", "between 0"),
     ({"resources": {"gpus": 10**9}}, "resources.gpus", "1024"),
     ({"resources": {"gpus": "two"}}, "resources.gpus", "whole number"),
     ({"resources": {"gpus": 1.5}}, "resources.gpus", "whole number"),
@@ -133,7 +133,7 @@ FIELDS = [
     ({"include_folder": "yes"}, "include_folder", "true or false"),
     ({"output_formats": ["../x"]}, "output_formats", "html"),
     ({"output_formats": ["exe"]}, "output_formats", "html"),
-    ({"timeout_seconds": -1}, "timeout_seconds", "from 1"),
+    ({"timeout_seconds": -1}, "timeout_seconds", "between 1"),
     ({"max_retries": "many"}, "max_retries", "whole number"),
 ]
 
@@ -187,7 +187,7 @@ def test_a_stopped_queue(server: Server, local_cluster: Any, stopped_queue: str)
         answer = submit(server, "a.ipynb", local_queue=stopped_queue)
     assert answer.status == 422, answer.body
     said = answer.json["fields"]["local_queue"]
-    assert "takes no runs now" in said
+    assert "is not accepting runs" in said
     assert "Choose another queue" in said
     assert answer.json["field_sentences"]["local_queue"] == {
         "code": "queue-takes-no-runs-now",
@@ -212,7 +212,7 @@ def test_a_folder_of_10000_files(server: Server, local_cluster: Any):
         (server.root / "many" / f"{number}.txt").touch()
     answer = submit(server, "many/a.ipynb", include_folder=True)
     assert (answer.status, answer.json["reason"]) == (413, "too-large")
-    assert "more than 2000 files" in answer.json["message"]
+    assert "more files than the limit of 2000" in answer.json["message"]
     assert "include_folder" in answer.json["message"]
     assert left_behind(local_cluster) == []
 
@@ -220,7 +220,10 @@ def test_a_folder_of_10000_files(server: Server, local_cluster: Any):
 def test_a_folder_with_a_link_out_of_the_root(server: Server, local_cluster: Any):
     answer = submit(server, "linked/a.ipynb", include_folder=True)
     assert answer.status == 422, answer.body
-    assert "is a link out of the server's root" in answer.json["fields"]["include_folder"]
+    assert (
+        "is a link to something outside the server's root"
+        in answer.json["fields"]["include_folder"]
+    )
     assert left_behind(local_cluster) == []
 
 

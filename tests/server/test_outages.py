@@ -243,7 +243,7 @@ def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
     known = listed_ids(server)
     place.bucket.down()
     message = unavailable(refused_submit(server), "bucket-unavailable")
-    assert "check that it is up" in message
+    assert "check its endpoint" in message
     assert {item["run_id"] for item in at_once(server, "GET", "runs").json["items"]} == known
     health = at_once(server, "GET", "health").json
     assert (health["ok"], health["bucket"]["ok"]) == (False, False)
@@ -256,8 +256,8 @@ def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
 @pytest.mark.parametrize(
     ("refusal", "status", "reason", "fix"),
     [
-        (proxies.full, 503, "bucket-unavailable", "is full. Make room in it"),
-        (proxies.forbidden, 403, "forbidden", "must allow the credentials in use to read, write"),
+        (proxies.full, 503, "bucket-unavailable", "is full. Delete runs to free space"),
+        (proxies.forbidden, 403, "forbidden", "to allow them to read, write"),
     ],
 )
 def test_a_bucket_that_takes_nothing(
@@ -282,7 +282,7 @@ def test_a_cluster_without_kueue(place: Place, tmp_path: Path):
         for answer in (refused_submit(server), at_once(server, "GET", "local-queues")):
             message = unavailable(answer, "not-configured")
             assert "Kueue is not installed in this cluster" in message
-            assert "ask an admin to install Kueue v0.19" in message
+            assert "Ask an admin to install Kueue v0.19" in message
         health = at_once(server, "GET", "health").json
         assert (health["ok"], health["kueue"]["installed"]) == (False, False)
         assert any("Kueue is not installed" in item["what"] for item in health["problems"])

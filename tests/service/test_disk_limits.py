@@ -55,7 +55,7 @@ async def test_a_limit_that_the_namespace_sets_ends_the_run_as_disk_full(
     ended = await session.until_finished(run["run_id"])
 
     assert (ended["state"], ended["reason"]) == ("failed", "disk-full")
-    assert "60 MiB of its node's disk" in ended["message"]
+    assert "60 MiB of its machine's disk" in ended["message"]
     assert len(ended["attempts"]) == 1
     content = await session.runs.notebook(run["run_id"])
     notebook = json.loads(b"".join([chunk async for chunk in content.chunks]))

@@ -52,8 +52,8 @@ async def test_unknown_names_say_what_there_is(session: Any):
         await session.application.environments.resolve(
             RunRequest("a.ipynb", profile="huge", environment="nope")
         )
-    assert "there is gpu, medium, small" in caught.value.fields["profile"]
-    assert "there is default" in caught.value.fields["environment"]
+    assert "available: gpu, medium, small" in caught.value.fields["profile"]
+    assert "available: default" in caught.value.fields["environment"]
 
 
 async def test_no_image_at_all(open_session: Callable):
@@ -125,8 +125,8 @@ async def test_what_an_admin_applies_is_used(
         ("deeper", "it has 20005 characters; at most 8000 are read"),
         ("loop", "it holds an alias"),
         ("long", "its description must have at most 2000 characters"),
-        ("listed", "its description must be a text"),
+        ("listed", "its description must be text"),
         ("keys", "it is not YAML (while constructing a mapping"),
     ):
-        assert f"The ConfigMap our-profiles: {name} is left out: {why}" in warnings
-    assert "The ConfigMap our-environments: none is left out: it names no image" in warnings
+        assert f"The ConfigMap our-profiles: {name} is ignored: {why}" in warnings
+    assert "The ConfigMap our-environments: none is ignored: it has no image" in warnings

@@ -126,7 +126,7 @@ async def test_the_documented_role_is_enough(
     assert f"in the namespace {namespace.name}" not in said(report)
     # The version is another role's to give.
     assert report["kueue"]["version"] is None
-    assert "Kueue's version is not known" in said(report, "warning")
+    assert "Kueue's version is unknown" in said(report, "warning")
     assert "bind the Role jupyter-kueue-version-reader" in said(report, "warning")
 
 
@@ -157,7 +157,7 @@ async def test_queues_that_take_no_runs(
 
     async def problems(severity: str, number: int) -> bool:
         text = said(await look(session), severity)
-        return text.count("takes no runs: an admin paused it.") == number
+        return text.count("is not accepting runs: an admin paused it.") == number
 
     await stop("team-a")
     await eventually(lambda: problems("warning", 1))
@@ -196,7 +196,7 @@ async def test_resources_without_quota(open_session: Callable, namespace: Any, l
     async with open_session() as opened:
         text = said(await look(opened), "warning")
     assert "The queue team-a has no quota for nvidia.com/gpu" in text
-    assert "runs with One GPU" in text
+    assert "Runs with One GPU" in text
     assert "team-b" not in text
 
 
@@ -329,7 +329,11 @@ async def test_before_anything_is_there():
     [
         ("registry.k8s.io/kueue/kueue:v0.19.4@sha256:0123", "v0.19.4", None),
         ("mirror:5000/kueue:v0.21.0-rc.1", "v0.21.0-rc.1", "tested only with v0.19"),
-        ("mirror:5000/kueue@sha256:0123", None, "its image mirror:5000/kueue@sha256:0123 does not"),
+        (
+            "mirror:5000/kueue@sha256:0123",
+            None,
+            "its image, mirror:5000/kueue@sha256:0123, does not",
+        ),
         (None, None, "there is no Deployment kueue-controller-manager"),
     ],
 )

@@ -123,7 +123,7 @@ async def test_what_is_missing_of_a_run_is_said(session, root, write_notebook, t
     assert html.startswith("No html output: ")
     assert elsewhere == (
         "Not kept, because outside the run's folder: ~/model.pt, ../above.csv. Save files "
-        "beside the notebook, with relative paths."
+        "next to the notebook, with relative paths."
     )
     [row] = (await session.runs.list(RunQuery()))["items"]
     assert row["warnings"] == done["warnings"]
@@ -247,7 +247,7 @@ async def test_same_idempotency_key_gives_the_same_job(session, write_notebook):
     assert len({run["run_id"] for run, _ in answers}) == 1
     assert sum(is_new for _, is_new in answers) == 1
     assert (await session.runs.list(RunQuery()))["total"] == 1
-    with pytest.raises(errors.ConflictError, match="another request"):
+    with pytest.raises(errors.ConflictError, match="a different request"):
         await session.runs.submit(parse_run_request({**body, "name": "other"}))
 
 

@@ -372,8 +372,8 @@ async def test_a_huge_object_is_not_read():
     await bucket.put_bytes(f"tess/runs/{RUN_ID}/meta.json", b'{"a":' * 400_000)
     facts = (await records.load(RUN_ID)).facts
     assert facts is not None
-    assert "has 34603008 bytes; at most 33554432 are read" in str(facts.problem)
-    assert "at most 1048576 are read" in records.unreadable[f"tess/runs/{RUN_ID}/meta.json"]
+    assert "has 34603008 bytes; the limit is 33554432" in str(facts.problem)
+    assert "the limit is 1048576" in records.unreadable[f"tess/runs/{RUN_ID}/meta.json"]
 
 
 async def test_what_was_corrected_or_deleted_is_not_named_any_more():
@@ -398,7 +398,7 @@ async def test_another_runs_record_is_no_record_of_this_one():
     await bucket.put_bytes(f"tess/runs/{RUN_ID}/record.json", stored(body))
     facts = (await records.load(RUN_ID)).facts
     assert facts is not None
-    assert f"it is that of tess/runs/{OTHER_ID}/" in str(facts.problem)
+    assert f"it belongs to tess/runs/{OTHER_ID}/" in str(facts.problem)
     assert facts.record.run_id == RUN_ID
 
 

@@ -269,7 +269,7 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
 
         await eventually(both_are_seen)
         ways.bucket.refuse = proxies.full
-        with pytest.raises(errors.BucketUnavailableError, match="delete runs"):
+        with pytest.raises(errors.BucketUnavailableError, match="Delete runs"):
             await session.submit(quick)
         for run_id in (ended, running):
             await session.runs.delete(run_id)

@@ -201,7 +201,9 @@ async def test_a_stopped_queue_takes_no_runs_and_says_so(
     await eventually(is_stopped)
     queue, _ = await found.list_local_queues()
     assert queue["message"] == "An admin paused it."
-    with pytest.raises(errors.InvalidRequestError, match="local_queue: team-a takes no runs now"):
+    with pytest.raises(
+        errors.InvalidRequestError, match="local_queue: team-a is not accepting runs"
+    ):
         found.resolve("team-a", None)
     assert found.resolve(None, None) == "team-b"
     with pytest.raises(errors.InvalidRequestError, match="local_queue: there is no queue nope"):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.service.test_job_view import facts_of
-
 from jupyter_kueue.service.runs import missing_outputs
+from tests.service.test_run_view import facts_of
 
 
 def ended(**result: Any) -> Any:
@@ -28,7 +27,7 @@ def test_each_kind_is_a_sentence() -> None:
     assert missing_outputs.in_row(facts) == [
         "No html output: TemplateNotFound: lab.",
         "big.bin was not kept: It has 9 bytes, more than the 8 that one file may have.",
-        "Not kept, because outside the run's folder: ~/model.pt, ../out.csv. Save files beside "
+        "Not kept, because outside the run's folder: ~/model.pt, ../out.csv. Save files next to "
         "the notebook, with relative paths.",
     ]
     assert missing_outputs.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}
@@ -36,7 +35,7 @@ def test_each_kind_is_a_sentence() -> None:
 
 def test_many_are_counted_and_long_ones_cut() -> None:
     many = ended(file_errors={f"{n}.bin": "It is too large." for n in range(1000)})
-    assert missing_outputs.in_row(many)[-1] == "And 996 more; the run's details name them."
+    assert missing_outputs.in_row(many)[-1] == "And 996 more; see the run's details."
     assert len(missing_outputs.in_row(many)) == 5
     assert len(missing_outputs.errors_of(many, "file_errors")) == 100
     long = ended(format_errors={"html\n" * 1000: "x\n" * 10_000}, elsewhere=["\x1b[31m" * 1000])

@@ -485,7 +485,7 @@ async def test_same_idempotency_key_gives_the_same_schedule(session, write_noteb
     first = await create(session, path, **fields)
 
     assert await create(session, path, **fields) == first
-    with pytest.raises(errors.ConflictError, match="another schedule"):
+    with pytest.raises(errors.ConflictError, match="a different schedule"):
         await create(session, path, name="other", **fields)
     schedules = await session.application.schedules()
     assert (await schedules.list(ScheduleQuery()))["total"] == 1
@@ -580,7 +580,7 @@ async def test_without_the_right_to_cron_jobs_the_rest_works(
         report = await health.report(session.application, None)
         [problem] = [item for item in report["problems"] if "cronjobs" in item["what"]]
         assert "You may not list, watch, create, patch, delete cronjobs.batch" in problem["what"]
-        assert "no schedule can be made, changed or seen" in problem["what"]
+        assert "schedules cannot be created, changed or seen" in problem["what"]
         assert "jupyter-kueue-user" in problem["fix"]
         assert report["ok"] is True
         job = await session.submit(path)

@@ -31,7 +31,7 @@ async def test_a_quota_that_demands_a_cpu_limit_is_said_with_the_setting_that_me
     refused = await session.until(job["run_id"], lambda job: job["reason"] == "pod-refused")
 
     assert refused["state"] == "starting"
-    assert "demands limits.cpu of every container" in refused["message"]
+    assert "requires limits.cpu for every container" in refused["message"]
     assert "cpu_limit" in refused["message"]
     assert "failed quota: compute: must specify limits.cpu" in refused["detail"]
     await session.jobs.stop(job["run_id"])
@@ -99,13 +99,13 @@ async def test_an_image_that_cannot_be_fetched_ends_the_run_in_time_also_after_a
         job = await session.submit(path, environment="nosuch")
         waits = await session.until(job["run_id"], lambda job: job["reason"] == "image-pull")
         assert waits["message"] == (
-            "Can't fetch the environment registry.invalid/nosuch:1. Check its name. "
+            "Cannot fetch the environment registry.invalid/nosuch:1. Check its name. "
             "Retrying automatically."
         )
     async with open_session(**settings) as session:
         ended = await session.until_finished(job["run_id"])
         assert (ended["state"], ended["reason"]) == ("failed", "image-pull")
-        assert "could not be fetched for 8 seconds" in ended["message"]
+        assert "kept failing for 8 seconds" in ended["message"]
 
 
 async def test_without_the_right_to_read_events_a_run_that_does_not_start_still_ends(

@@ -97,11 +97,11 @@ def test_rules_that_would_take_long_are_refused(root: Path, monkeypatch: pytest.
     with pytest.raises(errors.InvalidRequestError, match="more than 10000"):
         taken(root)
     (root / FILE_NAME).write_text("".join(f"{'?*' * 490}{number}\n" for number in range(1000)))
-    with pytest.raises(errors.InvalidRequestError, match="are too many together"):
+    with pytest.raises(errors.InvalidRequestError, match="there are too many rules"):
         taken(root)
     monkeypatch.setattr(ignore_rules, "MAX_WORK", 200_000)
     (root / FILE_NAME).write_text("*a*b*c\n" * 100)
-    with pytest.raises(errors.InvalidRequestError, match="are too many together"):
+    with pytest.raises(errors.InvalidRequestError, match="there are too many rules"):
         taken(root)
 
 
@@ -115,7 +115,7 @@ def test_what_stays_behind_cannot_be_in_the_way(root: Path):
     (root / "nowhere").symlink_to("not-there")
     (root / "circle").symlink_to("circle")
     os.mkfifo(root / "pipe")
-    with pytest.raises(errors.InvalidRequestError, match=f"or name it in {FILE_NAME}"):
+    with pytest.raises(errors.InvalidRequestError, match=f"or list it in {FILE_NAME}"):
         taken(root)
     (root / FILE_NAME).write_text("away\nnowhere\ncircle\npipe\n")
     assert taken(root) == sorted([*TREE, "main.ipynb"])
@@ -125,7 +125,7 @@ def test_what_stays_behind_cannot_be_in_the_way(root: Path):
     ("content", "says"),
     [
         (b"\xff\xfe*\x00", "is not UTF-8 text"),
-        (b"!\n", "its syntax is that of .gitignore"),
+        (b"!\n", "use the syntax of .gitignore"),
         (b"x" * (2**20 + 1), "has more than 1048576 bytes"),
     ],
 )
@@ -146,5 +146,7 @@ def test_an_ignore_file_that_is_none(root: Path):
         taken(root)
     (root / FILE_NAME).unlink()
     (root / FILE_NAME).symlink_to("/etc/hostname")
-    with pytest.raises(errors.InvalidRequestError, match="link out of the server's root"):
+    with pytest.raises(
+        errors.InvalidRequestError, match="link to something outside the server's root"
+    ):
         taken(root)

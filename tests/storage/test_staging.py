@@ -77,29 +77,29 @@ def test_a_notebook_that_names_no_kernel_is_python(root: Path):
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("", "below the server's root"),
-        (".", "below the server's root"),
-        ("/etc/passwd", "below the server's root"),
-        ("../outside.ipynb", "below the server's root"),
-        ("work/../../outside.ipynb", "below the server's root"),
-        ("work/../work/train.ipynb", "below the server's root"),
-        ("work\\train.ipynb", "must be written with /"),
-        ("work/train.ipynb\0.txt", "must be written with /"),
+        ("", "the server's root"),
+        (".", "the server's root"),
+        ("/etc/passwd", "the server's root"),
+        ("../outside.ipynb", "the server's root"),
+        ("work/../../outside.ipynb", "the server's root"),
+        ("work/../work/train.ipynb", "the server's root"),
+        ("work\\train.ipynb", "must use /"),
+        ("work/train.ipynb\0.txt", "must use /"),
         ("work/none.ipynb", "does not exist"),
         ("work/train.ipynb/x.ipynb", "Not a directory"),
         ("work", "is a folder"),
         ("work/notes.txt", "ending in .ipynb"),
         ("work/" + "x" * 300 + ".ipynb", "File name too long"),
-        ("work/text.ipynb", "holds no JSON"),
+        ("work/text.ipynb", "is not JSON"),
         ("work/empty.ipynb", "it is empty"),
         ("work/list.ipynb", "has no nbformat"),
-        ("work/old.ipynb", "old format 1"),
+        ("work/old.ipynb", "old notebook format 1"),
         ("work/cells.ipynb", "no list of cells"),
-        ("work/deep.ipynb", "holds no JSON"),
+        ("work/deep.ipynb", "is not JSON"),
         ("work/pipe.ipynb", "not a regular file"),
-        ("work/out.ipynb", "leads out of the server's root"),
-        ("work/sibling/secret.ipynb", "leads out of the server's root"),
-        ("work/loop.ipynb", "leads in a circle"),
+        ("work/out.ipynb", "leads outside the server's root"),
+        ("work/sibling/secret.ipynb", "leads outside the server's root"),
+        ("work/loop.ipynb", "leads back to itself"),
     ],
 )
 def test_what_is_no_notebook_below_the_root(root: Path, path: str, says: str):
@@ -156,7 +156,7 @@ def test_a_large_notebook_is_parsed_outside_of_this_process(
     monkeypatch.setattr(notebook_document, "facts", None)
     assert find_input(root, "work/train.ipynb", include_folder=False, limits=LIMITS).language == "r"
     (root / "no.ipynb").write_text("{'nbformat': 4}")
-    assert "holds no JSON" in refusal(root, "no.ipynb")["input_path"]
+    assert "is not JSON" in refusal(root, "no.ipynb")["input_path"]
 
 
 def test_the_folder_goes_along(root: Path):
@@ -238,7 +238,7 @@ def test_a_hidden_notebook_is_not_there(root: Path, path: str):
         write_notebook(root / path)
     said = refusal(root, path)
     assert list(said) == ["input_path"]
-    assert "does not exist below the server's root folder, or is hidden" in said["input_path"]
+    assert "does not exist in the server's root folder, or is hidden" in said["input_path"]
     if "not" not in path:
         find_input(root, path, include_folder=False, limits=LIMITS, allow_hidden=True)
 
@@ -246,9 +246,9 @@ def test_a_hidden_notebook_is_not_there(root: Path, path: str):
 @pytest.mark.parametrize(
     ("name", "target", "says"),
     [
-        ("away", "/etc", "away is a link out of the server's root"),
-        ("nowhere", "not-there", "nowhere is a link that leads nowhere"),
-        ("ring", ".", "ring is a link to a folder above it"),
+        ("away", "/etc", "away is a link to something outside the server's root"),
+        ("nowhere", "not-there", "nowhere is a broken link"),
+        ("ring", ".", "ring is a link to a folder that contains it"),
     ],
 )
 def test_links_that_do_not_lead_to_files_below_the_root(
@@ -264,7 +264,7 @@ def test_a_ring_of_links_through_another_folder(root: Path):
     (root / "other" / "back").symlink_to(root / "work")
     (root / "work" / "there").symlink_to(root / "other")
     fields = refusal(root, "work/train.ipynb", include_folder=True)
-    assert "there/back is a link to a folder above it" in fields["include_folder"]
+    assert "there/back is a link to a folder that contains it" in fields["include_folder"]
 
 
 def test_names_that_cannot_be_keys(root: Path):
@@ -291,8 +291,12 @@ def test_a_socket_in_the_folder(root: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("number", "size", "says"),
     [
-        (30, 1, r"more than 20 files.*\(max_folder_files\).* in many/ \(1[0-9]\)"),
-        (3, 2**19, r"more than 1048576 bytes.*\(max_folder_bytes\).* many/ \(\d+ bytes\)"),
+        (30, 1, r"more files than the limit of 20 \(max_folder_files\).* in many/ \(1[0-9]\)"),
+        (
+            3,
+            2**19,
+            r"larger than the limit of 1048576 bytes \(max_folder_bytes\).* many/ \(\d+ bytes\)",
+        ),
     ],
 )
 def test_over_a_limit_it_is_told_what_is_large_and_what_helps(
@@ -307,7 +311,7 @@ def test_over_a_limit_it_is_told_what_is_large_and_what_helps(
     [(field, text)] = caught.value.fields.items()
     assert field == "include_folder"
     assert re.search(says, text)
-    assert "file .jupyterkueueignore beside the notebook" in text
+    assert "file named .jupyterkueueignore next to the notebook" in text
     (root / "work" / ".jupyterkueueignore").write_text("many/\n")
     found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
     assert [file.path for file in found.files] == ["train.ipynb", "a.txt"]
@@ -348,6 +352,6 @@ async def test_upload_of_a_file_that_is_gone_stops_the_others(root: Path, bucket
     found = find_input(root, "work/train.ipynb", include_folder=True, limits=LIMITS)
     (root / "work" / "gone.txt").unlink()
     before = asyncio.all_tasks()
-    with pytest.raises(errors.InvalidRequestError, match=r"gone\.txt cannot be read any more"):
+    with pytest.raises(errors.InvalidRequestError, match=r"gone\.txt can no longer be read"):
         await upload(bucket, "input/", found)
     assert asyncio.all_tasks() == before

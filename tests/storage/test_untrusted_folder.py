@@ -67,7 +67,7 @@ def test_what_is_no_regular_file_is_refused_at_once(inside: Path) -> None:
 def test_a_size_beyond_the_bound_is_refused(inside: Path) -> None:
     with (inside / "sparse").open("wb") as file:
         file.truncate(2**40)
-    with UntrustedFolder(inside) as folder, pytest.raises(RefusedFileError, match="at most 5"):
+    with UntrustedFolder(inside) as folder, pytest.raises(RefusedFileError, match="the limit is 5"):
         folder.open_file("sparse", max_bytes=5)
 
 

@@ -88,8 +88,8 @@ def export(notebook: Path, formats: list[str], made: Path) -> dict[str, str]:
                 target.mkdir()
             except FileExistsError:
                 problems[str(number)] = (
-                    f"The export to {output_format} was killed. Often that is memory: an admin can "
-                    "raise staging_memory_limit."
+                    f"The export to {output_format} was killed. The usual cause is memory: "
+                    "an admin can raise staging_memory_limit."
                 )
                 continue
             running[number] = _start(notebook, output_format, target)

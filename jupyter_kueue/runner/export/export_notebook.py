@@ -64,7 +64,7 @@ def _export(path: Path, output_format: str) -> dict[str, bytes]:
 def _write(folder: Path, name: str, data: bytes) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        sys.exit(f"it would write to {name[:100]!r}, which lies outside of its folder.")
+        sys.exit(f"it would write to {name[:100]!r}, which is outside its folder.")
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:

@@ -212,23 +212,23 @@ class Cells:
         if code is None:
             how = say(
                 "kernel-did-not-come-up",
-                "it did not come up ({problem})",
+                "it did not become ready ({problem})",
                 problem=sentences.of_error(error),
             )
         elif code < 0:
             how = say("kernel-killed-by", "it was killed by {signal}", signal=_signal_name(code))
         else:
-            how = say("kernel-ended-with-code", "it ended with exit code {code}", code=code)
+            how = say("kernel-ended-with-code", "it exited with code {code}", code=code)
         if is_last:
             message = say(
                 "kernel-not-started",
-                "The kernel {kernel} did not start, {count} times: {how}. See the run's log.",
+                "The kernel {kernel} failed to start {count} times: {how}. See the run's log.",
                 kernel=repr(name),
                 count=STARTS,
                 how=how,
             )
             raise StoppedError(Ending(pod_contract.KERNEL_DIED, message)) from error
-        self._log.say(f"The kernel did not start: {how}. It is started again.")
+        self._log.say(f"The kernel did not start: {how}. Starting it again.")
         self._keeper.tell_kernel_ended()
         if self._client.kc is not None:
             self._client.kc.stop_channels()
@@ -289,7 +289,7 @@ class Cells:
         if single:
             text = say(
                 "over-cell-time-limit",
-                "A cell may take {seconds} s; that time was over {where}.",
+                "Stopped at the time limit of {seconds} s for one cell, {where}.",
                 seconds=f"{single:g}",
                 where=self._where,
             )
@@ -297,7 +297,7 @@ class Cells:
         at, text = min(limits, default=(None, _NOTHING))
         message = say(
             "over-limit-advice",
-            "{what} Earlier outputs are kept. Raise the limit, or make it faster.",
+            "{what} Earlier outputs are kept. Raise the time limit, or make the notebook faster.",
             what=text,
         )
         error = self._error("TimeLimit", text, cell, cell_index, [])
@@ -346,7 +346,7 @@ class Cells:
                 pod_contract.DISK_FULL,
                 say(
                     "over-disk-limit",
-                    "{what} That was {where}. What was done so far is kept.",
+                    "{what} This happened {where}. Earlier outputs are kept.",
                     what=self._keeper.said,
                     where=self._where,
                 ),
@@ -355,7 +355,7 @@ class Cells:
             pod_contract.INTERRUPTED,
             say(
                 "told-to-stop",
-                "The pod was told to stop {where}. What was done so far is kept.",
+                "The cluster stopped the run {where}. Earlier outputs are kept.",
                 where=self._where,
             ),
         )
@@ -394,7 +394,7 @@ class Cells:
         else:
             what = say(
                 "kernel-ended-with-code-where",
-                "The kernel ended with exit code {code} {where}.",
+                "The kernel exited with code {code} {where}.",
                 code=code,
                 where=self._where,
             )
@@ -431,7 +431,8 @@ class Cells:
         if _DISK_FULL.search(str(raised.evalue)[:_SEARCHED_CHARACTERS]):
             message = say(
                 "disk-full-where",
-                "The disk was full {where}. Write less, or ask for a bigger disk. ({error})",
+                "The disk was full {where}. Write less, or ask an admin for "
+                "more disk space. ({error})",
                 where=self._where,
                 error=message,
             )

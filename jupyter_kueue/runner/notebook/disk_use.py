@@ -79,7 +79,7 @@ class Limits:
             return _sentence(
                 say(
                     "may-use-of-disk",
-                    "it may use {amount} of its node's disk",
+                    "it may use {amount} of its machine's disk",
                     amount=in_words(self.pod),
                 )
             )
@@ -87,7 +87,7 @@ class Limits:
             return _sentence(
                 say(
                     "container-may-use",
-                    "its container may use {amount} of its node's disk",
+                    "its container may use {amount} of its machine's disk",
                     amount=in_words(self.container),
                 )
             )
@@ -97,7 +97,7 @@ class Limits:
 def _sentence(limit: Sentence) -> Sentence:
     return say(
         "wrote-more",
-        "It wrote more than it may: {limit}. Write less, or ask an admin for more.",
+        "It wrote more than allowed: {limit}. Write less, or ask an admin for more.",
         limit=limit,
     )
 

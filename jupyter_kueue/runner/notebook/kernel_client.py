@@ -391,7 +391,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         """Say once in the cell, and in the log, that outputs are left out, or another ``why``."""
         limit = bounds.in_megabytes(self._budget.limit_bytes)
         text = why or (
-            f"The outputs of this notebook have reached {limit}. What this cell puts out from here "
+            f"The outputs of this notebook have reached {limit}. Further output of this cell "
             "is not kept. Print less, or write it to a file."
         )
         if not why:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 TOO_DEEP = "An output of this cell is nested too deep to be read. It is not kept."
-NOT_UNDERSTOOD = "A message of the kernel could not be understood ({}). It is not kept."
+NOT_UNDERSTOOD = "A message from the kernel could not be understood ({}). It is not kept."
 
 _COMMS = frozenset({"comm_open", "comm_msg", "comm_close"})
 

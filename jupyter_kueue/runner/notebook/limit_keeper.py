@@ -197,7 +197,7 @@ class LimitKeeper:
             }
         if self._over in (LIMIT, DISK) and ended is not None and self._stop.at is None:
             running.put_away(ended, self._stop)
-        running.end_now(pod_contract.EXIT_INTERRUPTED, "The pod was told to stop.")
+        running.end_now(pod_contract.EXIT_INTERRUPTED, "The cluster stopped the run.")
 
     def _end_as_client(self) -> NoReturn:
         _, status = os.waitpid(self._client, 0)
@@ -208,7 +208,7 @@ class LimitKeeper:
         from jupyter_kueue.runner.notebook import running  # noqa: PLC0415 - slow, and rarely needed
 
         name = signal.Signals(-code).name
-        how = " Mostly that is memory: ask for more." if -code == signal.SIGKILL else ""
+        how = " The usual cause is memory: request more." if -code == signal.SIGKILL else ""
         running.end_now(128 - code, f"The process that runs the notebook was killed ({name}).{how}")
 
 

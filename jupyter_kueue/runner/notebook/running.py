@@ -150,7 +150,10 @@ def _without_inputs(runner: Path, stop: Stop) -> tuple[int, str]:
     if (runner / pod_contract.FINISHED_FILE).exists():
         return pod_contract.EXIT_SUCCEEDED, ""
     if stop.at is not None:
-        return pod_contract.EXIT_INTERRUPTED, "The pod was told to stop while inputs were fetched."
+        return (
+            pod_contract.EXIT_INTERRUPTED,
+            "The cluster stopped the run while inputs were fetched.",
+        )
     return (
         pod_contract.EXIT_STAGING,
         "The inputs were not fetched: stage-in did not start, or ended and says why.",
@@ -257,7 +260,7 @@ class _Attempt:
         )
         word = say(
             "disk-full-at-the-end",
-            "The disk was full at the end; the notebook is kept without {lost}.",
+            "The disk was full at the end; the notebook was saved without {lost}.",
             lost=lost,
         )
         if outcome in pod_contract.FINAL_OUTCOMES:
@@ -356,7 +359,7 @@ def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, s
         # Also where the result is up: a pod that is told to stop must not decide the Job's fate.
         is_full = ended["outcome"] == pod_contract.DISK_FULL
         code = pod_contract.EXIT_DISK_FULL_AT_STOP if is_full else pod_contract.EXIT_INTERRUPTED
-        return code, ended["message"] or "The pod was told to stop."
+        return code, ended["message"] or "The cluster stopped the run."
     if committed is None:
         return pod_contract.EXIT_STAGING, f"stage-out gave no sign of life for {patience:g} s."
     return _verdict(ended, committed)

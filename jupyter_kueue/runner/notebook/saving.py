@@ -59,7 +59,7 @@ class Log:
         if self._left <= 0:
             text = text[: self._left] if self._left else text
             limit = bounds.in_megabytes(self._max_bytes)
-            text += f"\n--- The log has reached {limit}: what is printed from here is not in it.\n"
+            text += f"\n--- The log has reached {limit}: further output is not in it.\n"
         self._drain.put(text)
 
     def say(self, text: str) -> None:

@@ -61,8 +61,8 @@ def verdict(
             pod_contract.EVICTED,
             say(
                 "evicted-or-lost",
-                "Its nodes evicted it or were lost {count} times, so it is not tried "
-                "again. Run it again, with more memory or disk if it needs them.",
+                "Its machines evicted it or were lost {count} times, so it is not "
+                "retried. Run it again, with more memory or disk if it needs them.",
                 count=evicted + wordless,
             ),
         )

@@ -33,7 +33,7 @@ MARGIN_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 NO_CONTAINER = (
-    "The run's pod has no container that exports. Submit the run, or save its schedule, once more."
+    "The run's pod has no container that exports. Submit the run, or save its schedule, again."
 )
 
 

@@ -204,9 +204,7 @@ class Outputs:
             return
         size = os.fstat(file.fileno()).st_size
         if size > self._bytes_left:
-            raise RefusedFileError(
-                say("file-has-grown", "has grown larger than a run may keep"), path
-            )
+            raise RefusedFileError(say("file-has-grown", "grew larger than a run may keep"), path)
         self._bytes_left -= size
 
     @contextlib.contextmanager

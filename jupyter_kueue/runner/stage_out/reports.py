@@ -116,8 +116,9 @@ def _illegible_end(why: str) -> control.Json:
     """Return ENDED for an ``execute`` whose own report cannot be used."""
     message = say(
         "end-illegible",
-        "How the notebook ended cannot be read ({file}: {problem}). Check that no cell writes to "
-        "the run's control folder, and run it again.",
+        "The report on how the notebook ended cannot be read ({file}: "
+        "{problem}). Check that no cell writes to the run's control folder, "
+        "and run it again.",
         file=pod_contract.ENDED_FILE,
         problem=why,
     )

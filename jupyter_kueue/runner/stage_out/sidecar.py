@@ -146,7 +146,7 @@ class Sidecar:
         """Upload what a next attempt, or somebody who looks at this one, needs."""
         if self._terminated.is_set() and (short := self._node_is_short_of()):
             # A kubelet that evicts leaves two seconds: first what the next attempt counts.
-            ran_out = say("node-ran-out-of", "Its node ran out of {what}.", what=short)
+            ran_out = say("node-ran-out-of", "Its machine ran out of {what}.", what=short)
             reason = pod_contract.EVICTED
             message = both(ran_out, message) if message else ran_out
             await self._record(reason, message, seen)

@@ -31,8 +31,9 @@ def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
     if isinstance(error, ImportError):
         return say(
             "runner-image-lacks-module",
-            "{doing}: the runner image lacks a module ({problem}). Ask an admin to set "
-            "runner_image to an image with jupyter-kueue and all that it needs.",
+            "{doing}: the runner image lacks a module ({problem}). Ask an "
+            "admin to set runner_image to an image that has jupyter-kueue and "
+            "its dependencies.",
             doing=doing,
             problem=str(error),
         )
@@ -48,7 +49,7 @@ def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
         where = f"{os.fspath(error.filename)!r} " if error.filename is not None else ""
         return say(
             "failed-see-log",
-            "{doing}: {problem}. The log of the container {container} says more.",
+            "{doing}: {problem}. See the log of the container {container}.",
             doing=doing,
             problem=f"{where}{error.strerror}",
             container=container,

@@ -124,7 +124,7 @@ class Queues:
         if name not in by_name:
             message = say(
                 "unknown-queue",
-                "there is no queue {queue} in the namespace {namespace}; there is {queues}",
+                "there is no queue {queue} in the namespace {namespace}; available: {queues}",
                 queue=name,
                 namespace=namespace,
                 queues=sorted(by_name),
@@ -140,7 +140,7 @@ class Queues:
                 {
                     "local_queue": say(
                         "queue-takes-no-runs-now",
-                        "{queue} takes no runs now: {why} Choose another queue",
+                        "{queue} is not accepting runs: {why} Choose another queue",
                         queue=name,
                         why=why,
                     )
@@ -206,8 +206,7 @@ class Queues:
             raise errors.ClusterUnavailableError(
                 say(
                     "queues-not-known-yet",
-                    "The queues are not known yet: the cluster is being asked. Try again in "
-                    "a moment.",
+                    "The queues are not known yet. Try again in a moment.",
                 )
             )
         return list(watched.items.values())
@@ -308,7 +307,7 @@ def _why_inactive(local_queue: Json) -> Sentence | None:
         case "ClusterQueueDoesNotExist":
             return say(
                 "queue-leads-nowhere",
-                "it leads to the ClusterQueue {cluster_queue}, which does not exist.",
+                "it points to the ClusterQueue {cluster_queue}, which does not exist.",
                 cluster_queue=cluster_queue,
             )
         case "ClusterQueueIsInactive":
@@ -354,7 +353,7 @@ def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
             "message": (
                 say(
                     "queue-not-understood",
-                    "What the cluster says about it cannot be understood ({error}: {message}).",
+                    "The cluster's data about it cannot be understood ({error}: {message}).",
                     error=type(error).__name__,
                     message=text_rules.shown_line(error, 200),
                 )

@@ -37,8 +37,9 @@ def shown(left_behind: Json | None) -> Json | None:
         first = found["paths"][0] if found["paths"] else ".env"
         hidden = say(
             "hidden-files-stayed",
-            "Hidden files were not uploaded: {paths}. To include one, add a line "
-            "such as !{first} to a file .jupyterkueueignore beside the notebook.",
+            "Hidden files were not uploaded: {paths}. To include one, add a "
+            "line such as !{first} to a file named .jupyterkueueignore next "
+            "to the notebook.",
             paths=_named(found["paths"], found["count"]),
             first=first,
         )

@@ -34,7 +34,7 @@ def in_row(facts: BucketFacts) -> list[Sentence]:
     shown = list(islice(_all(facts), MAX_WARNINGS - 1))
     more = say(
         "more-warnings",
-        "And {count} more; the run's details name them.",
+        "And {count} more; see the run's details.",
         count=count - len(shown),
     )
     return [*shown, more]
@@ -62,8 +62,8 @@ def _all(facts: BucketFacts) -> Iterator[Sentence]:
     if elsewhere:
         said = say(
             "written-elsewhere",
-            "Not kept, because outside the run's folder: {paths}. Save files beside "
-            "the notebook, with relative paths.",
+            "Not kept, because outside the run's folder: {paths}. Save files "
+            "next to the notebook, with relative paths.",
             paths=[text_rules.shown_line(path, MAX_LENGTH) for path in elsewhere],
         )
         yield text_rules.shown_line(said, MAX_LENGTH)

@@ -243,7 +243,7 @@ class Outputs:
                 break
         else:
             raise errors.UnavailableError(
-                say("server-stopping", "The server is stopping. Ask again in a moment.")
+                say("server-stopping", "The server is stopping. Try again in a moment.")
             )
         return cursor
 

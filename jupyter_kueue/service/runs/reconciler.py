@@ -489,7 +489,7 @@ class Reconciler:
                 "unknown",
                 say(
                     "records-not-read",
-                    "Its records cannot be read just now; they are read again automatically.",
+                    "Its records cannot be read right now. Retrying automatically.",
                 ),
                 error.message if error is not None else None,
             )
@@ -566,8 +566,8 @@ class Reconciler:
             facts = BucketFacts(self._records.placeholder(run_id, dt.datetime.now(dt.UTC)))
         problem = say(
             "run-not-understood",
-            "What the cluster or the bucket holds about this run cannot be "
-            "understood ({error}: {message}); the server's log says more.",
+            "The data about this run in the cluster or the bucket cannot be "
+            "understood ({error}: {message}); see the server's log.",
             error=type(error).__name__,
             message=text_rules.shown_line(error, 200),
         )

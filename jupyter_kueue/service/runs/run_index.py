@@ -59,7 +59,7 @@ class RunQuery:
         if unknown:
             wrong["state"] = say(
                 "state-unknown",
-                "{value} is not a state; they are {states}",
+                "{value} is not a known state; known states: {states}",
                 value=repr(unknown[0][:40]),
                 states=STATES,
             )
@@ -250,7 +250,9 @@ def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[s
     wrong = {}
     if sort.removeprefix("-") not in sort_fields:
         wrong["sort"] = say(
-            "sort-unknown", "must be one of {fields}, with - for descending", fields=sort_fields
+            "sort-unknown",
+            "must be one of {fields}, with - in front for descending order",
+            fields=sort_fields,
         )
     if not 0 <= limit <= MAX_LIMIT:
         wrong["limit"] = say("number-out-of-range", "must be from 0 to {most}", most=MAX_LIMIT)
@@ -272,7 +274,7 @@ def read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     if cursor is None:
         return None
     wrong = errors.InvalidRequestError(
-        {"cursor": say("cursor-unknown", "is not one this server gave; start without it")}
+        {"cursor": say("cursor-unknown", "is not a cursor from this server; start without it")}
     )
     try:
         padded = cursor + "=" * (-len(cursor) % 4)

@@ -227,7 +227,7 @@ class Runs:
         self._check_cluster()
         if not isinstance(changes, dict):
             raise errors.InvalidRequestError(
-                {"body": say("send-object-or-nothing", "send a JSON object, or nothing")}
+                {"body": say("send-object-or-nothing", "send a JSON object or nothing")}
             )
         fixed = [
             key for key in ("input_path", "include_folder", "idempotency_key") if key in changes
@@ -354,22 +354,22 @@ class Runs:
                 raise errors.ConflictError(
                     say(
                         "queue-fixed-of-ended",
-                        "Its state is {state}, so its queue can't be changed. Run it again in "
-                        "the other queue.",
+                        "The run has {state}, so its queue cannot be changed. Run it "
+                        "again in the other queue.",
                         state=state,
                     )
                     if has_ended
                     else say(
                         "queue-fixed",
-                        "Its state is {state}, so its queue can't be changed. Stop it and run it "
-                        "again in the other queue.",
+                        "The run is {state}, so its queue cannot be changed. "
+                        "Stop it and run it again in the other queue.",
                         state=state,
                     )
                 )
             self._local_queues.resolve(asked["local_queue"], self._local_queue)
         elif entry.row["state"] in FINISHED_STATES:
             raise errors.ConflictError(
-                say("priority-fixed", "It has ended, so its priority can't be changed.")
+                say("priority-fixed", "The run has ended, so its priority cannot be changed.")
             )
         if "priority_class" in asked:
             await self._submission.check_priority_class(asked["priority_class"])
@@ -388,7 +388,8 @@ class Runs:
             raise errors.ConflictError(
                 say(
                     "cluster-refuses-change",
-                    "The cluster refuses the change, it may have started meanwhile: {message}",
+                    "The cluster refused the change; the run may have started in the "
+                    "meantime: {message}",
                     message=error.message,
                 )
             ) from error
@@ -517,7 +518,7 @@ def _parse_changes(changes: Any) -> Json:
             asked[key] = _PARSERS[key](value)
         except KeyError:
             wrong[str(key)[:100]] = say(
-                "cannot-be-changed", "can't be changed; {fields} can", fields=_CHANGEABLE
+                "cannot-be-changed", "cannot be changed; only {fields} can", fields=_CHANGEABLE
             )
         except ValueError as error:
             wrong[key] = sentences.of_error(error)

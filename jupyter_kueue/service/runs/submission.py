@@ -55,14 +55,13 @@ _PRIORITY_CLASSES_SECONDS = 15.0
 _TAKE_BACK_SECONDS = 5.0
 _BEING_REMOVED = say(
     "earlier-try-being-removed",
-    "What an earlier attempt to submit this left behind is still being "
-    "removed. Try again in a moment.",
+    "An earlier attempt to submit this run is still being cleaned up. Try again in a moment.",
 )
 _MAY_STILL_COME = say(
     "may-have-been-submitted",
-    "It may have been submitted nevertheless: check whether the run is "
-    "listed before you submit it again, or send an idempotency_key with each "
-    "attempt.",
+    "It may have been submitted anyway: check whether the run is "
+    "listed before you submit it again, or send an idempotency_key "
+    "with each attempt.",
 )
 # After these the same Job would be refused again: no repeat can finish such a submit.
 _REFUSALS = (errors.InvalidRequestError, errors.ForbiddenError, errors.TooLargeError)
@@ -241,7 +240,7 @@ class Submission:
             raise errors.ConflictError(
                 say(
                     "key-of-another-request",
-                    "This idempotency_key was used for another request. Use a new key.",
+                    "This idempotency_key was already used for a different request. Use a new key.",
                 )
             )
         return loaded.facts
@@ -325,14 +324,14 @@ class Submission:
             known = sorted(_known_formats())
             wrong["output_formats"] = say(
                 "format-unknown",
-                "{format} is not a format; they are {known}",
+                "{format} is not a known format; known formats: {known}",
                 format=unknown[0],
                 known=known,
             )
         cap = self._settings.max_timeout_seconds
         if cap and (request.timeout_seconds or 0) > cap:
             wrong["timeout_seconds"] = say(
-                "over-time-cap", "must be at most {most}, the limit an admin set", most=cap
+                "over-time-cap", "must be at most {most}, the limit set by an admin", most=cap
             )
         return resolved, wrong
 
@@ -347,7 +346,7 @@ class Submission:
         known = await self._priority_classes.get()
         if known is not None and name not in known:
             offered = (
-                say("priority-classes-are", "they are {known}", known=known)
+                say("priority-classes-are", "available: {known}", known=known)
                 if known
                 else say("no-priority-classes", "the cluster has none")
             )
@@ -409,7 +408,10 @@ class Submission:
             await cluster_jobs.delete(self._connection, record.namespace, name, uid=uid)
             if is_deleted:
                 raise errors.ConflictError(
-                    say("deleted-while-submitted", "The run was deleted while it was submitted.")
+                    say(
+                        "deleted-while-submitted",
+                        "The run was deleted while it was being submitted.",
+                    )
                 )
             if accepted is not None:
                 await self._records.forget(run_id)

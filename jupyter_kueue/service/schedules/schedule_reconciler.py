@@ -155,8 +155,9 @@ class ScheduleKeeper:
             return errors.ForbiddenError(
                 say(
                     "may-not-use-schedules",
-                    "You may not use schedules: {message}. Ask an admin to bind the Role "
-                    "jupyter-kueue-user (docs/operations.md); runs work without it.",
+                    "You may not use schedules: {message}. Ask an admin to bind the "
+                    "Role jupyter-kueue-user to you (docs/operations.md). Runs work "
+                    "without it.",
                     message=error.message,
                 )
             )
@@ -446,9 +447,7 @@ class ScheduleKeeper:
                 raise error.with_traceback(None)
         for schedule_id, error in failed.items():
             record = self.records.placeholder(schedule_id, dt.datetime.now(dt.UTC))
-            problem = say(
-                "read-again", "{problem} It is read again automatically.", problem=error.message
-            )
+            problem = say("read-again", "{problem} Retrying automatically.", problem=error.message)
             self._entries[schedule_id] = ScheduleEntry(record, problem=problem)
 
     def _show_odd(self, schedule_id: str, error: Exception) -> None:
@@ -581,8 +580,8 @@ class ScheduleKeeper:
 def _in_words(error: Exception) -> Sentence:
     return say(
         "schedule-not-understood",
-        "what the cluster or the bucket holds about it cannot be understood "
-        "({error}: {message}); the server's log says more.",
+        "the data about it in the cluster or the bucket cannot be understood "
+        "({error}: {message}); see the server's log.",
         error=type(error).__name__,
         message=text_rules.shown_line(error, 200),
     )

@@ -132,33 +132,33 @@ def build_message(
     """Return why a schedule does not fire, or its next run cannot start; None if all is well."""
     request = record.request
     if problem is not None:
-        return say("schedule-problem", "It does not fire as asked: {problem}", problem=problem)
+        return say("schedule-problem", "It does not run as requested: {problem}", problem=problem)
     if is_over(record, runs_counted, now):
         max_runs = request["max_runs"]
         if max_runs is not None and runs_counted >= max_runs:
             return say(
                 "schedule-ended-after",
-                "It has ended after {count} runs. Raise max_runs to let it go on.",
+                "It has ended after {count} runs. Raise max_runs to continue it.",
                 count=runs_counted,
             )
         return say(
             "schedule-ended-at",
-            "It ended at {time}. Set a later end_date to let it go on.",
+            "It ended at {time}. Set a later end_date to continue it.",
             time=request["end_date"],
         )
     if next_run_at is None and never_fires(record, now):
         return say(
             "schedule-never-fires",
-            "It never fires, because the date in its schedule does not exist. Change the schedule.",
+            "It never runs, because the date in its schedule does not exist. Change the schedule.",
         )
     waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
     if waiting is None or request["concurrency_policy"] != "Forbid":
         return None
     return say(
         "schedule-run-goes-on",
-        "The run of {time} is still {state} ({message}), and under the concurrency "
-        "policy Forbid no other starts before it has ended. Stop that run, or choose "
-        "Replace or Allow.",
+        "The run of {time} is still {state} ({message}). With the concurrency "
+        "policy Forbid, the next run starts only after it has ended. Stop that "
+        "run, or choose Replace or Allow.",
         time=waiting["created_at"],
         state=waiting["state"],
         message=stored_sentence(waiting["message"], waiting["sentence"]) or waiting["reason"],

@@ -66,14 +66,14 @@ _INVALID_VALUE = re.compile(r'^Invalid value: "(?:[^"\\]|\\.)*": ')
 _EXAMPLES = {
     "schedule": say(
         "example-of-schedule",
-        "write five fields, for example 0 9 * * 1-5 (at 9:00 from Monday to Friday)",
+        "use five fields, for example 0 9 * * 1-5 (9:00, Monday to Friday)",
     ),
-    "timezone": say("example-of-timezone", "write a name such as Europe/Berlin"),
+    "timezone": say("example-of-timezone", "use a name such as Europe/Berlin"),
 }
 _NEVER = say(
     "schedule-never-comes",
-    "never fires, because that date does not exist; write for example 0 9 1 "
-    "* * (on the first of each month)",
+    "never runs, because that date does not exist; use for example 0 9 1 * * "
+    "(9:00 on the first of each month)",
 )
 
 log = logging.getLogger(__name__)
@@ -388,8 +388,8 @@ class Schedules:
             raise errors.ConflictError(
                 say(
                     "key-of-another-schedule",
-                    "This idempotency_key was used for another schedule, or for one that was "
-                    "changed since. Use a new key.",
+                    "This idempotency_key was already used for a different schedule, "
+                    "or for one that has changed since. Use a new key.",
                 )
             )
         return loaded.record
@@ -401,7 +401,7 @@ class Schedules:
             raise errors.ConflictError(
                 say(
                     "schedule-deleted-while-created",
-                    "The schedule was deleted while it was created.",
+                    "The schedule was deleted while it was being created.",
                 )
             )
         return await self._keep(there, await self._revision(there))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.test_manifest import POLICY, container, pod_spec, record_of
 
 from jupyter_kueue import config
 from jupyter_kueue.domain import errors, job_manifest
 from jupyter_kueue.domain.pod_limits import PodLimits
+from tests.domain.test_job_manifest import POLICY, container, pod_spec, record_of
 
 Json = dict[str, Any]
 

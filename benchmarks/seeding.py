@@ -21,8 +21,25 @@ from servers import RUNNING, SMALL, wait_until
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import models, names
-from jupyter_kueue.domain.models import BucketFacts, Owner, Resources, RunRecord, Status
+from jupyter_kueue.domain import (
+    json_documents,
+    names,
+    run_request,
+    times,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+    Status,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+)
 from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.run_records import Records
@@ -88,13 +105,13 @@ async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
 
     async def seed(run: FinishedJob) -> Json:
         record = _record(run, owner)
-        final = models.json_of(
+        final = json_documents.json_of(
             Status(
                 run.state,
                 message=None if run.state == "succeeded" else "Cell 3 failed: ValueError: no",
-                admitted_at=models.rfc3339(run.after(1)),
-                started_at=models.rfc3339(run.after(2)),
-                finished_at=models.rfc3339(run.after(30)),
+                admitted_at=times.rfc3339(run.after(1)),
+                started_at=times.rfc3339(run.after(2)),
+                finished_at=times.rfc3339(run.after(30)),
             )
         )
         async with at_once:
@@ -172,14 +189,14 @@ async def _count_looked_at(bench: Bench) -> int:
 
 
 def _record(run: FinishedJob, owner: Owner) -> RunRecord:
-    request = models.RunRequest(input_path=run.notebook, name=run.name, tags=tuple(run.tags))
+    request = run_request.RunRequest(input_path=run.notebook, name=run.name, tags=tuple(run.tags))
     return RunRecord(
         run_id=str(uuid.uuid4()),
         name=run.name,
         owner=owner,
         namespace="default",
-        created_at=models.rfc3339(run.created),
-        request=request.as_json(),
+        created_at=times.rfc3339(run.created),
+        request=request,
         local_queue="team-a",
         resources=Resources(),
         image="jupyter-kueue/local:latest",

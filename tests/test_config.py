@@ -11,7 +11,10 @@ from traitlets.config import Config
 
 from jupyter_kueue import config
 from jupyter_kueue.config import JupyterKueue, Settings, load
-from jupyter_kueue.domain import errors, run_requests
+from jupyter_kueue.domain import (
+    errors,
+    run_request,
+)
 
 TRAITS = JupyterKueue.class_traits(config=True)
 PAGE = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
@@ -96,5 +99,5 @@ def test_there_is_always_an_owner():
 
 def test_the_built_in_profiles_are_possible_requests():
     for profile in config.BUILT_IN_PROFILES.values():
-        run_requests.parse_resources({key: profile[key] for key in ("cpu", "memory", "gpus")})
+        run_request.parse_resources({key: profile[key] for key in ("cpu", "memory", "gpus")})
     assert sum(profile.get("default", False) for profile in config.BUILT_IN_PROFILES.values()) == 1

@@ -20,8 +20,12 @@ from jupyter_scheduler.orm import JobDefinition, create_session, create_tables
 from playwright.sync_api import expect
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import models
-from jupyter_kueue.domain.models import Owner
+from jupyter_kueue.domain import (
+    times,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
@@ -516,7 +520,7 @@ async def _seed_finished_runs(namespace: Namespace, model_row: dict[str, Any], c
         run_id = str(uuid.uuid4())
         async with at_once:
             await records.write(run_id, pod_contract.FINAL_KEY, {"state": "succeeded"})
-        ended = models.rfc3339(first + dt.timedelta(minutes=number))
+        ended = times.rfc3339(first + dt.timedelta(minutes=number))
         return {**model_row, "run_id": run_id, "name": f"report {number}", "finished_at": ended}
 
     await summaries.store(await asyncio.gather(*(seed(number) for number in range(count))))

@@ -230,7 +230,7 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
     runs.confirm("Delete Job", "Are you sure that you want to delete this run?", "Delete")
     expect(runs.root.get_by_text("There are no runs.")).to_be_visible()
     until(lambda: not keys_of(lab_namespace, run_id))
-    assert local_cluster.get("runs", "-n", lab_namespace.name)["items"] == []
+    assert local_cluster.get("jobs", "-n", lab_namespace.name)["items"] == []
     assert (folder / "sales.csv").exists()
     assert not [text for text in errors if is_ours(text)]
 
@@ -273,7 +273,7 @@ def test_a_running_job_is_stopped_and_a_result_of_the_panel_starts_no_kernel(
     row.get_by_role("button", name="Delete", exact=True).click()
     expect(runs.row("endless")).to_have_count(0)
     until(lambda: not keys_of(lab_namespace, run_id))
-    assert local_cluster.get("runs", "-n", lab_namespace.name)["items"] == []
+    assert local_cluster.get("jobs", "-n", lab_namespace.name)["items"] == []
     assert not [text for text in errors if is_ours(text)]
 
 

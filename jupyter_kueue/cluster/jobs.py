@@ -47,8 +47,8 @@ async def create(connection: Connection, job: Json) -> Json:
         raise errors.ConflictError(
             say(
                 "job-of-another-run",
-                "The cluster has a Job {job} that does not belong to this run. "
-                "Remove it, or submit the run again with a new idempotency_key.",
+                "The cluster has a Job {job} that does not belong to this run. Remove "
+                "it, or submit the run again with a new idempotency_key.",
                 job=job["metadata"]["name"],
             )
         )

@@ -12,7 +12,12 @@ from jupyter_kueue.domain import job_manifest, names
 
 if TYPE_CHECKING:
     from jupyter_kueue.domain.job_manifest import PodPolicy
-    from jupyter_kueue.domain.models import RunRecord, ScheduleRecord
+    from jupyter_kueue.domain.run_record import (
+        RunSpec,
+    )
+    from jupyter_kueue.domain.schedule_record import (
+        ScheduleRecord,
+    )
 
 Json = dict[str, Any]
 
@@ -25,12 +30,12 @@ _KEPT_RUNS = 100
 def build_timing(schedule: ScheduleRecord) -> Json:
     """Return the part of a CronJob's spec that says when it fires."""
     request = schedule.request
-    deadline = request.get("starting_deadline_seconds")
+    deadline = request.starting_deadline_seconds
     return {
-        "schedule": request["schedule"],
+        "schedule": request.schedule,
         # Said even where it is the default: else it would be the control plane's own.
-        "timeZone": request.get("timezone") or DEFAULT_TIMEZONE,
-        "concurrencyPolicy": request["concurrency_policy"],
+        "timeZone": request.timezone or DEFAULT_TIMEZONE,
+        "concurrencyPolicy": request.concurrency_policy,
         **({} if deadline is None else {"startingDeadlineSeconds": deadline}),
     }
 
@@ -41,10 +46,9 @@ def timing_of(cron_job: Json) -> Json:
 
 
 def build_cron_job(
-    schedule: ScheduleRecord, record: RunRecord, policy: PodPolicy, *, suspend: bool
+    schedule: ScheduleRecord, runs: RunSpec, policy: PodPolicy, *, suspend: bool
 ) -> Json:
-    """Return the CronJob of a schedule with a cron expression; ``record`` is its runs' record."""
-    job = job_manifest.build_job(record, policy)
+    """Return the CronJob of a schedule with a cron expression; ``runs`` is what it makes."""
     labels = {
         names.LABEL_SCHEDULE_ID: schedule.schedule_id,
         names.LABEL_OWNER: schedule.owner.slug,
@@ -58,13 +62,7 @@ def build_cron_job(
         "suspend": suspend,
         "successfulJobsHistoryLimit": _KEPT_RUNS,
         "failedJobsHistoryLimit": _KEPT_RUNS,
-        "jobTemplate": {
-            "metadata": {
-                "labels": job["metadata"]["labels"],
-                "annotations": job["metadata"]["annotations"],
-            },
-            "spec": job["spec"],
-        },
+        "jobTemplate": job_manifest.build_job_template(runs, schedule.revision, policy),
     }
     return {
         "apiVersion": "batch/v1",

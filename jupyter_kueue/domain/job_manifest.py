@@ -16,7 +16,10 @@ from jupyter_kueue.domain.pod_limits import PodLimits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_kueue.domain.models import RunRecord
+    from jupyter_kueue.domain.run_record import (
+        RunRecord,
+        RunSpec,
+    )
 
 Json = dict[str, Any]
 
@@ -76,32 +79,54 @@ class PodPolicy:
     template: Json = field(default_factory=dict)
 
 
-def build_job(record: RunRecord, policy: PodPolicy) -> Json:
-    """Return the suspended Job of a record, ready to be created in the record's namespace.
+@dataclass(frozen=True)
+class _Identity:
+    """Which run a Job is of.
 
-    Of a record without a run id, which is a schedule's, it is what a CronJob makes its Jobs from:
-    their uid is the run id then.
+    Attributes:
+        run_id: None of the Jobs that a CronJob makes: their uid is the run's id.
+        revision: the schedule's revision that it is made from, None of a run by itself.
     """
+
+    run_id: str | None
+    revision: str | None
+
+
+def build_job(record: RunRecord, policy: PodPolicy) -> Json:
+    """Return the suspended Job of a run, ready to be created in its namespace."""
+    job = _job(record, policy, _Identity(record.run_id, record.schedule_revision))
+    job["metadata"]["name"] = names.job_name(record.run_id)
+    return job
+
+
+def build_job_template(spec: RunSpec, revision: str, policy: PodPolicy) -> Json:
+    """Return what a CronJob makes its Jobs from (``jobTemplate``)."""
+    job = _job(spec, policy, _Identity(None, revision))
+    kept = ("labels", "annotations")
+    return {"metadata": {key: job["metadata"][key] for key in kept}, "spec": job["spec"]}
+
+
+def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
     labels = {
-        **({names.LABEL_RUN_ID: record.run_id} if record.run_id else {}),
-        names.LABEL_OWNER: record.owner.slug,
+        **({names.LABEL_RUN_ID: identity.run_id} if identity.run_id else {}),
+        names.LABEL_OWNER: run.owner.slug,
         names.LABEL_COMPONENT: names.COMPONENT_RUN,
         names.LABEL_NAME: "notebook-run",
         names.LABEL_PART_OF: names.PREFIX,
         names.LABEL_MANAGED_BY: names.PREFIX,
     }
-    if record.schedule_id:
-        labels[names.LABEL_SCHEDULE_ID] = record.schedule_id
-    if record.schedule_revision:
-        labels[names.LABEL_REVISION] = record.schedule_revision
-    queue_labels = {names.KUEUE_QUEUE_NAME: record.local_queue}
-    if record.priority_class:
-        queue_labels[names.KUEUE_PRIORITY_CLASS] = record.priority_class
+    if run.schedule_id:
+        labels[names.LABEL_SCHEDULE_ID] = run.schedule_id
+    if identity.revision:
+        labels[names.LABEL_REVISION] = identity.revision
+    queue_labels = {names.KUEUE_QUEUE_NAME: run.local_queue}
+    if run.priority_class:
+        queue_labels[names.KUEUE_PRIORITY_CLASS] = run.priority_class
     spec: Json = {
         "suspend": True,
         "parallelism": 1,
         "completions": 1,
-        "backoffLimit": record.request.get("max_retries") or 0,
+        "backoffLimit": run.request.max_retries,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _failure_rules()},
         "ttlSecondsAfterFinished": _KEEP_FINISHED_SECONDS,
@@ -111,22 +136,21 @@ def build_job(record: RunRecord, policy: PodPolicy) -> Json:
                 # What ``kubectl logs`` shows.
                 "annotations": {names.KUBECTL_DEFAULT_CONTAINER: pod_contract.NOTEBOOK},
             },
-            "spec": _pod_spec(record, policy),
+            "spec": _pod_spec(run, policy, identity),
         },
     }
-    timeout = record.request.get("timeout_seconds")
+    timeout = run.request.timeout_seconds
     if timeout:
         spec["activeDeadlineSeconds"] = timeout + _DEADLINE_MARGIN_SECONDS
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.job_name(record.run_id),
-            "namespace": record.namespace,
+            "namespace": run.namespace,
             "labels": {**labels, **queue_labels},
             "annotations": {
-                names.ANNOTATION_NAME: record.name,
-                names.ANNOTATION_OWNER: record.owner.name,
+                names.ANNOTATION_NAME: run.name,
+                names.ANNOTATION_OWNER: run.owner.name,
             },
         },
         "spec": spec,
@@ -154,8 +178,8 @@ def _failure_rules() -> list[Json]:
     ]
 
 
-def _pod_spec(record: RunRecord, policy: PodPolicy) -> Json:
-    exports = _exports(record)
+def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+    exports = _exports(run)
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     spec: Json = {
         "restartPolicy": "Never",
@@ -171,12 +195,12 @@ def _pod_spec(record: RunRecord, policy: PodPolicy) -> Json:
         # Sidecars both: the environment is pulled and its kernel comes up while the inputs are
         # fetched, for which the notebook waits, so that what it asked for is there for stage-in.
         "initContainers": [
-            _sidecar(_with_requests(_stage_in(record, policy), _NOTHING)),
-            _sidecar(_stage_out(record, policy, exports=exports)),
+            _sidecar(_with_requests(_stage_in(run, policy, identity), _NOTHING)),
+            _sidecar(_stage_out(run, policy, identity, exports=exports)),
             # It works once the notebook has ended, so that what that asked for is there for it.
             *([_sidecar(_with_requests(_export(policy), _NOTHING))] if exports else []),
         ],
-        "containers": [_notebook_container(record, policy)],
+        "containers": [_notebook_container(run, policy, identity)],
         "volumes": [
             *({"name": volume.name, "emptyDir": {}} for volume in volumes),
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
@@ -254,16 +278,16 @@ def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]
     return [mount for volume in volumes for mount in volume.mount(container)]
 
 
-def _exports(record: RunRecord) -> bool:
+def _exports(run: RunSpec) -> bool:
     """Tell whether a run asks for a format that somebody has to make."""
-    formats = record.request.get("output_formats") or ()
+    formats = run.request.output_formats
     return any(wanted != pod_contract.NOTEBOOK_FORMAT for wanted in formats)
 
 
-def _stage_in(record: RunRecord, policy: PodPolicy) -> Json:
+def _stage_in(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
     container = _staging_container(pod_contract.STAGE_IN, "stage_in", policy)
     container["env"] = [
-        *_environment(record, policy),
+        *_environment(run, policy, identity),
         *_staging_environment(policy),
         _value(pod_contract.ENV_MAX_EVICTIONS, str(policy.max_evictions)),
     ]
@@ -271,11 +295,11 @@ def _stage_in(record: RunRecord, policy: PodPolicy) -> Json:
     return container
 
 
-def _stage_out(record: RunRecord, policy: PodPolicy, *, exports: bool) -> Json:
+def _stage_out(run: RunSpec, policy: PodPolicy, identity: _Identity, *, exports: bool) -> Json:
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     container = _staging_container(pod_contract.STAGE_OUT, "stage_out", policy)
     container["env"] = [
-        *_environment(record, policy),
+        *_environment(run, policy, identity),
         *_staging_environment(policy),
         *(_export_environment() if exports else []),
         _value(pod_contract.ENV_MAX_OUTPUT_FILES, str(policy.max_output_files)),
@@ -333,21 +357,21 @@ def _value(name: str, value: str) -> Json:
     return {"name": name, "value": value}
 
 
-def _notebook_container(record: RunRecord, policy: PodPolicy) -> Json:
-    wanted = record.resources
+def _notebook_container(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+    wanted = run.resources
     limits = {"memory": wanted.memory}
     if wanted.gpus:
         limits[names.GPU_RESOURCE] = str(wanted.gpus)
     return {
         "name": pod_contract.NOTEBOOK,
-        "image": record.image,
+        "image": run.image,
         "command": ["python", "-c", pod_contract.EXECUTE_PROGRAM],
         "env": [
-            *_environment(record, policy),
+            *_environment(run, policy, identity),
             {"name": pod_contract.ENV_SCRATCH_DIR, "value": pod_contract.SCRATCH_MOUNT},
-            _user_value(pod_contract.ENV_NOTEBOOK, record.notebook),
+            _user_value(pod_contract.ENV_NOTEBOOK, run.notebook),
             _user_value(
-                pod_contract.ENV_KERNEL_NAME, record.kernel_name or pod_contract.DEFAULT_KERNEL
+                pod_contract.ENV_KERNEL_NAME, run.kernel_name or pod_contract.DEFAULT_KERNEL
             ),
             {
                 "name": pod_contract.ENV_MEMORY_LIMIT,
@@ -366,11 +390,11 @@ def _notebook_container(record: RunRecord, policy: PodPolicy) -> Json:
     }
 
 
-def _environment(record: RunRecord, policy: PodPolicy) -> list[Json]:
+def _environment(run: RunSpec, policy: PodPolicy, identity: _Identity) -> list[Json]:
     values = {
-        pod_contract.ENV_OWNER: record.owner.slug,
-        pod_contract.ENV_NAMESPACE: record.namespace,
-        pod_contract.ENV_LOCAL_QUEUE: record.local_queue,
+        pod_contract.ENV_OWNER: run.owner.slug,
+        pod_contract.ENV_NAMESPACE: run.namespace,
+        pod_contract.ENV_LOCAL_QUEUE: run.local_queue,
         pod_contract.ENV_GRACE_PERIOD: str(policy.grace_period_seconds),
         pod_contract.ENV_CONTROL_DIR: pod_contract.CONTROL_MOUNT,
         pod_contract.ENV_WORKSPACE_DIR: pod_contract.WORKSPACE_MOUNT,
@@ -379,21 +403,21 @@ def _environment(record: RunRecord, policy: PodPolicy) -> list[Json]:
         pod_contract.ENV_TERMINATION_LOG: _TERMINATION_LOG,
     }
     return [
-        *_identity(record),
+        *_identity_variables(run, identity),
         *({"name": name, "value": value} for name, value in values.items()),
         _field(pod_contract.ENV_POD_UID, "metadata.uid"),
         _field(pod_contract.ENV_POD_NAME, "metadata.name"),
     ]
 
 
-def _identity(record: RunRecord) -> list[Json]:
-    if record.run_id:
-        return [{"name": pod_contract.ENV_RUN_ID, "value": record.run_id}]
+def _identity_variables(run: RunSpec, identity: _Identity) -> list[Json]:
+    if identity.run_id:
+        return [{"name": pod_contract.ENV_RUN_ID, "value": identity.run_id}]
     return [
         _field(pod_contract.ENV_RUN_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
         _field(pod_contract.ENV_JOB_NAME, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
-        {"name": pod_contract.ENV_SCHEDULE_ID, "value": record.schedule_id},
-        {"name": pod_contract.ENV_SCHEDULE_REVISION, "value": record.schedule_revision},
+        {"name": pod_contract.ENV_SCHEDULE_ID, "value": run.schedule_id},
+        {"name": pod_contract.ENV_SCHEDULE_REVISION, "value": identity.revision},
     ]
 
 

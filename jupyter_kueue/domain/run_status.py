@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import both, foreign, say
 from jupyter_kueue.domain import evictions, kueue_conditions, pod_containers, pod_start, quantities
-from jupyter_kueue.domain.models import Limits, Status, parse_time, stored_sentence
+from jupyter_kueue.domain.run_facts import (
+    Limits,
+    Status,
+    stored_sentence,
+)
+from jupyter_kueue.domain.times import (
+    parse_time,
+)
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import BucketFacts, ClusterFacts
     from jupyter_kueue.domain.pod_start import Obstacle
+    from jupyter_kueue.domain.run_documents import Attempt, Final, Result
+    from jupyter_kueue.domain.run_facts import (
+        BucketFacts,
+        ClusterFacts,
+    )
 
 Json = dict[str, Any]
 
@@ -217,7 +228,7 @@ def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) ->
     pod, or its node, says so.
     """
     count = sum(_is_ended_by_itself(pod) for pod in cluster.pods)
-    retries = bucket.record.request.get("max_retries") or 0
+    retries = bucket.record.request.max_retries
     if count <= retries:
         return None
     return Status(
@@ -246,11 +257,14 @@ def _is_ended_by_itself(pod: Json) -> bool:
 
 def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None:
     """Return the end of a run whose last attempt found that going on makes no sense."""
-    last = bucket.attempts[-1] if bucket.attempts else {}
-    if last.get("reason") not in (pod_contract.DISK_FULL, pod_contract.EVICTED):
+    if not bucket.attempts:
+        return None
+    last = bucket.attempts[-1]
+    reason = last.get("reason")
+    if reason not in (pod_contract.DISK_FULL, pod_contract.EVICTED):
         return None
     message = _said_by_runner(last)
-    return Status("failed", last["reason"], message, **{**times, "finished_at": at})
+    return Status("failed", reason, message, **{**times, "finished_at": at})
 
 
 def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
@@ -280,13 +294,13 @@ def ended_pod(cluster: ClusterFacts) -> Json | None:
 
 
 def _recorded_end(bucket: BucketFacts) -> Status | None:
-    final = bucket.final or {}
-    result = bucket.result
+    final, result = bucket.final, bucket.result
     if result is None:
-        return Status(**_status_fields(final)) if final else None
+        return None if final is None else _final_status(final)
     times = {
-        "admitted_at": final.get("admitted_at"),
-        "started_at": result.get("started_at") or final.get("started_at"),
+        "admitted_at": None if final is None else final.get("admitted_at"),
+        "started_at": result.get("started_at")
+        or (None if final is None else final.get("started_at")),
         "finished_at": result.get("ended_at"),
     }
     outcome = result["outcome"]
@@ -295,15 +309,21 @@ def _recorded_end(bucket: BucketFacts) -> Status | None:
     return Status("failed", outcome, _said_by_runner(result) or _default_words(outcome), **times)
 
 
-def _said_by_runner(document: Json) -> Sentence | None:
+def _said_by_runner(document: Attempt | Result) -> Sentence | None:
     """Return what an attempt or a result says of its end, None where it says nothing."""
     return stored_sentence(document.get("message") or None, document.get("sentence"))
 
 
-def _status_fields(final: Json) -> Json:
-    known = ("state", "reason", "detail", "admitted_at", "started_at", "finished_at")
-    message = stored_sentence(final.get("message"), final.get("sentence"))
-    return {**{key: final.get(key) for key in known}, "message": message}
+def _final_status(final: Final) -> Status:
+    return Status(
+        final["state"],
+        final.get("reason"),
+        stored_sentence(final.get("message"), final.get("sentence")),
+        final.get("detail"),
+        admitted_at=final.get("admitted_at"),
+        started_at=final.get("started_at"),
+        finished_at=final.get("finished_at"),
+    )
 
 
 def _stop_message(bucket: BucketFacts) -> Sentence:
@@ -477,7 +497,7 @@ def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
     if code in pod_contract.FAIL_JOB_EXIT_CODES:
         return False
     is_counted = code != pod_contract.EXIT_INTERRUPTED and not _is_disrupted(pod)
-    return not is_counted or bool(bucket.record.request.get("max_retries"))
+    return not is_counted or bool(bucket.record.request.max_retries)
 
 
 def _is_disrupted(pod: Json) -> bool:
@@ -507,7 +527,7 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
             **times,
         )
     reason, message = _why(bucket, pod)
-    retries = bucket.record.request.get("max_retries") or 0
+    retries = bucket.record.request.max_retries
     if retries and failed.get("reason") == "BackoffLimitExceeded":
         message = say(
             "retries-used-up",

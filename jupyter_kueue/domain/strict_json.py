@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, Protocol, cast
 
 from jupyter_kueue.contract import nesting
 from jupyter_kueue.domain import text_rules
@@ -66,7 +66,22 @@ def encode(value: Any) -> bytes:
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_document
+    )
+
+
+class Document(Protocol):
+    """A part of a document that is an object of ours, such as a run's request."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+
+
+def _document(value: object) -> dict[str, Any]:
+    if hasattr(value, "as_json"):
+        return cast("Document", value).as_json()
+    raise TypeError(type(value).__name__)
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -88,6 +103,8 @@ def _plain(value: Any, depth: int) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth - 1) for item in value]
+    if hasattr(value, "as_json"):
+        return _plain(value.as_json(), depth)
     return text_rules.shown(f"<{type(value).__name__}>", _MAX_TEXT)
 
 

@@ -16,10 +16,16 @@ from jupyter_scheduler.exceptions import SchedulerError
 from tornado.ioloop import IOLoop
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.models import FINISHED_STATES, parse_time
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
+from jupyter_kueue.domain.times import (
+    parse_time,
+)
 from jupyter_kueue.scheduler import job_models
 
 if TYPE_CHECKING:
+    from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.scheduler.downloads import Downloads
     from jupyter_kueue.scheduler.scheduler import KueueScheduler
 
@@ -74,13 +80,17 @@ class AutomaticDownloads:
             await asyncio.sleep(0)
         return True
 
-    async def _fetch(self, row: Json) -> None:
+    async def _fetch(self, row: RunRow) -> None:
         """Download the files of a run that has ended, if they are wanted here and missing."""
-        annotations = row["request"].get("annotations") or {}
+        annotations = row["request"].annotations
         if row["state"] not in FINISHED_STATES or annotations.get(job_models.ROOT) != self._root:
             return
-        age = dt.datetime.now(dt.UTC) - parse_time(row["finished_at"])
-        if age > _LOOKS_BACK or self._scheduler.described(row).downloaded:
+        finished_at = row["finished_at"]
+        is_old = (
+            finished_at is not None
+            and dt.datetime.now(dt.UTC) - parse_time(finished_at) > _LOOKS_BACK
+        )
+        if is_old or self._scheduler.described(row).downloaded:
             return
         try:
             await self._downloads.fetch(row["run_id"])

@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.models import DescribeJobDefinition
 
-from jupyter_kueue.domain import models
+from jupyter_kueue.domain import (
+    field_types,
+)
 from jupyter_kueue.scheduler import job_models, literals
 
 if TYPE_CHECKING:
     from jupyter_scheduler.models import CreateJobDefinition, UpdateJobDefinition
+
+    from jupyter_kueue.domain.schedule_request import ScheduleRequest
+    from jupyter_kueue.domain.schedule_row import ScheduleRow
 
 Json = dict[str, Any]
 
 # Keys of runtime_environment_parameters that a schedule has more than a job.
 _SCHEDULE_KEYS = ("concurrency_policy", "starting_deadline_seconds", "end_date", "max_runs")
 _KEYS = (*job_models.RUN_KEYS, *_SCHEDULE_KEYS)
-_DEFAULT_POLICY = models.CONCURRENCY_POLICIES[0]
+_DEFAULT_POLICY = field_types.CONCURRENCY_POLICIES[0]
 
 
 def request_body(model: CreateJobDefinition, root_dir: str) -> Json:
@@ -30,7 +35,7 @@ def request_body(model: CreateJobDefinition, root_dir: str) -> Json:
     return {**body, "schedule": model.schedule or None, "timezone": model.timezone or None}
 
 
-def changes(model: UpdateJobDefinition, request: Json) -> Json:
+def changes(model: UpdateJobDefinition, request: ScheduleRequest) -> Json:
     """Return an update as changes to the ScheduleRequest ``request``.
 
     A field that is not sent, or sent as null, stays as it is, as upstream has it;
@@ -58,20 +63,20 @@ def changes(model: UpdateJobDefinition, request: Json) -> Json:
         given = _read(sent["runtime_environment_parameters"])
         changed |= dict.fromkeys((*job_models.FIELDS_OF_KEYS, *_SCHEDULE_KEYS)) | given
     if "runtime_environment_parameters" in sent or "compute_type" in sent:
-        changed["profile"] = sent.get("compute_type", request.get("profile"))
+        changed["profile"] = sent.get("compute_type", request.profile)
         changed["resources"] = given.get("resources")
     if "output_filename_template" in sent:
         changed["annotations"] = job_models.with_template(
-            request.get("annotations") or {}, sent["output_filename_template"]
+            request.annotations, sent["output_filename_template"]
         )
     return changed
 
 
-def describe(row: Json) -> DescribeJobDefinition:
+def describe(row: ScheduleRow) -> DescribeJobDefinition:
     """Return a schedule's list row as jupyter-scheduler shows job definitions."""
     request = row["request"]
     fields = job_models.shared_fields(request)
-    given = {key: request.get(key) for key in _SCHEDULE_KEYS}
+    given = {key: getattr(request, key) for key in _SCHEDULE_KEYS}
     if given["concurrency_policy"] == _DEFAULT_POLICY:
         given["concurrency_policy"] = None
     own = {key: value for key, value in given.items() if value is not None}
@@ -91,7 +96,7 @@ def describe(row: Json) -> DescribeJobDefinition:
     return definition
 
 
-def unreadable(row: Json) -> DescribeJobDefinition:
+def unreadable(row: ScheduleRow) -> DescribeJobDefinition:
     """Return what stands for a schedule that ``describe`` fails on: its id, paused."""
     return DescribeJobDefinition(
         job_definition_id=row["schedule_id"],

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.exceptions import SchedulerError
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
 from jupyter_kueue.scheduler import job_models
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.scheduler_errors import told
@@ -22,6 +24,7 @@ from jupyter_kueue.scheduler.scheduler_errors import told
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_kueue.domain.run_row import RunFile, RunRow
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.scheduler.scheduler import KueueScheduler
     from jupyter_kueue.service.runs.outputs import FileId
@@ -76,7 +79,7 @@ class Downloads:
 
 
 def _plan(
-    job: KueueJob, files: Sequence[Json], inputs: Sequence[Json]
+    job: KueueJob, files: Sequence[RunFile], inputs: Sequence[RunFile]
 ) -> tuple[dict[FileId, str], dict[FileId, str]]:
     """Return what to fetch, with its local name: what lies beside, and what was asked for.
 
@@ -123,7 +126,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 async def _explain_missing(
-    runs: Runs, job: KueueJob, row: Json, documents: dict[FileId, str]
+    runs: Runs, job: KueueJob, row: RunRow, documents: dict[FileId, str]
 ) -> None:
     """Raise why a document that was asked for is not there, if one is not."""
     names = set(documents.values())

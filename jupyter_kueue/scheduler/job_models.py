@@ -19,7 +19,12 @@ from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Stat
 from jupyter_scheduler.pydantic_v1 import PrivateAttr
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, models, text_rules
+from jupyter_kueue.domain import (
+    errors,
+    field_types,
+    text_rules,
+    times,
+)
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_scheduler.models import CreateJob, CreateJobDefinition
+
+    from jupyter_kueue.domain.run_request import RunRequest
+    from jupyter_kueue.domain.run_row import RunRow
 
 Json = dict[str, Any]
 
@@ -186,31 +194,28 @@ def request_body(
     return {key: value for key, value in body.items() if value is not None}
 
 
-def write_environment_parameters(request: Json) -> Json | None:
+def write_environment_parameters(request: RunRequest) -> Json | None:
     """Return the ``runtime_environment_parameters`` that a request could have been asked by."""
-    values = {key: request.get(field) for key, field in {**_TEXTS, **_NUMBERS}.items()}
-    values |= request.get("resources") or {}
+    values: Json = {key: getattr(request, field) for key, field in {**_TEXTS, **_NUMBERS}.items()}
+    values |= {} if request.resources is None else request.resources.as_json()
     # No retries are what everybody has who asked for nothing.
     return {key: value for key, value in values.items() if value} or None
 
 
-def _status_message(row: Json) -> str | None:
+def _status_message(row: RunRow) -> str | None:
     """Return why a run failed, and what is missing of one that ended."""
     why = row["message"] if row["state"] == "failed" else None
     return " ".join(filter(None, (why, *row["warnings"]))) or None
 
 
-def describe(row: Json) -> KueueJob:
+def describe(row: RunRow) -> KueueJob:
     """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
     request = row["request"]
-    annotations = request.get("annotations") or {}
+    annotations = request.annotations
     times = {
-        name: milliseconds(row[field])
-        for name, field in (
-            ("create_time", "created_at"),
-            ("start_time", "started_at"),
-            ("end_time", "finished_at"),
-        )
+        "create_time": milliseconds(row["created_at"]),
+        "start_time": milliseconds(row["started_at"]),
+        "end_time": milliseconds(row["finished_at"]),
     }
     # Not validated: that takes half of a list's time, and a row has the right types.
     fields = shared_fields(request)
@@ -225,7 +230,7 @@ def describe(row: Json) -> KueueJob:
         update_time=max(moment for moment in times.values() if moment is not None),
         url=f"/jobs/{row['run_id']}",
         tags=list(row["tags"]),
-        idempotency_token=request.get("idempotency_key"),
+        idempotency_token=request.idempotency_key,
         **times,
         **fields,
     )
@@ -248,43 +253,43 @@ def as_upstream(parameters: Json | None) -> Json | None:
     }
 
 
-def shared_fields(request: Json) -> Json:
+def shared_fields(request: RunRequest) -> Json:
     """Return what a job and a job definition say alike, from the request behind them."""
-    annotations = request.get("annotations") or {}
+    annotations = request.annotations
     return {
         "input_filename": input_filename(request),
-        "runtime_environment_name": request.get("environment") or DEFAULT_ENVIRONMENT,
+        "runtime_environment_name": request.environment or DEFAULT_ENVIRONMENT,
         "runtime_environment_parameters": write_environment_parameters(request),
-        "output_formats": list(request["output_formats"]),
-        "parameters": {key: literals.write(value) for key, value in request["parameters"].items()}
+        "output_formats": list(request.output_formats),
+        "parameters": {key: literals.write(value) for key, value in request.parameters.items()}
         or None,
         "output_filename_template": annotations.get(_TEMPLATE, OUTPUT_FILENAME_TEMPLATE),
-        "compute_type": request.get("profile"),
-        "package_input_folder": request["include_folder"],
+        "compute_type": request.profile,
+        "package_input_folder": request.include_folder,
     }
 
 
-def expected_formats(row: Json) -> list[str]:
+def expected_formats(row: RunRow) -> list[str]:
     """Return the output formats that a run which ended as its list row says has."""
-    formats: list[str] = row["request"]["output_formats"]
+    formats = list(row["request"].output_formats)
     has_result = row["state"] == "succeeded" or row["reason"] in ("notebook-failed", "time-limit")
     return formats if has_result else [NOTEBOOK]
 
 
-def input_filename(request: Json) -> str:
+def input_filename(request: RunRequest) -> str:
     """Return the name that the input has in its output folder."""
-    kept = (request.get("annotations") or {}).get(_INPUT_FILENAME)
+    kept = request.annotations.get(_INPUT_FILENAME)
     # REST takes any annotations, and this one becomes part of a path.
     if isinstance(kept, str) and is_file_name(kept):
         return kept
-    name = str(request["input_path"]).rpartition("/")[2]
+    name = request.input_path.rpartition("/")[2]
     return name if is_file_name(name) else _NO_NAME
 
 
 def is_file_name(name: str) -> bool:
     """Tell whether a text can be a file's name, in a folder and in none of its own."""
     is_plain = "/" not in name and "\\" not in name and name not in ("", ".", "..")
-    return is_plain and text_rules.problem(name, models.MAX_NAME_LENGTH) is None
+    return is_plain and text_rules.problem(name, field_types.MAX_NAME_LENGTH) is None
 
 
 def stem(name: str) -> str:
@@ -330,10 +335,10 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
 @functools.lru_cache(maxsize=2**15)
 def milliseconds(moment: str | None) -> int | None:
     """Return a time as jupyter-scheduler has it: since 1970, in UTC."""
-    return None if moment is None else round(models.parse_time(moment).timestamp() * 1000)
+    return None if moment is None else round(times.parse_time(moment).timestamp() * 1000)
 
 
-def unreadable(row: Json) -> KueueJob:
+def unreadable(row: RunRow) -> KueueJob:
     """Return what stands for a run that ``describe`` fails on: its id, as failed."""
     job: KueueJob = KueueJob.construct(
         job_id=row["run_id"],

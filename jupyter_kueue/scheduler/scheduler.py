@@ -36,7 +36,13 @@ from traitlets import Type, Unicode
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, names, run_requests, schedule_requests
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    run_request,
+    run_update,
+    schedule_request,
+)
 from jupyter_kueue.scheduler import (
     definition_models,
     job_models,
@@ -54,6 +60,9 @@ if TYPE_CHECKING:
 
     from jupyter_scheduler.environments import EnvironmentManager
 
+    from jupyter_kueue.domain.run_row import RunFile, RunRow
+    from jupyter_kueue.domain.schedule_request import ScheduleRequest
+    from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.hosted import Service
@@ -63,7 +72,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _STATUS_NAMES = {state: status.value for state, status in job_models.STATUSES.items()}
-_SORTABLE: dict[str, Callable[[Json], str]] = {
+_SORTABLE: dict[str, Callable[[RunRow], str]] = {
     "name": lambda row: str(row["name"]),
     "input_filename": lambda row: job_models.input_filename(row["request"]),
     "create_time": lambda row: str(row["created_at"]),
@@ -71,7 +80,7 @@ _SORTABLE: dict[str, Callable[[Json], str]] = {
     "end_time": lambda row: row["finished_at"] or "",
     "status": lambda row: _STATUS_NAMES[row["state"]],
 }
-_SORTABLE_DEFINITIONS: dict[str, Callable[[Json], str]] = {
+_SORTABLE_DEFINITIONS: dict[str, Callable[[ScheduleRow], str]] = {
     "name": lambda row: str(row["name"]),
     "input_filename": lambda row: job_models.input_filename(row["request"]),
     "create_time": lambda row: str(row["created_at"]),
@@ -116,7 +125,7 @@ class KueueScheduler(BaseScheduler):
         )
         self._service = service
         self._sorted = selecting.Sorted(_SORTABLE)
-        self._described: dict[str, tuple[Json, frozenset[str], KueueJob]] = {}
+        self._described: dict[str, tuple[RunRow, frozenset[str], KueueJob]] = {}
 
     def application(self) -> Application:
         """Return the application of the server this runs in. Raises what is missing."""
@@ -149,7 +158,7 @@ class KueueScheduler(BaseScheduler):
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
                 return str((await runs.rerun(run_id, asked))["run_id"])
             token = model.idempotency_token or None
-            request = run_requests.parse_run_request({**body, "idempotency_key": token})
+            request = run_request.parse_run_request({**body, "idempotency_key": token})
             try:
                 run, is_new = await runs.submit(request)
             except errors.ConflictError as error:
@@ -165,7 +174,7 @@ class KueueScheduler(BaseScheduler):
         with told():
             runs = await self.runs()
             row = runs.row(names.plain_id(job_id))
-            if model.compute_type not in (None, row["request"].get("profile")):
+            if model.compute_type not in (None, row["request"].profile):
                 raise errors.ConflictError(
                     say(
                         "compute-type-fixed",
@@ -174,7 +183,7 @@ class KueueScheduler(BaseScheduler):
                     )
                 )
             if model.name is not None:
-                await runs.update(row["run_id"], {"name": model.name})
+                await runs.update(row["run_id"], run_update.parse_run_update({"name": model.name}))
 
     async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
         """Return a page of jobs, with the local files there are of each."""
@@ -246,7 +255,7 @@ class KueueScheduler(BaseScheduler):
                 )
             schedules = await self.schedules()
             body = await self._sized(definition_models.request_body(model, self.root_dir))
-            schedule = await schedules.create(schedule_requests.parse_schedule_request(body))
+            schedule = await schedules.create(schedule_request.parse_schedule_request(body))
         return str(schedule["schedule_id"])
 
     async def update_job_definition(
@@ -316,9 +325,9 @@ class KueueScheduler(BaseScheduler):
         """Return the schedules once they are loaded. Raises what is missing."""
         return await self.application().schedules()
 
-    async def _all_schedules(self) -> list[Json]:
+    async def _all_schedules(self) -> list[ScheduleRow]:
         schedules = await self.schedules()
-        rows: list[Json] = []
+        rows: list[ScheduleRow] = []
         cursor: str | None = None
         while True:
             found = await schedules.list(
@@ -362,11 +371,11 @@ class KueueScheduler(BaseScheduler):
             found["files"] = list(model.packaged_files or [])
         return found
 
-    def describe(self, row: Json) -> KueueJob:
+    def describe(self, row: RunRow) -> KueueJob:
         """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
         return job_models.describe(row)
 
-    def described(self, row: Json, present: frozenset[str] | None = None) -> KueueJob:
+    def described(self, row: RunRow, present: frozenset[str] | None = None) -> KueueJob:
         """Return the same with the files that are in the user's folder.
 
         ``present`` are their names, looked up if they are not known already.
@@ -398,7 +407,7 @@ class KueueScheduler(BaseScheduler):
         job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
         return job
 
-    def _described_or_named(self, row: Json, present: frozenset[str]) -> KueueJob:
+    def _described_or_named(self, row: RunRow, present: frozenset[str]) -> KueueJob:
         """Return a job for a list; of one in which something is odd, its id."""
         try:
             return self._described_before(row, present)
@@ -407,7 +416,7 @@ class KueueScheduler(BaseScheduler):
             log.exception("run_id=%s cannot be shown", row["run_id"])
             return job_models.unreadable(row)
 
-    def _described_before(self, row: Json, present: frozenset[str]) -> KueueJob:
+    def _described_before(self, row: RunRow, present: frozenset[str]) -> KueueJob:
         """Return what ``described`` does, not to be changed, and made once for a row in lists.
 
         Rows are never changed, only replaced; making it takes most of a list's time.
@@ -430,18 +439,18 @@ class KueueScheduler(BaseScheduler):
         # Asked for each job of a list; the way there is the same for all.
         return os.path.relpath(os.path.join(self.root_dir, self.output_directory), self.root_dir)  # noqa: PTH118
 
-    def _local_names(self, row: Json) -> frozenset[str]:
+    def _local_names(self, row: RunRow) -> frozenset[str]:
         folder = self._local_folder(job_models.input_filename(row["request"]), row["run_id"])
         return _names_in(os.path.join(self.root_dir, folder))  # noqa: PTH118
 
-    def _is_snapshot(self, input_uri: str | None, request: Json) -> bool:
+    def _is_snapshot(self, input_uri: str | None, request: ScheduleRequest) -> bool:
         """Tell whether an update means the files that a definition has, none to be taken anew.
 
         Whatever is edited, upstream's form sends the name back that it was shown, which has no
         folder. A notebook in the root folder is taken anew by that name, as upstream does it.
         """
         shown = job_models.input_filename(request)
-        is_in_root = request["input_path"] == shown and self.file_exists(shown)
+        is_in_root = request.input_path == shown and self.file_exists(shown)
         return input_uri == shown and not is_in_root
 
     def get_local_output_path(
@@ -481,7 +490,7 @@ class KueueScheduler(BaseScheduler):
         return sized
 
 
-def _definition_or_named(row: Json) -> DescribeJobDefinition:
+def _definition_or_named(row: ScheduleRow) -> DescribeJobDefinition:
     try:
         return definition_models.describe(row)
     except Exception:
@@ -490,7 +499,7 @@ def _definition_or_named(row: Json) -> DescribeJobDefinition:
         return definition_models.unreadable(row)
 
 
-def _filters(query: ListJobsQuery) -> Iterator[Callable[[Json], bool]]:
+def _filters(query: ListJobsQuery) -> Iterator[Callable[[RunRow], bool]]:
     """Yield what a row must be, for that alone which is asked: a list is long, and often whole."""
     if query.status:
         states = _states(query.status)
@@ -513,7 +522,7 @@ def _states(status: Status) -> frozenset[str]:
     return frozenset(state for state, shown in job_models.STATUSES.items() if shown == status)
 
 
-def _defines(row: Json, query: ListJobDefinitionsQuery) -> bool:
+def _defines(row: ScheduleRow, query: ListJobDefinitionsQuery) -> bool:
     created = job_models.milliseconds(row["created_at"])
     if query.create_time and (created is None or created < query.create_time):
         return False
@@ -535,7 +544,7 @@ def _names_in(folder: str) -> frozenset[str]:
         return frozenset()
 
 
-def _packaged(inputs: Sequence[Json], files: Sequence[Json] = ()) -> list[str]:
+def _packaged(inputs: Sequence[RunFile], files: Sequence[RunFile] = ()) -> list[str]:
     """Return what a run took along and wrote beside its notebook, each once."""
     # The notebook comes first among the inputs and is no part of its folder's files.
     taken = [file["path"] for file in inputs[1:]]

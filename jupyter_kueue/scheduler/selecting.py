@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import bisect
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jupyter_scheduler.models import SortDirection
 
@@ -19,27 +19,27 @@ from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from jupyter_scheduler.models import SortField
 
-Json = dict[str, Any]
+Row = TypeVar("Row", bound=Mapping[str, object])
 # What is compared of a row, and whether it descends.
-Keys = tuple[tuple[Callable[[Json], str], bool], ...]
+Keys = tuple[tuple[Callable[[Row], str], bool], ...]
 
 _ORDERS_KEPT = 16
 
 
-class Sorted:
+class Sorted(Generic[Row]):
     """Rows by what they were asked to be sorted by, remembered as long as they stay the same."""
 
-    def __init__(self, fields: Mapping[str, Callable[[Json], str]]) -> None:
+    def __init__(self, fields: Mapping[str, Callable[[Row], str]]) -> None:
         """``fields`` are what may be sorted by: a name -> what of a row is compared."""
         self._fields = fields
-        self._rows: Sequence[Json] = ()
-        self._orders: dict[tuple[str, ...], Sequence[Json]] = {}
+        self._rows: Sequence[Row] = ()
+        self._orders: dict[tuple[str, ...], Sequence[Row]] = {}
 
-    def by(self, rows: Sequence[Json], sort_by: Sequence[SortField]) -> Order:
+    def by(self, rows: Sequence[Row], sort_by: Sequence[SortField]) -> Order[Row]:
         """Return ``rows``, which come in the order of creation, in the order that is asked for.
 
         Raises:
@@ -68,7 +68,7 @@ class Sorted:
         return Order(self._orders[spec], keys, spec)
 
 
-def _sorted(rows: Sequence[Json], keys: Keys) -> Sequence[Json]:
+def _sorted(rows: Sequence[Row], keys: Keys[Row]) -> Sequence[Row]:
     if keys and keys[0][1]:
         # The newest first among equal ones, too.
         rows = rows[::-1]
@@ -79,7 +79,7 @@ def _sorted(rows: Sequence[Json], keys: Keys) -> Sequence[Json]:
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(Generic[Row]):
     """Rows in the order that was asked for.
 
     Attributes:
@@ -88,17 +88,17 @@ class Order:
         spec: the same in words.
     """
 
-    rows: Sequence[Json]
-    keys: Keys
+    rows: Sequence[Row]
+    keys: Keys[Row]
     spec: tuple[str, ...]
 
-    def filtered(self, is_wanted: Callable[[Json], bool]) -> Order:
+    def filtered(self, is_wanted: Callable[[Row], bool]) -> Order[Row]:
         """Return those of the rows that are wanted, in the same order."""
         return dataclasses.replace(self, rows=list(filter(is_wanted, self.rows)))
 
     def page(
         self, max_items: int | None, next_token: str | None, id_field: str
-    ) -> tuple[Sequence[Json], str | None]:
+    ) -> tuple[Sequence[Row], str | None]:
         """Return one page of the rows and the token of the next page, None where there is none.
 
         Args:
@@ -131,8 +131,8 @@ class Order:
             return shown, None
         return shown, _write_token(self.spec, self._place(shown[-1], id_field))
 
-    def _place(self, row: Json, id_field: str) -> list[str]:
-        return [*(key(row) for key, _ in self.keys), row["created_at"], row[id_field]]
+    def _place(self, row: Row, id_field: str) -> list[str]:
+        return [*(key(row) for key, _ in self.keys), str(row["created_at"]), str(row[id_field])]
 
 
 def _is_after(place: list[str], last: list[str], downwards: list[bool]) -> bool:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.models import CreateJobDefinition
 from jupyter_scheduler.pydantic_v1 import ValidationError
 
-from jupyter_kueue.domain import schedule_requests
+from jupyter_kueue.domain import (
+    schedule_request,
+)
 from jupyter_kueue.scheduler import definition_models, literals, stock_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from jupyter_kueue.domain.models import ScheduleRequest
+    from jupyter_kueue.domain.schedule_request import (
+        ScheduleRequest,
+    )
     from jupyter_kueue.scheduler.stock_jobs import StockJob
 
 Json = dict[str, Any]
@@ -63,7 +67,7 @@ def request(
         "active": row["active"] is None or bool(row["active"]),
         "idempotency_key": stock_jobs.schedule_key(definition.stock_id),
     }
-    return schedule_requests.parse_schedule_request(asked), notes
+    return schedule_request.parse_schedule_request(asked), notes
 
 
 def _model(definition: StockJob, environment: str | None, size: str | None) -> CreateJobDefinition:

@@ -13,13 +13,16 @@ import contextlib
 import datetime as dt
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.contract import notebook_document, pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, run_status
-from jupyter_kueue.domain.models import ClusterFacts, Limits
+from jupyter_kueue.domain.run_facts import (
+    ClusterFacts,
+    Limits,
+)
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
@@ -37,7 +40,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.domain.models import BucketFacts
+    from jupyter_kueue.domain.run_documents import ResultFile
+    from jupyter_kueue.domain.run_facts import (
+        BucketFacts,
+    )
+    from jupyter_kueue.domain.run_record import UploadedFile
+    from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.scheduler.stock_files import StockFiles
     from jupyter_kueue.service.schedules.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
@@ -237,7 +245,7 @@ class _Jobs:
         self._imports = imports
         self._report = report
         self._records = Records(bucket, self._owner.slug)
-        self._unstored: list[Json] = []
+        self._unstored: list[RunRow] = []
         self._deleted: frozenset[str] = frozenset()
         # Of a large file several parts are in memory at once.
         self._large_file = asyncio.Lock()
@@ -282,7 +290,7 @@ class _Jobs:
         if len(self._unstored) >= _ROWS_AT_ONCE:
             await self._store_rows()
 
-    async def _bring_one(self, row: Json) -> tuple[bool, Json | None]:
+    async def _bring_one(self, row: Json) -> tuple[bool, RunRow | None]:
         """Bring a job over; tell whether it is here now, and its list row if it is new."""
         stock_id = str(row["job_id"])
         new_id = stock_jobs.run_id(self._owner, stock_id)
@@ -341,8 +349,8 @@ class _Jobs:
 
     async def _upload(self, job: StockJob, files: StockFiles, prefix: str) -> Uploaded:
         has_result = stock_jobs.has_result(job, files.documents)
-        inputs: list[Json] = []
-        outputs: list[Json] = []
+        inputs: list[UploadedFile] = []
+        outputs: list[ResultFile] = []
         left_out = dict(files.left_out)
         given = {} if files.notebook is None else {job.input_filename: files.notebook}
         if job.with_folder:
@@ -354,23 +362,42 @@ class _Jobs:
             for name in sorted(files.documents, key=lambda name: name != NOTEBOOK):
                 file = files.documents[name]
                 stored = await self._put(f"{prefix}{pod_contract.OUTPUT_PREFIX}", file.name, file)
-                is_notebook = name == NOTEBOOK
-                role = pod_contract.ROLE_NOTEBOOK if is_notebook else pod_contract.ROLE_EXPORT
-                outputs.append(
-                    {**stored, "role": role, **({} if is_notebook else {"format": name})}
-                )
+                if name == NOTEBOOK:
+                    outputs.append(_output(stored, "notebook"))
+                else:
+                    outputs.append(_output(stored, "export", name))
             for path, file in {} if job.with_folder else files.others.items():
                 stored = await self._put(f"{prefix}{pod_contract.OUTPUT_PREFIX}", path, file)
-                outputs.append({**stored, "role": pod_contract.ROLE_SIDE_EFFECT})
+                outputs.append(_output(stored, "side-effect"))
         return Uploaded(tuple(inputs), tuple(outputs), frozenset(files.documents), left_out)
 
-    async def _put(self, prefix: str, path: str, file: Path) -> Json:
+    async def _put(self, prefix: str, path: str, file: Path) -> UploadedFile:
         size = (await asyncio.to_thread(file.stat)).st_size
         kind = object_names.media_type(path)
         async with self._large_file if size > PART_BYTES else contextlib.nullcontext():
             with await asyncio.to_thread(file.open, "rb") as opened:
                 stored = await self._bucket.put_file(f"{prefix}{path}", opened, content_type=kind)
-        return {"path": path, "size_bytes": stored.size, "sha256": stored.sha256}
+        return {
+            "path": path,
+            "size_bytes": stored.size,
+            "sha256": stored.sha256,
+            "executable": False,
+            "modified_at": None,
+        }
+
+
+def _output(
+    stored: UploadedFile,
+    role: Literal["notebook", "export", "side-effect"],
+    made_as: str | None = None,
+) -> ResultFile:
+    return {
+        "path": stored["path"],
+        "size_bytes": stored["size_bytes"],
+        "sha256": stored["sha256"],
+        "role": role,
+        "format": made_as,
+    }
 
 
 async def _ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -14,17 +14,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import models, names, run_status
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain import (
+    names,
+    run_status,
+    times,
+)
+from jupyter_kueue.domain.run_facts import (
     BucketFacts,
     ClusterFacts,
     Limits,
-    Resources,
-    RunRecord,
-    RunRequest,
     Status,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
 )
 from jupyter_kueue.scheduler import job_models, literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
@@ -33,7 +40,11 @@ from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from jupyter_kueue.domain.models import Owner
+    from jupyter_kueue.domain.owner import (
+        Owner,
+    )
+    from jupyter_kueue.domain.run_documents import Error, Result, ResultFile
+    from jupyter_kueue.domain.run_record import UploadedFile
 
 Json = dict[str, Any]
 
@@ -105,12 +116,12 @@ class StockJob:
     def started_at(self) -> str | None:
         """When it started, RFC 3339; None where it never did."""
         started = _moment(self.row, "start_time")
-        return None if started is None else models.rfc3339(started)
+        return None if started is None else times.rfc3339(started)
 
     @property
     def finished_at(self) -> str:
         """When it ended. The stock backend notes no end of jobs that failed or were stopped."""
-        return models.rfc3339(_moment(self.row, "end_time") or self.updated)
+        return times.rfc3339(_moment(self.row, "end_time") or self.updated)
 
 
 @dataclass(frozen=True)
@@ -123,8 +134,8 @@ class Uploaded:
         left_out: path -> why it is not there.
     """
 
-    inputs: tuple[Json, ...]
-    outputs: tuple[Json, ...]
+    inputs: tuple[UploadedFile, ...]
+    outputs: tuple[ResultFile, ...]
     formats: frozenset[str]
     left_out: dict[str, str]
 
@@ -194,8 +205,8 @@ def build_facts(
         name=job.name,
         owner=owner,
         namespace=namespace,
-        created_at=models.rfc3339(job.created),
-        request=request.as_json(),
+        created_at=times.rfc3339(job.created),
+        request=request,
         local_queue=RAN_IN,
         resources=Resources("0", "0", 0),
         image=RAN_IN,
@@ -205,20 +216,18 @@ def build_facts(
         schedule_id=schedule_id(owner, definition) if definition else None,
     )
     if not has_result(job, uploaded.formats):
-        return BucketFacts(record, final=_end(job).as_json())
-    facts = BucketFacts(record, result=_result(job, record.run_id, uploaded))
+        return BucketFacts(record, final=_end(job).final())
+    facts = BucketFacts(record, result=_result(job, uploaded))
     ended = run_status.derive(facts, ClusterFacts(), dt.datetime.now(dt.UTC), Limits())
-    return dataclasses.replace(facts, final=ended.as_json())
+    return dataclasses.replace(facts, final=ended.final())
 
 
-def _result(job: StockJob, new_id: str, uploaded: Uploaded) -> Json:
+def _result(job: StockJob, uploaded: Uploaded) -> Result:
     """Return what the run's own pod would have written as its result."""
     is_completed = job.row["status"] == COMPLETED
     message, error = (None, None) if is_completed else _failure(job)
     return {
-        "version": 1,
-        "run_id": new_id,
-        "outcome": pod_contract.SUCCEEDED if is_completed else pod_contract.NOTEBOOK_FAILED,
+        "outcome": "succeeded" if is_completed else "notebook-failed",
         "error": error,
         "message": message,
         "started_at": job.started_at,
@@ -243,7 +252,7 @@ def _end(job: StockJob) -> Status:
     return Status("failed", None, foreign(message), job.row["status_message"], **times)
 
 
-def _failure(job: StockJob) -> tuple[str, Json | None]:
+def _failure(job: StockJob) -> tuple[str, Error | None]:
     """Return why a job failed as one line, and the failing cell's error where it was a cell."""
     text = _COLOUR.sub("", str(job.row["status_message"] or "")).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -256,7 +265,7 @@ def _failure(job: StockJob) -> tuple[str, Json | None]:
         return lines[0][:_TEXT_LIMIT], None
     last = _ERROR_LINE.fullmatch(lines[-1])
     name, value = (last[1], last[2] or "") if last else (None, lines[-1])
-    error = {
+    error: Error = {
         "name": name,
         "value": value[:_TEXT_LIMIT],
         "cell": None,

@@ -220,7 +220,7 @@ class KueueHandler(APIHandler):
         """Return None: where an answer has an ETag, its handler sets it."""
         return None
 
-    def answer(self, body: Json, status: int = 200) -> None:
+    def answer(self, body: Mapping[str, object], status: int = 200) -> None:
         """Finish with ``body`` as JSON."""
         self.set_status(status)
         self.finish(strict_json.encode(body))

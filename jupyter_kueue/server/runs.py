@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, run_requests
+from jupyter_kueue.domain import (
+    errors,
+    run_request,
+    run_update,
+)
 from jupyter_kueue.server.base import KueueHandler, said
 from jupyter_kueue.service.runs.run_index import MAX_LIMIT
+
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.run_row import RunRow
 
 DEFAULT_LIMIT = 50
 DEFAULT_SORT = "-created_at"
@@ -48,7 +55,7 @@ class RunsHandler(KueueHandler):
     async def post(self) -> None:
         """Submit a run: 201 with it, or 200 with the one of the same idempotency_key."""
         self.check_query()
-        request = run_requests.parse_run_request(self.json_body())
+        request = run_request.parse_run_request(self.json_body())
         run, is_new = await (await self.kueue.runs()).submit(request)
         _answer_run(self, run, is_new=is_new)
 
@@ -96,7 +103,7 @@ class RunHandler(KueueHandler):
     async def patch(self, run_id: str) -> None:
         """Change what may change: name, tags, priority, and the queue while it waits."""
         self.check_query()
-        changes = _object(self.json_body())
+        changes = run_update.parse_run_update(self.json_body())
         self.answer(await (await self.kueue.runs()).update(self.run_id(run_id), changes))
 
     @web.authenticated
@@ -133,7 +140,7 @@ class RerunHandler(KueueHandler):
         _answer_run(self, run, is_new=True)
 
 
-def _answer_run(handler: KueueHandler, run: dict[str, Any], *, is_new: bool) -> None:
+def _answer_run(handler: KueueHandler, run: RunRow, *, is_new: bool) -> None:
     """Answer with a run and where it is: 201 if it was made, 200 if it was there already."""
     path = url_path_join(handler.base_url, "jupyter-kueue", "runs", run["run_id"])
     handler.set_header("Location", path)

@@ -9,7 +9,10 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, schedule_requests
+from jupyter_kueue.domain import (
+    errors,
+    schedule_request,
+)
 from jupyter_kueue.server.base import KueueHandler
 from jupyter_kueue.service.runs.run_index import MAX_LIMIT
 
@@ -46,7 +49,7 @@ class SchedulesHandler(KueueHandler):
     async def post(self) -> None:
         """Create a schedule: 201 with it."""
         self.check_query()
-        request = schedule_requests.parse_schedule_request(self.json_body())
+        request = schedule_request.parse_schedule_request(self.json_body())
         schedule = await (await self.kueue.schedules()).create(request)
         path = url_path_join(self.base_url, "jupyter-kueue", "schedules", schedule["schedule_id"])
         self.set_header("Location", path)

@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, models, run_requests, strict_yaml, text_rules
-from jupyter_kueue.domain.models import MAX_NAME_LENGTH
+from jupyter_kueue.domain import (
+    errors,
+    run_request,
+    strict_yaml,
+    text_rules,
+)
+from jupyter_kueue.domain.field_types import (
+    MAX_NAME_LENGTH,
+)
 from jupyter_kueue.service.short_lived_cache import Cached
 
 if TYPE_CHECKING:
@@ -26,7 +33,10 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence, Value
-    from jupyter_kueue.domain.models import Resources, RunRequest
+    from jupyter_kueue.domain.run_request import (
+        Resources,
+        RunRequest,
+    )
 
 Json = dict[str, Any]
 
@@ -93,7 +103,7 @@ class Environments:
         if resources_asked is None:
             profile = _choose(entries[PROFILE], request.profile)
             if profile is not None:
-                resources_asked = run_requests.parse_resources(
+                resources_asked = run_request.parse_resources(
                     {key: profile[key] for key in ("cpu", "memory", "gpus")}
                 )
             elif request.profile:
@@ -113,7 +123,7 @@ class Environments:
                     "JUPYTER_KUEUE_IMAGE), or define environments.",
                 )
             )
-        return resources_asked or models.Resources(), environment["image"]
+        return resources_asked or run_request.Resources(), environment["image"]
 
     async def _read_all(self) -> dict[str, list[Json]]:
         problems: list[Sentence] = []
@@ -223,7 +233,7 @@ def _merged(
 def _profile(name: str, value: Any) -> Json:
     _check_fields(value, _PROFILE_FIELDS)
     amounts = {key: value[key] for key in ("cpu", "memory", "gpus") if key in value}
-    parsed = run_requests.parse_resources(amounts)
+    parsed = run_request.parse_resources(amounts)
     return {**_described(name, value), **asdict(parsed), "default": value.get("default") is True}
 
 

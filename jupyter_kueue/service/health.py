@@ -19,7 +19,12 @@ from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.availability import STARTING_UP
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, foreign, say
-from jupyter_kueue.domain import errors, models, names, text_rules
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    run_facts,
+    text_rules,
+)
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:
@@ -487,7 +492,7 @@ async def _local_queues(application: Application) -> list[Json]:
 
 def _shown_message(local_queue: Json) -> Sentence:
     """Return why a queue takes no runs, from its row."""
-    return models.stored_sentence(local_queue["message"], local_queue["sentence"]) or foreign("")
+    return run_facts.stored_sentence(local_queue["message"], local_queue["sentence"]) or foreign("")
 
 
 async def _coverage(

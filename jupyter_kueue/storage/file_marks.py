@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue.domain import json_shapes
+from jupyter_kueue.domain import times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class FileMarks(NamedTuple):
             moment = _EPOCH + dt.timedelta(microseconds=status.st_mtime_ns // 1000)
         except OverflowError:
             return cls(executable)
-        if not json_shapes.OLDEST_YEAR <= moment.year <= json_shapes.LATEST_YEAR:
+        if not times.OLDEST_YEAR <= moment.year <= times.LATEST_YEAR:
             return cls(executable)
         return cls(executable, moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 

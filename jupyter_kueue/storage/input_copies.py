@@ -9,14 +9,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_kueue.domain.models import RunRecord
+    from jupyter_kueue.domain.run_record import (
+        RunSpec,
+    )
     from jupyter_kueue.storage.bucket import Bucket
 
 _AT_ONCE = 16
 
 
-async def copy(bucket: Bucket, source: str, target: str, record: RunRecord) -> None:
-    """Copy the inputs of ``record`` from below one prefix to below another.
+async def copy(bucket: Bucket, source: str, target: str, spec: RunSpec) -> None:
+    """Copy the inputs of ``spec`` from below one prefix to below another.
 
     Raises:
         NotFoundError: they are gone.
@@ -27,4 +29,4 @@ async def copy(bucket: Bucket, source: str, target: str, record: RunRecord) -> N
         async with slots:
             await bucket.copy(f"{source}{path}", f"{target}{path}")
 
-    await asyncio.gather(*(copy_one(item["path"]) for item in record.input))
+    await asyncio.gather(*(copy_one(item["path"]) for item in spec.input))

@@ -22,8 +22,17 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.contract import notebook_document, notebook_upgrade
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import errors, models, text_rules
-from jupyter_kueue.domain.models import MAX_LEFT_BEHIND, MAX_NAME_LENGTH
+from jupyter_kueue.domain import (
+    errors,
+    run_facts,
+    text_rules,
+)
+from jupyter_kueue.domain.field_types import (
+    MAX_NAME_LENGTH,
+)
+from jupyter_kueue.domain.run_record import (
+    MAX_LEFT_BEHIND,
+)
 from jupyter_kueue.storage import ignore_rules, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
 from jupyter_kueue.storage.ignore_rules import IgnoreRules
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.run_record import UploadedFile
     from jupyter_kueue.storage.bucket import Bucket
 
 # Parsing JSON holds the interpreter: above this size another process does it.
@@ -166,7 +176,7 @@ def find_input(
 
 async def upload(
     bucket: Bucket, prefix: str, found: Input, concurrency: int = 16
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[UploadedFile, ...]:
     """Put the files of ``found`` below ``prefix``, which ends in a slash.
 
     Returns:
@@ -178,7 +188,7 @@ async def upload(
         JupyterKueueError: what the bucket answered. What is up by then stays: the caller removes
             the whole prefix.
     """
-    stored: list[dict[str, Any] | None] = [None] * len(found.files)
+    stored: list[UploadedFile | None] = [None] * len(found.files)
 
     async def upload(numbered: tuple[int, InputFile]) -> None:
         index, file = numbered
@@ -188,7 +198,7 @@ async def upload(
     return tuple(entry for entry in stored if entry is not None)
 
 
-async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str, Any]:
+async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> UploadedFile:
     try:
         async with _opening(file) as opened:
             marks = FileMarks.of_status(os.fstat(opened.fileno()))
@@ -208,7 +218,8 @@ async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> dict[str
         "path": file.path,
         "size_bytes": stored.size,
         "sha256": stored.sha256,
-        **marks._asdict(),
+        "executable": marks.executable,
+        "modified_at": marks.modified_at,
     }
 
 
@@ -364,7 +375,7 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
             ),
         )
     if facts["problem"]:
-        problem = models.stored_sentence(facts["problem"], facts["problem_sentence"])
+        problem = run_facts.stored_sentence(facts["problem"], facts["problem_sentence"])
         _refuse(FIELD_NOTEBOOK, notebook.path, problem or foreign(""))
     # They go where a user's own words go, and by the same rules.
     for field, text in (("name", facts["kernel_name"]), ("language", facts["language"])):

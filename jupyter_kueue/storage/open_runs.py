@@ -11,8 +11,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, json_shapes, models
-from jupyter_kueue.domain.models import BucketFacts
+from jupyter_kueue.domain import errors, run_documents
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
 from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:
@@ -20,20 +22,10 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.storage.bucket import Bucket
 
-Json = dict[str, Any]
-
 # So many are read one by one in less than a second: they are not worth an object.
 FEW = 100
 # Jobs in one object: whoever reads or writes one must not hold an event loop up.
 MAX_RUNS = 200
-_KIND = json_shapes.Kind({"runs": list})
-_ITEM = json_shapes.Kind(
-    {
-        "record": models.RUN_RECORD,
-        "accepted": models.ACCEPTED,
-        "meta": (models.META, None),
-    }
-)
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +67,7 @@ class OpenRuns:
 
     async def _read(self, key: str) -> list[BucketFacts]:
         try:
-            return [_facts(item) for item in _items(await self._bucket.get_json(key))]
+            return _items(await self._bucket.get_json(key))
         except errors.NotFoundError:  # written anew by another server just now
             return []
         except errors.UnavailableError as error:
@@ -89,20 +81,23 @@ class OpenRuns:
             return []
 
 
-def _items(body: Json) -> list[Json]:
-    found = _KIND.difference(body)
-    if found is not None:
+def _items(body: Any) -> list[BucketFacts]:
+    try:
+        part = run_documents.OPEN_RUNS.read_back(body)
+    except ValueError as error:
         raise errors.UnreadableError(
             say(
                 "open-runs-not-understood",
-                "The stored list of unfinished runs cannot be understood: {difference}.",
-                difference=found,
+                "The stored list of open runs cannot be understood: {difference}.",
+                difference=str(error),
             )
-        )
-    runs: list[Json] = [item for item in body["runs"] if _ITEM.fits(item)]
-    return runs
+        ) from None
+    return [facts for item in part["runs"] if (facts := _facts(item)) is not None]
 
 
-def _facts(item: Json) -> BucketFacts:
-    record = models.read_run_record(item["record"])
-    return BucketFacts(record, accepted=item["accepted"], meta=item["meta"])
+def _facts(item: Any) -> BucketFacts | None:
+    try:
+        read = run_documents.OPEN_RUN.read_back(item)
+    except ValueError:
+        return None
+    return BucketFacts(read["record"], accepted=read["accepted"], meta=read["meta"])

@@ -12,27 +12,50 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, json_shapes, models, names
-from jupyter_kueue.domain.models import (
-    FINISHED_STATES,
-    BucketFacts,
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    run_documents,
+    run_record,
+    times,
+)
+from jupyter_kueue.domain.owner import (
     Owner,
-    Resources,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
+from jupyter_kueue.domain.run_record import (
     RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
     RunRequest,
+)
+from jupyter_kueue.domain.times import (
     rfc3339,
 )
 from jupyter_kueue.storage.bucket import MAX_JSON_BYTES, encode_json
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.parsing import Kind
+    from jupyter_kueue.domain.run_documents import (
+        Accepted,
+        Claim,
+        Final,
+        Meta,
+        Result,
+        Stop,
+        Tombstone,
+    )
     from jupyter_kueue.storage.bucket import Bucket, ObjectMeta
 
-Json = dict[str, Any]
+T = TypeVar("T")
 
 _MARKS = {
     pod_contract.ACCEPTED_KEY: "accepted",
@@ -45,100 +68,21 @@ CLAIM_KEY = "claim.json"
 # Why a tombstone is there.
 DELETED = "delete"
 FAILED_SUBMIT = "failed-submit"
-# In accepted.json where no Job was accepted: see Records.clear.
-_CLEARED_AT = "cleared_at"
 
 # Marks are small; what has a folder's files in it is not (bucket.MAX_JSON_BYTES).
 MAX_MARK_BYTES = 2**20
 _MAX_UNREADABLE = 1000
 
-_LINE = (json_shapes.line(models.MAX_NAME_LENGTH), None)
-# Cut when it is shown (models.Status, run_view).
-_TEXT = (str, None)
-_TIME = (json_shapes.moment, None)
-_COUNT = (json_shapes.count, None)
-_ROLES = (
-    pod_contract.ROLE_NOTEBOOK,
-    pod_contract.ROLE_EXPORT,
-    pod_contract.ROLE_SIDE_EFFECT,
-    pod_contract.ROLE_LOG,
-)
-_DOCUMENTS: dict[str, json_shapes.Shape] = {
-    pod_contract.RECORD_KEY: models.RUN_RECORD,
-    pod_contract.ACCEPTED_KEY: (models.ACCEPTED, {_CLEARED_AT: json_shapes.moment}),
-    pod_contract.META_KEY: models.META,
-    pod_contract.STOP_KEY: {"at": _TIME, "by": (json_shapes.text(models.MAX_NAME_LENGTH), None)},
-    pod_contract.RESULT_KEY: {
-        "outcome": json_shapes.one_of(*pod_contract.FINAL_OUTCOMES),
-        "message": _TEXT,
-        "error": (
-            {
-                "name": _TEXT,
-                "value": _TEXT,
-                "cell": _COUNT,
-                "cell_index": _COUNT,
-                "cell_source": _TEXT,
-            },
-            None,
-        ),
-        "started_at": _TIME,
-        "ended_at": _TIME,
-        "cells": _COUNT,
-        "cells_done": _COUNT,
-        "files": (
-            [
-                {
-                    "path": json_shapes.path,
-                    "size_bytes": json_shapes.count,
-                    "role": json_shapes.one_of(*_ROLES),
-                    "sha256": _LINE,
-                    "format": _LINE,
-                    "executable": (bool, None),
-                    "modified_at": _TIME,
-                }
-            ],
-            None,
-        ),
-        "format_errors": (json_shapes.mapping(_LINE[0], str), None),
-        "file_errors": (json_shapes.mapping(str, str), None),
-        "elsewhere": (json_shapes.at_most(pod_contract.MAX_ELSEWHERE, str), None),
-    },
-    pod_contract.FINAL_KEY: {
-        "state": json_shapes.one_of(*FINISHED_STATES),
-        "reason": _LINE,
-        "message": _TEXT,
-        # Checked by whoever shows it: an odd one costs the code alone.
-        "sentence": lambda _: True,
-        "detail": _TEXT,
-        "admitted_at": _TIME,
-        "started_at": _TIME,
-        "finished_at": _TIME,
-    },
+_KINDS: dict[str, Kind[Any]] = {
+    pod_contract.RECORD_KEY: run_record.KIND,
+    pod_contract.ACCEPTED_KEY: run_documents.ACCEPTED,
+    pod_contract.META_KEY: run_documents.META,
+    pod_contract.STOP_KEY: run_documents.STOP,
+    pod_contract.RESULT_KEY: run_documents.RESULT,
+    pod_contract.FINAL_KEY: run_documents.FINAL,
 }
-_KINDS = {key: json_shapes.Kind(shape) for key, shape in _DOCUMENTS.items()}
 # Nobody else changes the same run more often than that at once.
 _CHANGE_TRIES = 8
-_CLAIM = json_shapes.Kind({"digest": str})
-_TOMBSTONE = json_shapes.Kind(
-    {
-        "at": _TIME,
-        "by": (json_shapes.text(models.MAX_NAME_LENGTH), None),
-        "why": _LINE,
-    }
-)
-_ATTEMPT = json_shapes.Kind(
-    {
-        "pod_uid": _LINE,
-        "is_staged": (bool, None),
-        "started_at": _TIME,
-        "ended_at": _TIME,
-        "reason": _LINE,
-        "message": _TEXT,
-        "cell": _COUNT,
-        "cells": _COUNT,
-        "cells_done": _COUNT,
-    }
-)
 _LARGE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY)
 # Without these nothing true can be said of a run; the others have something that stands for them.
 _INDISPENSABLE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY, pod_contract.FINAL_KEY)
@@ -218,23 +162,23 @@ class Records:
             unread.remove(pod_contract.RECORD_KEY)
         unreadable: dict[str, Sentence] = {}
 
-        async def read(key: str) -> Json | None:
+        async def read(key: str) -> Any:
             try:
-                return await self._read(f"{prefix}{key}", _KINDS.get(key, _ATTEMPT))
+                return await self._read(f"{prefix}{key}", _KINDS.get(key, run_documents.ATTEMPT))
             except errors.UnreadableError as error:
                 log.warning("run_id=%s key=%s %s", run_id, key, error)
                 unreadable[key] = error.message
                 return None
 
         documents = dict(zip(unread, await asyncio.gather(*map(read, unread)), strict=True))
-        if (documents.get(pod_contract.ACCEPTED_KEY) or {}).get(_CLEARED_AT) is not None:
+        if (documents.get(pod_contract.ACCEPTED_KEY) or {}).get("cleared_at") is not None:
             return Loaded(None, deleted, is_empty=False, is_cleared=True)
         if known is not None:
             record = known.record
         elif pod_contract.RECORD_KEY in unreadable:
             record = self.placeholder(run_id, found[pod_contract.RECORD_KEY].last_modified)
         elif (document := documents[pod_contract.RECORD_KEY]) is not None:
-            record = models.read_run_record(document)
+            record = document
         else:
             return Loaded(None, deleted, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
@@ -249,7 +193,7 @@ class Records:
             deleted=deleted,
             attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
             problem=next((unreadable[key] for key in _INDISPENSABLE if key in unreadable), None),
-            **marks,  # type: ignore[arg-type]  # its keys are the fields of _MARKS
+            **marks,  # its keys are the fields of _MARKS
         )
         return Loaded(facts, deleted, is_empty=False)
 
@@ -262,7 +206,7 @@ class Records:
             owner=Owner(self.owner_slug, self.owner_slug),
             namespace="",
             created_at=rfc3339(written_at),
-            request=RunRequest(nothing).as_json(),
+            request=RunRequest(nothing),
             local_queue="",
             resources=Resources(),
             image="",
@@ -279,8 +223,8 @@ class Records:
         Raises:
             ConflictError: the key stands for another request.
         """
-        claim = {"digest": digest, "submit": submit}
-        there = await self._write_once(run_id, CLAIM_KEY, claim, _CLAIM)
+        claim: Claim = {"digest": digest, "submit": submit}
+        there = await self._write_once(run_id, CLAIM_KEY, claim, run_documents.CLAIM)
         if there is not None and there["digest"] != digest:
             raise errors.ConflictError(
                 say(
@@ -296,13 +240,12 @@ class Records:
         Raises:
             UnreadableError: what is there cannot be understood.
         """
-        mine = record.as_json()
         there = await self._write_once(
-            record.run_id, pod_contract.RECORD_KEY, mine, _KINDS[pod_contract.RECORD_KEY]
+            record.run_id, pod_contract.RECORD_KEY, record, run_record.KIND
         )
-        return record if there is mine or there is None else RunRecord.from_json(there)
+        return record if there is None else there
 
-    async def accept(self, run_id: str, accepted: Json) -> Json | None:
+    async def accept(self, run_id: str, accepted: Accepted) -> Accepted | None:
         """Decide that a submit is accepted, with what accepted.json says of its Job.
 
         Whether it is accepted or cleared is decided once, by whichever server writes that object
@@ -312,20 +255,20 @@ class Records:
             What was decided, by this server or before; None where it was cleared.
         """
         decided = await self._decide(run_id, accepted)
-        return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
+        return None if decided is None or decided.get("cleared_at") is not None else decided
 
-    async def clear(self, run_id: str, why: str) -> Json | None:
+    async def clear(self, run_id: str, why: str) -> Accepted | None:
         """Decide that a submit is not accepted any more, so that what it left may be removed.
 
         Returns:
             None, or what accepted.json says of its Job: it was accepted before, and stays.
         """
-        cleared = {_CLEARED_AT: models.now(), "by": _this_server(), "why": why}
+        cleared: Accepted = {"cleared_at": times.now(), "by": _this_server(), "why": why}
         decided = await self._decide(run_id, cleared)
-        return None if decided is None or decided.get(_CLEARED_AT) is not None else decided
+        return None if decided is None or decided.get("cleared_at") is not None else decided
 
-    async def _decide(self, run_id: str, document: Json) -> Json | None:
-        kind = _KINDS[pod_contract.ACCEPTED_KEY]
+    async def _decide(self, run_id: str, document: Accepted) -> Accepted | None:
+        kind = run_documents.ACCEPTED
         try:
             return await self._write_once(run_id, pod_contract.ACCEPTED_KEY, document, kind)
         except errors.UnreadableError:
@@ -335,39 +278,37 @@ class Records:
     async def _is_cleared(self, run_id: str) -> bool:
         key = f"{self.prefix(run_id)}{pod_contract.ACCEPTED_KEY}"
         try:
-            found = await self._read(key, _KINDS[pod_contract.ACCEPTED_KEY])
+            found = await self._read(key, run_documents.ACCEPTED)
         except errors.UnreadableError:
             return False
-        return (found or {}).get(_CLEARED_AT) is not None
+        return (found or {}).get("cleared_at") is not None
 
-    async def write_end(self, run_id: str, final: Json) -> Json:
+    async def write_end(self, run_id: str, final: Final) -> Final:
         """Write final.json, once; return what is there: the words of the server that came first.
 
         Raises:
             UnreadableError: what is there cannot be understood.
         """
-        there = await self._write_once(
-            run_id, pod_contract.FINAL_KEY, final, _KINDS[pod_contract.FINAL_KEY]
-        )
+        there = await self._write_once(run_id, pod_contract.FINAL_KEY, final, run_documents.FINAL)
         return final if there is None else there
 
-    async def _write_once(
-        self, run_id: str, key: str, document: Json, kind: json_shapes.Kind
-    ) -> Json | None:
+    async def _write_once(self, run_id: str, key: str, document: T, kind: Kind[T]) -> T | None:
         """Write a document that is written once; return it, or the one that is there already.
 
         None where that is gone again.
         """
-        whole, mine = f"{self.prefix(run_id)}{key}", encode_json(document)
+        whole, mine = f"{self.prefix(run_id)}{key}", encode_json(_stored(document))
         if await self.bucket.create_once(whole, mine) == mine:
             return document
         return await self._read(whole, kind)
 
-    async def write(self, run_id: str, key: str, document: Json) -> None:
+    async def write(
+        self, run_id: str, key: str, document: Result | Final | Stop | Tombstone
+    ) -> None:
         """Write one of a run's documents, replacing what was there."""
         await self.bucket.put_json(f"{self.prefix(run_id)}{key}", document)
 
-    async def change(self, run_id: str, asked: Json) -> Json:
+    async def change(self, run_id: str, asked: Meta) -> Meta:
         """Put ``asked`` into meta.json beside what other changes left there; return all of it.
 
         Its ``updated_at`` grows with each change, whatever the servers' clocks say: rows that were
@@ -377,11 +318,11 @@ class Records:
         Raises:
             ConflictError: others change it all the time.
         """
-        await self.bucket.put_json(self._changed_key(run_id), {"at": models.now()})
+        await self.bucket.put_json(self._changed_key(run_id), {"at": times.now()})
         key = f"{self.prefix(run_id)}{pod_contract.META_KEY}"
         for _ in range(_CHANGE_TRIES):
             before, etag = await self._read_meta(key)
-            meta = {**before, **asked, "updated_at": _next_moment(before.get("updated_at"))}
+            meta: Meta = {**before, **asked, "updated_at": _next_moment(before.get("updated_at"))}
             try:
                 if etag is not None:
                     await self.bucket.replace_json(key, meta, etag)
@@ -394,13 +335,13 @@ class Records:
             say("changed-elsewhere", "It is being changed elsewhere. Try again in a moment.")
         )
 
-    async def _read_meta(self, key: str) -> tuple[Json, str | None]:
+    async def _read_meta(self, key: str) -> tuple[Meta, str | None]:
         """Return meta.json, empty where it cannot be understood, and its ETag if it is there."""
         there = await self.bucket.head(key)
         if there is None:
             return {}, None
         try:
-            found = await self._read(key, _KINDS[pod_contract.META_KEY])
+            found = await self._read(key, run_documents.META)
         except errors.UnreadableError:
             found = None
         return found or {}, there.etag or ""
@@ -439,10 +380,12 @@ class Records:
         await self.bucket.put_json(self._deleted_key(run_id), document)
         await self.write(run_id, pod_contract.DELETED_KEY, document)
 
-    async def read_tombstone(self, run_id: str) -> Json:
+    async def read_tombstone(self, run_id: str) -> Tombstone:
         """Return who deleted a run and why, as ``at``, ``by`` and ``why``; empty if unknown."""
         try:
-            found = await self._read(f"{self.prefix(run_id)}{pod_contract.DELETED_KEY}", _TOMBSTONE)
+            found = await self._read(
+                f"{self.prefix(run_id)}{pod_contract.DELETED_KEY}", run_documents.TOMBSTONE
+            )
         except errors.UnreadableError:
             return {}
         return found or {}
@@ -489,7 +432,7 @@ class Records:
     def _deleted_key(self, run_id: str) -> str:
         return f"{self.owner_slug}/deleted/{run_id}"
 
-    async def _read(self, key: str, kind: json_shapes.Kind) -> Json | None:
+    async def _read(self, key: str, kind: Kind[T]) -> T | None:
         """Return a document; None where it was deleted between a listing and now.
 
         Raises:
@@ -497,24 +440,25 @@ class Records:
         """
         most = MAX_JSON_BYTES if key.endswith(_LARGE) else MAX_MARK_BYTES
         try:
-            document: Json = await self.bucket.get_json(key, max_bytes=most)
+            document = await self.bucket.get_json(key, max_bytes=most)
         except errors.NotFoundError:
             self.unreadable.pop(key, None)
             return None
         except errors.UnreadableError as error:
             self._note(key, error.message)
             raise
-        found = kind.difference(document) or self._difference_from(key, document)
-        if found is not None:
-            raise self._noted(key, found)
+        try:
+            read = kind.read_back(document)
+        except ValueError as error:
+            raise self._noted(key, str(error)) from None
+        if isinstance(read, RunRecord) and (other := self._difference_from(key, read)):
+            raise self._noted(key, other)
         self.unreadable.pop(key, None)
-        return document
+        return read
 
-    def _difference_from(self, key: str, document: Json) -> Sentence | None:
+    def _difference_from(self, key: str, record: RunRecord) -> Sentence | None:
         """Say how a record is another run's than ``key`` says: its id and owner become keys."""
-        if not key.endswith(f"/{pod_contract.RECORD_KEY}"):
-            return None
-        found = pod_contract.run_prefix(document["owner"]["slug"], document["run_id"])
+        found = pod_contract.run_prefix(record.owner.slug, record.run_id)
         return (
             None
             if key == f"{found}{pod_contract.RECORD_KEY}"
@@ -539,17 +483,21 @@ class Records:
         self.unreadable[key] = message
 
 
-def tombstone(why: str, by: str | None) -> Json:
+def _stored(document: object) -> object:
+    return document.as_json() if isinstance(document, RunRecord) else document
+
+
+def tombstone(why: str, by: str | None) -> Tombstone:
     """Return what a tombstone says; ``by`` is a user, None where a server wrote it of itself."""
-    return {"at": models.now(), "by": by or _this_server(), "why": why}
+    return {"at": times.now(), "by": by or _this_server(), "why": why}
 
 
 def _next_moment(before: str | None) -> str:
     """Return the present time, later than ``before`` in any case."""
-    moment = models.now()
+    moment = times.now()
     if before is None or before < moment:
         return moment
-    return rfc3339(models.parse_time(before) + dt.timedelta(milliseconds=1))
+    return rfc3339(times.parse_time(before) + dt.timedelta(milliseconds=1))
 
 
 def _this_server() -> str:

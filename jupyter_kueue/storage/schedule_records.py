@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, names
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain.owner import (
     Owner,
+)
+from jupyter_kueue.domain.schedule_record import (
     ScheduleRecord,
-    ScheduleRequest,
     ScheduleRevision,
+)
+from jupyter_kueue.domain.schedule_request import (
+    ScheduleRequest,
+)
+from jupyter_kueue.domain.times import (
     rfc3339,
 )
 from jupyter_kueue.storage import run_records, scheduled_runs
@@ -161,7 +167,7 @@ class ScheduleRecords:
             namespace="",
             created_at=moment,
             updated_at=moment,
-            request=ScheduleRequest("unreadable.ipynb", active=False).as_json(),
+            request=ScheduleRequest("unreadable.ipynb", active=False),
             revision="none",
             input_id="none",
             local_queue="",

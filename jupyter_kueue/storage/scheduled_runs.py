@@ -7,14 +7,22 @@ Whoever sees the run first does it: ``service.runs.reconciler`` as soon as its J
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import errors, names
-from jupyter_kueue.domain.models import RunRecord, ScheduleRevision, parse_time, rfc3339
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.schedule_record import (
+    ScheduleRevision,
+)
+from jupyter_kueue.domain.times import (
+    parse_time,
+    rfc3339,
+)
 from jupyter_kueue.storage import input_copies
 from jupyter_kueue.storage.bucket import encode_json
 
@@ -75,12 +83,7 @@ async def take_in(bucket: Bucket, run: ScheduledRun) -> RunRecord | None:
         return None
     if revision.max_runs is not None and not await _take_slot(bucket, run, revision.max_runs):
         return None
-    record = dataclasses.replace(
-        revision.record,
-        run_id=run.run_id,
-        created_at=run.due_at,
-        schedule_revision=run.revision,
-    )
+    record = RunRecord.of(revision.spec, run.run_id, run.due_at, schedule_revision=run.revision)
     await input_copies.copy(
         bucket,
         f"{schedule}{pod_contract.INPUTS_PREFIX}{revision.input_id}/",

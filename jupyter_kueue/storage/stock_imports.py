@@ -13,14 +13,12 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.domain import errors, json_shapes
+from jupyter_kueue.domain import errors, run_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jupyter_kueue.storage.bucket import Bucket
-
-_KIND = json_shapes.Kind({"jobs": [str], "definitions": [str]})
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +74,9 @@ class StockImports:
         except errors.UnreadableError as error:
             log.warning("what was brought over is not fully known: %s", error)
             return Imported()
-        found = _KIND.difference(body)
-        if found is not None:
-            log.warning("what was brought over is not fully known: %s: %s", key, found)
+        try:
+            found = run_documents.STOCK_IMPORTS.read_back(body)
+        except ValueError as error:
+            log.warning("what was imported is not fully known: %s: %s", key, error)
             return Imported()
-        return Imported(frozenset(body["jobs"]), frozenset(body["definitions"]))
+        return Imported(frozenset(found["jobs"]), frozenset(found["definitions"]))

@@ -15,16 +15,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.bounded_concurrency import few_at_once
-from jupyter_kueue.domain import errors, json_shapes, models
-from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain import (
+    errors,
+    run_documents,
+    run_row,
+)
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
 from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.storage.bucket import Bucket
-
-Json = dict[str, Any]
 
 # Rows in one object at most: whoever reads or writes one must not hold an event loop up.
 MAX_ROWS = 500
@@ -35,7 +40,6 @@ _FEW_ROWS = MAX_ROWS // 2
 _READS_AT_ONCE = 4
 # A million parameters in each of its rows would not be too many.
 _MAX_SEGMENT_BYTES = 128 * 2**20
-_SEGMENT = json_shapes.Kind({"rows": list})
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +55,17 @@ class Summaries:
         self._version_of: dict[str, str] = {}
         self._unread = Unread()
 
-    async def load(self) -> list[Json]:
+    async def load(self) -> list[RunRow]:
         """Return the stored rows, one a run."""
         found = await self._bucket.list(self._prefix)
         self._segments = sorted(item.key for item in found)
-        parts: dict[str, list[Json]] = {}
+        parts: dict[str, list[RunRow]] = {}
 
         async def read(key: str) -> None:
             parts[key] = await self._read(key)
 
         await few_at_once(_READS_AT_ONCE, self._segments, read)
-        rows: dict[str, Json] = {}
+        rows: dict[str, RunRow] = {}
         for key in self._segments:
             for row in parts[key]:
                 there = rows.get(row["run_id"])
@@ -70,11 +74,11 @@ class Summaries:
                     self._note(row, key)
         return list(rows.values())
 
-    def is_stored(self, row: Json) -> bool:
+    def is_stored(self, row: RunRow) -> bool:
         """Tell whether the next start finds this row, as far as this server has stored or read."""
         return self._version_of.get(row["run_id"]) == _version(row)
 
-    async def store(self, rows: Iterable[Json]) -> None:
+    async def store(self, rows: Iterable[RunRow]) -> None:
         """Store the rows of finished runs that are not stored yet; ``rows`` are all there are."""
         finished = {row["run_id"]: row for row in rows if row["state"] in FINISHED_STATES}
         new = [row for row in finished.values() if not self.is_stored(row)]
@@ -91,13 +95,13 @@ class Summaries:
         await self._bucket.delete(sorted(merged))
         self._segments = [key for key in self._segments if key not in merged]
 
-    def _to_merge(self, finished: Mapping[str, Json]) -> set[str]:
+    def _to_merge(self, finished: Mapping[str, RunRow]) -> set[str]:
         """Return the segments in which few rows are left that count, if these are many."""
         sizes = Counter(key for run_id, key in self._segment_of.items() if run_id in finished)
         small = {key for key in self._segments if sizes[key] < _FEW_ROWS}
         return small if len(small) >= MAX_SMALL_SEGMENTS else set()
 
-    async def _write(self, rows: Sequence[Json]) -> None:
+    async def _write(self, rows: Sequence[RunRow]) -> None:
         # Nanoseconds first: segments are read in the order of their names.
         key = f"{self._prefix}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
         await self._bucket.put_json(key, {"version": 1, "rows": rows})
@@ -105,11 +109,11 @@ class Summaries:
             self._note(row, key)
         self._segments.append(key)
 
-    def _note(self, row: Json, key: str) -> None:
+    def _note(self, row: RunRow, key: str) -> None:
         self._segment_of[row["run_id"]] = key
         self._version_of[row["run_id"]] = _version(row)
 
-    async def _read(self, key: str) -> list[Json]:
+    async def _read(self, key: str) -> list[RunRow]:
         try:
             segment = await self._bucket.get_json(key, max_bytes=_MAX_SEGMENT_BYTES)
         except errors.NotFoundError:  # merged by another server just now
@@ -124,12 +128,13 @@ class Summaries:
             log.warning("rows are read from their runs' own records: %s", error)
             return []
         self._unread.note(key, None)
-        found = _SEGMENT.difference(segment)
-        if found is not None:
-            log.warning("rows of %s are read from their runs' own records: %s", key, found)
+        try:
+            stored = run_documents.SEGMENT.read_back(segment)["rows"]
+        except ValueError as error:
+            log.warning("rows of %s are read from their runs' own records: %s", key, error)
             return []
-        rows = [_complete(row) for row in segment["rows"] if _is_row(row)]
-        if odd := len(segment["rows"]) - len(rows):
+        rows = [row for item in stored if (row := _read(item)) is not None]
+        if odd := len(stored) - len(rows):
             log.warning("%d rows of %s are read from their runs' own records", odd, key)
         # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
         # go through all rows each time and hold the event loop up for as long.
@@ -137,18 +142,16 @@ class Summaries:
         return rows
 
 
-def _version(row: Json) -> str:
+def _version(row: RunRow) -> str:
     """Return what tells an older row of a finished run from a newer one, as text to compare."""
     return row.get("updated_at") or ""
 
 
-def _complete(row: Json) -> Json:
-    """Return a row with all its fields; an older version's has no code of any sentence."""
-    whole: Json = models.ROW.complete(row)
-    if len(whole["warning_sentences"] or ()) != len(whole["warnings"]):
-        whole["warning_sentences"] = [None] * len(whole["warnings"])
-    return whole
-
-
-def _is_row(row: Any) -> bool:
-    return models.ROW.fits(row) and row["state"] in models.FINISHED_STATES
+def _read(item: Any) -> RunRow | None:
+    """Return the row of a finished run, None for anything else."""
+    try:
+        row = run_row.ROW.read_back(item)
+    except ValueError:
+        return None
+    is_whole = len(row["warning_sentences"]) == len(row["warnings"])
+    return row if is_whole and row["state"] in FINISHED_STATES else None

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import models, names
+from jupyter_kueue.domain import (
+    names,
+    times,
+)
 from jupyter_kueue.storage.bucket import Bucket
 
 from .kinds import THE_END
@@ -251,4 +254,4 @@ _COUNTS_OF_QUEUE = ("pendingWorkloads", "reservingWorkloads", "admittedWorkloads
 
 
 def _seconds(moment: str) -> float:
-    return models.parse_time(moment).timestamp()
+    return times.parse_time(moment).timestamp()

@@ -16,14 +16,27 @@ from hypothesis import strategies as st
 
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, say
-from jupyter_kueue.domain import errors, json_shapes, models, run_status, strict_json, text_rules
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain import (
+    errors,
+    json_shapes,
+    run_record,
+    run_request,
+    run_status,
+    stored_types,
+    strict_json,
+    text_rules,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_facts import (
     BucketFacts,
     ClusterFacts,
     Limits,
-    Owner,
-    RunRequest,
     Status,
+)
+from jupyter_kueue.domain.run_request import (
+    RunRequest,
 )
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs, run_view
 
@@ -31,15 +44,15 @@ ROOT = Path(__file__).parents[2]
 ANY_TEXT = st.text(st.characters(), max_size=50) | st.text(
     "\0\n\r\x1b\x7f\x85\u2028\ud800a{}%", max_size=2000
 )
-RECORD = models.RunRecord(
+RECORD = run_record.RunRecord(
     run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
     name="report",
     owner=Owner("ada", "ada"),
     namespace="ns",
     created_at="2026-01-02T03:04:05.678Z",
-    request=RunRequest("a.ipynb").as_json(),
+    request=RunRequest("a.ipynb"),
     local_queue="team-a",
-    resources=models.Resources(),
+    resources=run_request.Resources(),
     image="image",
     notebook="a.ipynb",
     input=(),
@@ -135,7 +148,7 @@ def test_megabytes_in_values_do_not_stay() -> None:
 
 def test_a_recorded_end_has_its_sentence_also_when_it_is_read_back() -> None:
     ended = Status("stopped", "stopped", say("stopped-by", "Stopped by {user}.", user="bob"))
-    stored = strict_json.loads(strict_json.encode(ended.as_json()))
+    stored = strict_json.loads(strict_json.encode(ended.final()))
     facts = BucketFacts(RECORD, final=stored)
     now = dt.datetime.now(dt.UTC)
     row = run_view.build_row(facts, run_status.derive(facts, ClusterFacts(), now, Limits()))
@@ -158,7 +171,7 @@ def test_a_stored_sentence_is_cleaned_as_its_text_is() -> None:
 def test_a_long_value_in_a_sentence_in_a_sentence_stays_whole() -> None:
     name = "x" * 950
     said = sentences.both(waits(name), "More.")
-    assert text_rules.said(said, models.MAX_STATUS_LENGTH).values == said.values
+    assert text_rules.said(said, stored_types.MAX_STATUS_LENGTH).values == said.values
 
 
 DEEP: object = "x"

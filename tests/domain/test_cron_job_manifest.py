@@ -7,14 +7,27 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue.domain import cron_job_manifest, job_manifest, names, schedule_requests
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain import (
+    cron_job_manifest,
+    job_manifest,
+    names,
+    schedule_request,
+)
+from jupyter_kueue.domain.owner import (
     Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunSpec,
+)
+from jupyter_kueue.domain.run_request import (
     Resources,
-    RunRecord,
+)
+from jupyter_kueue.domain.schedule_record import (
     ScheduleRecord,
-    ScheduleRequest,
     ScheduleRevision,
+)
+from jupyter_kueue.domain.schedule_request import (
+    ScheduleRequest,
 )
 
 SCHEDULE_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
@@ -22,26 +35,23 @@ OWNER = Owner.of("Ada@example.com")
 POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
 
 
-def record_of(request: ScheduleRequest) -> RunRecord:
-    return RunRecord(
-        run_id="",
+def spec_of(request: ScheduleRequest) -> RunSpec:
+    return RunSpec(
         name="nightly 😀",
         owner=OWNER,
         namespace="team-a",
-        created_at="",
-        request=request.run_request().as_json(),
+        request=request.run_request(),
         local_queue="research",
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
         notebook="a.ipynb",
         input=(),
         schedule_id=SCHEDULE_ID,
-        schedule_revision="0123456789abcdef",
     )
 
 
 def build(*, suspend: bool = False, **fields: Any) -> dict[str, Any]:
-    request = schedule_requests.parse_schedule_request(
+    request = schedule_request.parse_schedule_request(
         {"input_path": "a.ipynb", "schedule": "0 9 * * *", **fields}
     )
     schedule = ScheduleRecord(
@@ -51,21 +61,21 @@ def build(*, suspend: bool = False, **fields: Any) -> dict[str, Any]:
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
         updated_at="2026-01-02T03:04:05.678Z",
-        request=request.as_json(),
+        request=request,
         revision="0123456789abcdef",
         input_id="in",
         local_queue="research",
     )
-    built = cron_job_manifest.build_cron_job(schedule, record_of(request), POLICY, suspend=suspend)
+    built = cron_job_manifest.build_cron_job(schedule, spec_of(request), POLICY, suspend=suspend)
     assert built["metadata"]["annotations"].pop("jupyter-kueue/definition") == schedule.digest
     return built
 
 
 def test_the_whole_cron_job():
-    request = schedule_requests.parse_schedule_request(
+    request = schedule_request.parse_schedule_request(
         {"input_path": "a.ipynb", "schedule": "0 9 * * *"}
     )
-    job = job_manifest.build_job(record_of(request), POLICY)
+    job = job_manifest.build_job_template(spec_of(request), "0123456789abcdef", POLICY)
     labels = {
         "app.kubernetes.io/managed-by": "jupyter-kueue",
         "app.kubernetes.io/part-of": "jupyter-kueue",
@@ -152,7 +162,7 @@ def test_names_leave_room_for_what_the_controller_adds():
 @pytest.mark.parametrize("field", ["input_id", "concurrency_policy", "end_date", "max_runs"])
 def test_a_revision_is_known_by_its_content(field: str):
     request = ScheduleRequest("a.ipynb", schedule="@daily")
-    revision = ScheduleRevision(record_of(request), "in", "Forbid")
+    revision = ScheduleRevision(spec_of(request), "in", "Forbid")
     assert ScheduleRevision.from_json(revision.as_json()) == revision
     assert ScheduleRevision.from_json(revision.as_json()).revision == revision.revision
     other = dataclasses.replace(revision, **{field: "other"})

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.models import Limits
+from jupyter_kueue.domain.run_facts import (
+    Limits,
+)
+from jupyter_kueue.domain.run_request import RunRequest
 from tests.domain.test_run_status import (
     ADMITTED,
     ENDED,
@@ -57,7 +60,7 @@ def evicted(message: str, at: str = ADMITTED, code: int = 43, **more: Any) -> Js
 def test_a_run_that_filled_its_own_disk_has_ended_whatever_it_may_retry(
     message: str, words: str
 ) -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 5})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=5))
     # Another pod has come already.
     pods = (evicted(message), pod(running, at=ENDED, phase="Running"))
     found = derive(facts, *pods, job=job(), workload=admitted)

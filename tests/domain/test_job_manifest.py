@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import job_manifest, run_requests
-from jupyter_kueue.domain.models import Owner, Resources, RunRecord
+from jupyter_kueue.domain import (
+    job_manifest,
+    run_request,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+)
 
 RUN_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
 POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")
@@ -23,7 +34,7 @@ def record_of(resources: Resources | None = None, **request: Any) -> RunRecord:
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request=run_requests.parse_run_request({"input_path": "a.ipynb", **request}).as_json(),
+        request=run_request.parse_run_request({"input_path": "a.ipynb", **request}),
         local_queue="research",
         resources=resources or Resources("2", "4Gi", 1),
         image="example.org/notebook:1",

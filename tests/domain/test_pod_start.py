@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.domain import pod_start, run_status
-from jupyter_kueue.domain.models import ClusterFacts, Status
+from jupyter_kueue.domain.run_facts import (
+    ClusterFacts,
+    Status,
+)
+from jupyter_kueue.domain.run_request import RunRequest
 from tests.domain.test_run_status import (
     ADMITTED,
     STAGED,
@@ -154,7 +158,7 @@ def test_what_was_refused_before_the_job_was_resumed_is_over() -> None:
 
 
 def test_the_next_attempts_pod_can_be_refused_as_well() -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 3})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=3))
     dead = failed_pod(terminated(44))
     refused = event("FailedCreate", "Error creating: exceeded quota", first=20)
     found = seen(dead, events=(refused,), now=after(seconds=30), bucket=facts)
@@ -294,7 +298,7 @@ _FAULTS = [
 def test_an_image_that_lacks_what_it_needs_fails_the_run_at_once(
     faulty: Json, reason: str, words: str
 ) -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 3})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=3))
     found = seen(bound(faulty), events=None, now=after(seconds=3), bucket=facts)
     assert (found.state, found.reason) == ("failed", reason)
     assert words in (found.message or "")

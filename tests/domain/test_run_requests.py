@@ -10,20 +10,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue.domain import errors, models, run_requests
-from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
+from jupyter_kueue.domain import (
+    errors,
+    field_types,
+    run_request,
+    times,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 
 HALF_A_CHARACTER = "\ud83d"
 
 
 def parse(**fields: Any) -> RunRequest:
-    return run_requests.parse_run_request({"input_path": "a.ipynb", **fields})
+    return run_request.parse_run_request({"input_path": "a.ipynb", **fields})
 
 
 def refusal_of(body: Any) -> dict[str, str]:
     """Return what is said about each field of a body that must be refused."""
     with pytest.raises(errors.InvalidRequestError) as caught:
-        run_requests.parse_run_request(body)
+        run_request.parse_run_request(body)
     assert caught.value.status == 422
     assert all(caught.value.fields.values())
     return caught.value.fields
@@ -74,7 +88,7 @@ def test_every_field_is_read() -> None:
         tags=("a", "b"),
         idempotency_key="nightly 7",
     )
-    assert run_requests.parse_run_request(request.as_json()) == request
+    assert run_request.parse_run_request(request.as_json()) == request
 
 
 def test_null_stands_for_the_default() -> None:
@@ -273,7 +287,7 @@ def test_a_parameter_name_that_code_cannot_assign_to_is_refused(name: str) -> No
 @pytest.mark.parametrize("name", ["alpha", "_x", "x1", "größe", "名前"])
 def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
     assert parse(parameters={name: 1}).parameters == {name: 1}
-    run_requests.check_parameters({name: 1}, None, "python3", "python")
+    run_request.check_parameters({name: 1}, None, "python3", "python")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +301,7 @@ def test_a_parameter_name_may_be_any_identifier(name: str) -> None:
 )
 def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        run_requests.check_parameters({"alpha": 1, name: 2}, None, "a-kernel", language)
+        run_request.check_parameters({"alpha": 1, name: 2}, None, "a-kernel", language)
     assert list(caught.value.fields) == [f"parameters.{name}"]
     assert "rename the parameter" in caught.value.fields[f"parameters.{name}"]
 
@@ -297,22 +311,22 @@ def test_a_reserved_word_of_the_kernels_language_is_refused(language: str, name:
     [("R", "class"), ("R", "lambda"), ("julia", "class"), ("python", "end"), ("python", "TRUE")],
 )
 def test_a_reserved_word_of_another_language_is_fine(language: str, name: str) -> None:
-    run_requests.check_parameters({name: 1}, None, "a-kernel", language)
+    run_request.check_parameters({name: 1}, None, "a-kernel", language)
 
 
 @pytest.mark.parametrize("language", ["ruby", "sage", ""])
 def test_parameters_for_a_language_that_none_can_be_written_in_are_refused(language: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        run_requests.check_parameters({"alpha": 1}, None, "a-kernel", language)
+        run_request.check_parameters({"alpha": 1}, None, "a-kernel", language)
     assert list(caught.value.fields) == ["parameters"]
     assert "Run the notebook without parameters" in caught.value.fields["parameters"]
-    run_requests.check_parameters({}, None, "a-kernel", language)
+    run_request.check_parameters({}, None, "a-kernel", language)
 
 
 def test_the_kernel_that_runs_decides_on_the_language() -> None:
-    run_requests.check_parameters({"TRUE": 1}, None, "python3", "python")
+    run_request.check_parameters({"TRUE": 1}, None, "python3", "python")
     with pytest.raises(errors.InvalidRequestError):
-        run_requests.check_parameters({"TRUE": 1}, "ir", "python3", "python")
+        run_request.check_parameters({"TRUE": 1}, "ir", "python3", "python")
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -330,10 +344,10 @@ def test_half_a_character_in_a_parameter_is_refused(value: Any) -> None:
 
 
 def test_parameters_may_be_nested_but_not_without_end() -> None:
-    deepest = {"x": nested(run_requests.MAX_PARAMETER_DEPTH)}
+    deepest = {"x": nested(field_types.MAX_PARAMETER_DEPTH)}
     assert parse(parameters=deepest).as_json()["parameters"] == deepest
     # As deep as Python's own reader of JSON lets through.
-    for depth in (run_requests.MAX_PARAMETER_DEPTH + 1, 900):
+    for depth in (field_types.MAX_PARAMETER_DEPTH + 1, 900):
         said = refusal_of({"input_path": "a.ipynb", "parameters": {"x": nested(depth)}})
         assert "nested deeper than 32 levels" in said["parameters.x"]
 
@@ -354,13 +368,13 @@ json_values = st.recursive(
 )
 def test_any_json_is_a_request_that_can_be_stored_or_a_refusal_that_can_be_sent(body: Any) -> None:
     try:
-        request = run_requests.parse_run_request(body)
+        request = run_request.parse_run_request(body)
     except errors.InvalidRequestError as error:
         said = error.fields
     else:
         said = {"": ""}
         stored = json.dumps(request.as_json(), ensure_ascii=False, allow_nan=False).encode()
-        assert run_requests.parse_run_request(json.loads(stored)) == request
+        assert run_request.parse_run_request(json.loads(stored)) == request
     assert said
     assert json.dumps(said, ensure_ascii=False).encode()
 
@@ -375,7 +389,7 @@ def test_a_record_survives_being_stored() -> None:
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request=parse(parameters={"x": [1, None]}, tags=["t"]).as_json(),
+        request=parse(parameters={"x": [1, None]}, tags=["t"]),
         local_queue="team-a",
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -400,15 +414,17 @@ def test_a_record_survives_being_stored() -> None:
 
 def test_a_record_of_a_later_version_is_still_read() -> None:
     record = RunRecord(
-        *(
-            "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
-            "name",
-            Owner.of("ada"),
-            "ns",
-            "2026-01-02T03:04:05Z",
-        ),
-        *(RunRequest("a.ipynb").as_json(), "team-a"),
-        *(Resources(), "image", "a.ipynb", ()),
+        run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
+        name="name",
+        owner=Owner.of("ada"),
+        namespace="ns",
+        created_at="2026-01-02T03:04:05Z",
+        request=RunRequest("a.ipynb"),
+        local_queue="team-a",
+        resources=Resources(),
+        image="image",
+        notebook="a.ipynb",
+        input=(),
     )
     stored = record.as_json()
     stored |= {"version": 2, "sweep": {"x": [1]}}
@@ -419,6 +435,6 @@ def test_a_record_of_a_later_version_is_still_read() -> None:
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:
     moment = dt.datetime(2026, 1, 2, 5, 4, 5, 678_900, dt.timezone(dt.timedelta(hours=2)))
-    assert models.rfc3339(moment) == "2026-01-02T03:04:05.678Z"
-    assert models.parse_time("2026-01-02T03:04:05.678Z") == moment.replace(microsecond=678_000)
-    assert models.parse_time(models.now()).tzinfo is not None
+    assert times.rfc3339(moment) == "2026-01-02T03:04:05.678Z"
+    assert times.parse_time("2026-01-02T03:04:05.678Z") == moment.replace(microsecond=678_000)
+    assert times.parse_time(times.now()).tzinfo is not None

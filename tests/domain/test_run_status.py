@@ -9,15 +9,25 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import models, run_status
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain import (
+    run_row,
+    run_status,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_facts import (
     BucketFacts,
     ClusterFacts,
     Limits,
-    Owner,
-    Resources,
-    RunRecord,
     Status,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
 )
 
 Json = dict[str, Any]
@@ -34,14 +44,14 @@ GRACE_ENDS = "2026-01-02T03:10:20Z"
 # --- Objects as the API server returns them, without what nobody reads --------------------------
 
 
-def bucket(*, request: Json | None = None, **facts: Any) -> BucketFacts:
+def bucket(*, request: RunRequest | None = None, **facts: Any) -> BucketFacts:
     record = RunRecord(
         run_id="6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10",
         name="Weekly",
         owner=Owner.of("ada"),
         namespace="team-a",
         created_at=CREATED,
-        request=request or {"input_path": "a.ipynb"},
+        request=request or RunRequest("a.ipynb"),
         local_queue="team-a",
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -384,7 +394,7 @@ def test_a_complete_job_whose_pod_still_uploads_is_no_success() -> None:
 def test_a_failed_attempt_says_whether_another_follows(
     retries: int, state: Json, more: Json, expected: str
 ) -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": retries})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=retries))
     found = derive(facts, failed_pod(state, **more), job=job(), workload=admitted)
     assert found.reason == expected
     if expected == "retrying":
@@ -394,7 +404,7 @@ def test_a_failed_attempt_says_whether_another_follows(
 
 
 def test_a_run_that_stops_itself_is_retried_as_often_as_it_asked_for() -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 2})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=2))
     ends = [failed_pod(terminated(43), at=f"2026-01-02T03:0{n}:00Z") for n in range(3)]
     others = [
         failed_pod(terminated(43), deleting=True),
@@ -496,9 +506,7 @@ _OTHER_FACTS: dict[str, Json] = {
 def test_a_result_wins_over_everything(
     result: Json, state: str, reason: str, message: str, cluster: Json, others: Json
 ) -> None:
-    facts = bucket(
-        request={"input_path": "a.ipynb", "timeout_seconds": 60}, result=result, **others
-    )
+    facts = bucket(request=RunRequest("a.ipynb", timeout_seconds=60), result=result, **others)
     found = run_status.derive(facts, ClusterFacts(**cluster), NOW, LIMITS)
     assert found == Status(state, reason, message, started_at=STARTED, finished_at=ENDED)
 
@@ -743,7 +751,7 @@ def test_a_failure_names_the_cell_where_the_attempt_knew_it() -> None:
 
 
 def test_a_failure_after_retries_says_that_they_are_used_up() -> None:
-    facts = bucket(request={"input_path": "a.ipynb", "max_retries": 2})
+    facts = bucket(request=RunRequest("a.ipynb", max_retries=2))
     dead = failed_pod(terminated(44))
     found = derive(facts, dead, job=failed_job(), workload=admitted)
     assert (found.message or "").endswith("No retries are left (2 used).")
@@ -788,10 +796,10 @@ def test_any_mix_of_facts_has_one_documented_state() -> None:
     ]
     for facts, one, work, pods in itertools.product(buckets, jobs, workloads, pod_lists):
         found = run_status.derive(facts, ClusterFacts(one, work, pods), NOW, LIMITS)
-        assert found.state in models.STATES
+        assert found.state in run_row.STATES
         if found.state == "succeeded":
             assert facts.result is not None
-        if found.state in models.FINISHED_STATES - {"succeeded"} and facts.final is None:
+        if found.state in run_row.FINISHED_STATES - {"succeeded"} and facts.final is None:
             assert found.reason
             assert found.message
 

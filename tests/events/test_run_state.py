@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_kueue.domain import models
+from jupyter_kueue.domain import (
+    run_row,
+)
 from jupyter_kueue.events import run_state
 from jupyter_kueue.service.changes import Changes
 
@@ -50,11 +52,11 @@ def emitted(output: io.StringIO) -> list[Json]:
 
 def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.StringIO]):
     changes, output = changes_and_output
-    for state in models.STATES:
+    for state in run_row.STATES:
         changes.publish(run(state=state))
     changes.publish({"type": "run-deleted", "run_id": "1", "run": None})
     events = emitted(output)
-    assert [event["state"] for event in events] == [*models.STATES, "deleted"]
+    assert [event["state"] for event in events] == [*run_row.STATES, "deleted"]
     assert {event["__schema__"] for event in events} == {run_state.SCHEMA_ID}
     assert events[-1]["cursor"] == changes.cursor
     assert "owner" not in events[0]

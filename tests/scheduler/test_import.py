@@ -20,7 +20,9 @@ from sqlalchemy import select
 
 from jupyter_kueue.cli import configuration, stock_import
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.models import Owner
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
 from jupyter_kueue.scheduler import stock_jobs
 from tests.server.conftest import running_server
 

@@ -9,7 +9,10 @@ import pytest
 from jupyter_scheduler.models import CreateJob, DescribeJob, JobFile, Status
 from jupyter_scheduler.utils import create_output_filename
 
-from jupyter_kueue.domain import models, run_requests
+from jupyter_kueue.domain import (
+    run_request,
+    run_row,
+)
 from jupyter_kueue.scheduler import job_models
 
 ROW = {
@@ -32,7 +35,7 @@ def row(state="queued", **asked):
         **{"input_uri": "a/weekly.v2.ipynb", "name": "n", "runtime_environment_name": "", **asked}
     )
     body = job_models.request_body(model, "/root")
-    return {**ROW, "state": state, "request": run_requests.parse_run_request(body).as_json()}
+    return {**ROW, "state": state, "request": run_request.parse_run_request(body)}
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def in_zone(monkeypatch):
 
 
 def test_every_state_has_a_status_and_only_a_failure_a_message():
-    assert set(job_models.STATUSES) == set(models.STATES)
+    assert set(job_models.STATUSES) == set(run_row.STATES)
     for state, status in job_models.STATUSES.items():
         job = job_models.describe(row(state))
         assert job.status == status

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.models import BucketFacts, ClusterFacts, Limits, Owner
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+    ClusterFacts,
+    Limits,
+)
 from jupyter_kueue.domain.run_status import derive
 from jupyter_kueue.scheduler import stock_files, stock_jobs
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
@@ -64,10 +71,10 @@ def shown(found: BucketFacts) -> tuple[str, str | None, str | None]:
 def test_a_row_of_few_columns_is_enough():
     found = facts()
     assert shown(found) == ("succeeded", None, None)
-    assert found.record.job_id == ID
+    assert found.record.run_id == ID
     assert found.record.name == "a"
     assert found.record.created_at == "2023-11-14T22:13:20.123Z"
-    assert found.record.request["output_formats"] == ["ipynb"]
+    assert found.record.request.output_formats == ("ipynb",)
     assert found.record.schedule_id is None
     assert found.result is not None
     assert found.result["ended_at"] == "2023-11-14T22:13:20.123Z"
@@ -106,10 +113,10 @@ def test_values_become_literals_and_unknown_environments_the_default_one():
         job_definition_id="some-other-id",
     )
     request = found.record.request
-    assert request["parameters"] == {"a": 5, "b": "text"}
-    assert request["environment"] is None
-    assert request["annotations"][stock_jobs.ENVIRONMENT] == "conda"
-    assert facts(runtime_environment_name="known").record.request["environment"] == "known"
+    assert request.parameters == {"a": 5, "b": "text"}
+    assert request.environment is None
+    assert request.annotations[stock_jobs.ENVIRONMENT] == "conda"
+    assert facts(runtime_environment_name="known").record.request.environment == "known"
     assert found.record.schedule_id == stock_jobs.schedule_id(OWNER, "some-other-id")
     assert found.result is not None
     assert set(found.result["format_errors"]) == {"html"}

@@ -9,7 +9,9 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from jupyter_kueue.domain import models
+from jupyter_kueue.domain import (
+    run_row,
+)
 from jupyter_kueue.events.run_state import SCHEMA_ID
 
 from .conftest import connected_server, next_event, submit, write_notebook
@@ -116,5 +118,5 @@ async def test_jupyter_events_tell_each_state_once(server: Server):
     socket.close()
     told = [(event["state"], event["reason"]) for event in heard]
     assert len(set(told)) == len(told)
-    assert {event["state"] for event in heard} <= set(models.STATES)
+    assert {event["state"] for event in heard} <= set(run_row.STATES)
     assert_in_order(list(dict.fromkeys(event["state"] for event in heard)))

@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain import models
-from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
+from jupyter_kueue.domain import (
+    stored_types,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import connected_server
 
@@ -34,7 +45,7 @@ async def fill(bucket: Bucket) -> None:
         owner=Owner("tess", "tess"),
         namespace="none",
         created_at=AT,
-        request=RunRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb"),
         local_queue="team-a",
         resources=Resources(),
         image="registry.example/notebook:1",
@@ -94,7 +105,7 @@ def test_what_an_error_says_is_short_in_lists_and_in_the_run(namespace: Any, tmp
     with connected_server(tmp_path / "server", environment) as server:
         [row] = server.request("GET", "runs").json["items"]
         assert row["message"].startswith("vvv")
-        assert len(row["message"]) <= models.MAX_STATUS_LENGTH
+        assert len(row["message"]) <= stored_types.MAX_STATUS_LENGTH
         answer = server.request("GET", f"runs/{RUN_ID}")
         assert answer.json["error"]["value"].endswith("(3000000 characters in all)")
         assert len(answer.body) < 70_000

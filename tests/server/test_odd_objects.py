@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain import models, names
-from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
+from jupyter_kueue.domain import (
+    field_types,
+    names,
+    run_facts,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import running_server, submit, until, write_notebook
@@ -36,7 +49,7 @@ def record(number: int, **fields: Any) -> Any:
         owner=Owner(OWNER, OWNER),
         namespace="none",
         created_at=AT,
-        request=RunRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb"),
         local_queue="team-a",
         resources=Resources(),
         image="registry.example/notebook:1",
@@ -77,7 +90,7 @@ async def fill(bucket: Bucket) -> None:
     await bucket.put_json(f"{OWNER}/runs/{id_of(6)}/record.json", ANNOTATED)
     await bucket.put_json(f"{OWNER}/runs/{id_of(6)}/final.json", FINAL)
     odd_row = run_view.build_row(
-        models.BucketFacts(RunRecord.from_json(record(7))), models.Status("failed", "killed")
+        run_facts.BucketFacts(RunRecord.from_json(record(7))), run_facts.Status("failed", "killed")
     )
     rows = [{**odd_row, "tags": 5}, None, {"run_id": []}]
     await bucket.put_json(f"{OWNER}/index/0.json", {"version": 1, "rows": rows})
@@ -171,7 +184,7 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
         assert unreadable == {id_of(number) for number in range(1, 6)}
         assert runs[fine]["state"] == "succeeded"
         assert runs[id_of(6)]["reason"] == "killed"
-        assert len(runs[id_of(9)]["name"]) <= models.MAX_NAME_LENGTH
+        assert len(runs[id_of(9)]["name"]) <= field_types.MAX_NAME_LENGTH
         for run_id in runs:
             assert server.request("GET", f"runs/{run_id}").status == 200
 

@@ -11,7 +11,13 @@ import jsonschema
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import errors, models, run_requests, schedule_requests
+from jupyter_kueue.domain import (
+    errors,
+    field_types,
+    run_request,
+    run_row,
+    schedule_request,
+)
 from jupyter_kueue.server import routes
 from jupyter_kueue.server.openapi import document
 from jupyter_kueue.service.runs import run_index
@@ -50,7 +56,7 @@ def test_the_page_for_readers_lists_the_same_routes_and_verbs():
 
 def test_the_page_for_readers_lists_every_field_of_a_request():
     submit = PAGE.read_text().partition("## Submit")[2].partition("\n## ")[0]
-    for item in dataclasses.fields(models.RunRequest):
+    for item in dataclasses.fields(run_request.RunRequest):
         assert f"`{item.name}`" in submit, item.name
 
 
@@ -102,7 +108,7 @@ def test_every_schema_is_one():
 
 
 def test_the_request_has_the_fields_of_the_code():
-    fields = {item.name: item for item in dataclasses.fields(models.RunRequest)}
+    fields = {item.name: item for item in dataclasses.fields(run_request.RunRequest)}
     described = SCHEMAS["RunRequest"]["properties"]
     assert set(described) == set(fields)
     assert set(SCHEMAS["Rerun"]["properties"]) == set(fields)
@@ -114,17 +120,17 @@ def test_the_request_has_the_fields_of_the_code():
 
 
 def test_a_schedule_has_the_fields_of_the_code():
-    fields = {item.name: item for item in dataclasses.fields(models.ScheduleRequest)}
+    fields = {item.name: item for item in dataclasses.fields(schedule_request.ScheduleRequest)}
     described = SCHEMAS["ScheduleRequest"]["properties"]
     assert set(described) == set(SCHEMAS["ScheduleUpdate"]["properties"]) == set(fields)
     for name, item in fields.items():
         if "default" in described[name] and not isinstance(item.default, tuple):
             assert described[name]["default"] == item.default
     policies = {*described["concurrency_policy"]["enum"]} - {None}
-    assert policies == set(models.CONCURRENCY_POLICIES)
-    assert described["max_runs"]["maximum"] == schedule_requests.MAX_RUNS
+    assert policies == set(field_types.CONCURRENCY_POLICIES)
+    assert described["max_runs"]["maximum"] == field_types.MAX_RUNS
     page = PAGE.read_text().partition("## Schedules")[2].partition("\n## ")[0]
-    own = set(fields) - {item.name for item in dataclasses.fields(models.RunRequest)}
+    own = set(fields) - {item.name for item in dataclasses.fields(run_request.RunRequest)}
     for name in own:
         assert f"| `{name}` |" in page, name
     parameters = document()["paths"]["/schedules"]["get"]["parameters"]
@@ -135,14 +141,14 @@ def test_a_schedule_has_the_fields_of_the_code():
 
 def test_bounds_are_those_of_the_code():
     request = SCHEMAS["RunRequest"]["properties"]
-    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == run_requests.MAX_GPUS
-    assert request["name"]["maxLength"] == run_requests.MAX_NAME_LENGTH
-    assert request["tags"]["maxItems"] == run_requests.MAX_TAGS
-    assert request["max_retries"]["maximum"] == run_requests.MAX_RETRIES
+    assert SCHEMAS["Resources"]["properties"]["gpus"]["maximum"] == field_types.MAX_GPUS
+    assert request["name"]["maxLength"] == field_types.MAX_NAME_LENGTH
+    assert request["tags"]["maxItems"] == field_types.MAX_TAGS
+    assert request["max_retries"]["maximum"] == field_types.MAX_RETRIES
 
 
 def test_states_roles_and_sort_fields_are_those_of_the_code():
-    assert SCHEMAS["State"]["enum"] == list(models.STATES)
+    assert SCHEMAS["State"]["enum"] == list(run_row.STATES)
     roles = {getattr(pod_contract, name) for name in dir(pod_contract) if name.startswith("ROLE_")}
     assert set(SCHEMAS["File"]["properties"]["role"]["enum"]) == roles
     parameters = document()["paths"]["/runs"]["get"]["parameters"]
@@ -165,7 +171,7 @@ def test_a_request_that_the_schema_allows_is_understood():
         "priority_class": None,
     }
     validate(body, "RunRequest")
-    assert run_requests.parse_run_request(body).resources == models.Resources("500m", "1Gi", 1)
+    assert run_request.parse_run_request(body).resources == run_request.Resources("500m", "1Gi", 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"input_path": 1}, {"input_path": "a", "colour": "red"}])
@@ -173,7 +179,7 @@ def test_what_the_schema_refuses_the_code_refuses(body: dict[str, object]):
     with pytest.raises(jsonschema.ValidationError):
         validate(body, "RunRequest")
     with pytest.raises(errors.InvalidRequestError):
-        run_requests.parse_run_request(body)
+        run_request.parse_run_request(body)
 
 
 def test_the_server_sends_it(unconnected: Server):

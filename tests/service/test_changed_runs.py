@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def test_a_change_of_a_finished_run_reaches_another_server(
         run_id = await finished(first, path)
         await second.until_finished(run_id)
         for name in ("one", "two"):
-            await first.runs.update(run_id, {"name": name, "tags": [name]})
+            await first.runs.update(run_id, RunUpdate(name=name, tags=(name,)))
 
             async def is_seen(expected: str = name) -> bool:
                 row = second.runs.row(run_id)
@@ -58,7 +59,7 @@ async def test_a_change_of_a_waiting_run_reaches_another_server(
             return [row["reason"] for row in await rows(second)] == ["blocked"]
 
         await eventually(is_there)
-        await first.runs.update(run_id, {"tags": ["x"]})
+        await first.runs.update(run_id, RunUpdate(tags=("x",)))
         await eventually(lambda: second.runs.row(run_id)["tags"] == ["x"], seconds=20)
 
 
@@ -74,7 +75,7 @@ async def test_a_change_survives_the_server_that_made_it(
 
         await eventually(is_stored)
     async with open_session() as dying:
-        await dying.runs.update(run_id, {"name": "another name"})
+        await dying.runs.update(run_id, RunUpdate(name="another name"))
         # It ends before its next look, which would store the row.
     async with open_session(**OFTEN) as after:
         assert [row["name"] for row in await rows(after)] == ["another name"]
@@ -86,9 +87,9 @@ async def test_changes_at_once_are_both_kept(open_session: Callable, write_noteb
         run_id = await finished(first, path)
         await second.until_finished(run_id)
         await asyncio.gather(
-            first.runs.update(run_id, {"name": "another name"}),
-            first.runs.update(run_id, {"tags": ["x"]}),
-            second.runs.update(run_id, {"tags": ["x"]}),
+            first.runs.update(run_id, RunUpdate(name="another name")),
+            first.runs.update(run_id, RunUpdate(tags=("x",))),
+            second.runs.update(run_id, RunUpdate(tags=("x",))),
         )
     async with open_session() as third:
         [row] = await rows(third)

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +72,7 @@ async def test_it_ends_while_no_server_is_up_as_well(
         await session.until_state(run["run_id"], "running")
 
     def conditions():
-        found = local_cluster.get("runs", "-n", namespace.name)["items"][0]["status"]
+        found = local_cluster.get("jobs", "-n", namespace.name)["items"][0]["status"]
         return {one["type"] for one in found.get("conditions", []) if one["status"] == "True"}
 
     assert "Failed" in await eventually(lambda: conditions() & {"Complete", "Failed"})

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_request import RunRequest
 from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, RunQuery
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ def entry_of(number: int, **row: Any) -> Entry:
             "schedule_id": None,
             "created_at": f"2026-01-02T03:{number // 60:02d}:{number % 60:02d}.000Z",
             "finished_at": None,
-            "request": {"input_path": "a.ipynb"},
+            "request": RunRequest("a.ipynb"),
             "tags": [],
             **row,
         },
@@ -87,7 +88,7 @@ def test_a_job_that_runs_again_counts_as_open_again() -> None:
 _FILTERED = [
     entry_of(1, state="queued", name="Weekly Report", local_queue="team-a"),
     entry_of(2, state="running", name="daily", local_queue="team-b", schedule_id="nightly"),
-    entry_of(3, state="failed", request={"input_path": "Reports/x.ipynb"}, tags=["GPU", "ÄRGER"]),
+    entry_of(3, state="failed", request=RunRequest("Reports/x.ipynb"), tags=["GPU", "ÄRGER"]),
     entry_of(4, state="succeeded", local_queue="team-b", schedule_id="hourly"),
 ]
 

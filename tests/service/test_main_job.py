@@ -9,7 +9,10 @@ import os
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_requests import parse_run_request
+from jupyter_kueue.domain.run_request import (
+    parse_run_request,
+)
+from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
@@ -281,7 +284,7 @@ async def test_rename_move_and_retag(session, write_notebook, local_cluster, nam
     await session.until(run["run_id"], lambda run: run["reason"] == "blocked")
 
     changed = await session.runs.update(
-        run["run_id"], {"name": "new name", "tags": ["a"], "local_queue": "team-b"}
+        run["run_id"], RunUpdate(name="new name", tags=("a",), local_queue="team-b")
     )
 
     assert (changed["name"], changed["tags"], changed["local_queue"]) == (
@@ -289,7 +292,7 @@ async def test_rename_move_and_retag(session, write_notebook, local_cluster, nam
         ["a"],
         "team-b",
     )
-    job = local_cluster.get("run", f"nb-{run['run_id']}", "-n", namespace.name)
+    job = local_cluster.get("job", f"nb-{run['run_id']}", "-n", namespace.name)
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-b"
     with pytest.raises(errors.InvalidRequestError, match="local_queue"):
-        await session.runs.update(run["run_id"], {"local_queue": "nosuch"})
+        await session.runs.update(run["run_id"], RunUpdate(local_queue="nosuch"))

@@ -15,16 +15,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from jupyter_kueue.domain import errors, job_manifest, models, names, run_status, strict_json
-from jupyter_kueue.domain.models import (
-    ClusterFacts,
+from jupyter_kueue.domain import (
+    errors,
+    job_manifest,
+    names,
+    run_facts,
+    run_status,
+    strict_json,
+)
+from jupyter_kueue.domain.owner import (
     Owner,
-    Resources,
-    RunRecord,
-    RunRequest,
-    ScheduleRecord,
-    ScheduleRequest,
+)
+from jupyter_kueue.domain.run_facts import (
+    ClusterFacts,
     Status,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
+from jupyter_kueue.domain.schedule_record import (
+    ScheduleRecord,
+)
+from jupyter_kueue.domain.schedule_request import (
+    ScheduleRequest,
 )
 from jupyter_kueue.scheduler import definition_models, job_models
 from jupyter_kueue.service.cluster_state import ClusterView
@@ -62,7 +79,7 @@ RECORD = RunRecord(
     owner=Owner("Tess", "tess"),
     namespace="research",
     created_at=AT,
-    request=REQUEST.as_json(),
+    request=REQUEST,
     local_queue="team-a",
     resources=Resources(),
     image="registry.example/notebook:1",
@@ -164,7 +181,7 @@ def check_row(row: Json) -> None:
     """Do with a row what lists do with it, among others."""
     index = Index()
     other = run_view.build_row(
-        models.BucketFacts(RunRecord(**{**vars(RECORD), "run_id": OTHER_ID})), Status("queued")
+        run_facts.BucketFacts(RunRecord(**{**vars(RECORD), "run_id": OTHER_ID})), Status("queued")
     )
     index.put(Entry(other, None))
     index.put(Entry(row, None))
@@ -197,7 +214,7 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
     facts = (await records.load(RUN_ID)).facts
     assert facts is not None
     assert facts.record.run_id == RUN_ID
-    derived = run_status.derive(facts, ClusterFacts(), NOW, models.Limits())
+    derived = run_status.derive(facts, ClusterFacts(), NOW, run_facts.Limits())
     row = run_view.build_row(facts, derived)
     check_row(row)
     strict_json.encode([run_view.build_attempts(facts), run_view.build_files(facts, [])])
@@ -212,7 +229,7 @@ async def test_an_odd_document_of_a_run(data: st.DataObject, key: str, has_ended
 @given(data=st.data())
 async def test_an_odd_row_among_those_of_finished_runs(data: st.DataObject):
     bucket = Bucket(MemoryStore(), "memory")
-    facts = models.BucketFacts(RECORD)
+    facts = run_facts.BucketFacts(RECORD)
     row = run_view.build_row(facts, Status("failed", "killed", "m", "d", AT, AT, AT))
     segment = {"version": 1, "rows": [data.draw(odd(row))]}
     await bucket.put_bytes("tess/index/1.json", stored(segment))
@@ -236,7 +253,7 @@ SCHEDULE = ScheduleRecord(
         max_runs=5,
         resources=Resources(),
         tags=("x",),
-    ).as_json(),
+    ),
     revision="r",
     input_id="i",
     local_queue="team-a",
@@ -346,9 +363,9 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
         cluster = ClusterFacts(
             view.facts(run_id).job, view.facts(run_id).workload, view.facts(run_id).pods
         )
-        facts = models.BucketFacts(RECORD, accepted={"job_name": f"nb-{RUN_ID}"})
+        facts = run_facts.BucketFacts(RECORD, accepted={"job_name": f"nb-{RUN_ID}"})
         check_row(
-            run_view.build_row(facts, run_status.derive(facts, cluster, NOW, models.Limits()))
+            run_view.build_row(facts, run_status.derive(facts, cluster, NOW, run_facts.Limits()))
         )
 
 

@@ -11,8 +11,12 @@ import pytest
 
 from jupyter_kueue.cluster import availability, watching
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.models import FINISHED_STATES
-from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
+from jupyter_kueue.domain.schedule_request import (
+    parse_schedule_request,
+)
 from jupyter_kueue.service.runs import reconciler
 from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy as proxies

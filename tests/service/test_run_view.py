@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.models import BucketFacts, Owner, Resources, RunRecord, Status
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+    Status,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 from jupyter_kueue.runner.shared import bounds
 from jupyter_kueue.service.runs import run_view
 
 INPUT = {"path": "data/x.csv", "size_bytes": 3, "sha256": "aa"}
+INPUT |= {"executable": False, "modified_at": None}
 TIMES = ("2026-01-02T03:05:00Z", "2026-01-02T03:05:01Z", "2026-01-02T03:06:00Z")
 
 
@@ -20,7 +34,7 @@ def facts_of(**facts: Any) -> BucketFacts:
         owner=Owner.of("Ada@example.com"),
         namespace="team-a",
         created_at="2026-01-02T03:04:05.678Z",
-        request={"input_path": "a.ipynb", "tags": ["first"]},
+        request=RunRequest("a.ipynb", tags=("first",)),
         local_queue="team-a",
         resources=Resources("2", "4Gi", 1),
         image="example.org/notebook:1",
@@ -52,7 +66,7 @@ def test_the_whole_row() -> None:
         "started_at": TIMES[1],
         "finished_at": TIMES[2],
         "updated_at": None,
-        "resources": {"cpu": "2", "memory": "4Gi", "gpus": 1},
+        "resources": Resources("2", "4Gi", 1),
         "image": "example.org/notebook:1",
         "schedule_id": "nightly",
         "rerun_of": "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f11",
@@ -60,7 +74,7 @@ def test_the_whole_row() -> None:
         "warnings": [],
         "warning_sentences": [],
         "tags": ["first"],
-        "request": {"input_path": "a.ipynb", "tags": ["first"]},
+        "request": RunRequest("a.ipynb", tags=("first",)),
     }
 
 
@@ -68,7 +82,7 @@ def test_what_was_changed_later_is_shown() -> None:
     meta = {"name": "New", "local_queue": "team-b", "priority_class": "high", "tags": ["x", "y"]}
     row = run_view.build_row(facts_of(meta=meta), Status("queued"))
     assert {key: row[key] for key in meta} == meta
-    assert row["request"]["tags"] == ["first"]
+    assert row["request"].tags == ("first",)
 
 
 def test_tags_that_were_taken_away_stay_away() -> None:

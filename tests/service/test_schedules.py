@@ -10,7 +10,9 @@ import time
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain.schedule_request import (
+    parse_schedule_request,
+)
 from jupyter_kueue.service import health
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
@@ -101,7 +103,7 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
     overdue(schedule["schedule_id"])
 
     def has_run():
-        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
         return [job for job in jobs if job.get("status", {}).get("succeeded")]
 
     job, *_ = await eventually(has_run)
@@ -326,7 +328,7 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
     finished = fire(schedule["schedule_id"], minute=29_000_000)
 
     def has_ended():
-        job = local_cluster.get("runs", "-n", namespace.name)["items"][0]
+        job = local_cluster.get("jobs", "-n", namespace.name)["items"][0]
         return job["status"].get("succeeded")
 
     await eventually(has_ended)
@@ -472,7 +474,7 @@ async def _fire_past_the_end(fire, counted, dated):
 
 async def _are_all_done(local_cluster, namespace, eventually):
     def all_have_ended():
-        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
         return all(job["status"].get("succeeded") for job in jobs)
 
     await eventually(all_have_ended)
@@ -551,7 +553,7 @@ async def test_a_run_that_was_missed_is_made_up_for_unless_it_is_too_late(
     wanted = {late["schedule_id"], any_time["schedule_id"]}
 
     def made():
-        jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
+        jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
         return {job["metadata"]["labels"]["jupyter-kueue/schedule-id"] for job in jobs}
 
     await eventually(lambda: made() >= wanted)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.schedule_requests import parse_schedule_request
+from jupyter_kueue.domain.schedule_request import (
+    parse_schedule_request,
+)
 from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
@@ -45,7 +47,7 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
         overdue(schedule_id)
 
     def all_fired_again():
-        for job in local_cluster.get("runs", "-n", namespace.name)["items"]:
+        for job in local_cluster.get("jobs", "-n", namespace.name)["items"]:
             schedule_id = job["metadata"]["labels"][names.LABEL_SCHEDULE_ID]
             seen[schedule_id].add(job["metadata"]["uid"])
             if schedule_id == stopped and job["status"].get("active"):

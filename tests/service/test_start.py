@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import models
-from jupyter_kueue.domain.models import Owner
+from jupyter_kueue.domain import (
+    times,
+)
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
 from jupyter_kueue.service.runs.runs import RunQuery
 from jupyter_kueue.storage import open_runs
 from jupyter_kueue.storage.bucket import Bucket
@@ -45,7 +49,7 @@ async def test_what_happened_to_waiting_jobs_meanwhile_counts_after_a_start(
     # As other servers would, while this one is down.
     records = Records(bucket, owner_slug)
     await records.write(made["renamed"], pod_contract.META_KEY, {"name": "another name"})
-    await records.write(made["stopped"], pod_contract.STOP_KEY, {"at": models.now(), "by": "tess"})
+    await records.write(made["stopped"], pod_contract.STOP_KEY, {"at": times.now(), "by": "tess"})
     await records.write_tombstone(made["deleted"], DELETED, "tess")
     unknown = [facts for key, facts in (await stored.load()).items() if key != made["unknown"]]
     await bucket.delete_prefix(f"{owner_slug}/open/")

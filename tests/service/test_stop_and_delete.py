@@ -7,6 +7,7 @@ import json
 import pytest
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy
 
@@ -65,7 +66,7 @@ async def test_a_stop_is_a_stop_whatever_was_read_before_it(
         await session.until(run_id, lambda run: run["reason"] == "blocked")
         with store.holding_the_first_read("/accepted.json") as is_held:
             # Its record is read anew, and by then that has seen that no stop was asked.
-            await session.runs.update(run_id, {"name": "another name"})
+            await session.runs.update(run_id, RunUpdate(name="another name"))
             await eventually(is_held.is_set)
 
             await session.runs.stop(run_id)
@@ -109,7 +110,7 @@ async def test_job_removed_with_kubectl_is_a_failure_that_says_so(
 ):
     run = await reach(session, write_notebook, "running")
 
-    local_cluster.kubectl("delete", "run", "-n", namespace.name, "--all")
+    local_cluster.kubectl("delete", "job", "-n", namespace.name, "--all")
 
     done = await session.until_finished(run["run_id"])
     assert (done["state"], done["reason"]) == ("failed", "removed")

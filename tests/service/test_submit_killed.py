@@ -57,7 +57,7 @@ async def test_killed_at_every_step(
                 run["run_id"] for run in (await session.runs.list(RunQuery(limit=500)))["items"]
             }
             stored = {item.key.split("/")[2] for item in await bucket.list("tess/runs/")}
-            kube_jobs = local_cluster.get("runs", "-n", namespace.name)["items"]
+            kube_jobs = local_cluster.get("jobs", "-n", namespace.name)["items"]
             in_cluster = [item["metadata"]["labels"]["jupyter-kueue/run-id"] for item in kube_jobs]
             return shown == stored == set(in_cluster) and len(in_cluster) == len(set(in_cluster))
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_kueue.domain import job_manifest
-from jupyter_kueue.domain.models import Owner, Resources, RunRecord, RunRequest
+from jupyter_kueue.domain.owner import (
+    Owner,
+)
+from jupyter_kueue.domain.run_record import (
+    RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 from jupyter_kueue.service.runs import jobs_without_record
 
 RUN_ID = "6a8e1a3e-9d83-4b7c-a7d3-0d5f1a9b2c3d"
@@ -16,7 +25,7 @@ RECORD = RunRecord(
     owner=Owner("Ada", "ada"),
     namespace="research",
     created_at=CREATED,
-    request=RunRequest("costs $5.ipynb").as_json(),
+    request=RunRequest("costs $5.ipynb"),
     local_queue="team-a",
     resources=Resources("500m", "2Gi", 3),
     image="registry.example/notebook:1",

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue.domain.models import (
-    BucketFacts,
+from jupyter_kueue.domain.owner import (
     Owner,
-    Resources,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
+from jupyter_kueue.domain.run_record import (
     RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
     RunRequest,
 )
 from jupyter_kueue.storage.bucket import Bucket
@@ -33,7 +39,7 @@ def open_job(name: str) -> BucketFacts:
         owner=Owner.of("tess"),
         namespace="default",
         created_at="2026-01-02T03:04:05.000Z",
-        request=RunRequest("a.ipynb").as_json(),
+        request=RunRequest("a.ipynb"),
         local_queue="team-a",
         resources=Resources(),
         image="image",

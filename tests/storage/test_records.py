@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.models import (
-    BucketFacts,
+from jupyter_kueue.domain.owner import (
     Owner,
-    Resources,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
+from jupyter_kueue.domain.run_record import (
     RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
     RunRequest,
 )
 from jupyter_kueue.storage.bucket import Bucket
@@ -27,7 +33,7 @@ RECORD = RunRecord(
     owner=Owner("Tess", "tess"),
     namespace="research",
     created_at="2026-01-02T03:04:05.000Z",
-    request=RunRequest("reports/weekly.ipynb").as_json(),
+    request=RunRequest("reports/weekly.ipynb"),
     local_queue="team-a",
     resources=Resources(),
     image="registry.example/notebook:1",

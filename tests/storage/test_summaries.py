@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.models import RunRequest
+from jupyter_kueue.domain.run_request import (
+    Resources,
+    RunRequest,
+)
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.summaries import MAX_ROWS, MAX_SMALL_SEGMENTS, Summaries
 
@@ -30,16 +33,16 @@ def row_of(number: int, **row: Any) -> Json:
         "created_at": "2026-01-02T03:04:05.000Z",
         "owner": "tess",
         "local_queue": "team-a",
-        "resources": {"cpu": "1", "memory": "2Gi", "gpus": 0},
+        "resources": Resources("1", "2Gi", 0),
         "image": "registry.example/notebook:1",
         "tags": [],
         "warnings": [],
         "warning_sentences": [],
         "updated_at": None,
-        "request": RunRequest("report.ipynb").as_json(),
+        "request": RunRequest("report.ipynb"),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),
         **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id")),
-        **dict.fromkeys(("rerun_of", "left_behind", "sentence")),
+        **dict.fromkeys(("rerun_of", "left_behind", "sentence", "position", "wait")),
         **row,
     }
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import models
+from jupyter_kueue.domain import (
+    run_facts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +50,7 @@ def verdict(
     for record in former:
         if record.get("reason") == pod_contract.DISK_FULL:
             said = str(record.get("message") or "") or None
-            message = models.stored_sentence(said, record.get("sentence"))
+            message = run_facts.stored_sentence(said, record.get("sentence"))
             return Verdict(
                 pod_contract.DISK_FULL, message or say("disk-was-full", "The disk was full.")
             )

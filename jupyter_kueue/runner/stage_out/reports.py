@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract, sentences
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import json_shapes
+from jupyter_kueue.domain import times
+from jupyter_kueue.domain.stored_types import is_sentence, is_whole
 from jupyter_kueue.runner.shared import control
 from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFolder
 
@@ -27,7 +28,6 @@ MAX_FILE_BYTES = 2**20
 MAX_TEXT_LENGTH = 20_000
 MAX_LINES = 500
 ILLEGIBLE_SECONDS = 10.0
-_is_sentence = json_shapes.sentence(pod_contract.MAX_MESSAGE_LENGTH)
 _MAX_NUMBER = 2**53  # what every reader of JSON keeps exactly
 
 
@@ -174,7 +174,7 @@ def _error(value: Any) -> control.Json | None:
 
 def _sentence(value: Any) -> control.Json | None:
     """Return a sentence's code and values; None for anything else."""
-    return value if _is_sentence(value) else None
+    return value if is_sentence(value, pod_contract.MAX_MESSAGE_LENGTH) else None
 
 
 def _names(value: Any) -> list[str]:
@@ -193,9 +193,9 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    return value if json_shapes.number(value) and 0 <= value <= _MAX_NUMBER else None
+    return value if is_whole(value) and 0 <= value <= _MAX_NUMBER else None
 
 
 def _moment(value: Any) -> str | None:
     is_short = isinstance(value, str) and len(value) < 64  # noqa: PLR2004 - RFC 3339 needs 35
-    return str(value) if is_short and json_shapes.moment(value) else None
+    return str(value) if is_short and times.is_moment(value) else None

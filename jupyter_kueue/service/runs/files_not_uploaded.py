@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import both, say
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_kueue.contract.sentences import Value
+    from jupyter_kueue.domain.run_record import LeftBehind
+    from jupyter_kueue.domain.run_row import ShownLeftBehind
 
-Json = dict[str, Any]
 
-
-def shown(left_behind: Json | None) -> Json | None:
+def shown(left_behind: LeftBehind | None) -> ShownLeftBehind | None:
     """Return what stayed behind, with a sentence about it; None where nothing did.
 
     ``count`` and ``paths`` are of hidden files, ``ignored_count`` and ``ignored_paths`` of what an
@@ -27,32 +27,27 @@ def shown(left_behind: Json | None) -> Json | None:
     """
     if left_behind is None:
         return None
-    found = {
-        **left_behind,
-        "ignored_count": left_behind.get("ignored_count") or 0,
-        "ignored_paths": left_behind.get("ignored_paths") or [],
-    }
     said = []
-    if found["count"]:
-        first = found["paths"][0] if found["paths"] else ".env"
+    if left_behind["count"]:
+        first = left_behind["paths"][0] if left_behind["paths"] else ".env"
         hidden = say(
             "hidden-files-stayed",
             "Hidden files were not uploaded: {paths}. To include one, add a "
             "line such as !{first} to a file named .jupyterkueueignore next "
             "to the notebook.",
-            paths=_named(found["paths"], found["count"]),
+            paths=_named(left_behind["paths"], left_behind["count"]),
             first=first,
         )
         said.append(hidden)
-    if found["ignored_count"]:
+    if left_behind["ignored_count"]:
         ignored = say(
             "ignored-files-stayed",
             "Excluded by .jupyterkueueignore: {paths}.",
-            paths=_named(found["ignored_paths"], found["ignored_count"]),
+            paths=_named(left_behind["ignored_paths"], left_behind["ignored_count"]),
         )
         said.append(ignored)
     message = functools.reduce(both, said) if said else ""
-    return {**found, "message": message, "sentence": sentences.as_json(message)}
+    return {**left_behind, "message": message, "sentence": sentences.as_json(message)}
 
 
 def _named(paths: Sequence[str], count: int) -> Value:

@@ -6,17 +6,33 @@ is shown, from its own words alone; ``service.runs.reconciler`` asks. Pure.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import json_shapes, models, names, quantities, text_rules
-from jupyter_kueue.domain.models import (
-    BucketFacts,
+from jupyter_kueue.domain import (
+    field_types,
+    names,
+    quantities,
+    text_rules,
+    times,
+)
+from jupyter_kueue.domain.owner import (
     Owner,
-    Resources,
+)
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
+from jupyter_kueue.domain.run_record import (
     RunRecord,
+)
+from jupyter_kueue.domain.run_request import (
+    Resources,
     RunRequest,
 )
+from jupyter_kueue.domain.stored_types import is_path
+
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.run_documents import Accepted
 
 Json = dict[str, Any]
 
@@ -39,8 +55,8 @@ def facts_of(job: Json, run_id: str) -> BucketFacts:
         name=_line(annotations.get(names.ANNOTATION_NAME)) or _line(metadata["name"]),
         owner=Owner(_line(annotations.get(names.ANNOTATION_OWNER)) or slug, slug),
         namespace=_line(metadata["namespace"]),
-        created_at=models.rfc3339(models.parse_time(metadata["creationTimestamp"])),
-        request=RunRequest(notebook).as_json(),
+        created_at=times.rfc3339(times.parse_time(metadata["creationTimestamp"])),
+        request=RunRequest(notebook),
         local_queue=_line(labels.get(names.KUEUE_QUEUE_NAME)),
         resources=_resources(_object(container.get("resources"))),
         image=_line(container.get("image")),
@@ -49,7 +65,7 @@ def facts_of(job: Json, run_id: str) -> BucketFacts:
         priority_class=_line(labels.get(names.KUEUE_PRIORITY_CLASS)) or None,
         schedule_id=_line(labels.get(names.LABEL_SCHEDULE_ID)) or None,
     )
-    accepted = {"job_name": metadata["name"], "uid": metadata["uid"]}
+    accepted: Accepted = {"job_name": metadata["name"], "uid": metadata["uid"]}
     return BucketFacts(record, accepted=accepted, is_recorded=False)
 
 
@@ -64,7 +80,7 @@ def _notebook(container: Json) -> str:
     said = variables.get(pod_contract.ENV_NOTEBOOK)
     # Kubernetes' way to write a dollar sign.
     path = said.replace("$$", "$") if isinstance(said, str) else _NO_NOTEBOOK
-    return path if json_shapes.path(path) else _NO_NOTEBOOK
+    return path if is_path(path) else _NO_NOTEBOOK
 
 
 def _resources(container_resources: Json) -> Resources:
@@ -92,7 +108,7 @@ def _amount(amounts: Json, resource: str) -> str:
 
 def _line(value: Any) -> str:
     text = value if isinstance(value, str) else ""
-    return text_rules.shown_line(text, models.MAX_NAME_LENGTH).strip()
+    return text_rules.shown_line(text, field_types.MAX_NAME_LENGTH).strip()
 
 
 def _object(value: Any) -> Json:

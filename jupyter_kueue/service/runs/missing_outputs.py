@@ -6,19 +6,23 @@ Pure; ``run_view`` shows them: the first in a row, all of them where one run is 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import text_rules
-from jupyter_kueue.domain.models import MAX_WARNINGS
+from jupyter_kueue.domain.run_row import (
+    MAX_WARNINGS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import BucketFacts
+    from jupyter_kueue.domain.run_facts import (
+        BucketFacts,
+    )
 
-Json = dict[str, Any]
+ErrorsField = Literal["format_errors", "file_errors"]
 
 MAX_IN_RUN = 100
 MAX_LENGTH = 500
@@ -26,9 +30,8 @@ MAX_LENGTH = 500
 
 def in_row(facts: BucketFacts) -> list[Sentence]:
     """Return the first MAX_WARNINGS sentences; the last one may say how many more there are."""
-    result = facts.result or {}
-    count = sum(len(result.get(field) or {}) for field in ("format_errors", "file_errors"))
-    count += bool(result.get("elsewhere"))
+    count = len(_errors(facts, "format_errors")) + len(_errors(facts, "file_errors"))
+    count += bool(_elsewhere(facts))
     if count <= MAX_WARNINGS:
         return list(_all(facts))
     shown = list(islice(_all(facts), MAX_WARNINGS - 1))
@@ -40,13 +43,21 @@ def in_row(facts: BucketFacts) -> list[Sentence]:
     return [*shown, more]
 
 
-def errors_of(facts: BucketFacts, field: str) -> dict[str, str]:
+def errors_of(facts: BucketFacts, field: ErrorsField) -> dict[str, str]:
     """Return ``format_errors`` or ``file_errors`` of a result, MAX_IN_RUN of them at most."""
-    found = (facts.result or {}).get(field) or {}
+    found = _errors(facts, field)
     return {
         text_rules.shown_line(name, MAX_LENGTH): text_rules.said(str(why), MAX_LENGTH)
         for name, why in list(found.items())[:MAX_IN_RUN]
     }
+
+
+def _errors(facts: BucketFacts, field: ErrorsField) -> dict[str, str]:
+    return {} if facts.result is None else facts.result.get(field) or {}
+
+
+def _elsewhere(facts: BucketFacts) -> list[str]:
+    return [] if facts.result is None else facts.result.get("elsewhere") or []
 
 
 def _all(facts: BucketFacts) -> Iterator[Sentence]:
@@ -58,7 +69,7 @@ def _all(facts: BucketFacts) -> Iterator[Sentence]:
     for path, why in errors_of(facts, "file_errors").items():
         said = say("file-not-kept", "{path} was not kept: {why}", path=path, why=why)
         yield text_rules.shown_line(said, MAX_LENGTH)
-    elsewhere = (facts.result or {}).get("elsewhere") or []
+    elsewhere = _elsewhere(facts)
     if elsewhere:
         said = say(
             "written-elsewhere",

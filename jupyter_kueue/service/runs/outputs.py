@@ -15,7 +15,7 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, json_shapes
+from jupyter_kueue.domain import errors, run_documents
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage import log_tail, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.domain.models import BucketFacts
+    from jupyter_kueue.domain.run_documents import ResultFile
+    from jupyter_kueue.domain.run_facts import (
+        BucketFacts,
+    )
+    from jupyter_kueue.domain.run_row import LocatedFile, Progress, RunFile
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.run_index import Index
@@ -35,15 +39,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MAX_PROGRESS_BYTES = 2**16
-_COUNT = (json_shapes.count, None)
-_PROGRESS = json_shapes.Kind(
-    {
-        "cell": _COUNT,
-        "cells_done": _COUNT,
-        "cells": _COUNT,
-        "since": (json_shapes.moment, None),
-    }
-)
 # What a run wrote, and what it took along: two namespaces, so that no path means two files.
 FileKind = Literal["files", "inputs"]
 FILE_KINDS: tuple[FileKind, ...] = ("files", "inputs")
@@ -93,7 +88,7 @@ class Outputs:
         self._index = index
         self._changes = changes
 
-    async def progress(self, facts: BucketFacts) -> Json | None:
+    async def progress(self, facts: BucketFacts) -> Progress | None:
         """Return ``{"cell", "cells_done", "cells", "since"}``, None before the first cell."""
         try:
             live: Any = await self._records.bucket.get_json(
@@ -105,11 +100,18 @@ class Outputs:
             # Written anew with the next cell; the rest of the run can be shown.
             log.warning("run_id=%s %s", facts.record.run_id, error)
             return None
-        if not _PROGRESS.fits(live):
+        try:
+            found = run_documents.PROGRESS.read_back(live)
+        except ValueError:
             return None
-        return {key: live.get(key) for key in ("cell", "cells_done", "cells", "since")}
+        return {
+            "cell": found.get("cell"),
+            "cells_done": found.get("cells_done"),
+            "cells": found.get("cells"),
+            "since": found.get("since"),
+        }
 
-    async def files(self, facts: BucketFacts, kind: FileKind = "files") -> list[Json]:
+    async def files(self, facts: BucketFacts, kind: FileKind = "files") -> list[RunFile]:
         """Return a run's files of a kind: what it wrote so far, or what it took along."""
         if kind == "inputs":
             return run_view.build_inputs(facts)
@@ -172,7 +174,7 @@ class Outputs:
 
         await few_at_once(_DOWNLOADS_AT_ONCE, targets.items(), download)
 
-    async def located(self, facts: BucketFacts, kind: FileKind) -> list[Json]:
+    async def located(self, facts: BucketFacts, kind: FileKind) -> list[LocatedFile]:
         """Return the files of a kind with where each lies in the bucket: ``url``."""
         folder = self._records.bucket.url.rstrip("/")
         return [
@@ -276,21 +278,21 @@ class Outputs:
         except errors.RangeNotSatisfiableError:  # a new attempt has begun a new log just now
             return _nothing()
 
-    async def _live_files(self, facts: BucketFacts) -> list[Json]:
+    async def _live_files(self, facts: BucketFacts) -> list[ResultFile]:
         bucket = self._records.bucket
         notebook, log = await asyncio.gather(
             bucket.head(self._key(facts, pod_contract.LIVE_NOTEBOOK_KEY)),
             bucket.head(self._key(facts, pod_contract.LIVE_LOG_KEY)),
         )
-        found = []
+        found: list[ResultFile] = []
         if notebook is not None:
             name = facts.record.notebook.rpartition("/")[2]
-            found.append(_file(name, notebook.size, pod_contract.ROLE_NOTEBOOK))
+            found.append(_file(name, notebook.size, "notebook"))
         if log is not None:
-            found.append(_file("run.log", log.size, pod_contract.ROLE_LOG))
+            found.append(_file("run.log", log.size, "log"))
         return found
 
-    def _file_key(self, facts: BucketFacts, file: Json) -> str:
+    def _file_key(self, facts: BucketFacts, file: RunFile) -> str:
         if file["role"] == pod_contract.ROLE_INPUT:
             return self._key(facts, f"{pod_contract.INPUT_PREFIX}{file['path']}")
         if facts.result is not None:
@@ -318,7 +320,7 @@ class Outputs:
         return f"{self._records.prefix(facts.record.run_id)}{key}"
 
 
-def _file(path: str, size_bytes: int, role: str) -> Json:
+def _file(path: str, size_bytes: int, role: Literal["notebook", "log"]) -> ResultFile:
     return {"path": path, "size_bytes": size_bytes, "sha256": None, "role": role}
 
 

@@ -15,18 +15,29 @@ import functools
 import gc
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import errors, models, names, run_status, text_rules
-from jupyter_kueue.domain.models import (
-    FINISHED_STATES,
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    run_facts,
+    run_status,
+    text_rules,
+    times,
+)
+from jupyter_kueue.domain.run_facts import (
     BucketFacts,
     Limits,
     Status,
+)
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
+from jupyter_kueue.domain.times import (
     parse_time,
 )
 from jupyter_kueue.service.runs import ending, jobs_without_record, run_view
@@ -42,7 +53,11 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import ClusterFacts
+    from jupyter_kueue.domain.run_documents import Accepted
+    from jupyter_kueue.domain.run_facts import (
+        ClusterFacts,
+    )
+    from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.run_index import Index
@@ -166,7 +181,7 @@ class Reconciler:
             if row["reason"] == run_status.UNREADABLE:
                 known = any(row["run_id"] in key for key in self._records.unreadable)
                 if not known:
-                    why = models.stored_sentence(row["message"], row["sentence"])
+                    why = run_facts.stored_sentence(row["message"], row["sentence"])
                     found[f"run {row['run_id']}"] = why or foreign("")
         return found
 
@@ -176,7 +191,7 @@ class Reconciler:
             self._has_work.release()
         self._marked[run_id] = self._marked.get(run_id, False) or reload
 
-    def adopt(self, facts: BucketFacts, job: Json | None) -> Json:
+    def adopt(self, facts: BucketFacts, job: Json | None) -> RunRow:
         """Show a run whose Job was created just now, before any watch shows it; return its row.
 
         ``job`` is None where the API server was not asked for it again.
@@ -639,7 +654,7 @@ class Reconciler:
             revision=metadata["labels"][names.LABEL_REVISION],
             run_id=run_id,
             job_name=metadata["name"],
-            created_at=models.rfc3339(parse_time(metadata["creationTimestamp"])),
+            created_at=times.rfc3339(parse_time(metadata["creationTimestamp"])),
         )
         try:
             record = await scheduled_runs.take_in(self._records.bucket, run)
@@ -685,7 +700,7 @@ class Reconciler:
         if facts.accepted is not None or facts.result is not None or facts.final is not None:
             return facts
         if cluster.job is not None:
-            accepted = {
+            accepted: Accepted = {
                 "job_name": cluster.job["metadata"]["name"],
                 "uid": cluster.job["metadata"]["uid"],
             }
@@ -729,21 +744,21 @@ class Reconciler:
         """Write final.json, so that the end outlives the cluster's objects."""
         if facts.final is not None:
             return facts
-        ended = derived.as_json()
-        ended["finished_at"] = derived.finished_at or models.now()
+        ended = derived.final()
+        ended["finished_at"] = derived.finished_at or times.now()
         ended["admitted_at"] = derived.admitted_at or self._shown(facts, "admitted_at")
         ended["started_at"] = derived.started_at or self._shown(facts, "started_at")
         return dataclasses.replace(
             facts, final=await self._records.write_end(facts.record.run_id, ended)
         )
 
-    def _shown(self, facts: BucketFacts, field: str) -> str | None:
+    def _shown(self, facts: BucketFacts, field: Literal["admitted_at", "started_at"]) -> str | None:
         entry = self._index.find(facts.record.run_id)
         return entry.row[field] if entry is not None else None
 
     def _show(
         self, facts: BucketFacts, cluster: ClusterFacts, derived: Status | None = None
-    ) -> Json:
+    ) -> RunRow:
         """Put a run's row into the index and publish it if it changed; return the row."""
         now = dt.datetime.now(dt.UTC)
         if derived is None or facts.final is not None:
@@ -754,8 +769,8 @@ class Reconciler:
             return row
         before = self._index.find(facts.record.run_id)
         if before is not None and row["state"] in _KEEPS_TIMES:
-            for field in ("admitted_at", "started_at"):
-                row[field] = row[field] or before.row[field]
+            row["admitted_at"] = row["admitted_at"] or before.row["admitted_at"]
+            row["started_at"] = row["started_at"] or before.row["started_at"]
         is_final = row["state"] in FINISHED_STATES and not _is_provisional(facts)
         if _is_provisional(facts):
             self._provisional.add(row["run_id"])

@@ -11,27 +11,32 @@ import bisect
 import functools
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, strict_json
-from jupyter_kueue.domain.models import FINISHED_STATES, STATES
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+    STATES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import BucketFacts
+    from jupyter_kueue.domain.run_facts import BucketFacts
+    from jupyter_kueue.domain.run_row import RunRow
 
-Json = dict[str, Any]
 # What a list is sorted by: a field's text, and the run id where it is the same.
 SortKey = tuple[str, str]
 
 MAX_LIMIT = 500
-SORT_FIELDS = ("created_at", "name", "state", "local_queue", "finished_at")
+SortField = Literal["created_at", "name", "state", "local_queue", "finished_at"]
+SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
 # What a list is filtered by that few values are shared of.
-_SHARED_FIELDS = ("state", "local_queue", "schedule_id")
+SharedField = Literal["state", "local_queue", "schedule_id"]
+_SHARED_FIELDS: tuple[SharedField, ...] = get_args(SharedField)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Entry:
     The row is never changed, only replaced together with its entry.
     """
 
-    row: Json
+    row: RunRow
     facts: BucketFacts | None
 
     @property
@@ -87,7 +92,7 @@ class Entry:
     def searched(self) -> str:
         """What a query's text is looked for in; no text reaches from one part into the next."""
         row = self.row
-        parts = (row["name"], row["run_id"], row["request"].get("input_path") or "", *row["tags"])
+        parts = (row["name"], row["run_id"], row["request"].input_path, *row["tags"])
         return "\0".join(parts).casefold()
 
 
@@ -99,12 +104,12 @@ class Index:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._sharing: dict[str, dict[str | None, set[str]]] = {
+        self._sharing: dict[SharedField, dict[str | None, set[str]]] = {
             field: {} for field in _SHARED_FIELDS
         }
-        self._orders: dict[str, list[SortKey]] = {}
+        self._orders: dict[SortField, list[SortKey]] = {}
         self._open: set[str] = set()
-        self._rows: Sequence[Json] | None = None
+        self._rows: Sequence[RunRow] | None = None
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._entries
@@ -143,10 +148,10 @@ class Index:
             if before is not None and before.row[field] != entry.row[field]:
                 sharing[before.row[field]].discard(run_id)
             sharing.setdefault(entry.row[field], set()).add(run_id)
-        for field, order in self._orders.items():
-            key = _sort_key(entry.row, field)
+        for sorted_by, order in self._orders.items():
+            key = _sort_key(entry.row, sorted_by)
             if before is not None:
-                old = _sort_key(before.row, field)
+                old = _sort_key(before.row, sorted_by)
                 if old == key:
                     continue
                 del order[bisect.bisect_left(order, old)]
@@ -165,8 +170,8 @@ class Index:
         self._rows = None
         for field, sharing in self._sharing.items():
             sharing[entry.row[field]].discard(run_id)
-        for field, order in self._orders.items():
-            del order[bisect.bisect_left(order, _sort_key(entry.row, field))]
+        for sorted_by, order in self._orders.items():
+            del order[bisect.bisect_left(order, _sort_key(entry.row, sorted_by))]
         return True
 
     def ids(self) -> set[str]:
@@ -182,13 +187,13 @@ class Index:
         found = (self._entries[run_id].facts for run_id in self._open)
         return [facts for facts in found if facts is not None]
 
-    def rows(self) -> Sequence[Json]:
+    def rows(self) -> Sequence[RunRow]:
         """Return all rows, oldest first; gathered again only when one has changed."""
         if self._rows is None:
             self._rows = [self._entries[run_id].row for _, run_id in self._order("created_at")]
         return self._rows
 
-    def select(self, query: RunQuery) -> tuple[list[Json], int, str | None]:
+    def select(self, query: RunQuery) -> tuple[list[RunRow], int, str | None]:
         """Return a page of rows, how many match in all, and the cursor of the next page or None.
 
         The cursor names the last row of the page, so that pages neither repeat nor skip a run
@@ -196,7 +201,7 @@ class Index:
         """
         query.check()
         after = read_cursor(query.cursor, query.sort)
-        order = self._order(query.sort.removeprefix("-"))
+        order = self._order(cast("SortField", query.sort.removeprefix("-")))
         rest: Iterator[SortKey]
         if query.sort.startswith("-"):
             passed = 0 if after is None else len(order) - bisect.bisect_left(order, after)
@@ -232,7 +237,7 @@ class Index:
             wanted = {run_id for run_id in among if text in self._entries[run_id].searched}
         return wanted
 
-    def _order(self, field: str) -> list[SortKey]:
+    def _order(self, field: SortField) -> list[SortKey]:
         """Return all runs by a field, upwards; sorted once, and kept sorted from then on."""
         order = self._orders.get(field)
         if order is None:
@@ -241,7 +246,7 @@ class Index:
         return order
 
 
-def _sort_key(row: Json, field: str) -> SortKey:
+def _sort_key(row: RunRow, field: SortField) -> SortKey:
     return str(row[field] or ""), row["run_id"]
 
 

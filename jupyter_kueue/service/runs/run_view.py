@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract, sentences
 from jupyter_kueue.domain import text_rules
-from jupyter_kueue.domain.models import MAX_STATUS_LENGTH, json_of, stored_sentence
+from jupyter_kueue.domain.run_facts import (
+    stored_sentence,
+)
+from jupyter_kueue.domain.stored_types import (
+    MAX_STATUS_LENGTH,
+)
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs
 
 if TYPE_CHECKING:
-    from jupyter_kueue.domain.models import BucketFacts, Status
+    from jupyter_kueue.domain.run_documents import Attempt, ResultFile
+    from jupyter_kueue.domain.run_facts import BucketFacts, Status
+    from jupyter_kueue.domain.run_record import UploadedFile
+    from jupyter_kueue.domain.run_row import CellError, RunFile, RunRow, ShownAttempt
 
-Json = dict[str, Any]
 
-
-def build_row(facts: BucketFacts, status: Status) -> Json:
+def build_row(facts: BucketFacts, status: Status) -> RunRow:
     """Return a run's list row. ``position`` is filled in when the row is shown."""
     record = facts.record
     meta = facts.meta or {}
@@ -41,24 +47,24 @@ def build_row(facts: BucketFacts, status: Status) -> Json:
         "started_at": status.started_at,
         "finished_at": status.finished_at,
         "updated_at": meta.get("updated_at"),
-        "resources": json_of(record.resources),
+        "resources": record.resources,
         "image": record.image,
         "schedule_id": record.schedule_id,
         "rerun_of": record.rerun_of,
         "left_behind": files_not_uploaded.shown(record.left_behind),
-        "warnings": warnings,
+        "warnings": [*warnings],
         "warning_sentences": [sentences.as_json(warning) for warning in warnings],
-        "tags": list(meta["tags"] if "tags" in meta else record.request.get("tags") or []),
+        "tags": list(meta.get("tags") or () if "tags" in meta else record.request.tags),
         "request": record.request,
     }
 
 
-def build_attempts(facts: BucketFacts) -> list[Json]:
+def build_attempts(facts: BucketFacts) -> list[ShownAttempt]:
     """Return the attempts that reached a machine, oldest first, numbered from 1."""
     return [_attempt(number, attempt) for number, attempt in enumerate(facts.attempts, 1)]
 
 
-def _attempt(number: int, attempt: Json) -> Json:
+def _attempt(number: int, attempt: Attempt) -> ShownAttempt:
     said = stored_sentence(attempt.get("message"), attempt.get("sentence"))
     message = None if said is None else text_rules.said(said, MAX_STATUS_LENGTH)
     return {
@@ -72,9 +78,9 @@ def _attempt(number: int, attempt: Json) -> Json:
     }
 
 
-def build_error(facts: BucketFacts) -> Json | None:
+def build_error(facts: BucketFacts) -> CellError | None:
     """Return the failing cell's error, None where no cell failed."""
-    error = (facts.result or {}).get("error")
+    error = None if facts.result is None else facts.result.get("error")
     if not error:
         return None
     words = pod_contract.MAX_CUT_WORDS_LENGTH
@@ -111,23 +117,39 @@ def _shown(text: str | None, max_length: int) -> str | None:
     return None if text is None else text_rules.shown(text, max_length)
 
 
-def build_files(facts: BucketFacts, live: list[Json]) -> list[Json]:
+def build_files(facts: BucketFacts, live: list[ResultFile]) -> list[RunFile]:
     """Return what a run wrote (or what there is of it, ``live``), the executed notebook first."""
     result = facts.result
     files = list(result.get("files") or []) if result is not None else live
     return [_file(file) for file in files]
 
 
-def build_inputs(facts: BucketFacts) -> list[Json]:
-    """Return what a run took along, the notebook first; its paths are a namespace of their own."""
-    return [_file({**item, "role": pod_contract.ROLE_INPUT}) for item in facts.record.input]
+def build_inputs(facts: BucketFacts) -> list[RunFile]:
+    """Return what was uploaded for a run, the notebook first; its paths are their own namespace."""
+    return [input_file(item) for item in facts.record.input]
 
 
-def _file(item: Json) -> Json:
+def input_file(item: UploadedFile) -> RunFile:
+    """Return how a file is shown that was uploaded for a run."""
     return {
-        **{key: item[key] for key in ("path", "size_bytes", "role")},
+        "path": item["path"],
+        "size_bytes": item["size_bytes"],
+        "sha256": item["sha256"],
+        "role": "input",
+        "executable": item["executable"],
+        "modified_at": item["modified_at"],
+    }
+
+
+def _file(item: ResultFile) -> RunFile:
+    shown: RunFile = {
+        "path": item["path"],
+        "size_bytes": item["size_bytes"],
         "sha256": item.get("sha256"),
+        "role": item["role"],
         "executable": bool(item.get("executable")),
         "modified_at": item.get("modified_at"),
-        **({"format": item["format"]} if item.get("format") else {}),
     }
+    if made_as := item.get("format"):
+        shown["format"] = made_as
+    return shown

@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
-from jupyter_kueue.contract import pod_contract, sentences
+from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, models, names, run_requests
-from jupyter_kueue.domain.models import FINISHED_STATES, BucketFacts
-from jupyter_kueue.domain.run_requests import parse_run_request
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    times,
+)
+from jupyter_kueue.domain.run_request import (
+    parse_run_request,
+)
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
 from jupyter_kueue.service.cluster_state import run_id_of
 from jupyter_kueue.service.runs import ending, missing_outputs, run_view
 from jupyter_kueue.service.runs.run_index import Entry, RunQuery
@@ -28,7 +36,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.domain.models import RunRequest
+    from jupyter_kueue.domain.run_documents import Stop
+    from jupyter_kueue.domain.run_facts import (
+        BucketFacts,
+    )
+    from jupyter_kueue.domain.run_request import (
+        RunRequest,
+    )
+    from jupyter_kueue.domain.run_row import LocatedFile, Position, Progress, Run, RunFile, RunRow
+    from jupyter_kueue.domain.run_update import RunUpdate
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.queues.local_queues import Queues
@@ -49,7 +65,6 @@ Answer = TypeVar("Answer")
 
 __all__ = ["RunQuery", "Runs"]
 
-_CHANGEABLE = ("name", "tags", "local_queue", "priority_class")
 _LOOK_SECONDS = 0.2
 _DELETED_AT_ONCE = 16
 
@@ -87,7 +102,7 @@ class Runs:
         self._owner_name = owner_name
         self._local_queue = local_queue
 
-    async def submit(self, request: RunRequest) -> tuple[Json, bool]:
+    async def submit(self, request: RunRequest) -> tuple[RunRow, bool]:
         """Queue a notebook run; return the run and whether it is new.
 
         Raises:
@@ -108,11 +123,11 @@ class Runs:
             "next_cursor": next_cursor,
         }
 
-    def rows(self) -> Sequence[Json]:
+    def rows(self) -> Sequence[RunRow]:
         """Return the list rows of all runs, oldest first, without positions; not to be changed."""
         return self._index.rows()
 
-    def row(self, run_id: str) -> Json:
+    def row(self, run_id: str) -> RunRow:
         """Return one run's list row as ``rows`` has it.
 
         Raises:
@@ -120,7 +135,7 @@ class Runs:
         """
         return self._entry(run_id).row
 
-    async def get(self, run_id: str) -> Json:
+    async def get(self, run_id: str) -> Run:
         """Return everything there is to say of a run.
 
         Raises:
@@ -143,7 +158,7 @@ class Runs:
             "file_errors": missing_outputs.errors_of(facts, "file_errors"),
         }
 
-    async def stop(self, run_id: str) -> Json:
+    async def stop(self, run_id: str) -> RunRow:
         """Stop a run in whatever state it is; one that has ended stays as it is.
 
         The partial notebook is saved. Returns the run.
@@ -157,7 +172,7 @@ class Runs:
             return await self.get(run_id)
         self._check_cluster()
         facts = await self._recorded(entry.facts)
-        stop = {"at": models.now(), "by": facts.record.owner.name}
+        stop: Stop = {"at": times.now(), "by": facts.record.owner.name}
         await self._records.write(run_id, pod_contract.STOP_KEY, stop)
         self._reconciler.update(run_id, stop=stop)
         await self._delete_job(run_id, self._cluster.job_name(run_id))
@@ -192,23 +207,18 @@ class Runs:
                 doomed[run_id] = item["metadata"]["name"]
         await few_at_once(_DELETED_AT_ONCE, doomed.items(), lambda item: self._delete(*item))
 
-    async def update(self, run_id: str, changes: Any) -> Json:
+    async def update(self, run_id: str, changes: RunUpdate) -> RunRow:
         """Change a run's name or tags, or its queue or priority while it waits; return it.
 
         Raises:
-            InvalidRequestError: naming each bad field.
             ConflictError: it waits no longer, so its queue can't be changed.
         """
         entry = self._entry(run_id)
-        asked = _parse_changes(changes)
         await self._recorded(await self._facts(run_id, entry))
-        in_cluster: Json = {
-            key: asked[key] for key in ("local_queue", "priority_class") if key in asked
-        }
-        if in_cluster:
+        if changes.local_queue is not None or changes.priority_class is not None:
             self._check_cluster()
-            await self._change_in_cluster(run_id, entry, in_cluster)
-        meta = await self._records.change(run_id, asked)
+            await self._change_in_cluster(run_id, entry, changes)
+        meta = await self._records.change(run_id, changes.as_meta())
         if entry.is_finished:
             await self._reconciler.refresh(run_id)
         else:
@@ -216,7 +226,7 @@ class Runs:
             await self._reconciler.settle(run_id)
         return await self.get(run_id)
 
-    async def rerun(self, run_id: str, changes: Any) -> Json:
+    async def rerun(self, run_id: str, changes: Any) -> RunRow:
         """Run a run again from the inputs it had, with ``changes`` to its request; return the new.
 
         Raises:
@@ -243,11 +253,8 @@ class Runs:
                 )
             )
         facts = await self._facts(run_id, entry)
-        before = {
-            key: value
-            for key, value in facts.record.request.items()
-            if value is not None and key != "idempotency_key"
-        }
+        before = facts.record.request.as_json()
+        del before["idempotency_key"]
         if "resources" in changes:
             before.pop("profile", None)
         if "profile" in changes:
@@ -257,7 +264,7 @@ class Runs:
             await self._unless_it_hangs(self._submission.rerun(facts.record, request))
         )
 
-    async def files(self, run_id: str, kind: FileKind = "files") -> Sequence[Json]:
+    async def files(self, run_id: str, kind: FileKind = "files") -> Sequence[RunFile]:
         """Return what a run wrote, or with ``inputs`` what it took along.
 
         Each is ``{"path", "size_bytes", "sha256", "role", "executable", "modified_at"}``, and
@@ -288,7 +295,7 @@ class Runs:
         entry = self._entry(run_id)
         await self._outputs.download(await self._facts(run_id, entry), targets)
 
-    async def located_files(self, run_id: str, kind: FileKind = "files") -> Sequence[Json]:
+    async def located_files(self, run_id: str, kind: FileKind = "files") -> Sequence[LocatedFile]:
         """Return what ``files`` does, with where each file lies in the bucket: ``url``."""
         return await self._outputs.located(await self._facts(run_id, self._entry(run_id)), kind)
 
@@ -346,8 +353,8 @@ class Runs:
         self._reconciler.update(run_id, is_recorded=True)
         return dataclasses.replace(facts, is_recorded=True)
 
-    async def _change_in_cluster(self, run_id: str, entry: Entry, asked: Json) -> None:
-        if "local_queue" in asked:
+    async def _change_in_cluster(self, run_id: str, entry: Entry, asked: RunUpdate) -> None:
+        if asked.local_queue is not None:
             if entry.row["state"] != "queued":
                 has_ended = entry.row["state"] in FINISHED_STATES
                 state = entry.row["state"]
@@ -366,16 +373,15 @@ class Runs:
                         state=state,
                     )
                 )
-            self._local_queues.resolve(asked["local_queue"], self._local_queue)
+            self._local_queues.resolve(asked.local_queue, self._local_queue)
         elif entry.row["state"] in FINISHED_STATES:
             raise errors.ConflictError(
                 say("priority-fixed", "The run has ended, so its priority cannot be changed.")
             )
-        if "priority_class" in asked:
-            await self._submission.check_priority_class(asked["priority_class"])
+        await self._submission.check_priority_class(asked.priority_class)
         labels = {
-            names.KUEUE_QUEUE_NAME: asked.get("local_queue"),
-            names.KUEUE_PRIORITY_CLASS: asked.get("priority_class"),
+            names.KUEUE_QUEUE_NAME: asked.local_queue,
+            names.KUEUE_PRIORITY_CLASS: asked.priority_class,
         }
         try:
             await cluster_jobs.set_labels(
@@ -394,12 +400,12 @@ class Runs:
                 )
             ) from error
 
-    async def _cluster_position(self, row: Json, run_id: str) -> int | None:
+    async def _cluster_position(self, row: RunRow, run_id: str) -> int | None:
         known = await self._local_queues.cluster_positions(row["local_queue"])
         job = self._cluster.facts(run_id).job
         return known.get(job["metadata"]["uid"]) if known and job is not None else None
 
-    async def _shown(self, submitted: Submitted) -> Json:
+    async def _shown(self, submitted: Submitted) -> RunRow:
         """Return the run of a submit, before any watch shows it."""
         run_id = submitted.facts.record.run_id
         if not submitted.is_new:
@@ -408,17 +414,17 @@ class Runs:
                 return await self.get(run_id)
         return self._positioned(self._reconciler.adopt(submitted.facts, submitted.job))
 
-    def _positioned(self, row: Json) -> Json:
+    def _positioned(self, row: RunRow) -> RunRow:
         return self._all_positioned([row])[0]
 
-    def _all_positioned(self, rows: Sequence[Json]) -> Sequence[Json]:
+    def _all_positioned(self, rows: Sequence[RunRow]) -> Sequence[RunRow]:
         """Return the rows with the position in the LocalQueue of those that wait."""
         return [
-            {**row, "position": self._position(row)} if row["state"] == "queued" else dict(row)
+            {**row, "position": self._position(row) if row["state"] == "queued" else None}
             for row in rows
         ]
 
-    def _position(self, row: Json) -> Json | None:
+    def _position(self, row: RunRow) -> Position | None:
         uid = self._cluster.workload_uid(row["run_id"])
         place = self._local_queues.places(row["local_queue"]).get(uid or "")
         if place is None:
@@ -500,42 +506,7 @@ class Runs:
             log.warning("run_id=%s deletion of its Job is tried again: %s", run_id, error)
 
 
-def _parse_changes(changes: Any) -> Json:
-    if not isinstance(changes, dict) or not changes:
-        raise errors.InvalidRequestError(
-            {
-                "body": say(
-                    "send-object-with-fields",
-                    "send a JSON object with one or more of {fields}",
-                    fields=_CHANGEABLE,
-                )
-            }
-        )
-    wrong = {}
-    asked: Json = {}
-    for key, value in changes.items():
-        try:
-            asked[key] = _PARSERS[key](value)
-        except KeyError:
-            wrong[str(key)[:100]] = say(
-                "cannot-be-changed", "cannot be changed; only {fields} can", fields=_CHANGEABLE
-            )
-        except ValueError as error:
-            wrong[key] = sentences.of_error(error)
-    if wrong:
-        raise errors.InvalidRequestError(wrong)
-    return asked
-
-
-_PARSERS: dict[str, Any] = {
-    "name": run_requests.parse_name,
-    "tags": lambda value: list(run_requests.parse_tags(value)),
-    "local_queue": run_requests.parse_dns_label,
-    "priority_class": run_requests.parse_dns_subdomain,
-}
-
-
-def _final_progress(facts: BucketFacts) -> Json | None:
+def _final_progress(facts: BucketFacts) -> Progress | None:
     ended = facts.result or next(
         (item for item in reversed(facts.attempts) if item.get("cells") is not None), None
     )
@@ -544,6 +515,6 @@ def _final_progress(facts: BucketFacts) -> Json | None:
     return {
         "cell": None,
         "cells_done": ended.get("cells_done"),
-        "cells": ended["cells"],
+        "cells": ended.get("cells"),
         "since": None,
     }

@@ -25,9 +25,25 @@ from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, job_manifest, models, names, run_requests, text_rules
-from jupyter_kueue.domain.models import BucketFacts, RunRecord
+from jupyter_kueue.domain import (
+    errors,
+    field_types,
+    job_manifest,
+    names,
+    run_request,
+    text_rules,
+    times,
+)
 from jupyter_kueue.domain.pod_limits import PodLimits
+from jupyter_kueue.domain.run_facts import (
+    BucketFacts,
+)
+from jupyter_kueue.domain.run_record import (
+    LeftBehind,
+    RunRecord,
+    RunSpec,
+    UploadedFile,
+)
 from jupyter_kueue.service.short_lived_cache import Cached
 from jupyter_kueue.storage import input_copies, input_upload, run_records
 
@@ -37,7 +53,12 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import Owner, RunRequest
+    from jupyter_kueue.domain.owner import (
+        Owner,
+    )
+    from jupyter_kueue.domain.run_request import (
+        RunRequest,
+    )
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues.local_queues import Queues
@@ -46,7 +67,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 # Puts the inputs of a run where its pod finds them, and says what they are.
-Stage = Callable[[], Awaitable[tuple[Json, ...]]]
+Stage = Callable[[], Awaitable[tuple[UploadedFile, ...]]]
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +157,8 @@ class Submission:
             if there is not None:
                 return await self._go_on(there)
         prefix = f"{self._records.prefix(run_id)}{pod_contract.INPUT_PREFIX}"
-        record, stage = await self._check(request, run_id, prefix)
+        spec, stage = await self._check(request, prefix)
+        record = RunRecord.of(spec, run_id, times.now())
         is_first = True
         if request.idempotency_key is not None:
             is_first = await self._records.claim(run_id, _digest(request), uuid.uuid4().hex)
@@ -149,29 +171,40 @@ class Submission:
             InvalidRequestError: naming each bad field.
             NotFoundError: the inputs are gone.
         """
-        new = dataclasses.replace(
-            await self.renew(record, request), rerun_of=record.run_id, schedule_id=None
-        )
+        spec = dataclasses.replace(await self.renew(record, request), schedule_id=None)
         source = f"{self._records.prefix(record.run_id)}{pod_contract.INPUT_PREFIX}"
-        return await self.submit_staged(new, source)
+        return await self.submit_staged(spec, source, rerun_of=record.run_id)
 
-    async def submit_staged(self, record: RunRecord, source: str) -> Submitted:
-        """Create a new run as ``record`` says, from inputs in the bucket below ``source``.
+    async def submit_staged(
+        self,
+        spec: RunSpec,
+        source: str,
+        *,
+        rerun_of: str | None = None,
+        schedule_revision: str | None = None,
+    ) -> Submitted:
+        """Create a new run of ``spec``, from inputs in the bucket below ``source``.
 
         Raises:
             NotFoundError: the inputs are gone.
         """
-        new = dataclasses.replace(record, run_id=names.new_run_id(), created_at=models.now())
+        new = RunRecord.of(
+            spec,
+            names.new_run_id(),
+            times.now(),
+            rerun_of=rerun_of,
+            schedule_revision=schedule_revision,
+        )
         target = f"{self._records.prefix(new.run_id)}{pod_contract.INPUT_PREFIX}"
 
-        async def stage() -> tuple[Json, ...]:
-            await input_copies.copy(self._records.bucket, source, target, record)
-            return record.input
+        async def stage() -> tuple[UploadedFile, ...]:
+            await input_copies.copy(self._records.bucket, source, target, spec)
+            return spec.input
 
         return await self._create(new, stage)
 
-    async def renew(self, record: RunRecord, request: RunRequest) -> RunRecord:
-        """Return a record of ``request`` with the inputs of ``record``, and no id of its own yet.
+    async def renew(self, spec: RunSpec, request: RunRequest) -> RunSpec:
+        """Return what ``request`` becomes with the inputs of ``spec``.
 
         Raises:
             InvalidRequestError: naming each bad field.
@@ -180,34 +213,32 @@ class Submission:
         resolved, wrong = await self._resolve(request)
         if wrong:
             raise errors.InvalidRequestError(wrong)
-        return RunRecord(
-            run_id="",
-            name=request.name or record.name,
+        return RunSpec(
+            name=request.name or spec.name,
             owner=self._owner,
             namespace=self._cluster.namespace,
-            created_at="",
-            request=request.as_json(),
-            notebook=record.notebook,
-            kernel_name=request.kernel_name or record.kernel_name,
-            input=record.input,
-            empty_folders=record.empty_folders,
-            left_behind=record.left_behind,
-            schedule_id=record.schedule_id,
+            request=request,
+            notebook=spec.notebook,
+            kernel_name=request.kernel_name or spec.kernel_name,
+            input=spec.input,
+            empty_folders=spec.empty_folders,
+            left_behind=spec.left_behind,
+            schedule_id=spec.schedule_id,
             **resolved,
         )
 
     async def prepare(
         self, request: RunRequest, prefix: str, source: InputSource | None = None
-    ) -> tuple[RunRecord, Stage]:
+    ) -> tuple[RunSpec, Stage]:
         """Check a request whose runs are made later, by a schedule; read its files at ``source``.
 
         Returns:
-            Its record without a run id, and what stages the inputs below ``prefix``.
+            What its runs are, and what stages the inputs below ``prefix``.
 
         Raises:
             InvalidRequestError: naming each bad field.
         """
-        return await self._check(self._capped(request), "", prefix, source)
+        return await self._check(self._capped(request), prefix, source)
 
     def _capped(self, request: RunRequest) -> RunRequest:
         """Give a request without a time limit the one that an admin set for all."""
@@ -236,7 +267,7 @@ class Submission:
             raise errors.UnavailableError(_BEING_REMOVED)
         if loaded.facts is None:
             return None
-        if _digest_of(loaded.facts.record.request) != _digest(request):
+        if loaded.facts.record.request != request:
             raise errors.ConflictError(
                 say(
                     "key-of-another-request",
@@ -246,8 +277,8 @@ class Submission:
         return loaded.facts
 
     async def _check(
-        self, request: RunRequest, run_id: str, prefix: str, source: InputSource | None = None
-    ) -> tuple[RunRecord, Stage]:
+        self, request: RunRequest, prefix: str, source: InputSource | None = None
+    ) -> tuple[RunSpec, Stage]:
         """Check what needs files and cluster, all at once, so that one answer names every field."""
         found: Input | None = None
         place = source or InputSource(self._root_dir, request.input_path)
@@ -268,7 +299,7 @@ class Submission:
                 allow_hidden=self._allow_hidden or source is not None,
             )
             await asyncio.to_thread(
-                run_requests.check_parameters,
+                run_request.check_parameters,
                 request.parameters,
                 request.kernel_name,
                 found.kernel_name,
@@ -279,13 +310,11 @@ class Submission:
         if wrong or found is None:
             raise errors.InvalidRequestError(wrong)
         staged = found
-        record = RunRecord(
-            run_id=run_id,
+        spec = RunSpec(
             name=request.name or _name_of(staged.notebook),
             owner=self._owner,
             namespace=self._cluster.namespace,
-            created_at=models.now(),
-            request=request.as_json(),
+            request=request,
             notebook=staged.notebook,
             kernel_name=request.kernel_name or staged.kernel_name,
             input=(),
@@ -294,10 +323,10 @@ class Submission:
             **resolved,
         )
 
-        async def stage() -> tuple[Json, ...]:
+        async def stage() -> tuple[UploadedFile, ...]:
             return await input_upload.upload(self._records.bucket, prefix, staged)
 
-        return record, stage
+        return spec, stage
 
     async def _resolve(self, request: RunRequest) -> tuple[Json, dict[str, Sentence]]:
         """Turn defaults into values; return them and what is wrong with each field."""
@@ -436,7 +465,7 @@ class Submission:
             UnavailableError: ``error`` in other words, because nobody can tell which of both.
         """
         run_id = record.run_id
-        is_keyed = record.request.get("idempotency_key") is not None
+        is_keyed = record.request.idempotency_key is not None
         if isinstance(error, errors.ConflictError):
             # Another's word on this id, such as a delete, is what stays.
             return None
@@ -474,11 +503,11 @@ class Submission:
                 ) from error
         return None
 
-    def policy(self, record: RunRecord) -> job_manifest.PodPolicy:
-        """Return what the admin decides about the pods of ``record``."""
+    def policy(self, spec: RunSpec) -> job_manifest.PodPolicy:
+        """Return what the admin decides about the pods of ``spec``."""
         settings = self._settings
         return job_manifest.PodPolicy(
-            runner_image=settings.runner_image or record.image,
+            runner_image=settings.runner_image or spec.image,
             bucket_secret=settings.bucket_secret,
             grace_period_seconds=settings.grace_period_seconds,
             max_notebook_output_bytes=settings.max_notebook_output_bytes,
@@ -513,10 +542,10 @@ class Submission:
 def _name_of(notebook: str) -> str:
     """Return a run's name where the user gave none: the notebook's, without its ending."""
     name = notebook.rpartition("/")[2].removesuffix(".ipynb")
-    return text_rules.shown_line(name, models.MAX_NAME_LENGTH)
+    return text_rules.shown_line(name, field_types.MAX_NAME_LENGTH)
 
 
-def _left_behind(found: Input) -> Json | None:
+def _left_behind(found: Input) -> LeftBehind | None:
     if not found.left_behind_count and not found.ignored_count:
         return None
     return {
@@ -535,8 +564,5 @@ def _known_formats() -> frozenset[str]:
 
 
 def _digest(request: RunRequest) -> str:
-    return _digest_of(request.as_json())
-
-
-def _digest_of(request: Json) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    content = json.dumps(request.as_json(), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

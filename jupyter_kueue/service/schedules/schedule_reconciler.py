@@ -8,7 +8,6 @@ be repeated, by this server or by another at once.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import datetime as dt
 import logging
 from collections import defaultdict
@@ -19,7 +18,9 @@ from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import cron_job_manifest, errors, names, text_rules
-from jupyter_kueue.domain.models import FINISHED_STATES
+from jupyter_kueue.domain.run_row import (
+    FINISHED_STATES,
+)
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.unread_runs import Unread
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import RunRecord, ScheduleRecord
+    from jupyter_kueue.domain.run_record import (
+        RunSpec,
+    )
+    from jupyter_kueue.domain.run_row import RunRow
+    from jupyter_kueue.domain.schedule_record import (
+        ScheduleRecord,
+    )
+    from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.reconciler import Reconciler, Timing
@@ -107,7 +115,7 @@ class ScheduleKeeper:
         self._entries: dict[str, ScheduleEntry] = {}
         # By this server, so that a look that began before does not bring them back.
         self._deleted: set[str] = set()
-        self._published: dict[str, Json] = {}
+        self._published: dict[str, ScheduleRow] = {}
         self._marked: set[str] = set()
         self._has_marks = asyncio.Event()
         self._is_loaded = asyncio.Event()
@@ -194,7 +202,7 @@ class ScheduleKeeper:
         """Return a schedule's CronJob as watched, None where there is none."""
         return self._watched.items.get(self._uid_of.get(schedule_id, ""))
 
-    def rows(self, schedule_ids: Iterable[str] | None = None) -> list[Json]:
+    def rows(self, schedule_ids: Iterable[str] | None = None) -> list[ScheduleRow]:
         """Return the rows of these schedules, or of all."""
         now = dt.datetime.now(dt.UTC)
         last, unfinished = self._runs()
@@ -208,7 +216,9 @@ class ScheduleKeeper:
             for key in wanted
         ]
 
-    def _row_or_named(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> Json:
+    def _row_or_named(
+        self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime
+    ) -> ScheduleRow:
         """Return a schedule's row; of one in which something is odd, its name and what."""
         try:
             return self._row(entry, runs, now)
@@ -222,7 +232,7 @@ class ScheduleKeeper:
             )
             return schedule_view.build_row(placeholder, None, 0, ScheduleRuns(), None, message)
 
-    def _row(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> Json:
+    def _row(self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime) -> ScheduleRow:
         record = entry.record
         if entry.looked_at is None or not entry.is_current(now):
             entry.looked_at = now
@@ -239,10 +249,10 @@ class ScheduleKeeper:
             message,
         )
 
-    def _runs(self) -> tuple[dict[str, Json], dict[str, list[Json]]]:
+    def _runs(self) -> tuple[dict[str, RunRow], dict[str, list[RunRow]]]:
         """Return each schedule's newest run, and its unfinished ones, in one pass over all runs."""
-        last: dict[str, Json] = {}
-        unfinished: defaultdict[str, list[Json]] = defaultdict(list)
+        last: dict[str, RunRow] = {}
+        unfinished: defaultdict[str, list[RunRow]] = defaultdict(list)
         for row in self._index.rows():
             schedule_id = row["schedule_id"]
             if schedule_id is None:
@@ -260,7 +270,7 @@ class ScheduleKeeper:
         self._marked.add(schedule_id)
         self._has_marks.set()
 
-    def adopt(self, record: ScheduleRecord) -> Json:
+    def adopt(self, record: ScheduleRecord) -> ScheduleRow:
         """Show a schedule as it was just written, before it is read again; return its row."""
         known = self._entries.get(record.schedule_id)
         counted = known.runs_counted if known is not None else 0
@@ -291,16 +301,16 @@ class ScheduleKeeper:
             )
 
     async def apply(
-        self, schedule: ScheduleRecord, record: RunRecord, runs_counted: int, *, dry_run: bool
+        self, schedule: ScheduleRecord, spec: RunSpec, runs_counted: int, *, dry_run: bool
     ) -> None:
-        """Bring the CronJob in line with ``schedule``, whose runs are ``record``; or only ask.
+        """Bring the CronJob in line with ``schedule``, whose runs are ``spec``; or only ask.
 
         Raises:
             InvalidRequestError: the API server refuses it.
         """
         there = self.cron_job(schedule.schedule_id)
         for is_last in (False, False, True):
-            cron_job = self._cron_job_of(schedule, record, runs_counted, there)
+            cron_job = self._cron_job_of(schedule, spec, runs_counted, there)
             try:
                 applied = await cron_jobs.apply(self._connection, cron_job, dry_run=dry_run)
             except errors.ConflictError:
@@ -315,18 +325,18 @@ class ScheduleKeeper:
             self._watched.note(applied)
 
     def _cron_job_of(
-        self, schedule: ScheduleRecord, record: RunRecord, runs_counted: int, there: Json | None
+        self, schedule: ScheduleRecord, spec: RunSpec, runs_counted: int, there: Json | None
     ) -> Json:
         """Return what ``there``, the CronJob as last seen, is to become."""
         over = schedule_view.is_over(schedule, runs_counted, dt.datetime.now(dt.UTC))
-        is_active = schedule.request["active"]
+        is_active = schedule.request.active
         if there is not None and _definition_of(there) == schedule.digest:
             # Paused or resumed since with kubectl, whose word counts until the next edit.
             is_active = schedule_view.is_active(schedule, there)
         cron_job = cron_job_manifest.build_cron_job(
             schedule,
-            dataclasses.replace(record, schedule_revision=schedule.revision),
-            self._submission.policy(record),
+            spec,
+            self._submission.policy(spec),
             suspend=over or not is_active,
         )
         if there is not None:
@@ -347,7 +357,7 @@ class ScheduleKeeper:
         for row in self.rows(key for key in schedule_ids if key in self._entries):
             schedule_id = row["schedule_id"]
             # Runs have changes of their own, and time passes without one.
-            compared = {key: row[key] for key in row if key not in ("last_run", "next_run_at")}
+            compared: ScheduleRow = {**row, "last_run": None, "next_run_at": None}
             if self._published.get(schedule_id) != compared:
                 self._published[schedule_id] = compared
                 self._changes.publish(
@@ -510,7 +520,7 @@ class ScheduleKeeper:
     async def _bring_in_line(self, entry: ScheduleEntry) -> None:
         record = entry.record
         cron_job = self.cron_job(record.schedule_id)
-        if record.request["schedule"] is None:
+        if record.request.schedule is None:
             if cron_job is not None:
                 await self.delete_cron_job(record.schedule_id)
             return
@@ -527,7 +537,7 @@ class ScheduleKeeper:
                 return
         try:
             revision = await self.records.read_revision(record.schedule_id, record.revision)
-            await self.apply(record, revision.record, entry.runs_counted, dry_run=False)
+            await self.apply(record, revision.spec, entry.runs_counted, dry_run=False)
         except (
             errors.InvalidRequestError,
             errors.ForbiddenError,

@@ -5,6 +5,7 @@ The fields are REST's (docs/rest.md); ``service.schedules.schedule_reconciler`` 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,24 @@ from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import cron_expressions
 from jupyter_kueue.domain.cron_job_manifest import DEFAULT_TIMEZONE
-from jupyter_kueue.domain.models import parse_time, rfc3339, stored_sentence
+from jupyter_kueue.domain.run_facts import (
+    stored_sentence,
+)
+from jupyter_kueue.domain.times import (
+    parse_time,
+    rfc3339,
+)
 from jupyter_kueue.service.runs import files_not_uploaded
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import ScheduleRecord
+    from jupyter_kueue.domain.run_row import RunRow
+    from jupyter_kueue.domain.schedule_record import (
+        ScheduleRecord,
+    )
+    from jupyter_kueue.domain.schedule_row import LastRun, ScheduleRow
 
 Json = dict[str, Any]
 
@@ -32,13 +43,13 @@ _WAITING = ("queued", "starting")
 class ScheduleRuns:
     """The runs of one schedule: the newest row, and the rows that its CronJob still waits for."""
 
-    last: Json | None = None
-    open: tuple[Json, ...] = ()
+    last: RunRow | None = None
+    open: tuple[RunRow, ...] = ()
 
 
 def is_over(record: ScheduleRecord, runs_counted: int, now: dt.datetime) -> bool:
     """Tell whether a schedule's end has come, so that no further run may be due."""
-    end_date, max_runs = record.request.get("end_date"), record.request.get("max_runs")
+    end_date, max_runs = record.request.end_date, record.request.max_runs
     if max_runs is not None and runs_counted >= max_runs:
         return True
     return end_date is not None and now > parse_time(end_date)
@@ -47,21 +58,21 @@ def is_over(record: ScheduleRecord, runs_counted: int, now: dt.datetime) -> bool
 def is_active(record: ScheduleRecord, cron_job: Json | None) -> bool:
     """Tell whether a schedule fires: its CronJob, which kubectl may have suspended, says so."""
     if cron_job is None:
-        return bool(record.request["active"])
+        return bool(record.request.active)
     return not cron_job["spec"]["suspend"]
 
 
 def next_run(record: ScheduleRecord, now: dt.datetime) -> dt.datetime | None:
     """Return when it is due next, as far as this side can tell; None if it is not due any more."""
     request = record.request
-    if request["schedule"] is None:
+    if request.schedule is None:
         return None
-    expression = cron_expressions.parse(request["schedule"])
-    zone = _zone(request.get("timezone") or DEFAULT_TIMEZONE)
+    expression = cron_expressions.parse(request.schedule)
+    zone = _zone(request.timezone or DEFAULT_TIMEZONE)
     if expression is None or zone is None:
         return None
     due = expression.next_after(now, zone)
-    end_date = request.get("end_date")
+    end_date = request.end_date
     return None if due is None or (end_date and due > parse_time(end_date)) else due
 
 
@@ -71,8 +82,8 @@ def never_fires(record: ScheduleRecord, now: dt.datetime) -> bool:
     The cluster, too, looks five years ahead and no further.
     """
     request = record.request
-    expression = cron_expressions.parse(request["schedule"] or "")
-    zone = _zone(request.get("timezone") or DEFAULT_TIMEZONE)
+    expression = cron_expressions.parse(request.schedule or "")
+    zone = _zone(request.timezone or DEFAULT_TIMEZONE)
     return expression is not None and zone is not None and expression.next_after(now, zone) is None
 
 
@@ -92,7 +103,7 @@ def build_row(
     runs: ScheduleRuns,
     next_run_at: dt.datetime | None,
     message: Sentence | None,
-) -> Json:
+) -> ScheduleRow:
     """Return a schedule's list row."""
     request = record.request
     active = is_active(record, cron_job)
@@ -101,14 +112,14 @@ def build_row(
         "name": record.name,
         "owner": record.owner.name,
         "active": active,
-        "schedule": request["schedule"],
-        "timezone": request["timezone"],
-        "concurrency_policy": request["concurrency_policy"],
-        "starting_deadline_seconds": request["starting_deadline_seconds"],
-        "end_date": request["end_date"],
-        "max_runs": request["max_runs"],
-        "runs_counted": runs_counted if request["max_runs"] is not None else None,
-        "tags": list(request.get("tags") or []),
+        "schedule": request.schedule,
+        "timezone": request.timezone,
+        "concurrency_policy": request.concurrency_policy,
+        "starting_deadline_seconds": request.starting_deadline_seconds,
+        "end_date": request.end_date,
+        "max_runs": request.max_runs,
+        "runs_counted": runs_counted if request.max_runs is not None else None,
+        "tags": list(request.tags),
         "local_queue": record.local_queue,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
@@ -117,7 +128,7 @@ def build_row(
         "message": message,
         "sentence": sentences.as_json(message),
         "left_behind": files_not_uploaded.shown(record.left_behind),
-        "request": {**request, "active": active},
+        "request": dataclasses.replace(request, active=active),
     }
 
 
@@ -134,7 +145,7 @@ def build_message(
     if problem is not None:
         return say("schedule-problem", "It does not run as requested: {problem}", problem=problem)
     if is_over(record, runs_counted, now):
-        max_runs = request["max_runs"]
+        max_runs = request.max_runs
         if max_runs is not None and runs_counted >= max_runs:
             return say(
                 "schedule-ended-after",
@@ -144,7 +155,7 @@ def build_message(
         return say(
             "schedule-ended-at",
             "It ended at {time}. Set a later end_date to continue it.",
-            time=request["end_date"],
+            time=request.end_date or "",
         )
     if next_run_at is None and never_fires(record, now):
         return say(
@@ -152,7 +163,7 @@ def build_message(
             "It never runs, because the date in its schedule does not exist. Change the schedule.",
         )
     waiting = next((row for row in runs.open if row["state"] in _WAITING), None)
-    if waiting is None or request["concurrency_policy"] != "Forbid":
+    if waiting is None or request.concurrency_policy != "Forbid":
         return None
     return say(
         "schedule-run-goes-on",
@@ -161,11 +172,16 @@ def build_message(
         "run, or choose Replace or Allow.",
         time=waiting["created_at"],
         state=waiting["state"],
-        message=stored_sentence(waiting["message"], waiting["sentence"]) or waiting["reason"],
+        message=stored_sentence(waiting["message"], waiting["sentence"]) or waiting["reason"] or "",
     )
 
 
-def _last(row: Json | None) -> Json | None:
+def _last(row: RunRow | None) -> LastRun | None:
     if row is None:
         return None
-    return {key: row[key] for key in ("run_id", "state", "reason", "created_at")}
+    return {
+        "run_id": row["run_id"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "created_at": row["created_at"],
+    }

@@ -15,19 +15,29 @@ import logging
 import re
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import errors, models, names, run_requests, schedule_requests
-from jupyter_kueue.domain.models import (
+from jupyter_kueue.domain import (
+    errors,
+    names,
+    run_request,
+    schedule_request,
+    times,
+)
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import (
+    RunSpec,
+)
+from jupyter_kueue.domain.run_request import (
     Resources,
-    RunRecord,
     RunRequest,
+)
+from jupyter_kueue.domain.schedule_record import (
     ScheduleRecord,
-    ScheduleRequest,
     ScheduleRevision,
 )
+from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.service.runs.run_index import (
     read_cursor,
     write_cursor,
@@ -40,7 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.models import Owner
+    from jupyter_kueue.domain.run_row import LocatedFile, RunRow
+    from jupyter_kueue.domain.schedule_request import (
+        ScheduleRequest,
+    )
+    from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.reconciler import Reconciler
     from jupyter_kueue.service.runs.submission import InputSource, Stage, Submission
@@ -48,7 +62,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SORT_FIELDS = ("created_at", "updated_at", "name", "next_run_at")
+SortField = Literal["created_at", "updated_at", "name", "next_run_at"]
+SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
 
 _TAKE_BACK_SECONDS = 5.0
 _OF_RUNS = frozenset(item.name for item in dataclasses.fields(RunRequest))
@@ -146,7 +161,7 @@ class Schedules:
     async def list(self, query: ScheduleQuery) -> Json:
         """Return ``{"items", "total", "next_cursor"}``, from memory alone."""
         query.check()
-        field = query.sort.removeprefix("-")
+        field = cast("SortField", query.sort.removeprefix("-"))
         descending = query.sort.startswith("-")
         after = read_cursor(query.cursor, query.sort)
         rows = {
@@ -167,7 +182,7 @@ class Schedules:
             "next_cursor": write_cursor(page[-1], query.sort) if more else None,
         }
 
-    async def get(self, schedule_id: str) -> Json:
+    async def get(self, schedule_id: str) -> ScheduleRow:
         """Return a schedule.
 
         Raises:
@@ -177,7 +192,7 @@ class Schedules:
         [row] = self._keeper.rows([schedule_id])
         return row
 
-    async def inputs(self, schedule_id: str) -> Sequence[Json]:
+    async def inputs(self, schedule_id: str) -> Sequence[LocatedFile]:
         """Return the files that its runs start from, the notebook first.
 
         Returns:
@@ -193,12 +208,8 @@ class Schedules:
         prefix = self._records.input_prefix(schedule_id, revision.input_id)
         folder = f"{self._records.bucket.url.rstrip('/')}/{prefix}"
         return [
-            {
-                **item,
-                "role": pod_contract.ROLE_INPUT,
-                "url": f"{folder}{item['path']}",
-            }
-            for item in revision.record.input
+            {**run_view.input_file(item), "url": f"{folder}{item['path']}"}
+            for item in revision.spec.input
         ]
 
     async def check(self, request: ScheduleRequest, source: InputSource | None = None) -> None:
@@ -212,7 +223,9 @@ class Schedules:
         schedule = self._draft(names.new_run_id(), request)
         await self._checked(schedule, self._submission.prepare(request.run_request(), "", source))
 
-    async def create(self, request: ScheduleRequest, source: InputSource | None = None) -> Json:
+    async def create(
+        self, request: ScheduleRequest, source: InputSource | None = None
+    ) -> ScheduleRow:
         """Create a schedule and return it; the same ``idempotency_key`` gives the one there is.
 
         Its files are read at ``source`` if that is given, else where the request says.
@@ -249,7 +262,7 @@ class Schedules:
         log.info("schedule_id=%s created", schedule_id)
         return row
 
-    async def update(self, schedule_id: str, changes: Any) -> Json:
+    async def update(self, schedule_id: str, changes: Any) -> ScheduleRow:
         """Change fields of a schedule's request and return it; they count from the next run on.
 
         ``{"active": false}`` pauses it; null takes a field back to its default. The inputs stay
@@ -266,14 +279,14 @@ class Schedules:
         old = await self._revision(before)
         request = self._changed(before, changes)
         schedule = dataclasses.replace(
-            before, request=request.as_json(), updated_at=models.now(), revision="none"
+            before, request=request, updated_at=times.now(), revision="none"
         )
         input_id = uuid.uuid4().hex if _STAGED_ANEW & set(changes) else before.input_id
-        record, stage = await self._checked(
-            schedule, self._next_record(old, request, set(changes), input_id)
+        spec, stage = await self._checked(
+            schedule, self._next_spec(old, request, set(changes), input_id)
         )
-        record = await _staged(record, stage, schedule)
-        revision = _revision_of(record, input_id, request)
+        spec = await _staged(spec, stage, schedule)
+        revision = _revision_of(spec, input_id, request)
         schedule = _with_revision(schedule, revision)
         await self._records.write_revision(schedule_id, revision)
         await self._records.write(schedule)
@@ -329,7 +342,7 @@ class Schedules:
             log.warning("schedule_id=%s deletion is tried again: %s", schedule_id, problem)
         log.info("schedule_id=%s deleted without a tombstone: %s", schedule_id, error)
 
-    async def run_now(self, schedule_id: str, parameters: Json | None = None) -> Json:
+    async def run_now(self, schedule_id: str, parameters: Json | None = None) -> RunRow:
         """Queue a run of it now, with other parameters if given; return the run.
 
         It counts for neither ``concurrency_policy`` nor ``max_runs``.
@@ -343,21 +356,20 @@ class Schedules:
         self._check_cluster()
         schedule = await self._read(schedule_id)
         revision = await self._revision(schedule)
-        asked = {key: value for key, value in revision.record.request.items() if value is not None}
+        asked = revision.spec.request.as_json()
         if parameters is not None:
             asked["parameters"] = parameters
-        request = run_requests.parse_run_request(asked)
-        record = dataclasses.replace(
-            await self._submission.renew(revision.record, request),
-            schedule_revision=schedule.revision,
-        )
+        request = run_request.parse_run_request(asked)
+        spec = await self._submission.renew(revision.spec, request)
         source = self._records.input_prefix(schedule_id, revision.input_id)
-        submitted = await self._submission.submit_staged(record, source)
+        submitted = await self._submission.submit_staged(
+            spec, source, schedule_revision=schedule.revision
+        )
         return self._reconciler.adopt(submitted.facts, submitted.job)
 
     def _draft(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRecord:
         """Return a new schedule as it stands before its revision is known."""
-        created_at = models.now()
+        created_at = times.now()
         return ScheduleRecord(
             schedule_id=schedule_id,
             name=request.name or "schedule",
@@ -365,7 +377,7 @@ class Schedules:
             namespace=self._cluster.namespace,
             created_at=created_at,
             updated_at=created_at,
-            request=request.as_json(),
+            request=request,
             revision="none",
             input_id=uuid.uuid4().hex,
             local_queue="",
@@ -384,7 +396,7 @@ class Schedules:
             )
         if loaded.record is None:
             return None
-        if loaded.record.request != request.as_json():
+        if loaded.record.request != request:
             raise errors.ConflictError(
                 say(
                     "key-of-another-schedule",
@@ -394,7 +406,7 @@ class Schedules:
             )
         return loaded.record
 
-    async def _repeated(self, schedule_id: str, request: ScheduleRequest) -> Json:
+    async def _repeated(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRow:
         """Return the schedule that is there, finishing its creation if that was cut off."""
         there = await self._find_repeated(schedule_id, request)
         if there is None:
@@ -441,7 +453,7 @@ class Schedules:
                     )
                 }
             )
-        asked = dict(schedule.request)
+        asked = schedule.request.as_json()
         entry = self._keeper.get(schedule.schedule_id)
         cron_job = self._keeper.cron_job(schedule.schedule_id)
         is_over = schedule_view.is_over(schedule, entry.runs_counted, dt.datetime.now(dt.UTC))
@@ -453,45 +465,45 @@ class Schedules:
             asked["resources"] = None
         if "schedule" in changes and changes["schedule"] is None:
             asked.update(dict.fromkeys(_NEEDS_SCHEDULE))
-        return schedule_requests.parse_schedule_request({**asked, **changes})
+        return schedule_request.parse_schedule_request({**asked, **changes})
 
-    async def _next_record(
+    async def _next_spec(
         self, old: ScheduleRevision, request: ScheduleRequest, changed: set[str], input_id: str
-    ) -> tuple[RunRecord, Stage | None]:
-        """Return the record of the runs to come, and what stages their inputs if they change."""
+    ) -> tuple[RunSpec, Stage | None]:
+        """Return what the runs to come are, and what stages their inputs if they change."""
         if _STAGED_ANEW & changed:
-            prefix = self._records.input_prefix(str(old.record.schedule_id), input_id)
+            prefix = self._records.input_prefix(str(old.spec.schedule_id), input_id)
             return await self._submission.prepare(request.run_request(), prefix)
         if _OF_RUNS & changed:
-            return await self._submission.renew(old.record, request.run_request()), None
+            return await self._submission.renew(old.spec, request.run_request()), None
         # A pause must not fail because a queue or a priority class is gone.
-        return old.record, None
+        return old.spec, None
 
     async def _checked(
         self,
         schedule: ScheduleRecord,
-        work: Coroutine[Any, Any, tuple[RunRecord, Stage | None]],
-    ) -> tuple[RunRecord, Stage | None]:
+        work: Coroutine[Any, Any, tuple[RunSpec, Stage | None]],
+    ) -> tuple[RunSpec, Stage | None]:
         """Return what ``work`` gives, once the API server would take the schedule's CronJob.
 
         Raises:
             InvalidRequestError: naming the bad fields of both.
         """
         wrong: dict[str, Sentence] = {}
-        answer: tuple[RunRecord, Stage | None] = (_PLACEHOLDER, None)
+        answer: tuple[RunSpec, Stage | None] = (_PLACEHOLDER, None)
         try:
             answer = await work
         except errors.InvalidRequestError as error:
             wrong.update(error.fields)
-        record = dataclasses.replace(
+        spec = dataclasses.replace(
             answer[0],
             owner=schedule.owner,
             namespace=schedule.namespace,
             schedule_id=schedule.schedule_id,
         )
-        if schedule.request["schedule"] is not None:
+        if schedule.request.schedule is not None:
             try:
-                await self._keeper.apply(schedule, record, 0, dry_run=True)
+                await self._keeper.apply(schedule, spec, 0, dry_run=True)
             except errors.InvalidRequestError as error:
                 for key, text in error.fields.items():
                     field = _FIELD_NAMES.get(key, key)
@@ -503,7 +515,7 @@ class Schedules:
             raise errors.InvalidRequestError(wrong)
         return answer
 
-    async def _keep(self, schedule: ScheduleRecord, revision: ScheduleRevision) -> Json:
+    async def _keep(self, schedule: ScheduleRecord, revision: ScheduleRevision) -> ScheduleRow:
         """Bring the cluster in line with what is written, now or as soon as it answers."""
         try:
             await self._apply(schedule, revision)
@@ -514,11 +526,11 @@ class Schedules:
         return self._keeper.adopt(schedule)
 
     async def _apply(self, schedule: ScheduleRecord, revision: ScheduleRevision) -> None:
-        if schedule.request["schedule"] is None:
+        if schedule.request.schedule is None:
             await self._keeper.delete_cron_job(schedule.schedule_id)
             return
         counted = self._keeper.runs_counted(schedule.schedule_id)
-        await self._keeper.apply(schedule, revision.record, counted, dry_run=False)
+        await self._keeper.apply(schedule, revision.spec, counted, dry_run=False)
 
     async def _take_back(self, schedule: ScheduleRecord) -> None:
         """Remove what a failed create did, under an id that nobody else knows; else nothing.
@@ -526,7 +538,7 @@ class Schedules:
         Under an idempotency_key a repeat finishes it, on whichever server. What stays is found by
         the keeper.
         """
-        if schedule.request.get("idempotency_key") is not None:
+        if schedule.request.idempotency_key is not None:
             return
         schedule_id = schedule.schedule_id
         try:
@@ -545,13 +557,11 @@ class Schedules:
 
 
 # Stands for a run that cannot be, so that one answer names the schedule's bad fields too.
-_PLACEHOLDER = RunRecord(
-    run_id="",
+_PLACEHOLDER = RunSpec(
     name="schedule",
-    owner=models.Owner("", ""),
+    owner=Owner("", ""),
     namespace="",
-    created_at="",
-    request={},
+    request=RunRequest("none.ipynb"),
     local_queue="default",
     resources=Resources(),
     image="none",
@@ -560,39 +570,37 @@ _PLACEHOLDER = RunRecord(
 )
 
 
-async def _staged(record: RunRecord, stage: Stage | None, schedule: ScheduleRecord) -> RunRecord:
-    """Return a schedule's record with its inputs in the bucket."""
-    inputs = record.input if stage is None else await stage()
-    return dataclasses.replace(
-        record, schedule_id=schedule.schedule_id, created_at="", input=inputs
-    )
+async def _staged(spec: RunSpec, stage: Stage | None, schedule: ScheduleRecord) -> RunSpec:
+    """Return what a schedule's runs are, with the inputs in the bucket."""
+    inputs = spec.input if stage is None else await stage()
+    return dataclasses.replace(spec, schedule_id=schedule.schedule_id, input=inputs)
 
 
-def _revision_of(record: RunRecord, input_id: str, request: ScheduleRequest) -> ScheduleRevision:
+def _revision_of(spec: RunSpec, input_id: str, request: ScheduleRequest) -> ScheduleRevision:
     return ScheduleRevision(
-        record, input_id, request.concurrency_policy, request.end_date, request.max_runs
+        spec, input_id, request.concurrency_policy, request.end_date, request.max_runs
     )
 
 
 def _with_revision(schedule: ScheduleRecord, revision: ScheduleRevision) -> ScheduleRecord:
     return dataclasses.replace(
         schedule,
-        name=revision.record.name,
+        name=revision.spec.name,
         revision=revision.revision,
         input_id=revision.input_id,
-        local_queue=revision.record.local_queue,
-        left_behind=revision.record.left_behind,
+        local_queue=revision.spec.local_queue,
+        left_behind=revision.spec.left_behind,
     )
 
 
-def _matches(row: Json, query: ScheduleQuery) -> bool:
+def _matches(row: ScheduleRow, query: ScheduleQuery) -> bool:
     if query.active is not None and row["active"] != query.active:
         return False
     if query.local_queues and row["local_queue"] not in query.local_queues:
         return False
     if query.text:
         wanted = query.text.casefold()
-        places = (row["name"], row["schedule_id"], row["request"]["input_path"], *row["tags"])
+        places = (row["name"], row["schedule_id"], row["request"].input_path, *row["tags"])
         return any(wanted in place.casefold() for place in places)
     return True
 

@@ -1,0 +1,129 @@
+"""What bucket and cluster say of a run, and where it stands by that. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.contract import pod_contract, sentences
+from jupyter_kueue.domain import text_rules, times
+from jupyter_kueue.domain.stored_types import MAX_STATUS_LENGTH, is_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.run_documents import Accepted, Attempt, Final, Meta, Result, Stop
+    from jupyter_kueue.domain.run_record import RunRecord
+    from jupyter_kueue.domain.run_row import State
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BucketFacts:
+    """What the bucket says of one run; ``None`` where the object is not there.
+
+    Attributes:
+        attempts: the attempts' documents in the order they began.
+        is_recorded: false of a Job that has no record: what is known is the Job's own word.
+        problem: why what the bucket holds of the run cannot be understood, None if it can.
+    """
+
+    record: RunRecord
+    accepted: Accepted | None = None
+    meta: Meta | None = None
+    stop: Stop | None = None
+    deleted: bool = False
+    result: Result | None = None
+    final: Final | None = None
+    attempts: tuple[Attempt, ...] = ()
+    is_recorded: bool = True
+    problem: Sentence | None = None
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What the cluster says of one run, as raw objects; not ``known`` before the first list.
+
+    Attributes:
+        events: those about whatever keeps the run from starting: its Job where that gets no pod,
+            else its newest pod; None where they were not asked for.
+        most: how much of each resource a run could ever have in the run's queue, in base units;
+            None where that is not known.
+    """
+
+    job: Json | None = None
+    workload: Json | None = None
+    pods: tuple[Json, ...] = ()
+    known: bool = True
+    events: tuple[Json, ...] | None = None
+    most: Mapping[str, Decimal] | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an admin lets pass before a run fails.
+
+    Attributes:
+        max_evictions: how often nodes may evict a run; the next eviction fails it.
+        start_timeout: how long an admitted run may fail to start.
+    """
+
+    max_evictions: int = pod_contract.DEFAULT_MAX_EVICTIONS
+    start_timeout: dt.timedelta = dt.timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands. ``message`` is for users; ``detail`` is what the cluster said.
+
+    Both quote what notebooks and the cluster said, and have at most MAX_STATUS_LENGTH characters.
+    ``admitted_at``, ``started_at`` and ``finished_at`` are RFC 3339 in UTC or None.
+    """
+
+    state: State
+    reason: str | None = None
+    message: Sentence | None = None
+    detail: str | None = None
+    admitted_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut the texts, and drop times that are none: the cluster's objects may hold any."""
+        for field_name in ("reason", "message", "detail"):
+            text = getattr(self, field_name)
+            if text is not None:
+                object.__setattr__(self, field_name, text_rules.said(text, MAX_STATUS_LENGTH))
+        for field_name in ("admitted_at", "started_at", "finished_at"):
+            if not times.is_moment(getattr(self, field_name)):
+                object.__setattr__(self, field_name, None)
+
+    def final(self) -> Final:
+        """Return what is stored as final.json of a run that has ended.
+
+        Raises:
+            ValueError: it goes on.
+        """
+        if self.state not in ("stopped", "succeeded", "failed"):
+            raise ValueError(self.state)
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "message": self.message,
+            "sentence": sentences.as_json(self.message),
+            "detail": self.detail,
+            "admitted_at": self.admitted_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+        }
+
+
+def stored_sentence(text: str | None, stored: Any) -> Sentence | None:
+    """Return a text of the bucket with the code and values stored beside it, if these are any."""
+    if text is None:
+        return None
+    return sentences.restored(text, stored if is_sentence(stored, MAX_STATUS_LENGTH) else None)

@@ -1,0 +1,133 @@
+"""A run as it was asked for and what its defaults became: ``record.json``, immutable. Pure."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+
+from jupyter_kueue.domain.json_documents import json_of
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.parsing import Kind, read_back
+from jupyter_kueue.domain.run_request import Resources, RunRequest
+from jupyter_kueue.domain.stored_types import (
+    Count,
+    Flag,
+    ImageName,
+    Line,
+    Moment,
+    Path,
+    PathText,
+    RunId,
+)
+
+MAX_LEFT_BEHIND = 20
+
+
+class UploadedFile(TypedDict):
+    """A file that was uploaded for a run; its path is relative to ``input/``."""
+
+    path: Path
+    size_bytes: Count
+    sha256: Line | None
+    executable: Flag
+    modified_at: Moment | None
+
+
+_Some = Annotated[list[PathText], Field(max_length=MAX_LEFT_BEHIND)]
+
+
+class LeftBehind(TypedDict):
+    """What of a notebook's folder was not uploaded: how many, and the first of them."""
+
+    count: Annotated[Count, Field(description="How many files and folders are hidden.")]
+    paths: Annotated[
+        _Some,
+        Field(
+            description="The first of them, below the notebook's folder; folders end in a slash."
+        ),
+    ]
+    ignored_count: Annotated[Count, Field(description="How many a file .jupyterkueueignore names.")]
+    ignored_paths: Annotated[_Some, Field(description="The first of them.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """What runs: a request, and what its defaults became. A schedule holds one for its runs.
+
+    Attributes:
+        request: as the user sent it.
+        local_queue, resources, priority_class, image, ...: what the defaults became.
+        notebook: the notebook's path relative to ``input/``.
+        kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
+        input: what was uploaded.
+        empty_folders: folders with nothing in them, which a bucket cannot hold.
+        left_behind: None where everything was uploaded.
+        schedule_id: None for a run that somebody submitted.
+    """
+
+    name: Line
+    owner: Owner
+    namespace: Line
+    request: RunRequest
+    local_queue: Line
+    resources: Resources
+    image: ImageName
+    notebook: Path
+    input: tuple[UploadedFile, ...]
+    kernel_name: Line | None = None
+    priority_class: Line | None = None
+    empty_folders: tuple[Path, ...] = ()
+    left_behind: LeftBehind | None = None
+    schedule_id: Line | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunSpec):
+    """What one run was made from.
+
+    Attributes:
+        schedule_revision: the revision of the schedule that a CronJob's run was made from.
+        rerun_of: the run whose input this one has.
+    """
+
+    run_id: RunId
+    created_at: Moment
+    schedule_revision: Line | None = None
+    rerun_of: Line | None = None
+
+    @classmethod
+    def of(
+        cls,
+        spec: RunSpec,
+        run_id: str,
+        created_at: str,
+        *,
+        schedule_revision: str | None = None,
+        rerun_of: str | None = None,
+    ) -> Self:
+        """Return the record of a run of ``spec``."""
+        return cls(
+            **{item.name: getattr(spec, item.name) for item in dataclasses.fields(RunSpec)},
+            run_id=run_id,
+            created_at=created_at,
+            schedule_revision=schedule_revision,
+            rerun_of=rerun_of,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is stored as record.json."""
+        return {"version": 1, **json_of(self)}
+
+    @classmethod
+    def from_json(cls, body: Any) -> "RunRecord":
+        """Read a stored record.json; fields of later versions are passed over.
+
+        Raises:
+            UnreadableError: it is none.
+        """
+        return read_back(KIND, "run", body)
+
+
+KIND = Kind(RunRecord)

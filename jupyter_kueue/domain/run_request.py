@@ -1,0 +1,225 @@
+"""What a user asks of one run: every field with its type, bounds, default and description, once.
+
+Pure: it checks what needs no file, cluster or bucket. OpenAPI, docs/rest.md's table and the
+TypeScript types come from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from jupyter_kueue.contract.sentences import Sentence, say
+from jupyter_kueue.domain import errors, parameter_languages, parameter_literals
+from jupyter_kueue.domain.field_types import (
+    Annotations,
+    Cpus,
+    Flag,
+    Gpus,
+    InputPath,
+    LocalQueueName,
+    Memory,
+    Name,
+    OutputFormats,
+    Parameters,
+    PriorityClassName,
+    Retries,
+    Seconds,
+    Tags,
+)
+from jupyter_kueue.domain.parsing import Kind, parse
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the notebook container asks for, as Kubernetes quantities."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    cpu: Annotated[Cpus, Field(description="CPUs, such as `2` or `500m`.")] = "1"
+    memory: Annotated[Memory, Field(description="Bytes as a Kubernetes quantity.")] = "2Gi"
+    gpus: Annotated[Gpus, Field(description="GPUs, whole ones.")] = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the amounts as they are stored and shown."""
+        return {"cpu": self.cpu, "memory": self.memory, "gpus": self.gpus}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Resources):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(
+            say(
+                "resources-no-object",
+                'must be an object such as {{"cpu": "2", "memory": "4Gi", "gpus": 1}}',
+            )
+        )
+    return {key: amount for key, amount in value.items() if amount is not None}
+
+
+AskedResources = Annotated[Resources, BeforeValidator(_without_nulls)]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a user asks for. ``None`` stands for the configured default."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    input_path: Annotated[
+        InputPath,
+        Field(description="The notebook below the server's root, such as `reports/weekly.ipynb`."),
+    ]
+    name: Annotated[
+        Name | None,
+        Field(description="Any text of one line; the file's name if left out."),
+    ] = None
+    local_queue: Annotated[
+        LocalQueueName | None,
+        Field(
+            description="The queue; the configured one if left out, else `default`, else the first "
+            "active one."
+        ),
+    ] = None
+    profile: Annotated[
+        Name | None,
+        Field(description="A size from `profiles`; not together with `resources`."),
+    ] = None
+    resources: Annotated[
+        AskedResources | None,
+        Field(description="What the notebook may use; those of the default profile if left out."),
+    ] = None
+    environment: Annotated[Name | None, Field(description="An image from `environments`.")] = None
+    kernel_name: Annotated[
+        Name | None, Field(description="The kernel; the notebook's own if left out.")
+    ] = None
+    parameters: Annotated[
+        Parameters,
+        Field(
+            description="Values for the notebook's parameters; JSON values become literals of the "
+            "kernel's language."
+        ),
+    ] = field(default_factory=dict)
+    output_formats: Annotated[
+        OutputFormats, Field(description="`ipynb`, `html` and what nbconvert knows.")
+    ] = ("ipynb",)
+    include_folder: Annotated[
+        Flag, Field(description="Whether the files of the notebook's folder are uploaded too.")
+    ] = False
+    priority_class: Annotated[
+        PriorityClassName | None, Field(description="A WorkloadPriorityClass.")
+    ] = None
+    timeout_seconds: Annotated[
+        Seconds | None, Field(description="Longest time for the notebook.")
+    ] = None
+    cell_timeout_seconds: Annotated[
+        Seconds | None, Field(description="Longest time for one cell.")
+    ] = None
+    max_retries: Annotated[
+        Retries,
+        Field(
+            description="More attempts after a failure of the machine; a failed cell is not tried "
+            "again."
+        ),
+    ] = 0
+    tags: Annotated[Tags, Field(description="Short texts to find runs by.")] = ()
+    annotations: Annotated[
+        Annotations,
+        Field(description="What a client wants to keep with the run; it means nothing to it."),
+    ] = field(default_factory=dict)
+    idempotency_key: Annotated[
+        Name | None, Field(description="The same key again gives the run that is there.")
+    ] = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as it is stored and shown."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            **values,
+            "resources": None if self.resources is None else self.resources.as_json(),
+            "output_formats": list(self.output_formats),
+            "tags": list(self.tags),
+        }
+
+
+FIELDS = tuple(item.name for item in fields(RunRequest))
+KIND = Kind(RunRequest)
+_RESOURCES = Kind(Resources)
+# What to say of a field that must be there, and of one inside ``resources`` that is none.
+MISSING = {
+    "input_path": say(
+        "input-path-required", "is required: the notebook's path inside the server's root folder"
+    )
+}
+UNKNOWN = {"resources": say("resource-unknown", "is not a resource; use cpu, memory or gpus")}
+
+
+def check_object(body: Any) -> Mapping[str, Any]:
+    """Return a body that is a JSON object.
+
+    Raises:
+        InvalidRequestError: it is something else.
+    """
+    if isinstance(body, dict):
+        return body
+    raise errors.InvalidRequestError(
+        {"body": say("send-object-with-input-path", "send a JSON object with at least input_path")}
+    )
+
+
+def parse_run_request(body: Any) -> RunRequest:
+    """Read a JSON body as a RunRequest.
+
+    Raises:
+        InvalidRequestError: naming every field that is missing, unknown or wrong.
+    """
+    given = check_object(body)
+    return parse(KIND, given, missing=MISSING, unknown=UNKNOWN, wrong=wrong_together(given))
+
+
+def wrong_together(body: Mapping[str, Any]) -> dict[str, Sentence]:
+    """Return what is wrong with fields that are fine by themselves."""
+    if body.get("profile") is not None and body.get("resources") is not None:
+        said = say("profile-or-resources", "give either a profile or resources, not both")
+        return {"profile": said}
+    return {}
+
+
+def parse_resources(value: Any) -> Resources:
+    """Read ``{"cpu": "2", "memory": "4Gi", "gpus": 1}``; each may be left out.
+
+    Raises:
+        InvalidRequestError: naming each bad amount as ``resources.<name>``.
+        ValueError: it is no object.
+    """
+    return parse(_RESOURCES, _without_nulls(value), below="resources", unknown=UNKNOWN)
+
+
+def check_parameters(
+    parameters: Mapping[str, Any],
+    kernel_name: str | None,
+    notebooks_kernel: str | None,
+    stated: str,
+) -> None:
+    """Refuse parameters that cannot be written for the kernel they are for.
+
+    Their pod writes them by the same rules. It takes as long as they are many: call it in a thread.
+
+    Args:
+        parameters: those of the request.
+        kernel_name: the kernel that the request names.
+        notebooks_kernel: the one that the notebook names.
+        stated: the language that the notebook states, empty if none.
+
+    Raises:
+        InvalidRequestError: naming ``parameters``, or each bad one as ``parameters.<name>``.
+    """
+    if not parameters:
+        return
+    language = parameter_languages.find_language(kernel_name, notebooks_kernel, stated)
+    if language is None:
+        said = parameter_languages.unknown_language(kernel_name or notebooks_kernel, stated)
+        raise errors.InvalidRequestError({"parameters": said})
+    parameter_literals.write_cell(dict(parameters), language)

@@ -16,6 +16,7 @@ from jupyter_scheduler.models import (
     UpdateJob,
 )
 
+from jupyter_kueue.domain.run_request import Resources
 from jupyter_kueue.scheduler.downloads import Downloads
 
 pytestmark = pytest.mark.integration
@@ -269,14 +270,14 @@ async def test_sizes_by_name_and_by_amount(backend, write_notebook):
     by_name = await backend.create(
         "a.ipynb", compute_type="medium", runtime_environment_parameters={"queue": "team-a"}
     )
-    assert jobs.row(by_name)["resources"] == {"cpu": "2", "memory": "8Gi", "gpus": 0}
+    assert jobs.row(by_name)["resources"] == Resources("2", "8Gi", 0)
     assert (await backend.get_job(by_name)).compute_type == "medium"
     both = await backend.create(
         "a.ipynb",
         compute_type="medium",
         runtime_environment_parameters={"queue": "team-a", "cpu": "100m", "gpus": "100"},
     )
-    assert jobs.row(both)["resources"] == {"cpu": "100m", "memory": "8Gi", "gpus": 100}
+    assert jobs.row(both)["resources"] == Resources("100m", "8Gi", 100)
     timed = await backend.create("a.ipynb", **blocked(timeout="60", max_retries=2))
     asked = (await backend.get_job(timed)).runtime_environment_parameters
     assert (asked["timeout"], asked["max_retries"]) == (60, 2)

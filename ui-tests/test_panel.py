@@ -31,7 +31,7 @@ from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
 from .accessibility import THEMES, choose_theme, expect_accessible
-from .test_upstream_dialog import Runs
+from .test_upstream_dialog import Runs, expect_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +167,65 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     assert "made in the cluster" in download.value.path().read_text()
 
 
+def test_an_open_notebook_and_log_follow_their_run_to_its_end(
+    panel: Panel, lab: Lab, tmp_path: Path
+):
+    page = panel.page
+    gates = [tmp_path / f"gate-{number}" for number in range(2)]
+    wait = (
+        "import os, time\nwhile not os.path.exists({!r}): time.sleep(0.05)\nprint('after gate {}')"
+    )
+    waits = [wait.format(str(gate), number) for number, gate in enumerate(gates)]
+    fill = [f"print('line {number}\\n' * 30)" for number in range(3)]
+    write_notebook(lab, "gated.ipynb", *fill, *waits, "1 / 0")
+    run_id = submit(lab, "gated.ipynb")
+    expect(panel.row(run_id)).to_contain_text("cell 4 of 6")
+
+    panel.choose(run_id, "Open Log")
+    log = page.locator(".jp-FileEditor:not(.lm-mod-hidden)")
+    expect(log.get_by_text("line 2").last).to_be_visible()
+    panel.row(run_id).dblclick()
+    result = page.locator(".jp-Kueue-result")
+    bar = result.locator(".jp-Kueue-following")
+    expect(bar).to_have_text("Running: cell 4 of 6. Read-only; updates every few seconds.")
+    prompts = result.locator(".jp-InputPrompt")
+    expect(prompts.nth(3)).to_have_text("[*]:")
+    scroller = result.locator(".jp-WindowedPanel-outer")
+    scroller.evaluate("scroller => scroller.scrollTo({ top: 300 })")
+    first_cell = result.locator(".jp-CodeCell").nth(1)
+    first_cell.evaluate("cell => { cell.marked = true }")
+    top = scroller.evaluate("scroller => scroller.scrollTop")
+
+    # A cell ends: nothing but that cell changes.
+    gates[0].touch()
+    expect(bar).to_contain_text("cell 5 of 6")
+    expect(result.get_by_text("after gate 0", exact=True)).to_have_count(1)
+    expect(prompts.nth(3)).to_have_text("[4]:")
+    expect(prompts.nth(4)).to_have_text("[*]:")
+    assert scroller.evaluate("scroller => scroller.scrollTop") == top
+    assert first_cell.evaluate("cell => cell.marked === true")
+    expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
+    for theme in THEMES:
+        choose_theme(page, theme)
+        expect_accessible(page, ".jp-Kueue-result .jp-Kueue-following", theme)
+    choose_theme(page, "JupyterLab Light")
+
+    # Nobody looks at the log meanwhile, so it is not asked for; it is as soon as it is seen.
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    gates[1].touch()
+    expect(bar).to_have_text(re.compile("This run has failed. .*ZeroDivisionError.*Open Result"))
+    assert not [url for url in asked if f"{run_id}/logs" in url]
+    page.get_by_role("tab", name="run.log").click()
+    expect(log.get_by_text("after gate 1")).to_be_visible()
+    expect(page.get_by_text("This run has failed.").locator("visible=true")).to_have_count(1)
+
+    page.get_by_role("tab", name="gated.ipynb").click()
+    bar.get_by_role("button", name="Open Result").click()
+    expect(result.locator("pre").filter(has_text="ZeroDivisionError").last).to_be_in_viewport()
+    expect(bar).to_have_count(0)
+
+
 def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     page = panel.page
     write_notebook(
@@ -208,9 +267,7 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     page.keyboard.type("# mine ")
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.locator(".lm-Menu-itemLabel").get_by_text("Save Notebook As…", exact=True).click()
-    page.locator(".jp-Dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("tab", name="fails-Copy1.ipynb")).to_be_visible()
-    expect(result).to_have_count(0)
+    _a_result_is_saved_under_a_plain_name(page)
     assert "# mine" in (lab.root / "fails-Copy1.ipynb").read_text()
     assert (lab.root / "fails.ipynb").read_text() == source
 
@@ -235,6 +292,41 @@ def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
         for run in lab.call("GET", "runs")["items"]
     }
     assert sent["north"] == {**SIZE, "memory": "0.25G", "gpus": 0}
+
+
+def _a_result_is_saved_under_a_plain_name(page: Page) -> None:
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog.get_by_label("Path in your files")).to_have_value("fails-Copy1.ipynb")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("tab", name="fails-Copy1.ipynb")).to_be_visible()
+    expect(page.locator(".jp-Kueue-result")).to_have_count(0)
+    expect_idle(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)"))
+    expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
+    expect(page.get_by_text("Saving started")).to_have_count(0)
+
+
+def test_many_tabs_of_results_keep_their_names_and_can_be_closed(panel: Panel, lab: Lab):
+    page = panel.page
+    write_notebook(lab, "parts.ipynb", "for n in range(9): open(f'{n}.txt', 'w').write('x')")
+    run_id = submit(lab, "parts.ipynb")
+    expect(panel.row_in("finished", run_id)).to_be_visible()
+    panel.choose(run_id, "Show Files")
+    files_tab = page.get_by_role("tab", name="Files of parts")
+    for number in range(9):
+        files_tab.click()
+        page.get_by_role("button", name=f"{number}.txt", exact=True).click()
+        expect(page.locator(".lm-TabBar-tab.lm-mod-current[data-kueue-time]")).to_contain_text(
+            f"{number}.txt"
+        )
+    tabs = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab[data-kueue-time]")
+    expect(tabs).to_have_count(9)
+    cut_off = tabs.evaluate_all("""tabs => tabs.filter(tab => {
+        const label = tab.querySelector('.lm-TabBar-tabLabel');
+        const close = tab.querySelector('.lm-TabBar-tabCloseIcon');
+        const end = tab.getBoundingClientRect().right;
+        return label.scrollWidth > label.clientWidth || close.getBoundingClientRect().right > end;
+    }).map(tab => tab.textContent)""")
+    assert cut_off == []
 
 
 def test_the_list_is_used_by_keyboard_and_filtered_and_axe_finds_nothing(panel: Panel, lab: Lab):
@@ -324,7 +416,15 @@ def is_stored(request: Request, text: str) -> bool:
 def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, lab: Lab):
     blocked = submit(lab, "quick.ipynb", gpus=16, name="asks for too much")
     others = [submit(lab, "quick.ipynb", gpus=16, name=f"other {n}") for n in range(21)]
-    expect(panel.row_in("waiting", blocked)).to_contain_text("Will not start: asks for 16 GPUs")
+    why = panel.row_in("waiting", blocked).locator(".jp-Kueue-why")
+    expect(why).to_have_text(
+        re.compile("^Will not start: team-a has at most 4 GPUs, this run asks for")
+    )
+
+    for theme in THEMES:
+        choose_theme(panel.page, theme)
+        expect_accessible(panel.page, "#jp-kueue-panel", theme)
+    choose_theme(panel.page, "JupyterLab Light")
 
     panel.act(blocked, "Stop")
     expect(panel.row_in("finished", blocked)).to_have_attribute("data-state", "stopped")
@@ -357,6 +457,56 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
         expect(panel.row(run_id)).to_have_count(0)
     expect(panel.root.get_by_text("No runs yet")).to_be_visible()
     assert lab.call("GET", "runs")["total"] == 0
+
+
+def test_a_run_that_will_not_start_is_edited_and_takes_its_own_place(panel: Panel, lab: Lab):
+    page = panel.page
+    blocked = submit(lab, "quick.ipynb", gpus=16, name="too big")
+    row = panel.row_in("waiting", blocked)
+
+    # There is nothing to open yet, and whoever tries is told.
+    hint = page.get_by_role("alert").filter(
+        has_text="“too big” has not started yet. There is nothing to open."
+    )
+    row.dblclick()
+    expect(hint).to_be_visible()
+    row.press("Enter")
+    expect(hint).to_have_count(2)
+    row.click(button="right")
+    expect(page.get_by_role("menuitem", name="Open Notebook", exact=True)).to_be_disabled()
+    page.keyboard.press("Escape")
+
+    # What is refused stops nothing.
+    panel.choose(blocked, "Edit and Submit Again…")
+    dialog = page.locator(".jp-Dialog")
+    expect_accessible(
+        page, ".jp-Dialog-content:has(.jp-Kueue-form) .jp-Dialog-body", "JupyterLab Light"
+    )
+    dialog.get_by_role("textbox", name="GPUs").fill("1")
+    dialog.get_by_role("textbox", name="Time limit").fill("soon")
+    dialog.get_by_role("button", name="Submit again").click()
+    expect(dialog.get_by_text("Enter a time, such as 30 min or 2 h")).to_be_visible()
+    dialog.get_by_role("textbox", name="Time limit").fill("9999 h")
+    dialog.get_by_role("button", name="Submit again").click()
+    field = dialog.locator(".jp-Kueue-field").filter(has_text="Time limit")
+    expect(field.locator(".jp-Kueue-error")).to_contain_text("31622400")
+    assert lab.call("GET", f"runs/{blocked}")["state"] == "queued"
+
+    dialog.get_by_role("textbox", name="Time limit").fill("90")
+    expect(field.get_by_text("1 h 30 min")).to_be_visible()
+    dialog.get_by_label("Environment").select_option("default")
+    dialog.get_by_role("textbox", name="Kernel").fill("python3")
+    dialog.get_by_role("button", name="Submit again").click()
+    expect(panel.row_in("finished", blocked)).to_have_attribute("data-state", "stopped")
+    succeeded = panel.section("finished").locator('[data-state="succeeded"]')
+    expect(succeeded).to_have_count(1)
+    new = lab.call("GET", f"runs/{succeeded.get_attribute('data-job-id')}")["request"]
+    assert (new["timeout_seconds"], new["kernel_name"], new["environment"]) == (
+        5400,
+        "python3",
+        "default",
+    )
+    assert new["resources"]["gpus"] == 1
 
 
 def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):

@@ -459,6 +459,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     expect(refused).to_have_count(0)
     options.get_by_role("textbox", name="CPU").fill("0.5")
     options.get_by_role("textbox", name="Memory").fill("1 GiB")
+    _a_time_limit_and_a_kernel(page)
     options.get_by_role("textbox", name="Tags").fill("weekly, sales")
     with page.expect_request(is_creation) as sent:
         create.click()
@@ -468,6 +469,8 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
         "gpus": "16",
         "cpu": "500m",
         "memory": "1Gi",
+        "timeout": "5400",
+        "kernel": "python3",
     }
     assert body["tags"] == ["weekly", "sales"]
     answer = sent.value.response()
@@ -477,10 +480,26 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     page.locator(".jp-notebook-jobs-panel").get_by_text("weekly", exact=True).click()
     status = page.locator(".jp-Kueue-status")
     expect(status).to_contain_text("Waiting · queue team-a")
-    expect(status).to_contain_text("Will not start: asks for 16 GPUs")
+    expect(status).to_contain_text("this run asks for 16 GPUs")
     # The two views of the run say the same, without anybody's doing.
     expect(Runs(page).shown("Status")).to_have_text("Queued")
     expect_accessible(page, ".jp-Kueue-scheduler", "JupyterLab Light")
     status.get_by_role("button", name="Stop").click()
     expect(status).to_have_attribute("data-state", "stopped")
     expect(Runs(page).shown("Status")).to_have_text("Stopped")
+
+
+def _a_time_limit_and_a_kernel(page: Page) -> None:
+    """Called with the form's options open; what is refused is said at its field."""
+    options = page.locator(".jp-Kueue-scheduler")
+    create = page.get_by_role("button", name="Create", exact=True)
+    options.get_by_role("textbox", name="Time limit").fill("soon")
+    expect(options.get_by_text("Enter a time, such as 30 min or 2 h")).to_be_visible()
+    expect(create).to_be_disabled()
+    options.get_by_role("textbox", name="Time limit").fill("9999 h")
+    create.click()
+    too_long = options.locator(".jp-Kueue-field").filter(has_text="Time limit")
+    expect(too_long.locator(".jp-Kueue-error")).to_contain_text("31622400")
+    expect(page.get_by_role("alert").filter(has_text="Time limit: ")).to_be_visible()
+    options.get_by_role("textbox", name="Time limit").fill("1 h 30 min")
+    options.get_by_role("textbox", name="Kernel").fill("python3")

@@ -217,8 +217,8 @@ def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) 
 def _too_much(resource: str, asked: float, most: float, local_queue: str) -> Sentence:
     return say(
         "asks-for-too-much",
-        "Will not start: asks for {asked}, {queue} can have {most} at most. Stop "
-        "it and run it again with less, or ask an admin for more quota.",
+        "Will not start: {queue} has at most {most}, this run asks for {asked}. Edit it and "
+        "submit it again with less, or ask an admin for more quota.",
         asked=quantities.in_words(resource, asked),
         queue=local_queue,
         most=quantities.in_words(resource, most),

@@ -63,7 +63,7 @@ _STEM_BYTES = 200
 _NO_NAME = "notebook.ipynb"
 
 # Keys of runtime_environment_parameters and the fields of a request that they stand for.
-_TEXTS = {"queue": "local_queue", "priority": "priority_class"}
+_TEXTS = {"queue": "local_queue", "priority": "priority_class", "kernel": "kernel_name"}
 _NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
 _AMOUNTS = ("cpu", "memory", "gpus")
 RUN_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)

@@ -26,6 +26,7 @@ _UPSTREAM_NAMES = {
     "local_queue": "queue",
     "priority_class": "priority",
     "timeout_seconds": "timeout",
+    "kernel_name": "kernel",
     "resources.cpu": "cpu",
     "resources.memory": "memory",
     "resources.gpus": "gpus",

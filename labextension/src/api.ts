@@ -2,10 +2,11 @@
 import type { ServerConnection } from '@jupyterlab/services';
 
 import { readEvents } from './events';
-import { request, RequestError, routeUrl } from './request';
+import { NOT_MODIFIED, request, RequestError, routeUrl } from './request';
 import type {
   Change,
   IDeletion,
+  IEnvironment,
   IHealth,
   IRun,
   IRunRow,
@@ -86,6 +87,25 @@ export async function readNotebook(settings: Settings, runId: string): Promise<u
   return await json(settings, `${runPath(runId)}/notebook`);
 }
 
+/** A notebook as it stands, and what it is called by in the next question for it. */
+export interface INotebookVersion {
+  readonly etag: string | null;
+  readonly notebook: unknown;
+}
+
+/** Return the notebook as it stands now; null where it is still the one that is named. */
+export async function readChangedNotebook(
+  settings: Settings,
+  runId: string,
+  etag: string | null
+): Promise<INotebookVersion | null> {
+  const headers = etag === null ? {} : { 'If-None-Match': etag };
+  const response = await request(settings, `${runPath(runId)}/notebook`, { headers });
+  return response.status === NOT_MODIFIED
+    ? null
+    : { etag: response.headers.get('ETag'), notebook: (await response.json()) as unknown };
+}
+
 /** Return what a run has printed so far. */
 export async function readLog(settings: Settings, runId: string): Promise<string> {
   const response = await request(settings, `${runPath(runId)}/logs`);
@@ -104,6 +124,11 @@ export async function listLocalQueues(settings: Settings): Promise<readonly ILoc
 
 export async function listProfiles(settings: Settings): Promise<readonly IProfile[]> {
   const page: IPage<IProfile> = await json(settings, 'profiles');
+  return page.items;
+}
+
+export async function listEnvironments(settings: Settings): Promise<readonly IEnvironment[]> {
+  const page: IPage<IEnvironment> = await json(settings, 'environments');
   return page.items;
 }
 

@@ -7,6 +7,9 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type { IErrorBody, ISentence } from './wire';
 
+/** The status of an answer without content to a request with If-None-Match. */
+export const NOT_MODIFIED = 304;
+
 /** What is wrong with each field of a request: its name as in `docs/rest.md`, and a sentence. */
 export type FieldErrors = Readonly<Record<string, string>>;
 
@@ -59,7 +62,7 @@ export async function request(
   } catch (error) {
     throw asRequestError(error);
   }
-  if (!response.ok) {
+  if (!response.ok && response.status !== NOT_MODIFIED) {
     throw await errorOf(response);
   }
   return response;

@@ -63,6 +63,8 @@ export interface IRequest {
   readonly input_path: string;
   readonly local_queue?: string | null;
   readonly profile?: string | null;
+  readonly environment?: string | null;
+  readonly kernel_name?: string | null;
   readonly resources?: IResources | null;
   readonly parameters?: Readonly<Record<string, unknown>> | null;
   readonly timeout_seconds?: number | null;
@@ -114,6 +116,14 @@ export interface ISchedule {
 
 /** A size that runs can have. */
 export interface IProfile extends IResources {
+  readonly name: string;
+  readonly display_name: string;
+  readonly description: string;
+  readonly default: boolean;
+}
+
+/** An image that runs can have. */
+export interface IEnvironment {
   readonly name: string;
   readonly display_name: string;
   readonly description: string;

@@ -42,6 +42,24 @@ describe('a draft', () => {
     });
   });
 
+  it('has an environment, a time limit and a kernel', () => {
+    const request = { ...REQUEST, timeout_seconds: 5400, kernel_name: 'ir', environment: 'r' };
+    const before = draftOf(request);
+    expect(before).toMatchObject({ timeout: '1 h 30 min', kernel: 'ir', environment: 'r' });
+    const typed = { ...before, timeout: '2 h', kernel: ' ', environment: '' };
+    expect(changesOf(typed, request)).toEqual({
+      timeout_seconds: 7200,
+      kernel_name: null,
+      environment: null
+    });
+    expect(changesOf({ ...before, timeout: '' }, request)).toEqual({ timeout_seconds: null });
+    expect(draftErrors({ ...before, timeout: 'soon' }, trans)).toEqual({
+      timeout: 'Enter a time, such as 30 min or 2 h'
+    });
+    const refused = { timeout_seconds: 'too long', kernel_name: 'no', environment: 'gone' };
+    expect(formErrors(refused)).toEqual({ timeout: 'too long', kernel: 'no', environment: 'gone' });
+  });
+
   it('changes parameters all together', () => {
     const parameters = [
       { name: 'region', value: 'south' },

@@ -19,6 +19,8 @@ it('fills it in as the run was of a result', () => {
     local_queue: 'team-b',
     profile: null,
     resources: { cpu: '500m', memory: '1Gi', gpus: 0 },
+    timeout_seconds: 5400,
+    kernel_name: 'ir',
     parameters: { region: 'north', weeks: 7 }
   };
   const { createJobModel } = formFor('kueue:1/weekly.ipynb', like);
@@ -30,6 +32,12 @@ it('fills it in as the run was of a result', () => {
       { name: 'region', value: 'north' },
       { name: 'weeks', value: '7' }
     ],
-    runtimeEnvironmentParameters: { queue: 'team-b', cpu: '500m', memory: '1Gi' }
+    runtimeEnvironmentParameters: {
+      queue: 'team-b',
+      timeout: '5400',
+      kernel: 'ir',
+      cpu: '500m',
+      memory: '1Gi'
+    }
   });
 });

@@ -78,8 +78,8 @@ _ROWS = [
             reason,
             POD_SET + over("nvidia.com/gpu", "9", "8"),
             "blocked",
-            "Will not start: asks for 9 GPUs, team-a can have 8 GPUs at most. Stop it and run it "
-            "again with less, or ask an admin for more quota.",
+            "Will not start: team-a has at most 8 GPUs, this run asks for 9 GPUs. "
+            "Edit it and submit it again with less, or ask an admin for more quota.",
         )
         for reason in ("Pending", "Inadmissible", "ExceedsMaxQuota")
     ),
@@ -87,24 +87,24 @@ _ROWS = [
         "Pending",
         POD_SET + over("memory", "100Gi", "64Gi"),
         "blocked",
-        "Will not start: asks for 100 GiB of memory, team-a can have 64 GiB of memory at most. "
-        "Stop it and run it again with less, or ask an admin for more quota.",
+        "Will not start: team-a has at most 64 GiB of memory, this run asks for 100 GiB of memory. "
+        "Edit it and submit it again with less, or ask an admin for more quota.",
     ),
     (
         # Two at once: each amount stays with its own resource.
         "Pending",
         POD_SET + over("cpu", "40", "16") + ", " + over("nvidia.com/gpu", "9", "8"),
         "blocked",
-        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Stop it and run "
-        "it again with less, or ask an admin for more quota.",
+        "Will not start: team-a has at most 16 CPUs, this run asks for 40 CPUs. "
+        "Edit it and submit it again with less, or ask an admin for more quota.",
     ),
     (
         # One resource is beyond any quota, another only in use.
         "Pending",
         POD_SET + over("cpu", "40", "16") + ", " + more("nvidia.com/gpu", "1"),
         "blocked",
-        "Will not start: asks for 40 CPUs, team-a can have 16 CPUs at most. Stop it and run "
-        "it again with less, or ask an admin for more quota.",
+        "Will not start: team-a has at most 16 CPUs, this run asks for 40 CPUs. "
+        "Edit it and submit it again with less, or ask an admin for more quota.",
     ),
     (
         "Pending",
@@ -345,7 +345,7 @@ def test_what_it_asks_for_and_what_is_missing() -> None:
 def test_too_much_is_said_in_the_amounts_that_were_asked_for() -> None:
     kueues = workload_of("Pending", POD_SET + over("cpu", "100050m", "8"))
     assert message_of(asking(kueues, cpu=100)).startswith(
-        "Will not start: asks for 100 CPUs, team-a can have 8 CPUs at most."
+        "Will not start: team-a has at most 8 CPUs, this run asks for 100 CPUs."
     )
 
 
@@ -353,8 +353,8 @@ def test_what_kueue_says_of_one_of_many_alone_is_found_by_the_quota() -> None:
     silent = asking(workload_of(None), gpu=16)
     assert message_of(silent) == "Waiting in team-a."
     assert message_of(silent, {"nvidia.com/gpu": 4}) == (
-        "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most. Stop it and run "
-        "it again with less, or ask an admin for more quota."
+        "Will not start: team-a has at most 4 GPUs, this run asks for 16 GPUs. "
+        "Edit it and submit it again with less, or ask an admin for more quota."
     )
     assert message_of(silent, {"nvidia.com/gpu": 16, "cpu": 2}) == "Waiting in team-a."
     # What it takes beyond what was asked for counts, too.

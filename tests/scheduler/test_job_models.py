@@ -82,7 +82,12 @@ def test_a_template_and_a_name_are_kept():
 def test_what_is_shown_can_be_sent_again():
     asked = row(
         parameters={"n": "5", "text": '"5"', "word": "north", "nothing": "None"},
-        runtime_environment_parameters={"queue": "team-a", "cpu": "500m", "timeout": 60},
+        runtime_environment_parameters={
+            "queue": "team-a",
+            "cpu": "500m",
+            "timeout": 60,
+            "kernel": "ir",
+        },
         tags=["t"],
     )
     job = job_models.describe(asked)

@@ -173,7 +173,7 @@ async def test_none_of_many_runs_that_ask_for_too_much_waits_for_its_turn(
     for run in blocked:
         shown = await session.until(run["run_id"], lambda run: run["reason"] == "blocked")
         assert shown["message"].startswith(
-            "Will not start: asks for 16 GPUs, team-a can have 4 GPUs at most."
+            "Will not start: team-a has at most 4 GPUs, this run asks for 16 GPUs."
         )
         assert shown["position"] is None
     shown = await session.until(waits["run_id"], lambda run: "3 GPUs" in (run["message"] or ""))

@@ -1,4 +1,4 @@
-/** The fields of a request that can be changed: name, queue, size, parameters. */
+/** The fields of a request that can be changed: name, queue, size, environment, limits, parameters. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
@@ -6,22 +6,27 @@ import React from 'react';
 import { sizeOf } from '../models/amounts';
 import type { IParameterDraft, IRequestDraft } from '../models/request-draft';
 import type { FieldErrors } from '../request';
-import type { ILocalQueue, IProfile } from '../wire';
+import type { IEnvironment, ILocalQueue, IProfile } from '../wire';
 import { SelectField, TextField } from './field';
 import { AmountFields, QueueSelect } from './queue-options';
+import { RunOptionFields } from './run-options';
 
 interface IRequestFieldsProps {
   readonly draft: IRequestDraft;
   readonly errors: FieldErrors;
+  /** What else happens, as a sentence. */
+  readonly note?: string | undefined;
   readonly queues: readonly ILocalQueue[];
   readonly defaultQueue: string | null;
   readonly profiles: readonly IProfile[];
+  readonly environments: readonly IEnvironment[];
   readonly onChange: (draft: IRequestDraft) => void;
   readonly trans: TranslationBundle;
 }
 
 export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
   const { draft, errors, queues, defaultQueue, profiles, onChange, trans } = props;
+  const { environments } = props;
   return (
     <div className="jp-Kueue-options">
       {errors[''] !== undefined && (
@@ -29,6 +34,7 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
           {errors['']}
         </p>
       )}
+      {props.note !== undefined && <p className="jp-Kueue-hint">{props.note}</p>}
       <TextField
         name="name"
         label={trans.__('Name')}
@@ -73,6 +79,22 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
           trans={trans}
         />
       )}
+      {environments.length > 0 && (
+        <SelectField
+          name="environment"
+          label={trans.__('Environment')}
+          value={draft.environment}
+          error={errors.environment ?? ''}
+          options={environmentOptions(environments, trans)}
+          onChange={environment => onChange({ ...draft, environment })}
+        />
+      )}
+      <RunOptionFields
+        options={draft}
+        errors={errors}
+        onChange={(field, value) => onChange({ ...draft, [field]: value })}
+        trans={trans}
+      />
       <Parameters
         parameters={draft.parameters}
         error={errors.parameters ?? ''}
@@ -81,6 +103,18 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
       />
     </div>
   );
+}
+
+function environmentOptions(environments: readonly IEnvironment[], trans: TranslationBundle) {
+  const byDefault = environments.find(environment => environment.default);
+  const unchosen =
+    byDefault === undefined
+      ? trans.__('The default environment')
+      : trans.__('%1 (default)', byDefault.display_name);
+  return [
+    { value: '', label: unchosen },
+    ...environments.map(({ name, display_name }) => ({ value: name, label: display_name }))
+  ];
 }
 
 interface IParametersProps {

@@ -59,6 +59,7 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
       data-run-id={run.run_id}
       data-key={run.run_id}
       data-state={run.state}
+      data-reason={run.reason ?? undefined}
       role="treeitem"
       aria-level={2}
       aria-selected={isSelected}
@@ -66,7 +67,7 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
       tabIndex={tabIndex}
       onClick={event => actions.click(run.run_id, event)}
       onContextMenu={() => actions.meanInMenu(run.run_id)}
-      onDoubleClick={() => !isQueued && actions.openOutput(run.run_id)}
+      onDoubleClick={() => actions.openOutput(run.run_id)}
     >
       <div className="jp-Kueue-line">
         <span className="jp-Kueue-name" title={run.name}>

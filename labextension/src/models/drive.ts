@@ -4,8 +4,8 @@
  * copied into the user's folders. While a run goes on its notebook and its log are what there is of
  * them so far.
  *
- * Lab's "Save as…" stays in a document's drive. Whatever does not lie in a run is therefore taken
- * for a path in the user's own files: a changed result is saved there.
+ * Whatever does not lie in a run is taken for a path in the user's own files: what Lab saves in a
+ * document's drive lands there.
  *
  * Whoever wrote a notebook may have written that it is trusted, and Lab would run the scripts in its
  * outputs with the user's session. Trust is what a user gives to a signed file in a folder of theirs,
@@ -202,7 +202,8 @@ export function notebookName(run: Pick<IRun, 'request'>): string {
   return PathExt.basename(run.request.input_path);
 }
 
-function fileOf(run: IRun, { kind, path }: IRunFile): IFile | undefined {
+/** Return a file of a run; undefined where the run has none at that path. */
+export function fileOf(run: IRun, { kind, path }: IRunFile): IFile | undefined {
   const listed = run[kind].find(file => file.path === path);
   const isNotebook = kind === 'files' && path === notebookName(run);
   return listed ?? (isNotebook ? { path, size_bytes: 0, role: 'notebook' } : undefined);

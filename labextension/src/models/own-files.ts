@@ -37,7 +37,8 @@ export async function asBase64(blob: Blob): Promise<string> {
   return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
 }
 
-async function exists(own: Contents.IManager, path: string): Promise<boolean> {
+/** Tell whether the user has a file or folder at a path. */
+export async function exists(own: Contents.IManager, path: string): Promise<boolean> {
   try {
     await own.get(path, { content: false });
     return true;

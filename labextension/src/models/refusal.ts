@@ -4,7 +4,16 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { FieldErrors } from '../request';
 
 /** The fields that this extension adds to the form. */
-const OWN_FIELDS = ['queue', 'gpus', 'cpu', 'memory', 'tags', 'idempotency_token'];
+const OWN_FIELDS = [
+  'queue',
+  'gpus',
+  'cpu',
+  'memory',
+  'timeout',
+  'kernel',
+  'tags',
+  'idempotency_token'
+];
 
 export interface IRefusal {
   /** What is wrong with those, by their names. */
@@ -51,6 +60,8 @@ function labelsOf(trans: TranslationBundle): Record<string, string> {
     gpus: trans.__('GPUs'),
     cpu: trans.__('CPU'),
     memory: trans.__('Memory'),
+    timeout: trans.__('Time limit'),
+    kernel: trans.__('Kernel'),
     tags: trans.__('Tags'),
     idempotency_token: trans.__('Idempotency token')
   };

@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { FieldErrors } from '../request';
 import type { IRequest, RequestChanges } from '../wire';
 import { AMOUNTS, amountError, asQuantity, shownAmount } from './amounts';
+import { asSeconds, shownTime, timeError } from './time-limit';
 
 export interface IRequestDraft {
   readonly name: string;
@@ -13,6 +14,10 @@ export interface IRequestDraft {
   readonly cpu: string;
   readonly memory: string;
   readonly gpus: string;
+  /** The image, the time limit and the kernel; empty where the server's defaults count. */
+  readonly environment: string;
+  readonly timeout: string;
+  readonly kernel: string;
   readonly parameters: readonly IParameterDraft[];
 }
 
@@ -24,10 +29,15 @@ export interface IParameterDraft {
 /** The fields of the form by their names in REST. */
 const FIELDS: Readonly<Record<string, string>> = {
   local_queue: 'queue',
+  timeout_seconds: 'timeout',
+  kernel_name: 'kernel',
   'resources.cpu': 'cpu',
   'resources.memory': 'memory',
   'resources.gpus': 'gpus'
 };
+
+/** The fields of the form that errors are shown at, but for the parameters. */
+const SHOWN = ['name', 'queue', 'profile', ...AMOUNTS, 'environment', 'timeout', 'kernel'];
 
 /** Return what a form begins with. */
 export function draftOf(request: IRequest): IRequestDraft {
@@ -39,6 +49,9 @@ export function draftOf(request: IRequest): IRequestDraft {
     cpu: shownAmount('cpu', String(resources?.cpu ?? '')),
     memory: shownAmount('memory', String(resources?.memory ?? '')),
     gpus: resources?.gpus ? String(resources.gpus) : '',
+    environment: request.environment ?? '',
+    timeout: request.timeout_seconds == null ? '' : shownTime(request.timeout_seconds),
+    kernel: request.kernel_name ?? '',
     parameters: Object.entries(request.parameters ?? {}).map(([name, value]) => ({
       name,
       value: parameterText(value)
@@ -56,6 +69,9 @@ export function changesOf(draft: IRequestDraft, request: IRequest): RequestChang
     ...(draft.name === before.name ? {} : { name: draft.name.trim() || null }),
     ...(draft.queue === before.queue ? {} : { local_queue: draft.queue || null }),
     ...(isSizeChanged ? sizeChanges(draft) : {}),
+    ...(draft.environment === before.environment ? {} : { environment: draft.environment || null }),
+    ...(draft.timeout === before.timeout ? {} : { timeout_seconds: secondsOf(draft) }),
+    ...(draft.kernel === before.kernel ? {} : { kernel_name: draft.kernel.trim() || null }),
     ...(isParameterChanged ? { parameters: parametersOf(draft) } : {})
   };
 }
@@ -67,6 +83,7 @@ export function draftErrors(draft: IRequestDraft, trans: TranslationBundle): Fie
     field,
     amountError(field, draft[field], trans)
   ]);
+  wrong.push(['timeout', timeError(draft.timeout, trans)]);
   const names = draft.parameters.map(({ name }) => name.trim());
   const twice = names.find((name, at) => name !== '' && names.indexOf(name) !== at);
   if (twice !== undefined) {
@@ -80,7 +97,7 @@ export function formErrors(fields: FieldErrors): FieldErrors {
   const found: Record<string, string> = {};
   for (const [field, error] of Object.entries(fields)) {
     const own = FIELDS[field] ?? field;
-    const isShown = ['name', 'queue', 'profile', ...AMOUNTS].includes(own);
+    const isShown = SHOWN.includes(own);
     const key = own.startsWith('parameters') ? 'parameters' : isShown ? own : '';
     const [, parameter] = /^parameters\.(.+)$/.exec(own) ?? [];
     const text = parameter === undefined ? error : `${parameter}: ${error}`;
@@ -118,6 +135,11 @@ function sizeChanges(draft: IRequestDraft): RequestChanges {
     profile: null,
     resources: amounts.length === 0 ? null : Object.fromEntries(amounts)
   };
+}
+
+function secondsOf({ timeout }: IRequestDraft): number | null {
+  const seconds = asSeconds(timeout);
+  return seconds === '' ? null : seconds;
 }
 
 function parametersOf({ parameters }: IRequestDraft): Record<string, unknown> {

@@ -37,9 +37,14 @@ export function formFor(path: string, like?: IRequest): ReadonlyPartialJSONObjec
 
 function filledIn(request: IRequest): ReadonlyPartialJSONObject {
   const draft = draftOf(request);
-  const { queue, profile, parameters } = draft;
+  const { queue, profile, parameters, kernel } = draft;
   const amounts = AMOUNTS.map(field => [field, asQuantity(field, draft[field]) ?? ''] as const);
-  const chosen = [['queue', queue] as const, ...amounts].filter(([, value]) => value !== '');
+  const others = [
+    ['queue', queue],
+    ['timeout', String(request.timeout_seconds ?? '')],
+    ['kernel', kernel]
+  ] as const;
+  const chosen = [...others, ...amounts].filter(([, value]) => value !== '');
   return {
     parameters: parameters.map(({ name, value }) => ({ name, value })),
     runtimeEnvironmentParameters: Object.fromEntries(chosen),

@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { RequestError } from '../request';
-import type { IRunRow, IProgress, IResourceUsage, RunState } from '../wire';
+import type { IRun, IRunRow, IProgress, IResourceUsage, RunState } from '../wire';
 import { errorOf, leftBehindOf, messageOf, warningsOf } from './sentences';
 
 const MINUTE_MS = 60_000;
@@ -59,6 +59,49 @@ export function cellOf(progress: IProgress | undefined, trans: TranslationBundle
   return trans.__('cell %1 of %2', Math.min(cell, progress.cells), progress.cells);
 }
 
+/** A run of which a document is open, as `FollowedRun` has it. */
+interface IFollowed {
+  readonly run: IRun | null;
+  readonly error: RequestError | null;
+  readonly isDeleted: boolean;
+}
+
+/** Return what an open document of a run shows; empty while that is not known. */
+export function followingText(
+  { run, error, isDeleted }: IFollowed,
+  isChangedByUser: boolean,
+  trans: TranslationBundle
+): string {
+  if (isDeleted) {
+    return trans.__('This run has been deleted. You see its last state.');
+  }
+  if (isChangedByUser) {
+    return trans.__(
+      'Not updating: you have changed this document. Save it under another name, or reload it from disk.'
+    );
+  }
+  if (error !== null) {
+    return sentences(trans.__('Not up to date.'), reasonOf(error, trans));
+  }
+  if (run === null) {
+    return '';
+  }
+  switch (run.state) {
+    case 'succeeded':
+      return trans.__('This run has finished.');
+    case 'failed':
+      return sentences(trans.__('This run has failed.'), messageOf(run, trans));
+    case 'stopped':
+      return trans.__('This run was stopped.');
+    default: {
+      const state = stateName(run.state, trans);
+      const where = cellOf(run.progress ?? undefined, trans);
+      const shown = where === null ? state : trans.__('%1: %2', state, where);
+      return sentences(shown, trans.__('Read-only; updates every few seconds.'));
+    }
+  }
+}
+
 /** Return how far a run has come, from 0 to 1; null before its first cell. */
 export function shareDone(progress: IProgress | undefined): number | null {
   if (progress?.cells == null || progress.cells === 0) {
@@ -109,11 +152,13 @@ export function sentences(...parts: readonly (string | null | undefined)[]): str
     .join(' ');
 }
 
-/** Return what a run says of itself, with its queue while it waits there. */
+/** Return what a run says of itself, with its queue while it waits there and may start. */
 export function sayingOf(run: IRunRow, trans: TranslationBundle): string {
   const said = messageOf(run, trans) ?? stateName(run.state, trans);
   const text = sentences(said, ...warningsOf(run, trans), leftBehindOf(run, trans));
-  return run.state === 'queued' ? trans.__('%1 · %2', run.local_queue, text) : text;
+  return run.state === 'queued' && run.reason !== 'blocked'
+    ? trans.__('%1 · %2', run.local_queue, text)
+    : text;
 }
 
 export function stateName(state: RunState, trans: TranslationBundle): string {

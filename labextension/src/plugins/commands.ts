@@ -17,6 +17,7 @@ import {
   textArg
 } from '../widgets/reporting';
 import { drivePath } from '../models/drive';
+import { replaceWaiting } from '../models/replacement';
 import type { StockBackendModel } from '../models/stock-backend';
 import { formFor, OPEN_FORM } from '../models/upstream-form';
 import { namesOf, quoted, reasonOf, sentences } from '../models/words';
@@ -57,6 +58,8 @@ export function addCommands(options: ICommandsOptions): void {
   const { commands, model, settings, trans, show } = options;
   const runs = (args: Args) => runsMeant(args, options);
   const finished = (args: Args) => runs(args).filter(run => FINISHED_STATES.includes(run.state));
+  const editable = (args: Args) =>
+    runs(args).filter(run => run.state === 'queued' || FINISHED_STATES.includes(run.state));
   const stoppable = (args: Args) =>
     runs(args).filter(run => UNFINISHED_STATES.includes(run.state) && run.state !== 'stopping');
   const names = (args: Args) => namesOf(runs(args), trans);
@@ -136,12 +139,17 @@ export function addCommands(options: ICommandsOptions): void {
   });
 
   add(CommandIDs.editAndRerunRun, {
-    label: trans.__('Edit and Run Again…'),
-    isEnabled: args => runs(args).length === 1 && finished(args).length === 1,
+    label: args =>
+      runs(args).some(run => run.state === 'queued')
+        ? trans.__('Edit and Submit Again…')
+        : trans.__('Edit and Run Again…'),
+    isEnabled: args => runs(args).length === 1 && editable(args).length === 1,
     failed: args => trans.__('%1 was not submitted again.', names(args)),
     execute: async args => {
-      const [run] = finished(args);
-      if (run !== undefined) {
+      const [run] = editable(args);
+      if (run?.state === 'queued') {
+        await editWaiting(run);
+      } else if (run !== undefined) {
         const again = await askForRequest(
           trans.__('Run %1 again', quoted(run.name, trans)),
           trans.__('Run again'),
@@ -198,16 +206,46 @@ export function addCommands(options: ICommandsOptions): void {
     }
   });
 
+  /** Submit a run that waits with other values, in place of itself. */
+  async function editWaiting(waiting: IRunRow): Promise<void> {
+    const name = quoted(waiting.name, trans);
+    const replacement = await askForRequest(
+      trans.__('Edit %1 and submit it again', name),
+      trans.__('Submit again'),
+      { ...waiting.request, name: waiting.name },
+      changes => replaceWaiting(model, settings, waiting.run_id, changes),
+      trans.__('The run is queued with your changes, then the one that waits now is stopped.')
+    );
+    if (replacement === null) {
+      return;
+    }
+    const { run, hasStarted, failure } = replacement;
+    const queued = trans.__('%1 is queued.', quoted(run.name, trans));
+    if (failure !== null) {
+      const kept = trans.__('The earlier run %1 was not stopped: stop it yourself.', name);
+      showFailure(sentences(queued, kept, reasonOf(failure, trans)));
+    } else if (hasStarted) {
+      const kept = trans.__('The earlier run %1 has started meanwhile and was not stopped.', name);
+      showFailure(sentences(queued, kept));
+    } else {
+      showSuccess(queued);
+    }
+  }
+
   async function askForRequest<T>(
     title: string,
     accept: string,
     request: IRequest,
-    send: (changes: RequestChanges) => Promise<T>
+    send: (changes: RequestChanges) => Promise<T>,
+    note?: string
   ): Promise<T | null> {
-    const profiles = await api.listProfiles(settings);
+    const [profiles, environments] = await Promise.all([
+      api.listProfiles(settings),
+      api.listEnvironments(settings)
+    ]);
     const { queues, defaultQueue } = model;
-    const known = { queues: queues ?? [], defaultQueue, profiles };
-    return await showRequestDialog({ title, accept, request, ...known, send, trans });
+    const known = { queues: queues ?? [], defaultQueue, profiles, environments };
+    return await showRequestDialog({ title, accept, request, note, ...known, send, trans });
   }
 }
 
@@ -225,6 +263,7 @@ async function submit(path: string, options: ICommandsOptions): Promise<void> {
     queues: model.queues ?? [],
     defaultQueue: model.defaultQueue,
     profiles: await api.listProfiles(settings),
+    environments: await api.listEnvironments(settings),
     send: changes => api.submitRun(settings, { ...changes, input_path: path }),
     trans
   });

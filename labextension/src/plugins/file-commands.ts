@@ -2,9 +2,7 @@
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import type { JupyterFrontEnd, ILayoutRestorer } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
-import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileDialog } from '@jupyterlab/filebrowser';
-import type { INotebookContent } from '@jupyterlab/nbformat';
 import {
   copyIcon,
   downloadIcon,
@@ -15,12 +13,12 @@ import {
 
 import * as api from '../api';
 import { drivePath, notebookName } from '../models/drive';
-import { failingCell } from '../models/notebook-contents';
 import { copyToFolder } from '../models/own-files';
 import type { Args } from '../widgets/reporting';
-import { reportingCommands, execute, showSuccess, textArg } from '../widgets/reporting';
+import { reportingCommands, execute, showHint, showSuccess, textArg } from '../widgets/reporting';
 import { namesOf } from '../models/words';
 import { CommandIDs } from '../tokens';
+import { showResult } from '../widgets/result';
 import { RunFiles } from '../widgets/run-files';
 import type { FileKind, IFile, IRunRow, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
@@ -44,13 +42,25 @@ export function addFileCommands(options: IFileCommandsOptions): void {
 
   add(CommandIDs.openOutput, {
     label: args =>
-      begun(args).every(run => FINISHED_STATES.includes(run.state))
-        ? trans.__('Open Result')
-        : trans.__('Open Notebook So Far'),
+      begun(args).length === 0
+        ? trans.__('Open Notebook')
+        : begun(args).every(run => FINISHED_STATES.includes(run.state))
+          ? trans.__('Open Result')
+          : trans.__('Open Notebook So Far'),
     icon: notebookIcon,
-    isEnabled: args => begun(args).length > 0,
+    isEnabled: args => begun(args).length > 0 || (args.explain === true && runs(args).length > 0),
     failed: notOpened,
     execute: async args => {
+      if (begun(args).length === 0) {
+        showHint(
+          trans._n(
+            '%2 has not started yet. There is nothing to open.',
+            '%2 have not started yet. There is nothing to open.',
+            runs(args).length,
+            names(args)
+          )
+        );
+      }
       for (const run of begun(args)) {
         const notebook = await fileOfRole(run, 'notebook');
         await openOrUpdate(run, notebook?.path ?? notebookName(run));
@@ -129,9 +139,10 @@ export function addFileCommands(options: IFileCommandsOptions): void {
   addFilesTab(options, add, begun, notOpened);
 
   async function openOrUpdate(run: IRunRow, file: string): Promise<void> {
-    const path = drivePath(run.run_id, file);
-    const isOpen = documents.findWidget(path, null) !== undefined;
-    await showAsItIs(documents.openOrReveal(path), isOpen, run);
+    const widget = documents.openOrReveal(drivePath(run.run_id, file));
+    if (widget !== undefined) {
+      await showResult(widget, run);
+    }
   }
 
   async function fileOfRole(run: IRunRow, role: IFile['role']): Promise<IFile | undefined> {
@@ -158,32 +169,6 @@ export function addFileCommands(options: IFileCommandsOptions): void {
 
 function kindArg(args: Args): FileKind {
   return args.kind === 'inputs' ? 'inputs' : 'files';
-}
-
-/** Have a document show what there is now, and the cell in which the notebook failed. */
-async function showAsItIs(
-  widget: IDocumentWidget | undefined,
-  isOpen: boolean,
-  run: IRunRow
-): Promise<void> {
-  if (widget === undefined) {
-    return;
-  }
-  const { context } = widget;
-  await context.ready;
-  // What was opened while the run went on is not what there is now.
-  const isOld =
-    run.finished_at === null || context.contentsModel?.last_modified !== run.finished_at;
-  if (isOpen && isOld && !context.model.dirty) {
-    await context.revert();
-  }
-  const cell =
-    run.state === 'failed' && context.contentsModel?.type === 'notebook'
-      ? failingCell(context.model.toJSON() as unknown as INotebookContent)
-      : null;
-  if (cell !== null) {
-    widget.setFragment(`#cell-id=${cell}`);
-  }
 }
 
 function addFilesTab(

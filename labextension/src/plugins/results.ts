@@ -1,32 +1,59 @@
 /** Makes results what they are: for reading, told apart from their sources, and to be run again. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { Toolbar } from '@jupyterlab/ui-components';
 import { CommandToolbarButton } from '@jupyterlab/ui-components';
 import type { Widget } from '@lumino/widgets';
 
 import { DRIVE_NAME, runFileAt } from '../models/drive';
-import { moment } from '../models/words';
+import { moment, reasonOf, sentences } from '../models/words';
 import { CommandIDs } from '../tokens';
+import type { IFollowedDocument } from '../widgets/following';
+import { follow } from '../widgets/following';
 import { kueueIcon } from '../widgets/icon';
+import { showFailure } from '../widgets/reporting';
+import { saveAs } from '../widgets/save-as';
 
 /** What Lab's notebooks have, as far as it counts here. */
-interface INotebookPanel extends IDocumentWidget {
+interface INotebookPanel extends IFollowedDocument {
   readonly toolbar: Toolbar;
 }
 
 export const resultsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-kueue:results',
-  description: 'Results of runs open without a kernel, and can be run again and copied.',
+  description: 'Results of runs open without a kernel, follow their run, and can be copied.',
   autoStart: true,
-  activate: ({ commands, docRegistry, serviceManager }: JupyterFrontEnd) => {
-    const { contents } = serviceManager;
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null) => {
+    const { commands, docRegistry, serviceManager } = app;
+    const { contents, serverSettings } = serviceManager;
+    const trans = (translator ?? nullTranslator).load('jupyter_kueue');
+    const reportingSaveAs = async (context: DocumentRegistry.Context) => {
+      try {
+        return await saveAs(context, contents, trans);
+      } catch (error) {
+        showFailure(sentences(trans.__('The file was not saved.'), reasonOf(error, trans)));
+        return false;
+      }
+    };
     const tellTabsApart = (factory: string | undefined) =>
       factory !== undefined &&
       docRegistry.addWidgetExtension(factory, {
         createNew: (widget, context) => {
           if (contents.driveName(context.path) === DRIVE_NAME) {
-            void context.ready.then(() => tellApart(widget, context.contentsModel?.last_modified));
+            const file = runFileAt(contents.localPath(context.path));
+            void context.ready.then(() => {
+              tellApart(widget, context.contentsModel?.last_modified);
+              context.fileChanged.connect((_, model) => tellApart(widget, model.last_modified));
+              if (['json', 'text'].includes(context.contentsModel?.format ?? '')) {
+                context.saveAs = () => reportingSaveAs(context);
+              }
+              if (file?.kind === 'files') {
+                const document = widget as IFollowedDocument;
+                follow({ document, context, file, serverSettings, trans });
+              }
+            });
           }
         }
       });
@@ -53,14 +80,6 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
           autoStartDefault: false
         };
         widget.addClass('jp-Kueue-result');
-        // Lab closes a document that is saved as another one, and would ask about its changes first.
-        context.saveState.connect((_, state) => {
-          if (state === 'started') {
-            context.model.dirty = false;
-          } else if (state === 'failed') {
-            context.model.dirty = true;
-          }
-        });
         // A notebook of an older format is converted, which is no change of the user's.
         void context.ready.then(() => {
           context.model.dirty = false;

@@ -5,9 +5,11 @@ import React from 'react';
 import * as api from '../api';
 import { TextField } from '../components/field';
 import { AmountFields, QueueSelect } from '../components/queue-options';
+import { RunOptionFields } from '../components/run-options';
 import type { AmountField } from '../models/amounts';
 import { amountError, asQuantity, shownAmount, sizeOf } from '../models/amounts';
 import { refusalOf } from '../models/refusal';
+import { asSeconds, shownTime, timeError } from '../models/time-limit';
 import type { FieldErrors } from '../request';
 import type { IProfile } from '../wire';
 import type { IOptionsContext, OptionsProps } from './advanced-options';
@@ -24,7 +26,7 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
   );
   const parameters = model.runtimeEnvironmentParameters ?? {};
   // As they are typed; the run has them as the server takes them.
-  const [typed, setTyped] = React.useState<Partial<Record<AmountField, string>>>({});
+  const [typed, setTyped] = React.useState<Partial<Record<AmountField | 'timeout', string>>>({});
   const text = (field: AmountField) =>
     typed[field] ?? shownAmount(field, String(parameters[field] ?? ''));
   const set = (field: string, value: string) => {
@@ -60,6 +62,23 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
           setTyped({ ...typed, [field]: value });
           set(field, asQuantity(field, value) ?? value);
           handleErrorsChange({ ...errors, [field]: amountError(field, value, trans) });
+        }}
+        trans={trans}
+      />
+      <RunOptionFields
+        options={{
+          timeout: typed.timeout ?? shownTime(Number(parameters.timeout ?? 0)),
+          kernel: String(parameters.kernel ?? '')
+        }}
+        errors={refused}
+        onChange={(field, value) => {
+          if (field === 'timeout') {
+            setTyped({ ...typed, timeout: value });
+            set('timeout', String(asSeconds(value) ?? value));
+            handleErrorsChange({ ...errors, timeout: timeError(value, trans) });
+          } else {
+            set(field, value.trim());
+          }
         }}
         trans={trans}
       />

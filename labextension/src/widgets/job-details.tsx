@@ -57,6 +57,7 @@ export function askedFor(
     memory: trans.__('memory'),
     gpus: trans.__('GPUs'),
     priority: trans.__('priority'),
+    kernel: trans.__('kernel'),
     timeout: trans.__('time limit in seconds'),
     max_retries: trans.__('retries')
   };

@@ -169,7 +169,8 @@ class Lists extends ReactWidget {
     act: notice => this._act(notice),
     submit: () => execute(this._options.commands, CommandIDs.submit),
     listOlder: () => execute(this._options.commands, CommandIDs.listOlderRuns),
-    openOutput: runId => execute(this._options.commands, CommandIDs.openOutput, { run_id: runId }),
+    openOutput: runId =>
+      execute(this._options.commands, CommandIDs.openOutput, { run_id: runId, explain: true }),
     rerun: runId => execute(this._options.commands, CommandIDs.rerunRuns, { run_id: runId }),
     stop: runId => execute(this._options.commands, CommandIDs.stopRuns, { run_id: runId }),
     click: (runId, event) =>

@@ -62,6 +62,11 @@ export function showSuccess(
   });
 }
 
+/** Say something that the user may want to know. */
+export function showHint(message: string): void {
+  Notification.info(message, { autoClose: SEEN_MS });
+}
+
 /** Run a command from the panel: what goes wrong is told by the command itself. */
 export function execute(commands: CommandRegistry, id: string, args: Args = {}): void {
   commands.execute(id, args).catch((error: unknown) => console.debug(`${id} failed`, error));
@@ -77,6 +82,7 @@ const ARGUMENTS = {
       description: 'The ids of runs; without any, those that are selected in the panel'
     },
     path: { type: 'string', description: 'The path of a file' },
+    explain: { type: 'boolean', description: 'Whether to say why there is nothing to open' },
     schedule_id: { type: 'string', description: 'The id of a schedule' }
   }
 } as const;

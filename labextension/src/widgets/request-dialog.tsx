@@ -11,15 +11,18 @@ import { fieldsOf } from '../models/sentences';
 import { reasonOf } from '../models/words';
 import type { FieldErrors } from '../request';
 import { RequestError } from '../request';
-import type { ILocalQueue, IProfile, IRequest, RequestChanges } from '../wire';
+import type { IEnvironment, ILocalQueue, IProfile, IRequest, RequestChanges } from '../wire';
 
 export interface IRequestDialogOptions<T> {
   readonly title: string;
   readonly accept: string;
+  /** What else happens, as a sentence. */
+  readonly note?: string | undefined;
   readonly request: IRequest;
   readonly queues: readonly ILocalQueue[];
   readonly defaultQueue: string | null;
   readonly profiles: readonly IProfile[];
+  readonly environments: readonly IEnvironment[];
   readonly send: (changes: RequestChanges) => Promise<T>;
   readonly trans: TranslationBundle;
 }
@@ -63,7 +66,7 @@ class RequestForm extends ReactWidget implements Dialog.IBodyWidget<IRequestDraf
   constructor(
     private readonly _options: Omit<IRequestDialogOptions<unknown>, 'send'>,
     private _draft: IRequestDraft,
-    private readonly _errors: FieldErrors
+    private _errors: FieldErrors
   ) {
     super();
     this.addClass('jp-Kueue-form');
@@ -74,20 +77,34 @@ class RequestForm extends ReactWidget implements Dialog.IBodyWidget<IRequestDraf
   }
 
   protected override render(): React.JSX.Element {
-    const { queues, defaultQueue, profiles, trans } = this._options;
+    const { note, queues, defaultQueue, profiles, environments, trans } = this._options;
     return (
       <RequestFields
         draft={this._draft}
         errors={this._errors}
+        note={note}
         queues={queues}
         defaultQueue={defaultQueue}
         profiles={profiles}
+        environments={environments}
         trans={trans}
         onChange={draft => {
+          this._errors = withoutChanged(this._errors, this._draft, draft);
           this._draft = draft;
           this.update();
         }}
       />
     );
   }
+}
+
+/** Return the errors but those of fields that have been changed since. */
+function withoutChanged(
+  errors: FieldErrors,
+  before: IRequestDraft,
+  draft: IRequestDraft
+): FieldErrors {
+  const isSame = (field: string) =>
+    before[field as keyof IRequestDraft] === draft[field as keyof IRequestDraft];
+  return Object.fromEntries(Object.entries(errors).filter(([field]) => isSame(field)));
 }

@@ -1,0 +1,25 @@
+/** Shows what a run has made, in a document that is open. */
+import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import type { INotebookContent } from '@jupyterlab/nbformat';
+
+import { failingCell } from '../models/notebook-contents';
+import type { IRunRow } from '../wire';
+
+/** Have a document show what there is now, and the cell in which the notebook failed. */
+export async function showResult(widget: IDocumentWidget, run: IRunRow): Promise<void> {
+  const { context } = widget;
+  await context.ready;
+  // What was opened while the run went on is not what there is now.
+  const isOld =
+    run.finished_at !== null && context.contentsModel?.last_modified !== run.finished_at;
+  if (isOld && !context.model.dirty) {
+    await context.revert();
+  }
+  const cell =
+    run.state === 'failed' && context.contentsModel?.type === 'notebook'
+      ? failingCell(context.model.toJSON() as unknown as INotebookContent)
+      : null;
+  if (cell !== null) {
+    widget.setFragment(`#cell-id=${cell}`);
+  }
+}

@@ -63,7 +63,7 @@ screenshot: $(VENV)/.test browser
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results \
-	  labextension/node_modules labextension/lib jupyter_kueue/labextension
+	  labextension/node_modules labextension/lib labextension/tsconfig.tsbuildinfo jupyter_kueue/labextension
 
 tools:
 	@scripts/check-tools
@@ -77,6 +77,8 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt | tools
 $(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kueue/_version.py
 	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 	  -r requirements/lab.txt
+	@# Through the link to the built labextension, files would be installed into the source.
+	@rm -rf $(VENV)/share/jupyter/labextensions/jupyter-kueue
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@# An editable install leaves out the files that switch server extension and backend on.
 	@install -D -m 644 etc/jupyter/jupyter_server_config.d/jupyter_kueue.json \

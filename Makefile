@@ -45,7 +45,7 @@ lint-python: $(VENV)/.test
 	mypy
 	lint-imports --no-cache
 	scripts/sentences --check
-	codespell jupyter_kueue tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+	codespell jupyter_kueue local_cluster tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 
 lint-labextension: $(VENV)/.labextension
 	cd labextension && jlpm lint
@@ -74,12 +74,14 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt | tools
 	$(BIN)/pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-$(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kueue/_version.py
+$(VENV)/.lab: $(VENV)/.bootstrap requirements/lab.txt pyproject.toml jupyter_kueue/_version.py \
+  local_cluster/pyproject.toml local_cluster/jupyter_kueue_local/_version.py
 	uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 	  -r requirements/lab.txt
 	@# Through the link to the built labextension, files would be installed into the source.
 	@rm -rf $(VENV)/share/jupyter/labextensions/jupyter-kueue
-	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
+	  -e . -e local_cluster
 	@# An editable install leaves out the files that switch server extension and backend on.
 	@install -D -m 644 etc/jupyter/jupyter_server_config.d/jupyter_kueue.json \
 	  $(VENV)/etc/jupyter/jupyter_server_config.d/jupyter_kueue.json

@@ -25,14 +25,14 @@ import hypothesis
 import pytest
 import yaml
 
-from jupyter_kueue.local.access import namespace_access, users_namespace
-from jupyter_kueue.local.object_store import (
+from jupyter_kueue_local.access import namespace_access, users_namespace
+from jupyter_kueue_local.object_store import (
     bucket_credentials,
     bucket_secret,
     write_bucket_folder,
 )
-from jupyter_kueue.local.quotas import team_objects
-from jupyter_kueue.local.state_folder import StateFolder
+from jupyter_kueue_local.quotas import team_objects
+from jupyter_kueue_local.state_folder import StateFolder
 from tests.api_server import ApiServer
 
 if TYPE_CHECKING:

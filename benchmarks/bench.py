@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import nbformat
 from servers import Ours, OursBehindScheduler, Stock
 
-from jupyter_kueue.local.building import KUEUE_VERSION
+from jupyter_kueue_local.building import KUEUE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

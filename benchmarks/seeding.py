@@ -40,10 +40,10 @@ from jupyter_kueue.domain.run_record import (
 from jupyter_kueue.domain.run_request import (
     Resources,
 )
-from jupyter_kueue.local.node.gpu_devices import GPU_RESOURCE
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
+from jupyter_kueue_local.node.gpu_devices import GPU_RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

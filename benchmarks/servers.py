@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psutil
 
-from jupyter_kueue.local.ports import choose_port
+from jupyter_kueue_local.ports import choose_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

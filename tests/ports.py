@@ -10,7 +10,7 @@ import itertools
 import os
 import random
 
-from jupyter_kueue.local.ports import is_free
+from jupyter_kueue_local.ports import is_free
 
 # Below those of local clusters (from 20000) and of outgoing connections (from 32768), and above
 # 10080, the highest one that browsers refuse to open ("port blocking" in the Fetch standard).

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.local import access, quotas
+from jupyter_kueue_local import access, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[1]
 FOR_ADMINS = REPOSITORY / "manifests"
-OF_THE_LOCAL_CLUSTER = REPOSITORY / "jupyter_kueue" / "local" / "manifests"
+OF_THE_LOCAL_CLUSTER = REPOSITORY / "local_cluster" / "jupyter_kueue_local" / "manifests"
 SHARED = {
     "cluster/quota-reader.yaml",
     "cluster/kueue-version-reader.yaml",

@@ -14,11 +14,12 @@ import yaml
 from jupyter_kueue import config
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import evictions, kueue_conditions, names, pod_start, run_status
-from jupyter_kueue.local.node import admission, pod_status
 from jupyter_kueue.service import environments
+from jupyter_kueue_local.node import admission, pod_status
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "jupyter_kueue"
+LOCAL_CLUSTER = REPOSITORY / "local_cluster" / "jupyter_kueue_local"
 DOCS = REPOSITORY / "docs"
 PAGES = {
     path.name: path.read_text()
@@ -30,9 +31,10 @@ VARIABLE = re.compile(r"JUPYTER_KUEUE_[A-Z]+(?:_[A-Z]+)*")
 
 
 def variables() -> set[str]:
-    """Every variable that the package, the tests' frame and the tools know."""
+    """Every variable that the packages, the tests' frame and the tools know."""
     sources = [
         *PACKAGE.rglob("*.py"),
+        *LOCAL_CLUSTER.rglob("*.py"),
         REPOSITORY / "Makefile",
         REPOSITORY / "conftest.py",
     ]
@@ -91,7 +93,7 @@ def test_every_state_and_reason_is_in_the_table_of_states():
 def test_every_permission_is_explained_with_exactly_its_verbs():
     page = PAGES["operations.md"].partition("\n## Permissions")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([a-z./0-9-]+)` \| ([a-z ]+) \|", page, re.MULTILINE))
-    user = yaml.safe_load((PACKAGE / "local" / "manifests" / "namespace-user.yaml").read_text())
+    user = yaml.safe_load((LOCAL_CLUSTER / "manifests" / "namespace-user.yaml").read_text())
     granted = {
         f"{resource}.{group}".rstrip("."): " ".join(rule["verbs"])
         for rule in user["rules"]
@@ -100,7 +102,7 @@ def test_every_permission_is_explained_with_exactly_its_verbs():
     }
     assert rows == granted
     for manifest in ("quota-reader.yaml", "kueue-version-reader.yaml"):
-        role = yaml.safe_load((PACKAGE / "local" / "manifests" / manifest).read_text())
+        role = yaml.safe_load((LOCAL_CLUSTER / "manifests" / manifest).read_text())
         assert f"`{role['metadata']['name']}`" in page
         for rule in role["rules"]:
             for resource in rule["resources"]:
@@ -123,7 +125,8 @@ def test_no_link_between_the_pages_leads_nowhere():
 
 
 def test_every_page_that_the_code_names_exists():
-    sources = [*PACKAGE.rglob("*.py"), *REPOSITORY.glob("*.md"), REPOSITORY / "Makefile"]
+    packages = [*PACKAGE.rglob("*.py"), *LOCAL_CLUSTER.rglob("*.py")]
+    sources = [*packages, *REPOSITORY.glob("*.md"), REPOSITORY / "Makefile"]
     for path in sources:
         for page in re.findall(r"(?<![\w/.-])docs/[a-z-]+\.md", path.read_text()):
             assert (REPOSITORY / page).exists(), f"{path.name}: {page}"

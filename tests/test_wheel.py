@@ -3,57 +3,39 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import subprocess
 import sys
-import zipfile
+import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.wheels import build_wheel, entry_points_of, file_of, metadata_of, sources_of
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Callable
+
 REPOSITORY = Path(__file__).parents[1]
-PACKAGE = REPOSITORY / "jupyter_kueue"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+    return build_wheel(REPOSITORY, tmp_path_factory.mktemp("wheel"))
 
 
 def test_it_carries_every_file_of_the_package(wheel: zipfile.ZipFile):
-    sources = {
-        path.relative_to(REPOSITORY).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and not {"__pycache__", "labextension"} & {*path.parts}
-    }
     carried = {name for name in wheel.namelist() if name.startswith("jupyter_kueue/")}
-    assert carried == sources
-    for needed in (
-        "server/openapi.yaml",
-        "local/controlplane/go.mod",
-        "local/controlplane/go.sum",
-        "local/manifests/namespace-user.yaml",
-        "local/manifests/quota-reader.yaml",
-        "local/manifests/node.yaml",
-        "runner/notebook/execute.py",
-        "py.typed",
-    ):
+    assert carried == sources_of(REPOSITORY / "jupyter_kueue")
+    for needed in ("server/openapi.yaml", "runner/notebook/execute.py", "py.typed"):
         assert f"jupyter_kueue/{needed}" in carried
     assert any(name.startswith("jupyter_kueue/events/schemas/") for name in carried)
 
 
 def test_it_switches_the_server_extension_on(wheel: zipfile.ZipFile):
-    config = next(name for name in wheel.namelist() if name.endswith("/jupyter_kueue.json"))
+    config = file_of(wheel, "/jupyter_kueue.json")
     assert ".data/data/etc/jupyter/jupyter_server_config.d/" in config
     extensions = json.loads(wheel.read(config))["ServerApp"]["jpserver_extensions"]
     assert extensions == {"jupyter_kueue": True}
@@ -71,9 +53,7 @@ def test_it_carries_the_labextension_of_the_same_version_and_a_small_one(wheel: 
         if LABEXTENSION in info.filename
     }
     package = json.loads(wheel.read(files["package.json"]))
-    version = re.search(r"-([0-9][^-]*)-py3", Path(str(wheel.filename)).name)
-    assert version is not None
-    assert package["version"] == version[1]
+    assert package["version"] == metadata_of(wheel)["Version"]
     assert package["jupyterlab"]["_build"]["load"] in files
     assert json.loads(wheel.read(files["install.json"]))["packageName"] == "jupyter-kueue"
     scripts = [info for name, info in files.items() if name.endswith(".js")]
@@ -82,17 +62,16 @@ def test_it_carries_the_labextension_of_the_same_version_and_a_small_one(wheel: 
 
 def test_it_makes_this_jupyter_schedulers_backend(wheel: zipfile.ZipFile):
     name = "etc/jupyter/jupyter_jupyter_scheduler_config.py"
-    carried = next(item for item in wheel.namelist() if item.endswith(f".data/data/{name}"))
+    carried = file_of(wheel, f".data/data/{name}")
     assert wheel.read(carried).decode() == (REPOSITORY / name).read_text()
-    points = next(item for item in wheel.namelist() if item.endswith("/entry_points.txt"))
-    assert "[jupyter_scheduler.backends]\nkueue = " in wheel.read(points).decode()
+    assert "[jupyter_scheduler.backends]\nkueue = " in entry_points_of(wheel)
 
 
 def test_nothing_else_is_in_it(wheel: zipfile.ZipFile):
     folders = {name.split("/")[0] for name in wheel.namelist()}
     stem = "jupyter_kueue-"
     assert {folder for folder in folders if not folder.startswith(stem)} == {"jupyter_kueue"}
-    allowed = (".py", ".typed", ".yaml", ".json", ".mod", ".sum")
+    allowed = (".py", ".typed", ".yaml", ".json")
     odd = [
         name
         for name in wheel.namelist()
@@ -101,10 +80,58 @@ def test_nothing_else_is_in_it(wheel: zipfile.ZipFile):
     assert not odd
 
 
+def test_the_local_cluster_is_not_in_it_but_an_extra_of_the_same_version(wheel: zipfile.ZipFile):
+    package = [name for name in wheel.namelist() if name.startswith("jupyter_kueue/")]
+    assert not [name for name in package if {"local", "node", "controlplane"} & {*name.split("/")}]
+    source = "\n".join(wheel.read(name).decode() for name in package if name.endswith(".py"))
+    for foreign in ("cryptography", "jupyter_kueue_local"):
+        assert f"import {foreign}" not in source
+        assert f"from {foreign}" not in source
+    metadata = metadata_of(wheel)
+    required = metadata.get_all("Requires-Dist") or []
+    assert [item for item in required if "extra == 'local'" in item] == [
+        f"jupyter-kueue-local=={metadata['Version']}; extra == 'local'"
+    ]
+
+
+@pytest.fixture(scope="module")
+def command(
+    wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``jupyter kueue`` of this wheel, beside all that is installed but the local cluster."""
+    packages = tmp_path_factory.mktemp("packages")
+    wheel.extractall(packages)
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith("jupyter_kueue"):
+            (packages / path.name).symlink_to(path)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            # Without -S, Python would add what is installed.
+            [sys.executable, "-S", "-m", "jupyter_kueue.cli", *arguments],
+            env={**os.environ, "PYTHONPATH": str(packages)},
+            cwd=packages,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+def test_without_the_local_cluster_its_command_says_how_to_get_it(command):
+    shown = command("--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "import" in shown.stdout
+    assert "local" not in shown.stdout
+    for arguments in (["local"], ["local", "up", "--gpus", "2"], ["local", "--help"]):
+        done = command(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        [line] = done.stderr.splitlines()
+        assert "pip install 'jupyter-kueue[local]'" in line
+
+
 def test_its_programs_and_license_are_there(wheel: zipfile.ZipFile):
-    names = wheel.namelist()
-    info = next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
-    assert f"{info}/licenses/LICENSE" in names
-    assert (
-        "jupyter-kueue = jupyter_kueue.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
-    )
+    assert file_of(wheel, ".dist-info/licenses/LICENSE")
+    assert "jupyter-kueue = jupyter_kueue.cli:main" in entry_points_of(wheel)

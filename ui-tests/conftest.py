@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from conftest import new_namespace
-from jupyter_kueue.local.ports import listens
+from jupyter_kueue_local.ports import listens
 from tests.ports import free_port
 
 if TYPE_CHECKING:

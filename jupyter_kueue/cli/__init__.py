@@ -1,7 +1,8 @@
 """The command line, ``jupyter kueue …``: parses, calls one function of the package, prints.
 
-Each subcommand is a module with ``add_parser``; errors of the package become one line and exit
-code 1 here and nowhere else.
+Each subcommand is a module with ``add_parser``, here or in another distribution that names the
+function in the entry-point group ``jupyter_kueue.commands``. Errors of the package become one line
+and exit code 1 here and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from jupyter_kueue import __version__
-from jupyter_kueue.cli import local, stock_import
+from jupyter_kueue.cli import stock_import
 from jupyter_kueue.domain.errors import JupyterKueueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_COMMANDS = "jupyter_kueue.commands"
+_NO_LOCAL_CLUSTER = (
+    "jupyter kueue: The local cluster is not installed. Install it with: "
+    "pip install 'jupyter-kueue[local]'"
+)
 _INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
@@ -33,10 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     parser.set_defaults(uses_bucket=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    local.add_parser(commands)
+    for command in entry_points(group=_COMMANDS):
+        command.load()(commands)
     stock_import.add_parser(commands)
     given = list(sys.argv[1:] if argv is None else argv)
-    arguments = parser.parse_args(local.separate_kubectl(given))
+    if given[:1] == ["local"] and "local" not in commands.choices:
+        print(_NO_LOCAL_CLUSTER, file=sys.stderr)
+        return 1
+    arguments = parser.parse_args(given)
     code = _run(arguments)
     if arguments.uses_bucket:
         # A thread of the bucket's client that is still at work while Python says its farewells

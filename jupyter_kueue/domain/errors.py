@@ -12,8 +12,7 @@
     │   └── BucketUnavailableError
     ├── NotConfiguredError            503  something must be set up first
     ├── UnreadableError               500  what the bucket holds is none of ours, or was damaged
-    ├── ExpiredError                  410  a cursor or resource version is too old: start anew
-    └── LocalClusterError             the local cluster could not do what was asked
+    └── ExpiredError                  410  a cursor or resource version is too old: start anew
 
 Errors of other libraries are translated once, where they cross into this package, with the cause
 chained. They become HTTP in ``server``, exit codes in ``runner`` and ``cli``, and nothing else.
@@ -153,12 +152,3 @@ class ExpiredError(JupyterKueueError):
 
     status = 410
     reason = "expired"
-
-
-class LocalClusterError(JupyterKueueError):
-    """The local cluster could not do what was asked: its command line alone says so, in English."""
-
-    reason = "local-cluster"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(foreign(message))

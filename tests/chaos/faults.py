@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.local.lifecycle import PART_NAMES
-from jupyter_kueue.local.node.host_processes import MARK
+from jupyter_kueue_local.lifecycle import PART_NAMES
+from jupyter_kueue_local.node.host_processes import MARK
 from tests.server import proxy as proxies
 
 if TYPE_CHECKING:

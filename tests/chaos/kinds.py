@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue.local.node.host_processes import MARK
+from jupyter_kueue_local.node.host_processes import MARK
 
 from .user import ENDED, SIZE, Json, User
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from conftest import cluster_in, new_namespace, run_cli
-from jupyter_kueue.local import processes
-from jupyter_kueue.local.lifecycle import PART_NAMES
+from jupyter_kueue_local import processes
+from jupyter_kueue_local.lifecycle import PART_NAMES
 from tests.server import proxy as proxies
 from tests.server.conftest import Server, running_server
 

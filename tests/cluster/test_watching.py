@@ -22,7 +22,7 @@ from jupyter_kueue.cluster import watching
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.domain import errors
-from jupyter_kueue.local.certificates import ensure_certificates
+from jupyter_kueue_local.certificates import ensure_certificates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

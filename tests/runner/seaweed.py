@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from jupyter_kueue.local.ports import is_free
+from jupyter_kueue_local.ports import is_free
 from tests.ports import free_port
 
 BUCKET = "outputs"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from jupyter_kueue.local.ports import listens
+from jupyter_kueue_local.ports import listens
 from tests.ports import free_port
 
 if TYPE_CHECKING:

@@ -17,16 +17,16 @@ from jupyter_kueue import config
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.domain import errors
-from jupyter_kueue.local.building import KUEUE_VERSION
 from jupyter_kueue.service import health, permissions
 from jupyter_kueue.service.application import Application
+from jupyter_kueue_local.building import KUEUE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 Json = dict[str, Any]
 
-ROLES = Path(__file__).parents[2] / "jupyter_kueue" / "local" / "manifests"
+ROLES = Path(__file__).parents[2] / "local_cluster" / "jupyter_kueue_local" / "manifests"
 
 
 async def look(session: Any) -> Json:

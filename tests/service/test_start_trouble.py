@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-import jupyter_kueue
+import jupyter_kueue_local
 
-ROLE = Path(jupyter_kueue.__file__).parent / "local" / "manifests" / "namespace-user.yaml"
+ROLE = Path(jupyter_kueue_local.__file__).parent / "manifests" / "namespace-user.yaml"
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,293 @@
+"""Starts, stops and looks at a local cluster as a whole.
+
+``command`` and the tests call ``start_cluster``, ``stop_cluster``, ``cluster_status``,
+``reset_cluster`` and ``cluster_environment``. Each works whatever state it finds: nothing running,
+everything running, or parts killed in between.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_kueue_local import processes
+from jupyter_kueue_local.building import ensure_built
+from jupyter_kueue_local.certificates import Certificates, ensure_certificates
+from jupyter_kueue_local.errors import LocalClusterError
+from jupyter_kueue_local.object_store import remove_sockets, write_bucket_folders
+from jupyter_kueue_local.ports import await_free, listens
+from jupyter_kueue_local.readiness import Readiness
+from jupyter_kueue_local.starting import PartEndedError, Start
+from jupyter_kueue_local.state_folder import LOCAL_IMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from jupyter_kueue_local.building import ControlPlaneBuild
+    from jupyter_kueue_local.state_folder import Settings, StateFolder
+
+    Say = Callable[[str], None]
+
+PART_NAMES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kueue",
+    "object-store",
+    "node",
+)
+# What is stopped together, first to last: the node reports its pods' end to the API server, and an
+# API server whose etcd went first does not end.
+_STOP_ORDER = (
+    ("node",),
+    ("kueue", "kube-scheduler", "kube-controller-manager", "object-store", "kube-apiserver"),
+    ("etcd",),
+)
+_STOP_SECONDS = {"node": 4.0, "object-store": 3.0}
+_DEFAULT_STOP_SECONDS = 1.5
+_ENDING_SECONDS = 5.0
+# How often ``up`` starts over because a part that was ready stopped meanwhile.
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One line of ``status``; ``state`` is running, starting, failed or stopped."""
+
+    name: str
+    pid: int | None
+    state: str
+    port: int | None
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """The whole of ``status``."""
+
+    parts: list[PartStatus]
+    ready: bool
+    kubeconfig: str
+    bucket: str
+
+
+def start_cluster(
+    folder: StateFolder,
+    say: Say,
+    *,
+    gpus: int | None = None,
+    images: Mapping[str, str] | None = None,
+) -> None:
+    """Bring the cluster up and return when all of it is ready; harmless when it is already.
+
+    Args:
+        folder: where the cluster lives.
+        say: takes one line for each step.
+        gpus: how many GPUs the node has; None leaves it as it is.
+        images: names of more images, each with the folder of its Python environment.
+
+    Raises:
+        LocalClusterError: a part cannot be built or does not start; the message says why.
+    """
+    if platform.system() != "Linux":
+        raise LocalClusterError(
+            "The local cluster runs on Linux only: use a Linux machine, or any other cluster that "
+            "has Kueue."
+        )
+    build = ensure_built(say)
+    with _private_files():
+        folder.create()
+        _start(folder, build, say, gpus, images or {})
+
+
+def _start(
+    folder: StateFolder,
+    build: ControlPlaneBuild,
+    say: Say,
+    gpus: int | None,
+    images: Mapping[str, str],
+) -> None:
+    with folder.locked(lambda: say("another command works on this cluster: waiting for it")):
+        settings = folder.load_settings()
+        if gpus is not None:
+            settings.gpus = gpus
+        settings.images.update(images)
+        _replace_taken_ports(folder, settings, say)
+        if not folder.part("etcd").exists():
+            settings.applied.clear()
+        folder.save_settings(settings)
+        certificates = ensure_certificates(folder.certificates)
+        write_bucket_folders(folder, settings)
+        link = folder.programs / "kubectl"
+        link.unlink(missing_ok=True)
+        link.symlink_to(build.program("kubectl"))
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                Start(folder, settings, build, certificates, say).run()
+            except PartEndedError as error:
+                if not tries_left:
+                    raise
+                say(f"{error.message} Starting it again.")
+            else:
+                return
+
+
+def stop_cluster(folder: StateFolder, say: Say) -> None:
+    """Stop everything, runs included; nothing is forgotten.
+
+    Raises:
+        LocalClusterError: a process is still there after SIGKILL.
+    """
+    if not folder.exists:
+        return
+    with folder.locked(lambda: say("another command works on this cluster: waiting for it")):
+        _stop_parts(folder, say)
+
+
+def reset_cluster(folder: StateFolder, say: Say) -> None:
+    """Stop everything and forget all of it: objects, bucket, ports, certificates.
+
+    Raises:
+        LocalClusterError: the folder is not a cluster's.
+    """
+    if not folder.path.exists():
+        return
+    if not (folder.records.is_dir() and folder.logs.is_dir()):
+        raise LocalClusterError(
+            f"{folder.path} is not the folder of a local cluster, so nothing was removed."
+        )
+    with folder.locked(lambda: say("another command works on this cluster: waiting for it")):
+        _stop_parts(folder, say)
+        for entry in folder.path.iterdir():
+            if entry.name == "lock":  # held: another command may wait for it
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def cluster_status(folder: StateFolder) -> ClusterStatus:
+    """Return what runs and whether all of it is ready, without changing anything."""
+    settings = folder.load_settings()
+    certificates = Certificates(folder.certificates)
+    ready = Readiness(certificates, settings)
+    checks: dict[str, Callable[[], bool]] = {
+        "etcd": ready.etcd,
+        "kube-apiserver": ready.kube_apiserver,
+        "kube-controller-manager": ready.kube_controller_manager,
+        "kube-scheduler": ready.kube_scheduler,
+        "kueue": ready.kueue,
+        "object-store": ready.object_store,
+        "node": ready.node,
+    }
+
+    def look(name: str) -> PartStatus:
+        process = processes.load(folder.records / name)
+        port = settings.ports.get(name) or settings.ports.get(f"{name}-webhook")
+        if process is None or port is None:
+            return PartStatus(name, None, "stopped", port)
+        if not process.alive:
+            return PartStatus(name, None, "failed", port)
+        answers = listens(process.pid, port) and checks[name]()
+        return PartStatus(name, process.pid, "running" if answers else "starting", port)
+
+    with ThreadPoolExecutor(len(PART_NAMES)) as pool:
+        parts = list(pool.map(look, PART_NAMES))
+    return ClusterStatus(
+        parts=parts,
+        ready=all(part.state == "running" for part in parts),
+        kubeconfig=str(folder.kubeconfig("user")),
+        bucket=str(folder.bucket("default")),
+    )
+
+
+def cluster_environment(folder: StateFolder) -> dict[str, str]:
+    """Return the variables with which programs use this cluster as its user.
+
+    ``PATH`` is not among them: put ``folder.programs`` in front of it to get the right kubectl.
+
+    Raises:
+        LocalClusterError: no cluster was ever started in this folder.
+    """
+    if not folder.exists:
+        raise LocalClusterError(
+            f"There is no local cluster in {folder.path}: start one with `jupyter kueue local up`."
+        )
+    return {
+        "KUBECONFIG": str(folder.kubeconfig("user")),
+        "JUPYTER_KUEUE_BUCKET": str(folder.bucket("default")),
+        "JUPYTER_KUEUE_IMAGE": LOCAL_IMAGE,
+        "JUPYTER_KUEUE_RUNNER_IMAGE": LOCAL_IMAGE,
+        "JUPYTER_KUEUE_LOCAL_DIR": str(folder.path),
+    }
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Have what is written be its user's alone, by this process and by all that it starts.
+
+    The parts put files and sockets wherever they like, some of them into /tmp.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _replace_taken_ports(folder: StateFolder, settings: Settings, say: Say) -> None:
+    """Choose all ports, and others where somebody else listens on a part's remembered one."""
+    for part in PART_NAMES:
+        process = processes.load(folder.records / part)
+        if process and process.alive:
+            continue
+        ports = settings.ports_of(part)
+        # What was killed just now may still hold them: others would have to learn new ones.
+        taken = await_free(ports.values(), _ENDING_SECONDS if process and process.ending else 0)
+        for name, port in ports.items():
+            if port in taken:
+                say(f"port {port} is taken by another program: {name} gets another one")
+                settings.forget_port(name)
+    settings.complete()
+
+
+def _stop_parts(folder: StateFolder, say: Say) -> None:
+    for together in _STOP_ORDER:
+        with ThreadPoolExecutor(len(together)) as pool:
+            for line in pool.map(lambda name: _stop_part(folder, name), together):
+                if line:
+                    say(line)
+    left = [process for process, _ in processes.find_marked(folder.path, folder.node)]
+    if left:
+        say(f"ending {len(left)} leftover processes")
+    immortal = processes.kill_all(left, seconds=5)
+    if immortal:
+        pids = ", ".join(str(process.pid) for process in immortal)
+        raise LocalClusterError(
+            f"These processes do not end, even after SIGKILL: {pids}. See what they wait for "
+            "(`ps -o pid,stat,wchan,args`), then run `jupyter kueue local down` again."
+        )
+    try:
+        remove_sockets(folder.load_settings().ports)
+    except LocalClusterError:  # damaged settings are for `up` to tell; everything has stopped
+        return
+
+
+def _stop_part(folder: StateFolder, name: str) -> str:
+    record = folder.records / name
+    process = processes.load(record)
+    line = ""
+    if process and process.alive:
+        started = time.monotonic()
+        by_itself = process.stop(_STOP_SECONDS.get(name, _DEFAULT_STOP_SECONDS))
+        how = "stopped" if by_itself else "stopped by force"
+        line = f"{name}: {how} ({time.monotonic() - started:.1f} s)"
+    record.unlink(missing_ok=True)
+    return line

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         (["up", "--gpus", "-1"], "a number from 0 to 1024"),
         (["up", "--gpus", "two"], "a number from 0 to"),
         (["up", "--image", "no-prefix"], "NAME=PREFIX"),
-        (["up", "--image", "a=/nowhere"], "no Python environment"),
+        (["up", "--image", "a=/nowhere"], "is not a Python environment"),
         (["sideways"], "invalid choice"),
     ],
 )

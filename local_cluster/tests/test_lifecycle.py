@@ -56,7 +56,7 @@ def test_status_says_what_runs_and_where(harmed_cluster: HarmedCluster) -> None:
     assert status["ready"] is True
     assert status["kubeconfig"] == str(harmed_cluster.folder / "user.kubeconfig")
     assert status["bucket"] == str(harmed_cluster.folder / "bucket" / "default")
-    assert "\nready\n" in harmed_cluster.run("status").stdout
+    assert "\nReady.\n" in harmed_cluster.run("status").stdout
 
 
 def test_up_again_changes_nothing(harmed_cluster: HarmedCluster) -> None:

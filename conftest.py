@@ -26,11 +26,7 @@ import pytest
 import yaml
 
 from jupyter_kueue_local.access import namespace_access, users_namespace
-from jupyter_kueue_local.object_store import (
-    bucket_credentials,
-    bucket_secret,
-    write_bucket_folder,
-)
+from jupyter_kueue_local.object_store import bucket_credentials, bucket_secret, write_bucket_folder
 from jupyter_kueue_local.quotas import team_objects
 from jupyter_kueue_local.state_folder import StateFolder
 from tests.api_server import ApiServer

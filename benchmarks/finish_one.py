@@ -16,9 +16,7 @@ import report
 from bench import ONE_CELL
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.times import parse_time
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.run_records import Records
 

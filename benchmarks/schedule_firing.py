@@ -14,9 +14,7 @@ from report import milliseconds
 from servers import BEGUN, FINISHED, SMALL, SUCCEEDED, state_of_ours, state_of_stock
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,25 +21,11 @@ from servers import RUNNING, SMALL, wait_until
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    json_documents,
-    names,
-    run_request,
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    Status,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-)
+from jupyter_kueue.domain import json_documents, names, run_request, times
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts, Status
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries

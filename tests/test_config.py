@@ -11,10 +11,7 @@ from traitlets.config import Config
 
 from jupyter_kueue import config
 from jupyter_kueue.config import JupyterKueue, Settings, load
-from jupyter_kueue.domain import (
-    errors,
-    run_request,
-)
+from jupyter_kueue.domain import errors, run_request
 
 TRAITS = JupyterKueue.class_traits(config=True)
 PAGE = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()

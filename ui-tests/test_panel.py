@@ -20,12 +20,8 @@ from jupyter_scheduler.orm import JobDefinition, create_session, create_tables
 from playwright.sync_api import expect
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
+from jupyter_kueue.domain import times
+from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries

@@ -12,12 +12,8 @@ from jupyter_kueue.domain import job_manifest, names
 
 if TYPE_CHECKING:
     from jupyter_kueue.domain.job_manifest import PodPolicy
-    from jupyter_kueue.domain.run_record import (
-        RunSpec,
-    )
-    from jupyter_kueue.domain.schedule_record import (
-        ScheduleRecord,
-    )
+    from jupyter_kueue.domain.run_record import RunSpec
+    from jupyter_kueue.domain.schedule_record import ScheduleRecord
 
 Json = dict[str, Any]
 

@@ -13,21 +13,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    Strict,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
 
 from jupyter_kueue.contract.sentences import Sentence, say
 from jupyter_kueue.domain import names, quantities, text_rules, times
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 
 # Bounds of a request. More than a team's quota is accepted and shown as blocked; more than this is
 # a slip of the finger.
-MAX_NAME_LENGTH = 255
 MAX_PATH_LENGTH = 4096  # Linux' PATH_MAX
 MAX_TAGS = 50
 MAX_ANNOTATIONS = 20

@@ -16,10 +16,7 @@ from jupyter_kueue.domain.pod_limits import PodLimits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_kueue.domain.run_record import (
-        RunRecord,
-        RunSpec,
-    )
+    from jupyter_kueue.domain.run_record import RunRecord, RunSpec
 
 Json = dict[str, Any]
 

@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract.sentences import all_of, both, say
 from jupyter_kueue.domain import quantities
-from jupyter_kueue.domain.run_facts import (
-    Status,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.run_facts import Status
+from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

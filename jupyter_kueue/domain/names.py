@@ -10,6 +10,8 @@ import re
 import uuid
 
 PREFIX = "jupyter-kueue"
+# Of a run's name, and of a user's.
+MAX_NAME_LENGTH = 255
 
 # Labels on the Job and its pods.
 LABEL_RUN_ID = f"{PREFIX}/run-id"

@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import all_of, say
 from jupyter_kueue.domain import pod_containers, quantities
-from jupyter_kueue.domain.times import (
-    parse_time,
-    rfc3339,
-)
+from jupyter_kueue.domain.times import parse_time, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

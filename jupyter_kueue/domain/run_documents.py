@@ -9,15 +9,7 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain.field_types import MAX_TAGS
 from jupyter_kueue.domain.parsing import Kind
 from jupyter_kueue.domain.run_record import RunRecord
-from jupyter_kueue.domain.stored_types import (
-    Count,
-    Flag,
-    Line,
-    Moment,
-    ObjectName,
-    Path,
-    ShortText,
-)
+from jupyter_kueue.domain.stored_types import Count, Flag, Line, Moment, ObjectName, Path, ShortText
 
 
 class Accepted(TypedDict, total=False):

@@ -4,10 +4,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 from jupyter_kueue.domain.json_documents import json_of
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.domain.parsing import Kind, read_back
 from jupyter_kueue.domain.run_request import Resources, RunRequest
@@ -20,9 +21,20 @@ from jupyter_kueue.domain.stored_types import (
     Path,
     PathText,
     RunId,
+    is_line,
+    is_text,
 )
 
 MAX_LEFT_BEHIND = 20
+
+
+def _bounded(owner: Owner) -> Owner:
+    if not (is_text(owner.name, MAX_NAME_LENGTH) and is_line(owner.slug)):
+        raise ValueError("does not fit")
+    return owner
+
+
+StoredOwner = Annotated[Owner, AfterValidator(_bounded)]
 
 
 class UploadedFile(TypedDict):
@@ -68,7 +80,7 @@ class RunSpec:
     """
 
     name: Line
-    owner: Owner
+    owner: StoredOwner
     namespace: Line
     request: RunRequest
     local_queue: Line

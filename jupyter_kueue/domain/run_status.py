@@ -12,23 +12,14 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import both, foreign, say
 from jupyter_kueue.domain import evictions, kueue_conditions, pod_containers, pod_start, quantities
-from jupyter_kueue.domain.run_facts import (
-    Limits,
-    Status,
-    stored_sentence,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.run_facts import Limits, Status, stored_sentence
+from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.pod_start import Obstacle
     from jupyter_kueue.domain.run_documents import Attempt, Final, Result
-    from jupyter_kueue.domain.run_facts import (
-        BucketFacts,
-        ClusterFacts,
-    )
+    from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts
 
 Json = dict[str, Any]
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from jupyter_kueue.domain.field_types import ConcurrencyPolicy
 from jupyter_kueue.domain.json_documents import digest, json_of
-from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.domain.parsing import Kind, read_back
-from jupyter_kueue.domain.run_record import LeftBehind, RunSpec
+from jupyter_kueue.domain.run_record import LeftBehind, RunSpec, StoredOwner
 from jupyter_kueue.domain.schedule_request import ScheduleRequest
 from jupyter_kueue.domain.stored_types import Count, Line, Moment, RunId
 
@@ -26,7 +25,7 @@ class ScheduleRecord:
 
     schedule_id: RunId
     name: Line
-    owner: Owner
+    owner: StoredOwner
     namespace: Line
     created_at: Moment
     updated_at: Moment

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, Strict, WithJsonSchema
 
 from jupyter_kueue.domain import names, quantities, text_rules, times
-from jupyter_kueue.domain.field_types import MAX_NAME_LENGTH, MAX_PATH_LENGTH
+from jupyter_kueue.domain.field_types import MAX_PATH_LENGTH
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 
 # Of what a list says of a run: the whole error is in the notebook.
 MAX_STATUS_LENGTH = 1000

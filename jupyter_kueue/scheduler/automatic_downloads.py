@@ -16,12 +16,8 @@ from jupyter_scheduler.exceptions import SchedulerError
 from tornado.ioloop import IOLoop
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
+from jupyter_kueue.domain.times import parse_time
 from jupyter_kueue.scheduler import job_models
 
 if TYPE_CHECKING:

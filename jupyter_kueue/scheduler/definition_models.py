@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_scheduler.models import DescribeJobDefinition
 
-from jupyter_kueue.domain import (
-    field_types,
-)
+from jupyter_kueue.domain import field_types
 from jupyter_kueue.scheduler import job_models, literals
 
 if TYPE_CHECKING:

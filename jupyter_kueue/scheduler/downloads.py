@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.exceptions import SchedulerError
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.scheduler import job_models
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.scheduler_errors import told

@@ -19,12 +19,7 @@ from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Stat
 from jupyter_scheduler.pydantic_v1 import PrivateAttr
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    field_types,
-    text_rules,
-    times,
-)
+from jupyter_kueue.domain import errors, text_rules, times
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
@@ -289,7 +284,7 @@ def input_filename(request: RunRequest) -> str:
 def is_file_name(name: str) -> bool:
     """Tell whether a text can be a file's name, in a folder and in none of its own."""
     is_plain = "/" not in name and "\\" not in name and name not in ("", ".", "..")
-    return is_plain and text_rules.problem(name, field_types.MAX_NAME_LENGTH) is None
+    return is_plain and text_rules.problem(name, names.MAX_NAME_LENGTH) is None
 
 
 def stem(name: str) -> str:

@@ -36,13 +36,7 @@ from traitlets import Type, Unicode
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    run_request,
-    run_update,
-    schedule_request,
-)
+from jupyter_kueue.domain import errors, names, run_request, run_update, schedule_request
 from jupyter_kueue.scheduler import (
     definition_models,
     job_models,

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jupyter_scheduler.models import CreateJobDefinition
 from jupyter_scheduler.pydantic_v1 import ValidationError
 
-from jupyter_kueue.domain import (
-    schedule_request,
-)
+from jupyter_kueue.domain import schedule_request
 from jupyter_kueue.scheduler import definition_models, literals, stock_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from jupyter_kueue.domain.schedule_request import (
-        ScheduleRequest,
-    )
+    from jupyter_kueue.domain.schedule_request import ScheduleRequest
     from jupyter_kueue.scheduler.stock_jobs import StockJob
 
 Json = dict[str, Any]

@@ -19,10 +19,7 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.contract import notebook_document, pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, run_status
-from jupyter_kueue.domain.run_facts import (
-    ClusterFacts,
-    Limits,
-)
+from jupyter_kueue.domain.run_facts import ClusterFacts, Limits
 from jupyter_kueue.scheduler import stock_definitions, stock_files, stock_jobs
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded
@@ -41,9 +38,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.config import Settings
     from jupyter_kueue.domain.run_documents import ResultFile
-    from jupyter_kueue.domain.run_facts import (
-        BucketFacts,
-    )
+    from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.domain.run_record import UploadedFile
     from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.scheduler.stock_files import StockFiles

@@ -15,24 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import (
-    names,
-    run_status,
-    times,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    ClusterFacts,
-    Limits,
-    Status,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import names, run_status, times
+from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Limits, Status
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.scheduler import job_models, literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
@@ -40,9 +26,7 @@ from jupyter_kueue.storage.stock_database import COMPLETED, STOPPED
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from jupyter_kueue.domain.owner import (
-        Owner,
-    )
+    from jupyter_kueue.domain.owner import Owner
     from jupyter_kueue.domain.run_documents import Error, Result, ResultFile
     from jupyter_kueue.domain.run_record import UploadedFile
 

@@ -9,13 +9,9 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    run_request,
-    run_update,
-)
+from jupyter_kueue.domain import errors
 from jupyter_kueue.server.base import KueueHandler, said
-from jupyter_kueue.service.runs.run_index import MAX_LIMIT
+from jupyter_kueue.service.paging import MAX_LIMIT
 
 if TYPE_CHECKING:
     from jupyter_kueue.domain.run_row import RunRow
@@ -55,7 +51,10 @@ class RunsHandler(KueueHandler):
     async def post(self) -> None:
         """Submit a run: 201 with it, or 200 with the one of the same idempotency_key."""
         self.check_query()
-        request = run_request.parse_run_request(self.json_body())
+        # Slow to import: Jupyter's start must not pay for it.
+        from jupyter_kueue.domain.run_request import parse_run_request  # noqa: PLC0415
+
+        request = parse_run_request(self.json_body())
         run, is_new = await (await self.kueue.runs()).submit(request)
         _answer_run(self, run, is_new=is_new)
 
@@ -103,7 +102,9 @@ class RunHandler(KueueHandler):
     async def patch(self, run_id: str) -> None:
         """Change what may change: name, tags, priority, and the queue while it waits."""
         self.check_query()
-        changes = run_update.parse_run_update(self.json_body())
+        from jupyter_kueue.domain.run_update import parse_run_update  # noqa: PLC0415 - as above
+
+        changes = parse_run_update(self.json_body())
         self.answer(await (await self.kueue.runs()).update(self.run_id(run_id), changes))
 
     @web.authenticated

@@ -9,12 +9,9 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    schedule_request,
-)
+from jupyter_kueue.domain import errors
 from jupyter_kueue.server.base import KueueHandler
-from jupyter_kueue.service.runs.run_index import MAX_LIMIT
+from jupyter_kueue.service.paging import MAX_LIMIT
 
 DEFAULT_LIMIT = 50
 DEFAULT_SORT = "-created_at"
@@ -49,7 +46,12 @@ class SchedulesHandler(KueueHandler):
     async def post(self) -> None:
         """Create a schedule: 201 with it."""
         self.check_query()
-        request = schedule_request.parse_schedule_request(self.json_body())
+        # Slow to import: Jupyter's start must not pay for it.
+        from jupyter_kueue.domain.schedule_request import (  # noqa: PLC0415
+            parse_schedule_request,
+        )
+
+        request = parse_schedule_request(self.json_body())
         schedule = await (await self.kueue.schedules()).create(request)
         path = url_path_join(self.base_url, "jupyter-kueue", "schedules", schedule["schedule_id"])
         self.set_header("Location", path)

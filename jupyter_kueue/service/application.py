@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract.sentences import both, say
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
+from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.service.changes import Changes
 
 if TYPE_CHECKING:

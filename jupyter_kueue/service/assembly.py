@@ -9,9 +9,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.domain.run_facts import (
-    Limits,
-)
+from jupyter_kueue.domain.run_facts import Limits
 from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.environments import Environments
 from jupyter_kueue.service.queues.local_queues import Queues
@@ -32,9 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
-    from jupyter_kueue.domain.owner import (
-        Owner,
-    )
+    from jupyter_kueue.domain.owner import Owner
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.storage.bucket import Bucket
 

@@ -15,9 +15,7 @@ from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.contract.sentences import foreign
 from jupyter_kueue.domain import errors, json_shapes, kueue_conditions, names, workload_requests
-from jupyter_kueue.domain.run_facts import (
-    ClusterFacts,
-)
+from jupyter_kueue.domain.run_facts import ClusterFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    run_request,
-    strict_yaml,
-    text_rules,
-)
-from jupyter_kueue.domain.field_types import (
-    MAX_NAME_LENGTH,
-)
+from jupyter_kueue.domain import errors, run_request, strict_yaml, text_rules
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 from jupyter_kueue.service.short_lived_cache import Cached
 
 if TYPE_CHECKING:
@@ -33,10 +26,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence, Value
-    from jupyter_kueue.domain.run_request import (
-        Resources,
-        RunRequest,
-    )
+    from jupyter_kueue.domain.run_request import Resources, RunRequest
 
 Json = dict[str, Any]
 

@@ -19,12 +19,7 @@ from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.availability import STARTING_UP
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, foreign, say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    run_facts,
-    text_rules,
-)
+from jupyter_kueue.domain import errors, names, run_facts, text_rules
 from jupyter_kueue.service import permissions
 
 if TYPE_CHECKING:

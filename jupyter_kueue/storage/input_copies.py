@@ -9,9 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_kueue.domain.run_record import (
-        RunSpec,
-    )
+    from jupyter_kueue.domain.run_record import RunSpec
     from jupyter_kueue.storage.bucket import Bucket
 
 _AT_ONCE = 16

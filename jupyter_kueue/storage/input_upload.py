@@ -22,17 +22,9 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.contract import notebook_document, notebook_upgrade
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import (
-    errors,
-    run_facts,
-    text_rules,
-)
-from jupyter_kueue.domain.field_types import (
-    MAX_NAME_LENGTH,
-)
-from jupyter_kueue.domain.run_record import (
-    MAX_LEFT_BEHIND,
-)
+from jupyter_kueue.domain import errors, run_facts, text_rules
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
+from jupyter_kueue.domain.run_record import MAX_LEFT_BEHIND
 from jupyter_kueue.storage import ignore_rules, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
 from jupyter_kueue.storage.ignore_rules import IgnoreRules

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, run_documents
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-)
+from jupyter_kueue.domain.run_facts import BucketFacts
 from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:

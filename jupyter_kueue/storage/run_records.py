@@ -16,29 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    run_documents,
-    run_record,
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
-from jupyter_kueue.domain.times import (
-    rfc3339,
-)
+from jupyter_kueue.domain import errors, names, run_documents, run_record, times
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
+from jupyter_kueue.domain.times import rfc3339
 from jupyter_kueue.storage.bucket import MAX_JSON_BYTES, encode_json
 
 if TYPE_CHECKING:

@@ -14,19 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, names
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.schedule_record import (
-    ScheduleRecord,
-    ScheduleRevision,
-)
-from jupyter_kueue.domain.schedule_request import (
-    ScheduleRequest,
-)
-from jupyter_kueue.domain.times import (
-    rfc3339,
-)
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.schedule_record import ScheduleRecord, ScheduleRevision
+from jupyter_kueue.domain.schedule_request import ScheduleRequest
+from jupyter_kueue.domain.times import rfc3339
 from jupyter_kueue.storage import run_records, scheduled_runs
 from jupyter_kueue.storage.bucket import encode_json
 

@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import errors, names
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.schedule_record import (
-    ScheduleRevision,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-    rfc3339,
-)
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.schedule_record import ScheduleRevision
+from jupyter_kueue.domain.times import parse_time, rfc3339
 from jupyter_kueue.storage import input_copies
 from jupyter_kueue.storage.bucket import encode_json
 

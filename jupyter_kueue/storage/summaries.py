@@ -15,14 +15,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.bounded_concurrency import few_at_once
-from jupyter_kueue.domain import (
-    errors,
-    run_documents,
-    run_row,
-)
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain import errors, run_documents, run_row
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:

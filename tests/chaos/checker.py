@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    names,
-    times,
-)
+from jupyter_kueue.domain import names, times
 from jupyter_kueue.storage.bucket import Bucket
 
 from .kinds import THE_END
@@ -32,7 +29,7 @@ HARMED = frozenset(
     f"failed {reason}"
     for reason in ("killed", "kernel-died", "staging", "node-lost", "pod-failed", "out-of-memory")
 )
-_OF_NAMESPACE = ("runs", "cronjobs", "pods", "workloads.kueue.x-k8s.io")
+_OF_NAMESPACE = ("jobs", "cronjobs", "pods", "workloads.kueue.x-k8s.io")
 
 
 @dataclass

@@ -26,18 +26,9 @@ from jupyter_kueue.domain import (
     strict_json,
     text_rules,
 )
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    ClusterFacts,
-    Limits,
-    Status,
-)
-from jupyter_kueue.domain.run_request import (
-    RunRequest,
-)
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Limits, Status
+from jupyter_kueue.domain.run_request import RunRequest
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs, run_view
 
 ROOT = Path(__file__).parents[2]

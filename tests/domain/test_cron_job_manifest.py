@@ -7,28 +7,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_kueue.domain import (
-    cron_job_manifest,
-    job_manifest,
-    names,
-    schedule_request,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_record import (
-    RunSpec,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-)
-from jupyter_kueue.domain.schedule_record import (
-    ScheduleRecord,
-    ScheduleRevision,
-)
-from jupyter_kueue.domain.schedule_request import (
-    ScheduleRequest,
-)
+from jupyter_kueue.domain import cron_job_manifest, job_manifest, names, schedule_request
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import RunSpec
+from jupyter_kueue.domain.run_request import Resources
+from jupyter_kueue.domain.schedule_record import ScheduleRecord, ScheduleRevision
+from jupyter_kueue.domain.schedule_request import ScheduleRequest
 
 SCHEDULE_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
 OWNER = Owner.of("Ada@example.com")

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.run_facts import (
-    Limits,
-)
+from jupyter_kueue.domain.run_facts import Limits
 from jupyter_kueue.domain.run_request import RunRequest
 from tests.domain.test_run_status import (
     ADMITTED,

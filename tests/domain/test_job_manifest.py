@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    job_manifest,
-    run_request,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-)
+from jupyter_kueue.domain import job_manifest, run_request
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources
 
 RUN_ID = "6b4d3a66-93a1-4a52-9a3e-0b7d8a1c2f10"
 POLICY = job_manifest.PodPolicy(runner_image="example.org/runner:1")

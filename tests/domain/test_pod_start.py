@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.domain import pod_start, run_status
-from jupyter_kueue.domain.run_facts import (
-    ClusterFacts,
-    Status,
-)
+from jupyter_kueue.domain.run_facts import ClusterFacts, Status
 from jupyter_kueue.domain.run_request import RunRequest
 from tests.domain.test_run_status import (
     ADMITTED,

@@ -10,22 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_kueue.domain import (
-    errors,
-    field_types,
-    run_request,
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import errors, field_types, run_request, times
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 
 HALF_A_CHARACTER = "\ud83d"
 

@@ -9,26 +9,11 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    run_row,
-    run_status,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    ClusterFacts,
-    Limits,
-    Status,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import run_row, run_status
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Limits, Status
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 
 Json = dict[str, Any]
 

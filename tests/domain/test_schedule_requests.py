@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_request import (
-    RunRequest,
-)
-from jupyter_kueue.domain.schedule_request import (
-    ScheduleRequest,
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.run_request import RunRequest
+from jupyter_kueue.domain.schedule_request import ScheduleRequest, parse_schedule_request
 
 
 def test_everything_that_can_be_asked():

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_kueue.domain import (
-    run_row,
-)
+from jupyter_kueue.domain import run_row
 from jupyter_kueue.events import run_state
 from jupyter_kueue.service.changes import Changes
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jupyter_scheduler.models import CreateJob
 
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.scheduler import KueueEnvironmentManager, KueueScheduler
 from jupyter_kueue.service.hosted import Service
 from tests.service.conftest import (  # noqa: F401 - fixtures

@@ -20,9 +20,7 @@ from sqlalchemy import select
 
 from jupyter_kueue.cli import configuration, stock_import
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
+from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.scheduler import stock_jobs
 from tests.server.conftest import running_server
 
@@ -290,7 +288,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
         one = next(item for item in listed["items"] if item["name"].startswith("many"))
         inputs = server.request("GET", f"runs/{one['run_id']}/inputs").json["items"]
         assert [file["path"] for file in inputs] == ["many.ipynb"]
-        download = server.request("GET", f"/scheduler/jobs/{one['job_id']}/download_files")
+        download = server.request("GET", f"/scheduler/jobs/{one['run_id']}/download_files")
         assert "staging area had no such file" in download.json["message"]
 
 

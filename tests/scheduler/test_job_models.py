@@ -9,10 +9,7 @@ import pytest
 from jupyter_scheduler.models import CreateJob, DescribeJob, JobFile, Status
 from jupyter_scheduler.utils import create_output_filename
 
-from jupyter_kueue.domain import (
-    run_request,
-    run_row,
-)
+from jupyter_kueue.domain import run_request, run_row
 from jupyter_kueue.scheduler import job_models
 
 ROW = {

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    ClusterFacts,
-    Limits,
-)
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Limits
 from jupyter_kueue.domain.run_status import derive
 from jupyter_kueue.scheduler import stock_files, stock_jobs
 from jupyter_kueue.scheduler.stock_jobs import StockJob, Uploaded

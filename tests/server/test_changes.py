@@ -9,9 +9,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from jupyter_kueue.domain import (
-    run_row,
-)
+from jupyter_kueue.domain import run_row
 from jupyter_kueue.events.run_state import SCHEMA_ID
 
 from .conftest import connected_server, next_event, submit, write_notebook

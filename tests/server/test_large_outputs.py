@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain import (
-    stored_types,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import stored_types
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import connected_server
 

@@ -9,21 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain import (
-    field_types,
-    names,
-    run_facts,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import field_types, names, run_facts
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.bucket import Bucket
 from tests.server.conftest import running_server, submit, until, write_notebook

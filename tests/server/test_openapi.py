@@ -11,13 +11,7 @@ import jsonschema
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    errors,
-    field_types,
-    run_request,
-    run_row,
-    schedule_request,
-)
+from jupyter_kueue.domain import errors, field_types, run_request, run_row, schedule_request
 from jupyter_kueue.server import routes
 from jupyter_kueue.server.openapi import document
 from jupyter_kueue.service.runs import run_index

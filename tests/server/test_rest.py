@@ -35,7 +35,7 @@ def test_a_run_from_submit_to_its_files(server: Server):
         assert next_event(changes)["event"] == "hello"
         answer = submit(server, path, name="<script>/😀", idempotency_key="once")
         assert answer.status == 201, answer.body
-        validate(answer.json, "Job")
+        validate(answer.json, "Run")
         run_id = answer.json["run_id"]
         assert answer.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
         states = []
@@ -50,7 +50,7 @@ def test_a_run_from_submit_to_its_files(server: Server):
     assert list(dict.fromkeys(states))[-2:] == ["running", "succeeded"]
 
     run = server.request("GET", f"runs/{run_id}").json
-    validate(run, "Job")
+    validate(run, "Run")
     assert (run["name"], run["state"], run["owner"]) == ("<script>/😀", "succeeded", "tess")
     roles = {file["path"]: file["role"] for file in run["files"]}
     assert next(iter(roles.items())) == ("Grüße 1.ipynb", "notebook")
@@ -62,7 +62,7 @@ def test_a_run_from_submit_to_its_files(server: Server):
     assert (other.status, other.json["reason"]) == (409, "conflict")
 
     listed = server.request("GET", "runs?state=succeeded&text=script").json
-    validate(listed, "JobList")
+    validate(listed, "RunList")
     assert [item["run_id"] for item in listed["items"]] == [run_id]
     assert server.request("GET", "runs?state=failed").json["total"] == 0
     assert server.request("GET", "runs?state=nope").status == 422
@@ -95,7 +95,7 @@ def check_changes(server: Server, run_id: str) -> None:
 
     rerun = server.request("POST", f"runs/{run_id}/rerun", {"name": "again"})
     assert (rerun.status, rerun.json["rerun_of"]) == (201, run_id)
-    validate(rerun.json, "Job")
+    validate(rerun.json, "Run")
     assert server.request("POST", f"runs/{rerun.json['run_id']}/stop").status == 200
     stopped = until(server, rerun.json["run_id"], ended)
     assert stopped["state"] in ("stopped", "succeeded")

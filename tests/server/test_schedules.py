@@ -60,7 +60,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
 
         run = server.request("POST", f"{one}/run", {"parameters": {"n": 7}})
         assert run.status == 201, run.body
-        validate(run.json, "JobRow")
+        validate(run.json, "RunRow")
         run_id = run.json["run_id"]
         assert run.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
         assert until(server, run_id, ended)["state"] == "succeeded"

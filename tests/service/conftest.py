@@ -17,12 +17,8 @@ import yaml
 from traitlets.config import Config
 
 from jupyter_kueue import config
-from jupyter_kueue.domain.run_request import (
-    parse_run_request,
-)
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain.run_request import parse_run_request
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.application import Application
 from tests.server import proxy as proxies
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from jupyter_kueue import config
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
 from tests.service.forked import serve

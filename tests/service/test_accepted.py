@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy
 
@@ -29,7 +27,7 @@ def refusing(*verbs: str):
     """Refuse the Jobs of these verbs as an API server does that is going down."""
 
     def refuse(verb: str, path: str) -> tuple[int, bytes] | None:
-        return (503, b"{}") if verb in verbs and "/runs" in path else None
+        return (503, b"{}") if verb in verbs and "/jobs" in path else None
 
     return refuse
 
@@ -39,7 +37,7 @@ async def test_a_server_that_gives_up_leaves_the_other_ones_run(
 ):
     path = write_notebook("a.ipynb", "1")
     async with open_session(**ways.settings) as hanging, open_session() as other:
-        with ways["cluster"].holding_the_first("POST", "/runs", proxy.UNAVAILABLE) as is_held:
+        with ways["cluster"].holding_the_first("POST", "/jobs", proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
             await eventually(is_held.is_set)
             run = await other.submit(path, idempotency_key="key")
@@ -51,7 +49,7 @@ async def test_a_server_that_gives_up_leaves_the_other_ones_run(
         assert again["run_id"] == run["run_id"]
 
 
-@pytest.mark.parametrize("cancelled_at", ["/runs", "/accepted.json"])
+@pytest.mark.parametrize("cancelled_at", ["/jobs", "/accepted.json"])
 async def test_a_submit_that_is_cancelled_leaves_the_other_ones_run(
     open_session: Callable,
     ways: Any,
@@ -60,8 +58,8 @@ async def test_a_submit_that_is_cancelled_leaves_the_other_ones_run(
     cancelled_at: str,
 ):
     path = write_notebook("a.ipynb", "1")
-    where = ways["cluster"] if cancelled_at == "/runs" else ways["bucket"]
-    verb = "POST" if cancelled_at == "/runs" else "PUT"
+    where = ways["cluster"] if cancelled_at == "/jobs" else ways["bucket"]
+    verb = "POST" if cancelled_at == "/jobs" else "PUT"
     async with open_session(**ways.settings) as hanging, open_session() as other:
         with where.holding_the_first(verb, cancelled_at, proxy.UNAVAILABLE) as is_held:
             first = asyncio.create_task(hanging.submit(path, idempotency_key="key"))
@@ -104,7 +102,7 @@ async def test_a_submit_that_cannot_be_taken_back_says_so(
     path = write_notebook("a.ipynb", "1")
 
     def cut_the_bucket(verb: str, path: str, _status: int) -> bool:
-        if verb == "POST" and path.endswith("/runs"):
+        if verb == "POST" and path.endswith("/jobs"):
             ways["bucket"].down()
         return False
 
@@ -158,7 +156,7 @@ async def test_a_clean_up_does_not_take_what_another_server_finishes(
         run_id = (await other.application.bucket.list_prefixes("tess/runs/"))[0].split("/")[2]
         settings = {**ways.settings, "resync_seconds": 1, "leftover_seconds": 1}
         with contextlib.ExitStack() as held:
-            answer = ways["cluster"].holding_the_first_answer("GET", f"/runs/nb-{run_id}")
+            answer = ways["cluster"].holding_the_first_answer("GET", f"/jobs/nb-{run_id}")
             is_held = held.enter_context(answer)
             # It may clean up before it is ready.
             async with open_application(**settings) as cleaning:

@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 
 pytestmark = pytest.mark.integration
 

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.service import health
 
 if TYPE_CHECKING:

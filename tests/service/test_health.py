@@ -83,7 +83,7 @@ async def test_no_credential_is_shown(open_session: Callable, namespace: Any):
 @pytest.mark.integration
 async def test_each_missing_permission_is_named(open_session: Callable, write_user: Callable):
     rules = [
-        {"apiGroups": ["batch"], "resources": ["runs"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
         {
             "apiGroups": ["kueue.x-k8s.io"],

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.integration
         ("bucket", "PUT", "/claim.json"),
         ("bucket", "PUT", "/a.ipynb"),
         ("bucket", "PUT", "/record.json"),
-        ("cluster", "POST", "/runs"),
+        ("cluster", "POST", "/jobs"),
         ("bucket", "PUT", "/accepted.json"),
         ("bucket", "PUT", "/final.json"),
     ],
@@ -43,7 +41,7 @@ async def test_submit(
 
 @pytest.mark.parametrize(
     ("where", "verb", "end"),
-    [("bucket", "PUT", "/record.json"), ("cluster", "POST", "/runs")],
+    [("bucket", "PUT", "/record.json"), ("cluster", "POST", "/jobs")],
 )
 async def test_run_again(
     open_session: Callable, ways: Any, write_notebook: Callable, where: str, verb: str, end: str

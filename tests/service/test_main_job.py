@@ -1,4 +1,4 @@
-"""The main run: a run waits for quota, runs, and its outputs come back."""
+"""The main job of this package: a run waits for quota, runs, and its outputs come back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import os
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_request import (
-    parse_run_request,
-)
+from jupyter_kueue.domain.run_request import parse_run_request
 from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.service.runs.run_index import RunQuery
 

@@ -15,34 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from jupyter_kueue.domain import (
-    errors,
-    job_manifest,
-    names,
-    run_facts,
-    run_status,
-    strict_json,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    ClusterFacts,
-    Status,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
-from jupyter_kueue.domain.schedule_record import (
-    ScheduleRecord,
-)
-from jupyter_kueue.domain.schedule_request import (
-    ScheduleRequest,
-)
+from jupyter_kueue.domain import errors, job_manifest, names, run_facts, run_status, strict_json
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import ClusterFacts, Status
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
+from jupyter_kueue.domain.schedule_record import ScheduleRecord
+from jupyter_kueue.domain.schedule_request import ScheduleRequest
 from jupyter_kueue.scheduler import definition_models, job_models
 from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.queues.local_queues import positions
@@ -84,7 +63,15 @@ RECORD = RunRecord(
     resources=Resources(),
     image="registry.example/notebook:1",
     notebook="weekly.ipynb",
-    input=({"path": "weekly.ipynb", "size_bytes": 7, "sha256": "0" * 64},),
+    input=(
+        {
+            "path": "weekly.ipynb",
+            "size_bytes": 7,
+            "sha256": "0" * 64,
+            "executable": False,
+            "modified_at": None,
+        },
+    ),
     schedule_id=OTHER_ID,
     empty_folders=("out",),
 )
@@ -309,7 +296,7 @@ def in_cluster() -> dict[str, Json]:
     ended = {"exitCode": 137, "reason": "OOMKilled", "message": "m"}
     metadata = {**METADATA, "labels": {**METADATA["labels"], **run["metadata"]["labels"]}}
     return {
-        "run": {
+        "job": {
             "metadata": metadata,
             "spec": run["spec"],
             "status": {"conditions": [condition("Failed")]},
@@ -345,7 +332,7 @@ def in_cluster() -> dict[str, Json]:
 async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_ended: bool):
     objects = in_cluster()
     if not has_ended:
-        objects["run"]["status"] = {}
+        objects["job"]["status"] = {}
     objects[kind] = data.draw(odd(objects[kind]))
     changed: list[str] = []
     view = ClusterView(
@@ -355,7 +342,7 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
         on_run_change=lambda run_id, _ended: changed.append(run_id),
         on_queues=lambda: None,
     )
-    for watched, name in ((view.runs, "run"), (view.pods, "pod"), (view.workloads, "workload")):
+    for watched, name in ((view.jobs, "job"), (view.pods, "pod"), (view.workloads, "workload")):
         watched.note(objects[name])
     assert len(view.unreadable()) <= 1
     positions(view.pending_workloads(), "team-a")
@@ -370,10 +357,10 @@ async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_
 
 
 @unhurried
-@given(run=odd(in_cluster()["run"]))
-def test_an_odd_job_that_nobody_submitted(run: Json):
+@given(job=odd(in_cluster()["job"]))
+def test_an_odd_job_that_nobody_submitted(job: Json):
     try:
-        facts = jobs_without_record.facts_of(run, RUN_ID)
+        facts = jobs_without_record.facts_of(job, RUN_ID)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Without a name, a time or a pod it is none; the reconciler shows that it is there.
         return

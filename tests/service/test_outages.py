@@ -11,12 +11,8 @@ import pytest
 
 from jupyter_kueue.cluster import availability, watching
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs import reconciler
 from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy as proxies
@@ -182,7 +178,7 @@ async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
     path = write_notebook("a.ipynb", "1")
     await session.submit(path)
     ways.cluster.refuse = lambda verb, path: (
-        roles_not_read(verb, path) if verb == "POST" and path.endswith("/runs") else None
+        roles_not_read(verb, path) if verb == "POST" and path.endswith("/jobs") else None
     )
     with pytest.raises(errors.ClusterUnavailableError, match="The cluster is starting up"):
         await session.submit(path)
@@ -245,7 +241,7 @@ async def test_a_stopped_run_ends_without_the_garbage_collector(
 
     await getattr(session.runs, verb)(run_id)
 
-    await eventually(lambda: not local_cluster.get("runs,pods", "-n", namespace.name)["items"])
+    await eventually(lambda: not local_cluster.get("jobs,pods", "-n", namespace.name)["items"])
     if verb == "stop":
         done = await session.until_state(run_id, "stopped")
         assert done["files"][0]["role"] == "notebook"
@@ -286,7 +282,7 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
                 for folder in ("runs", "schedules")
                 for item in await other.application.bucket.list(f"tess/{folder}/")
             ]
-            objects = local_cluster.get("runs,pods,cronjobs", "-n", namespace.name)["items"]
+            objects = local_cluster.get("jobs,pods,cronjobs", "-n", namespace.name)["items"]
             return not kept and not objects
 
         await eventually(nothing_is_left)

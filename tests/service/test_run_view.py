@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    Status,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts, Status
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.runner.shared import bounds
 from jupyter_kueue.service.runs import run_view
 

@@ -10,9 +10,7 @@ import time
 import pytest
 
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service import health
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
@@ -34,11 +32,11 @@ async def create(session, input_path, **fields):
 
 async def list_runs(session, schedule_id):
     query = RunQuery(schedule_ids=(schedule_id,), sort="created_at", limit=500)
-    return (await session.jobs.list(query))["items"]
+    return (await session.runs.list(query))["items"]
 
 
 async def read(session, run_id, path):
-    content = await session.jobs.open_file(run_id, path)
+    content = await session.runs.open_file(run_id, path)
     return b"".join([chunk async for chunk in content.chunks])
 
 
@@ -119,10 +117,10 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         assert done["created_at"].endswith(":00.000Z")
         assert done["files"][0]["path"] == "fit.ipynb"
         assert [file["path"] for file in done["inputs"]] == ["fit.ipynb", "data.csv"]
-        log = b"".join([line async for line in await session.jobs.logs(done["run_id"])])
+        log = b"".join([line async for line in await session.runs.logs(done["run_id"])])
         assert b"n is 5 1,2" in log
         assert b"['data.csv', 'fit.ipynb', 'out'] True" in log
-        again = await session.jobs.rerun(done["run_id"], {"parameters": {"n": 6}})
+        again = await session.runs.rerun(done["run_id"], {"parameters": {"n": 6}})
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
         shown = await schedules.get(schedule["schedule_id"])
         assert shown["last_run"]["run_id"] == runs[-1]["run_id"]
@@ -149,7 +147,7 @@ async def test_a_run_appears_from_the_moment_its_job_exists(
     assert "is still queued" in shown["message"]
     assert "Forbid" in shown["message"]
     assert "100 GPUs" in shown["message"]
-    stopped = await session.jobs.stop(run_id)
+    stopped = await session.runs.stop(run_id)
     assert stopped["state"] in ("stopping", "stopped")
     assert (await session.until_finished(run_id))["state"] == "stopped"
 
@@ -157,7 +155,7 @@ async def test_a_run_appears_from_the_moment_its_job_exists(
         return (await schedules.get(schedule["schedule_id"]))["message"] is None
 
     await eventually(is_free)
-    await session.jobs.delete(run_id)
+    await session.runs.delete(run_id)
     assert await list_runs(session, schedule["schedule_id"]) == []
 
 
@@ -218,10 +216,10 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
 
         await eventually(is_known)
         assert (await session.until_finished(run_id))["state"] == "succeeded"
-        logs[run_id] = b"".join([line async for line in await session.jobs.logs(run_id)])
+        logs[run_id] = b"".join([line async for line in await session.runs.logs(run_id)])
     assert b"n is 2" in logs[before]
     assert b"other 3" in logs[after]
-    assert (await session.jobs.get(after))["name"] == "renamed"
+    assert (await session.runs.get(after))["name"] == "renamed"
 
     resumed = await schedules.update(
         schedule_id, {"active": True, "timeout_seconds": None, "starting_deadline_seconds": None}
@@ -262,7 +260,7 @@ async def test_run_now_with_other_parameters_with_and_without_a_cron_expression(
             assert job["schedule_id"] == schedule["schedule_id"]
             done = await session.until_finished(job["run_id"])
             assert done["state"] == "succeeded"
-            log = b"".join([line async for line in await session.jobs.logs(job["run_id"])])
+            log = b"".join([line async for line in await session.runs.logs(job["run_id"])])
             assert printed in log
     with pytest.raises(errors.InvalidRequestError, match=r"parameters\.a b"):
         await schedules.run_now(on_demand["schedule_id"], {"a b": 1})
@@ -356,7 +354,7 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
 
         await eventually(is_clean)
         assert local_cluster.get("cronjobs", "-n", namespace.name)["items"] == []
-        again = await session.jobs.rerun(finished, {})
+        again = await session.runs.rerun(finished, {})
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 

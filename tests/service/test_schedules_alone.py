@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
@@ -65,7 +63,7 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
 
         async def ends(schedule_id):
             query = RunQuery(schedule_ids=(schedule_id,), sort="created_at")
-            runs = (await session.jobs.list(query))["items"]
+            runs = (await session.runs.list(query))["items"]
             # What ran without a server is listed as its schedule's. A run that the next one
             # replaces before it has begun was never there.
             if schedule_id != replaced:

@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_kueue.domain import names
-from jupyter_kueue.domain.schedule_request import (
-    parse_schedule_request,
-)
+from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service import forked
@@ -122,7 +120,7 @@ async def test_killed_at_every_step(
         assert revision == f"revisions/{labels[names.LABEL_REVISION]}.json"
         name = f"nb-{edited}"
         made_job = local_cluster.kubectl(
-            *("create", "run", f"--from=cronjob/{name}", f"{name}-{int(time.time()) // 60}"),
+            *("create", "job", f"--from=cronjob/{name}", f"{name}-{int(time.time()) // 60}"),
             *("-n", namespace.name, "-o", "json"),
         )
         run_id = json.loads(made_job)["metadata"]["uid"]
@@ -144,7 +142,7 @@ def fire(local_cluster, namespace):
     def make(schedule_id, minute):
         name = f"nb-{schedule_id}"
         made = local_cluster.kubectl(
-            *("create", "run", f"--from=cronjob/{name}", f"{name}-{minute}"),
+            *("create", "job", f"--from=cronjob/{name}", f"{name}-{minute}"),
             *("-n", namespace.name, "-o", "json"),
         )
         return json.loads(made)["metadata"]["uid"]

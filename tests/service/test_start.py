@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
+from jupyter_kueue.domain import times
+from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.service.runs.runs import RunQuery
 from jupyter_kueue.storage import open_runs
 from jupyter_kueue.storage.bucket import Bucket

@@ -34,7 +34,7 @@ async def test_a_quota_that_demands_a_cpu_limit_is_said_with_the_setting_that_me
     assert "requires limits.cpu for every container" in refused["message"]
     assert "cpu_limit" in refused["message"]
     assert "failed quota: compute: must specify limits.cpu" in refused["detail"]
-    await session.jobs.stop(job["run_id"])
+    await session.runs.stop(job["run_id"])
 
     async with open_session(cpu_limit=1.0) as other:
         job = await other.submit(path)

@@ -43,7 +43,7 @@ async def test_stop(open_session, write_notebook, local_cluster, namespace, even
         done = await session.until_state(run["run_id"], "stopped")
         assert done["message"] == "Stopped by you."
         await eventually(
-            lambda: not local_cluster.get("runs,pods,workloads", "-n", namespace.name)["items"]
+            lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
         )
         if state == "running":
             content = await session.runs.notebook(run["run_id"])
@@ -94,7 +94,7 @@ async def test_delete(session, write_notebook, local_cluster, namespace, eventua
     with pytest.raises(errors.NotFoundError):
         await session.runs.get(run["run_id"])
     await eventually(
-        lambda: not local_cluster.get("runs,pods,workloads", "-n", namespace.name)["items"]
+        lambda: not local_cluster.get("jobs,pods,workloads", "-n", namespace.name)["items"]
     )
     bucket = session.application.bucket
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_kueue.storage.ignore_patterns import (
-    MAX_LENGTH,
-    IgnorePattern,
-    TooMuchWorkError,
-    Work,
-)
+from jupyter_kueue.storage.ignore_patterns import MAX_LENGTH, IgnorePattern, TooMuchWorkError, Work
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,7 @@ import pytest
 
 from jupyter_kueue.contract import notebook_document
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_record import (
-    MAX_LEFT_BEHIND,
-)
+from jupyter_kueue.domain.run_record import MAX_LEFT_BEHIND
 from jupyter_kueue.storage import input_upload
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.input_upload import InputLimits, find_input, upload

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.summaries import MAX_ROWS, MAX_SMALL_SEGMENTS, Summaries
 

@@ -22,16 +22,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
 from jupyter_kueue.runner.notebook import kernel_messages, streams
-from jupyter_kueue.runner.notebook.early_kernel import (
-    SEND_MILLISECONDS,
-    WAITING_MESSAGES,
-)
+from jupyter_kueue.runner.notebook.early_kernel import SEND_MILLISECONDS, WAITING_MESSAGES
 from jupyter_kueue.runner.notebook.kernel_messages import NOT_UNDERSTOOD, TOO_DEEP
-from jupyter_kueue.runner.notebook.output_budget import (
-    OUTPUT_BYTES,
-    OutputBudget,
-    size_of,
-)
+from jupyter_kueue.runner.notebook.output_budget import OUTPUT_BYTES, OutputBudget, size_of
 from jupyter_kueue.runner.notebook.output_widget import OutputWidget
 from jupyter_kueue.runner.shared import bounds
 

@@ -17,11 +17,7 @@ from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
 
-from jupyter_kueue.runner.notebook.early_kernel import (
-    NO_HISTORY,
-    PROGRAM,
-    SEND_MILLISECONDS,
-)
+from jupyter_kueue.runner.notebook.early_kernel import NO_HISTORY, PROGRAM, SEND_MILLISECONDS
 
 try:
     from jupyter_client.provisioning import LocalProvisioner

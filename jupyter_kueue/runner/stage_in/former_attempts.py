@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    run_facts,
-)
+from jupyter_kueue.domain import run_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

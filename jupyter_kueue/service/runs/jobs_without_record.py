@@ -9,26 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import (
-    field_types,
-    names,
-    quantities,
-    text_rules,
-    times,
-)
-from jupyter_kueue.domain.owner import (
-    Owner,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-)
-from jupyter_kueue.domain.run_record import (
-    RunRecord,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
+from jupyter_kueue.domain import names, quantities, text_rules, times
+from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.domain.run_facts import BucketFacts
+from jupyter_kueue.domain.run_record import RunRecord
+from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.domain.stored_types import is_path
 
 if TYPE_CHECKING:
@@ -108,7 +93,7 @@ def _amount(amounts: Json, resource: str) -> str:
 
 def _line(value: Any) -> str:
     text = value if isinstance(value, str) else ""
-    return text_rules.shown_line(text, field_types.MAX_NAME_LENGTH).strip()
+    return text_rules.shown_line(text, names.MAX_NAME_LENGTH).strip()
 
 
 def _object(value: Any) -> Json:

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import text_rules
-from jupyter_kueue.domain.run_row import (
-    MAX_WARNINGS,
-)
+from jupyter_kueue.domain.run_row import MAX_WARNINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.run_facts import (
-        BucketFacts,
-    )
+    from jupyter_kueue.domain.run_facts import BucketFacts
 
 ErrorsField = Literal["format_errors", "file_errors"]
 

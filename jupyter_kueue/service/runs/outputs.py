@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.domain.run_documents import ResultFile
-    from jupyter_kueue.domain.run_facts import (
-        BucketFacts,
-    )
+    from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.domain.run_row import LocatedFile, Progress, RunFile
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView

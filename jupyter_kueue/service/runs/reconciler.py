@@ -21,25 +21,10 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    run_facts,
-    run_status,
-    text_rules,
-    times,
-)
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-    Limits,
-    Status,
-)
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain import errors, names, run_facts, run_status, text_rules, times
+from jupyter_kueue.domain.run_facts import BucketFacts, Limits, Status
+from jupyter_kueue.domain.run_row import FINISHED_STATES
+from jupyter_kueue.domain.times import parse_time
 from jupyter_kueue.service.runs import ending, jobs_without_record, run_view
 from jupyter_kueue.service.runs.run_index import Entry
 from jupyter_kueue.service.runs.start_events import StartEvents
@@ -54,9 +39,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_documents import Accepted
-    from jupyter_kueue.domain.run_facts import (
-        ClusterFacts,
-    )
+    from jupyter_kueue.domain.run_facts import ClusterFacts
     from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import pod_contract, sentences
 from jupyter_kueue.domain import text_rules
-from jupyter_kueue.domain.run_facts import (
-    stored_sentence,
-)
-from jupyter_kueue.domain.stored_types import (
-    MAX_STATUS_LENGTH,
-)
+from jupyter_kueue.domain.run_facts import stored_sentence
+from jupyter_kueue.domain.stored_types import MAX_STATUS_LENGTH
 from jupyter_kueue.service.runs import files_not_uploaded, missing_outputs
 
 if TYPE_CHECKING:

@@ -15,17 +15,9 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    times,
-)
-from jupyter_kueue.domain.run_request import (
-    parse_run_request,
-)
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain import errors, names, times
+from jupyter_kueue.domain.run_request import parse_run_request
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.cluster_state import run_id_of
 from jupyter_kueue.service.runs import ending, missing_outputs, run_view
 from jupyter_kueue.service.runs.run_index import Entry, RunQuery
@@ -37,12 +29,8 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.domain.run_documents import Stop
-    from jupyter_kueue.domain.run_facts import (
-        BucketFacts,
-    )
-    from jupyter_kueue.domain.run_request import (
-        RunRequest,
-    )
+    from jupyter_kueue.domain.run_facts import BucketFacts
+    from jupyter_kueue.domain.run_request import RunRequest
     from jupyter_kueue.domain.run_row import LocatedFile, Position, Progress, Run, RunFile, RunRow
     from jupyter_kueue.domain.run_update import RunUpdate
     from jupyter_kueue.service.changes import Changes

@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue.cluster import events
 from jupyter_kueue.domain import errors, pod_start, run_status
-from jupyter_kueue.domain.times import (
-    parse_time,
-)
+from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.domain.run_facts import (
-        ClusterFacts,
-    )
+    from jupyter_kueue.domain.run_facts import ClusterFacts
 
 Json = dict[str, Any]
 

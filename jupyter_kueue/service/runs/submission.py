@@ -27,7 +27,6 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import (
     errors,
-    field_types,
     job_manifest,
     names,
     run_request,
@@ -35,15 +34,8 @@ from jupyter_kueue.domain import (
     times,
 )
 from jupyter_kueue.domain.pod_limits import PodLimits
-from jupyter_kueue.domain.run_facts import (
-    BucketFacts,
-)
-from jupyter_kueue.domain.run_record import (
-    LeftBehind,
-    RunRecord,
-    RunSpec,
-    UploadedFile,
-)
+from jupyter_kueue.domain.run_facts import BucketFacts
+from jupyter_kueue.domain.run_record import LeftBehind, RunRecord, RunSpec, UploadedFile
 from jupyter_kueue.service.short_lived_cache import Cached
 from jupyter_kueue.storage import input_copies, input_upload, run_records
 
@@ -53,12 +45,8 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.owner import (
-        Owner,
-    )
-    from jupyter_kueue.domain.run_request import (
-        RunRequest,
-    )
+    from jupyter_kueue.domain.owner import Owner
+    from jupyter_kueue.domain.run_request import RunRequest
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues.local_queues import Queues
@@ -542,7 +530,7 @@ class Submission:
 def _name_of(notebook: str) -> str:
     """Return a run's name where the user gave none: the notebook's, without its ending."""
     name = notebook.rpartition("/")[2].removesuffix(".ipynb")
-    return text_rules.shown_line(name, field_types.MAX_NAME_LENGTH)
+    return text_rules.shown_line(name, names.MAX_NAME_LENGTH)
 
 
 def _left_behind(found: Input) -> LeftBehind | None:

@@ -18,9 +18,7 @@ from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import cron_job_manifest, errors, names, text_rules
-from jupyter_kueue.domain.run_row import (
-    FINISHED_STATES,
-)
+from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.unread_runs import Unread
@@ -30,13 +28,9 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.run_record import (
-        RunSpec,
-    )
+    from jupyter_kueue.domain.run_record import RunSpec
     from jupyter_kueue.domain.run_row import RunRow
-    from jupyter_kueue.domain.schedule_record import (
-        ScheduleRecord,
-    )
+    from jupyter_kueue.domain.schedule_record import ScheduleRecord
     from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView

@@ -15,13 +15,8 @@ from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import cron_expressions
 from jupyter_kueue.domain.cron_job_manifest import DEFAULT_TIMEZONE
-from jupyter_kueue.domain.run_facts import (
-    stored_sentence,
-)
-from jupyter_kueue.domain.times import (
-    parse_time,
-    rfc3339,
-)
+from jupyter_kueue.domain.run_facts import stored_sentence
+from jupyter_kueue.domain.times import parse_time, rfc3339
 from jupyter_kueue.service.runs import files_not_uploaded
 
 if TYPE_CHECKING:
@@ -29,9 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_row import RunRow
-    from jupyter_kueue.domain.schedule_record import (
-        ScheduleRecord,
-    )
+    from jupyter_kueue.domain.schedule_record import ScheduleRecord
     from jupyter_kueue.domain.schedule_row import LastRun, ScheduleRow
 
 Json = dict[str, Any]

@@ -18,31 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import (
-    errors,
-    names,
-    run_request,
-    schedule_request,
-    times,
-)
+from jupyter_kueue.domain import errors, names, run_request, schedule_request, times
 from jupyter_kueue.domain.owner import Owner
-from jupyter_kueue.domain.run_record import (
-    RunSpec,
-)
-from jupyter_kueue.domain.run_request import (
-    Resources,
-    RunRequest,
-)
-from jupyter_kueue.domain.schedule_record import (
-    ScheduleRecord,
-    ScheduleRevision,
-)
+from jupyter_kueue.domain.run_record import RunSpec
+from jupyter_kueue.domain.run_request import Resources, RunRequest
+from jupyter_kueue.domain.schedule_record import ScheduleRecord, ScheduleRevision
+from jupyter_kueue.service.paging import read_cursor, write_cursor, wrong_with_page
 from jupyter_kueue.service.runs import run_view
-from jupyter_kueue.service.runs.run_index import (
-    read_cursor,
-    write_cursor,
-    wrong_with_page,
-)
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.storage.run_records import DELETED, FAILED_SUBMIT
 
@@ -51,9 +33,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_row import LocatedFile, RunRow
-    from jupyter_kueue.domain.schedule_request import (
-        ScheduleRequest,
-    )
+    from jupyter_kueue.domain.schedule_request import ScheduleRequest
     from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.reconciler import Reconciler

@@ -19,7 +19,7 @@ from jupyter_scheduler.models import OUTPUT_FILENAME_TEMPLATE, DescribeJob, Stat
 from jupyter_scheduler.pydantic_v1 import PrivateAttr
 
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, text_rules, times
+from jupyter_kueue.domain import errors, names, text_rules, times
 from jupyter_kueue.scheduler import literals
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT

@@ -7,8 +7,6 @@ notebook libraries are imported later, because each would slow Jupyter's start d
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
 import logging
 from functools import partial
@@ -19,22 +17,15 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_kueue import config
-from jupyter_kueue.config import JupyterKueue
-from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.config import JupyterKueue, Settings
 from jupyter_kueue.domain import errors
 from jupyter_kueue.events import run_state
-from jupyter_kueue.server import routes
+from jupyter_kueue.server import routes, streams
+from jupyter_kueue.server.streams import Streams
+from jupyter_kueue.service import application, stock_backend
 from jupyter_kueue.service.application import Application
-from jupyter_kueue.service.hosted import SETTING, Service
 from jupyter_kueue.service.stock_backend import StockBackend
 from jupyter_kueue.storage import stock_database
-
-_SLOW_MODULES = (
-    "jupyter_kueue.service.assembly",
-    "kubernetes.aio.client",
-    "kubernetes.aio.config",
-    "aiohttp",
-)
 
 
 class KueueExtension(ExtensionApp):
@@ -43,29 +34,31 @@ class KueueExtension(ExtensionApp):
     name = "jupyter_kueue"
     classes = [JupyterKueue]  # noqa: RUF012 - as ExtensionApp declares it
 
-    _starting: asyncio.Task[None] | None = None
-
     def initialize_settings(self) -> None:
         """Make the application from the configuration; connecting begins with the server."""
-        self._service = Service()
-        self.settings[SETTING] = self._service
+        server: Any = self.serverapp
+        settings: Settings | errors.NotConfiguredError
         try:
             settings = config.load(self.config)
         except errors.NotConfiguredError as error:
             self.log.error("%s", error)  # noqa: TRY400 - the message is all there is to say
-            self._service.problem = error
-            return
-        _set_up_logging(settings.log_format, self.log.level)
-        server: Any = self.serverapp
-        application = Application(
+            settings = error
+        else:
+            _set_up_logging(settings.log_format, self.log.level)
+        self._kueue = Application(
             settings,
             Path(server.root_dir),
             # Files that the contents API does not show are none of a run's.
             allow_hidden=bool(getattr(server.contents_manager, "allow_hidden", False)),
         )
-        self._service.application = application
-        self._service.stock_backend = StockBackend(application, partial(_stock_database, server))
-        run_state.emit_changes(application.changes, server.event_logger)
+        self._streams = Streams()
+        self.settings[application.SETTING] = self._kueue
+        self.settings[streams.SETTING] = self._streams
+        self.settings[stock_backend.SETTING] = StockBackend(
+            self._kueue, partial(_stock_database, server)
+        )
+        if self._kueue.failure is None:
+            run_state.emit_changes(self._kueue.changes, server.event_logger)
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
@@ -73,33 +66,12 @@ class KueueExtension(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002 - Jupyter's signature
         """Begin to connect, once the event loop runs; returns at once."""
-        if self._service.application is not None:
-            self._starting = asyncio.create_task(self._connect(self._service.application))
-
-    async def _connect(self, application: Application) -> None:
-        try:
-            await asyncio.to_thread(_import_slow_modules)
-        except ImportError as error:
-            self.log.exception("jupyter-kueue is not installed completely")
-            self._service.application = None
-            self._service.problem = errors.NotConfiguredError(
-                say(
-                    "not-installed-completely",
-                    "The installation of jupyter-kueue is incomplete ({problem}). "
-                    "Install it again with pip.",
-                    problem=str(error),
-                )
-            )
-            return
-        await application.start()
+        await self._kueue.start()
 
     async def stop_extension(self) -> None:
         """End streams and background tasks. The runs go on."""
-        self._service.end_streams()
-        if self._starting is not None:
-            self._starting.cancel()
-        if self._service.application is not None:
-            await self._service.application.stop()
+        self._streams.end_all()
+        await self._kueue.stop()
 
 
 def _stock_database(server: Any) -> Path | None:
@@ -113,12 +85,6 @@ def _stock_database(server: Any) -> Path | None:
             return None
         db_url = app.db_url
     return stock_database.find_path(db_url, Path(jupyter_data_dir()))
-
-
-def _import_slow_modules() -> None:
-    """Import, in a thread, what would hold the event loop up for a second and more."""
-    for name in _SLOW_MODULES:
-        importlib.import_module(name)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -7,13 +7,12 @@ refuses what it allows a moment later: it answers before it has read its roles.
 
 from __future__ import annotations
 
-import asyncio
 import time
 
+from jupyter_kueue import patience
+from jupyter_kueue.condition_variable import ConditionVariable
 from jupyter_kueue.contract.sentences import say
 
-# A refusal after an outage, or of what was allowed before, counts as one only if it lasts so long.
-SETTLING_SECONDS = 60.0
 STARTING_UP = say("cluster-starting-up", "The cluster is starting up. Try again in a moment.")
 
 
@@ -29,17 +28,20 @@ class Availability:
         self._is_silent = False
         self._allowed: set[tuple[str, str]] = set()
         self._refused_since: dict[tuple[str, str], float] = {}
-        self._back = asyncio.Event()
+        self._back = ConditionVariable()
 
     @property
     def is_new(self) -> bool:
         """Whether too little was seen yet to know whether the API server has just started."""
-        return time.monotonic() - self._began_at < SETTLING_SECONDS
+        return time.monotonic() - self._began_at < patience.CLUSTER_SETTLING_SECONDS
 
     @property
     def is_settling(self) -> bool:
         """Whether the API server did not answer a moment ago, so that refusals may pass."""
-        return self._failed_at is not None and time.monotonic() - self._failed_at < SETTLING_SECONDS
+        return (
+            self._failed_at is not None
+            and time.monotonic() - self._failed_at < patience.CLUSTER_SETTLING_SECONDS
+        )
 
     @property
     def is_recovering(self) -> bool:
@@ -67,21 +69,16 @@ class Availability:
     def may_pass(self, kind: tuple[str, str]) -> bool:
         """Tell whether a refusal that was just met may be gone in a moment."""
         since = self._refused_since.setdefault(kind, time.monotonic())
-        is_new = time.monotonic() - since < SETTLING_SECONDS
+        is_new = time.monotonic() - since < patience.CLUSTER_SETTLING_SECONDS
         return self.is_settling or (kind in self._allowed and is_new)
 
     def tell_back(self) -> None:
         """Wake all who pause: the API server answers again."""
-        self._back.set()
-        self._back = asyncio.Event()
+        self._back.notify_all()
 
     async def pause(self, seconds: float) -> bool:
         """Wait ``seconds``, or until the API server is back; tell whether it was that."""
-        try:
-            await asyncio.wait_for(self._back.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return await self._back.wait(seconds)
 
 
 def kind_of(verb: str, path: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from jupyter_kueue import patience
 from jupyter_kueue.cluster.availability import STARTING_UP, Availability, kind_of
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors
@@ -36,16 +37,13 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 _SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _SHOWN_BYTES = 256  # of an answer that is no Kubernetes object
-_GOODBYE_SECONDS = 0.1
 # What an API server says that has not read a kind's objects yet (apiserver's storage cacher).
 _TOO_MANY = 429
 _INITIALIZING = "storage is (re)initializing"
 # Everybody with credentials may ask this by Kubernetes' own roles, once the API server has read
 # them (system:public-info-viewer); it is ready only then (the check informer-sync).
 _READY = "/readyz"
-_READY_SECONDS = 5
 _MAY_NOT_ASK = f'cannot get path "{_READY}"'
-_LIST_SECONDS = 120
 _ITEMS = '"items":['  # as API servers write it; metadata, which may come before, has no such field
 _DECODER = json.JSONDecoder()
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -141,10 +139,14 @@ class Connection:
         await self._api_client.close()
         # aiohttp does not wait for the TLS goodbyes of requests that were given up; its own advice
         # is to leave the loop a moment (docs.aiohttp.org, "Graceful shutdown").
-        await asyncio.sleep(_GOODBYE_SECONDS)
+        await asyncio.sleep(patience.CLUSTER_GOODBYE_SECONDS)
 
     async def get(
-        self, path: str, params: Params | None = None, *, timeout_seconds: float = 30
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        timeout_seconds: float = patience.CLUSTER_ANSWER_SECONDS,
     ) -> Json:
         """GET ``path`` (beginning with ``/``) and return the parsed JSON object."""
         return await self._call("GET", path, params, timeout_seconds=timeout_seconds)
@@ -157,7 +159,7 @@ class Connection:
         All at once: only so an API server answers from its cache. Pages come from etcd, and the
         API server needs milliseconds for each Workload in them. ``trim`` is called in a thread.
         """
-        async with self._response("GET", path, params, _LIST_SECONDS) as response:
+        async with self._response("GET", path, params, patience.CLUSTER_LIST_SECONDS) as response:
             try:
                 text = await response.read()
             except _network_errors() as error:
@@ -166,7 +168,7 @@ class Connection:
 
     async def get_text(self, path: str, params: Params | None = None) -> str:
         """GET ``path`` and return the body as text, for logs."""
-        async with self._response("GET", path, params, 60) as response:
+        async with self._response("GET", path, params, patience.CLUSTER_LOG_SECONDS) as response:
             try:
                 return str(await response.text(errors="replace"))
             except _network_errors() as error:
@@ -204,7 +206,11 @@ class Connection:
         return await self._call("DELETE", path, None, body)
 
     async def watch(
-        self, path: str, params: Params | None = None, *, timeout_seconds: int = 300
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        timeout_seconds: int = patience.CLUSTER_WATCH_SECONDS,
     ) -> AsyncIterator[Json]:
         """Yield the watch events of the collection ``path``, each ``{"type", "object"}``.
 
@@ -216,7 +222,8 @@ class Connection:
                 of that code).
         """
         asked: Params = {"watch": "true", "timeoutSeconds": timeout_seconds, **(params or {})}
-        async for line in self.stream_lines(path, asked, timeout_seconds=timeout_seconds + 30):
+        longest = timeout_seconds + patience.CLUSTER_WATCH_MARGIN_SECONDS
+        async for line in self.stream_lines(path, asked, timeout_seconds=longest):
             event = self._parsed(line)
             if event["type"] == "ERROR":
                 raise _error_of(event["object"].get("code", 500), event["object"], path)
@@ -253,7 +260,7 @@ class Connection:
         body: Any = None,
         *,
         content_type: str = "application/json",
-        timeout_seconds: float = 30,
+        timeout_seconds: float = patience.CLUSTER_ANSWER_SECONDS,
     ) -> Json:
         async with self._response(
             method, path, params, timeout_seconds, body, content_type
@@ -318,7 +325,7 @@ class Connection:
     async def _is_starting(self) -> bool:
         """Ask an API server that refuses something whether it has just started."""
         try:
-            async with self._response("GET", _READY, None, _READY_SECONDS):
+            async with self._response("GET", _READY, None, patience.CLUSTER_READY_SECONDS):
                 return False
         except errors.ForbiddenError as error:
             return _MAY_NOT_ASK in error.message
@@ -368,7 +375,9 @@ class Connection:
                 f"{self.host}{path}{query}",
                 headers=headers,
                 body=body,
-                _request_timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5),
+                _request_timeout=aiohttp.ClientTimeout(
+                    total=timeout_seconds, sock_connect=patience.CLUSTER_CONNECT_SECONDS
+                ),
             )
         except _network_errors() as error:
             log.info("%s %s: %s", method, path, str(error) or type(error).__name__)

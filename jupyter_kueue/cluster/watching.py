@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue import patience
+from jupyter_kueue.backoff import Backoff
+from jupyter_kueue.condition_variable import ConditionVariable
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors, text_rules
 
@@ -22,14 +24,6 @@ if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
 
 Json = dict[str, Any]
-
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 10.0
-# It has just come back, and refuses what it will allow in a moment.
-_LONGEST_PAUSE_WHILE_RECOVERING_SECONDS = 1.0
-# A watch that lasted for less and brought nothing was turned away: by a proxy, or an API server
-# that is going down.
-_SHORT_WATCH_SECONDS = 1.0
 
 # Stands for an object that is left out.
 _UNREADABLE: Json = {}
@@ -56,8 +50,11 @@ class Watched:
         on_change: Callable[[Json, bool], None],
         params: Params | None = None,
         trim: Callable[[Json], Json] = lambda item: item,
+        changed: ConditionVariable | None = None,
     ) -> None:
         """Prepare; ``run`` does the work. ``on_change(object, gone)`` is called on each change.
+
+        ``changed`` is notified when ``synced`` or ``error`` changes.
 
         Whoever may write in the namespace may write anything under our labels: an object on which
         ``trim`` or ``on_change`` fails, with whatever error, is noted and left out.
@@ -67,6 +64,7 @@ class Watched:
         self._params = params or {}
         self._on_change = on_change
         self._trim = trim
+        self._changed = changed or ConditionVariable()
         self.items: dict[str, Json] = {}
         self.unreadable: dict[str, Sentence] = {}
         self.synced = asyncio.Event()
@@ -76,7 +74,7 @@ class Watched:
 
     async def run(self) -> None:
         """Keep the copy true until cancelled."""
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff(patience.WATCH_FIRST_PAUSE_SECONDS, patience.WATCH_LONGEST_PAUSE_SECONDS)
         version = ""
         clock = asyncio.get_running_loop().time
         while True:
@@ -84,13 +82,13 @@ class Watched:
             try:
                 if not version:
                     version = await self._list()
-                self.error = None
+                self._note_error(None)
                 watching_since = clock()
                 async for event in self._connection.watch(
                     self._path,
                     {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"},
                 ):
-                    pause = _FIRST_PAUSE_SECONDS
+                    backoff.reset()
                     version = self._shown = event["object"]["metadata"]["resourceVersion"]
                     self._apply(event)
             except errors.ExpiredError:
@@ -99,19 +97,24 @@ class Watched:
             except errors.JupyterKueueError as error:
                 if self.error is None:
                     log.warning("watching path=%s failed: %s", self._path, error)
-                self.error = self._in_words(error)
+                self._note_error(self._in_words(error))
                 # What was missed meanwhile may be more than the server remembers: list again.
                 version = ""
-            if clock() - watching_since >= _SHORT_WATCH_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
+            if clock() - watching_since >= patience.WATCH_SHORT_SECONDS:
+                backoff.reset()
             availability = self._connection.availability
-            if await availability.pause(pause * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter
-                pause = _FIRST_PAUSE_SECONDS
-                continue
-            longest = _LONGEST_PAUSE_SECONDS
-            if availability.is_recovering:
-                longest = _LONGEST_PAUSE_WHILE_RECOVERING_SECONDS
-            pause = min(pause * 2, longest)
+            longest = (
+                patience.WATCH_LONGEST_PAUSE_WHILE_RECOVERING_SECONDS
+                if availability.is_recovering
+                else None
+            )
+            if await availability.pause(backoff.next(longest)):
+                backoff.reset()
+
+    def _note_error(self, error: errors.JupyterKueueError | None) -> None:
+        if error is not self.error:
+            self.error = error
+            self._changed.notify_all()
 
     def _in_words(self, error: errors.JupyterKueueError) -> errors.JupyterKueueError:
         if not isinstance(error, errors.NotFoundError):
@@ -158,6 +161,7 @@ class Watched:
         for uid, item in found.items():
             self._store(uid, item)
         self.synced.set()
+        self._changed.notify_all()
         self._shown = str(listed["metadata"]["resourceVersion"])
         return self._shown
 

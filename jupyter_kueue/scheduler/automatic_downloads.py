@@ -51,7 +51,7 @@ class AutomaticDownloads:
 
     async def _run(self) -> None:
         try:
-            changes = self._scheduler.application().changes
+            changes = self._scheduler.kueue.changes
         except (SchedulerError, errors.JupyterKueueError) as error:
             log.warning("outputs are not downloaded by themselves: %s", error)
             return
@@ -60,8 +60,8 @@ class AutomaticDownloads:
         async for change in changes.subscribe(cursor):
             if change["type"] == "gap" or not caught_up:
                 caught_up = await self._catch_up()
-            elif change["type"] == "job":
-                await self._fetch(change["job"])
+            elif change["type"] == "run":
+                await self._fetch(change["run"])
 
     async def _catch_up(self) -> bool:
         """Look at all runs there are; tells whether they could be had."""

@@ -14,7 +14,7 @@ from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_kueue.service.hosted import Service
+    from jupyter_kueue.service.application import Application
 
 Json = dict[str, Any]
 
@@ -22,11 +22,11 @@ Json = dict[str, Any]
 class KueueEnvironmentManager(EnvironmentManager):
     """The images and profiles of the service, in jupyter-scheduler's terms.
 
-    ``service`` is looked up in the running server if it is not given: jupyter-scheduler gives none.
+    ``kueue`` is looked up in the running server if it is not given: jupyter-scheduler gives none.
     """
 
-    def __init__(self, service: Service | None = None) -> None:
-        self._service = service
+    def __init__(self, kueue: Application | None = None) -> None:
+        self._kueue = kueue
 
     async def list_environments(self) -> list[RuntimeEnvironment]:
         """Return the environments, the default one first; never an empty list.
@@ -35,9 +35,9 @@ class KueueEnvironmentManager(EnvironmentManager):
         environment whose description says what is missing, and so does the attempt to create.
         """
         try:
-            application = await (self._service or running_server.find_service()).connected()
-            environments = await application.environments.list_environments()
-            profiles = await application.environments.list_profiles()
+            offers = await (self._kueue or running_server.find_application()).environments()
+            environments = await offers.list_environments()
+            profiles = await offers.list_profiles()
         except errors.JupyterKueueError as error:
             return [_environment({"name": DEFAULT_ENVIRONMENT, "description": error.message}, [])]
         sizes = [profile["name"] for profile in _default_first(profiles)]

@@ -11,14 +11,14 @@ from jupyter_server.serverapp import ServerApp
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
-from jupyter_kueue.service.hosted import SETTING
+from jupyter_kueue.service.application import SETTING
 
 if TYPE_CHECKING:
-    from jupyter_kueue.service.hosted import Service
+    from jupyter_kueue.service.application import Application
 
 
-def find_service() -> Service:
-    """Return what jupyter-kueue's server extension has got ready so far.
+def find_application() -> Application:
+    """Return the application of jupyter-kueue's server extension.
 
     Raises:
         NotConfiguredError: that extension does not run in this server.
@@ -32,4 +32,4 @@ def find_service() -> Service:
                 "server extension enable jupyter_kueue` and restart Jupyter.",
             )
         )
-    return cast("Service", settings[SETTING])
+    return cast("Application", settings[SETTING])

@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.scheduler.job_models import KueueJob
     from jupyter_kueue.service.application import Application
-    from jupyter_kueue.service.hosted import Service
     from jupyter_kueue.service.runs.runs import Runs
     from jupyter_kueue.service.schedules.schedules import Schedules
 
@@ -91,7 +90,7 @@ _DESCRIBED_KEPT = 5000
 
 
 class KueueScheduler(BaseScheduler):
-    """The backend. jupyter-scheduler makes it; ``service`` is looked up if it is not given."""
+    """The backend. jupyter-scheduler makes it; ``kueue`` is looked up if it is not given."""
 
     # jupyter-scheduler starts one if there is one: here schedules fire in the cluster.
     task_runner = None
@@ -111,23 +110,24 @@ class KueueScheduler(BaseScheduler):
         environments_manager: EnvironmentManager,
         config: Any = None,
         *,
-        service: Service | None = None,
+        kueue: Application | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             root_dir=root_dir, environments_manager=environments_manager, config=config, **kwargs
         )
-        self._service = service
+        self._kueue = kueue
         self._sorted = selecting.Sorted(_SORTABLE)
         self._described: dict[str, tuple[RunRow, frozenset[str], KueueJob]] = {}
 
-    def application(self) -> Application:
-        """Return the application of the server this runs in. Raises what is missing."""
-        return (self._service or running_server.find_service()).kueue
+    @property
+    def kueue(self) -> Application:
+        """The application of the server this runs in. Raises where that has none."""
+        return self._kueue or running_server.find_application()
 
     async def runs(self) -> Runs:
         """Return the runs once they are loaded. Raises what is missing."""
-        return await self.application().runs()
+        return await self.kueue.runs()
 
     # --- Jobs ------------------------------------------------------------------------------------
 
@@ -317,7 +317,7 @@ class KueueScheduler(BaseScheduler):
 
     async def schedules(self) -> Schedules:
         """Return the schedules once they are loaded. Raises what is missing."""
-        return await self.application().schedules()
+        return await self.kueue.schedules()
 
     async def _all_schedules(self) -> list[ScheduleRow]:
         schedules = await self.schedules()
@@ -473,7 +473,7 @@ class KueueScheduler(BaseScheduler):
         """Return a request with a profile and amounts as one with the amounts it comes to."""
         if not body.get("profile") or not body.get("resources"):
             return body
-        profiles = await self.application().environments.list_profiles()
+        profiles = await (await self.kueue.environments()).list_profiles()
         profile = next((item for item in profiles if item["name"] == body["profile"]), None)
         if profile is None:
             # Left for the service to refuse, by its name.

@@ -13,7 +13,7 @@ import contextlib
 import datetime as dt
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.contract import notebook_document, pod_contract
@@ -33,7 +33,7 @@ from jupyter_kueue.storage.stock_imports import Imported, StockImports
 from jupyter_kueue.storage.summaries import Summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jupyter_kueue.config import Settings
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.stock_database import StockDatabase
 
 Json = dict[str, Any]
-Answer = TypeVar("Answer")
 
 # A few jobs are on their way at once, and what they came to is noted every so many: neither memory
 # nor what an interruption costs grows with the number of jobs.
@@ -55,7 +54,6 @@ _AT_ONCE = 8
 _RUNS_AT_ONCE = 100
 # List rows of finished jobs are stored so many in one object.
 _ROWS_AT_ONCE = 1000
-_PATIENCE_SECONDS = 120.0
 # Larger notebooks are not parsed for the name of their kernel.
 _PARSED_BYTES = 32 * 2**20
 
@@ -139,19 +137,20 @@ class StockImport:
         application = Application(self._settings, self._root_dir)
         await application.start()
         try:
-            await _ready(application.runs)
-            bucket = application.bucket
-            assert bucket is not None  # it is what the runs were read from
+            # However long that takes: nobody waits for an answer, and what is missing is told.
+            await application.runs(None)
+            bucket = await application.known_bucket()
             imports = StockImports(bucket, application.owner.slug)
             imported = await imports.load()
-            environments = await _names(application.environments.list_environments())
-            profiles = await _names(application.environments.list_profiles())
+            offers = await application.environments()
+            environments = await _names(offers.list_environments())
+            profiles = await _names(offers.list_profiles())
             new = [
                 row for row in definitions if row["job_definition_id"] not in imported.definitions
             ]
             report.schedules_there = len(definitions) - len(new)
             # Who may not make schedules still gets the jobs, if there is nothing else.
-            schedules = await _ready(application.schedules) if new else None
+            schedules = await application.schedules(None) if new else None
             for row in new:
                 assert schedules is not None  # there are new ones
                 if await self._bring_definition(row, schedules, environments, profiles):
@@ -393,20 +392,6 @@ def _output(
         "role": role,
         "format": made_as,
     }
-
-
-async def _ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Return what the application answers, once it has read all that is there."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return await ask()
-        except (errors.ClusterUnavailableError, errors.BucketUnavailableError):
-            raise
-        except errors.UnavailableError:
-            if loop.time() > deadline:
-                raise
 
 
 async def _names(listed: Any) -> frozenset[str]:

@@ -16,16 +16,18 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_kueue import patience
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, foreign, say
 from jupyter_kueue.domain import errors, names, strict_json
-from jupyter_kueue.service.hosted import SETTING
+from jupyter_kueue.server import streams
+from jupyter_kueue.service import application
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Coroutine, Mapping
 
+    from jupyter_kueue.server.streams import Streams
     from jupyter_kueue.service.application import Application
-    from jupyter_kueue.service.hosted import Service
 
 Json = dict[str, Any]
 
@@ -44,7 +46,6 @@ _REASONS = {
     405: "method-not-allowed",
     413: "too-large",
 }
-_RETRY_SECONDS = 5
 
 
 # Else tornado reads up to half a gigabyte before anybody looks, and parses forms of that size.
@@ -58,23 +59,10 @@ class KueueHandler(APIHandler):
     _body_bytes = 0
 
     @property
-    def service(self) -> Service:
-        """What the extension has got ready so far."""
-        found: Service = self.settings[SETTING]
-        return found
-
-    @property
     def kueue(self) -> Application:
-        """The application. What is asked of it raises as long as cluster or bucket are missing.
-
-        Raises:
-            NotConfiguredError: the configuration is not usable; the message says why.
-        """
-        return self.service.kueue
-
-    async def connected(self) -> Application:
-        """Return the application, after a moment's patience with one that is just connecting."""
-        return await self.service.connected()
+        """The application of this server; tornado's own ``application`` is another."""
+        found: Application = self.settings[application.SETTING]
+        return found
 
     # --- Reading a request -----------------------------------------------------------------------
 
@@ -229,12 +217,13 @@ class KueueHandler(APIHandler):
         """Run ``send``, which writes an answer bit by bit, until it ends or nobody listens."""
         stream = asyncio.ensure_future(send())
         self._stream = stream
-        self.service.streams.add(stream)
+        open_streams: Streams = self.settings[streams.SETTING]
+        open_streams.add(stream)
         try:
             await asyncio.wait([stream])
         finally:
             stream.cancel()
-            self.service.streams.discard(stream)
+            open_streams.discard(stream)
         if not stream.cancelled():
             with contextlib.suppress(StreamClosedError):
                 stream.result()
@@ -297,7 +286,7 @@ class KueueHandler(APIHandler):
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._verbs())
         if status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
-            self.set_header("Retry-After", str(_RETRY_SECONDS))
+            self.set_header("Retry-After", str(patience.RETRY_AFTER_SECONDS))
         self.finish(strict_json.encode(body))
 
     def _in_words(self, status_code: int, error: web.HTTPError) -> Sentence:

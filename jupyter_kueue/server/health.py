@@ -20,6 +20,4 @@ class HealthHandler(KueueHandler):
         from jupyter_kueue.service.health import report  # noqa: PLC0415 - not at Jupyter's start
 
         self.check_query()
-        if self.service.application is not None:
-            await self.connected()
-        self.answer(await report(self.service.application, self.service.problem))
+        self.answer(await report(self.kueue))

@@ -16,5 +16,5 @@ class LocalQueuesHandler(KueueHandler):
     async def get(self) -> None:
         """List the LocalQueues of the namespace, by name."""
         self.check_query()
-        items = await (await self.connected()).queues.list_local_queues()
+        items = await (await self.kueue.queues()).list_local_queues()
         self.answer({"items": items, "total": len(items), "next_cursor": None})

@@ -16,7 +16,7 @@ class ProfilesHandler(KueueHandler):
     async def get(self) -> None:
         """List the profiles, by name; one of them is the default."""
         self.check_query()
-        items = await (await self.connected()).environments.list_profiles()
+        items = await (await self.kueue.environments()).list_profiles()
         self.answer({"items": items, "total": len(items), "next_cursor": None})
 
 
@@ -28,5 +28,5 @@ class EnvironmentsHandler(KueueHandler):
     async def get(self) -> None:
         """List the environments, by name; one of them is the default."""
         self.check_query()
-        items = await (await self.connected()).environments.list_environments()
+        items = await (await self.kueue.environments()).list_environments()
         self.answer({"items": items, "total": len(items), "next_cursor": None})

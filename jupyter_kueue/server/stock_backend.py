@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors
 from jupyter_kueue.server.base import KueueHandler
+from jupyter_kueue.service.stock_backend import SETTING
+
+if TYPE_CHECKING:
+    from jupyter_kueue.service.stock_backend import StockBackend
 
 
 class StockBackendHandler(KueueHandler):
@@ -20,10 +24,5 @@ class StockBackendHandler(KueueHandler):
     async def get(self) -> None:
         """Count the jobs and definitions that were not brought over yet."""
         self.check_query()
-        await self.connected()
-        stock_backend = self.service.stock_backend
-        if stock_backend is None:
-            raise errors.UnavailableError(
-                say("starting-try-again", "jupyter-kueue is starting; try again in a moment.")
-            )
+        stock_backend: StockBackend = self.settings[SETTING]
         self.answer(await stock_backend.count())

@@ -1,360 +1,365 @@
-"""Wires the service together and keeps it connected: one per server process.
+"""The application: one per server process, for whatever answers a user.
 
-``extension`` starts and stops it. Starting returns at once; connecting is tried for ever in the
-background, and until it succeeds ``runs`` and the rest raise what is missing and how to mend it.
+It connects in the background and keeps trying. Until it is connected, requests wait; as soon as it
+is known that something is missing, they get an error that says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import importlib
 import logging
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kueue.contract.sentences import both, say
+from jupyter_kueue import patience
+from jupyter_kueue.backoff import Backoff
+from jupyter_kueue.condition_variable import ConditionVariable
+from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.owner import Owner
+from jupyter_kueue.service import readiness
 from jupyter_kueue.service.changes import Changes
+from jupyter_kueue.service.readiness import Readiness, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.service.cluster_state import ClusterView
+    from jupyter_kueue.service.connected import Connected
     from jupyter_kueue.service.environments import Environments
     from jupyter_kueue.service.queues.local_queues import Queues
-    from jupyter_kueue.service.runs.reconciler import Reconciler
     from jupyter_kueue.service.runs.runs import Runs
     from jupyter_kueue.service.schedules.schedules import Schedules
     from jupyter_kueue.storage.bucket import Bucket
 
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 15.0
-# How long a request waits for a server that is just starting.
-_PATIENCE_SECONDS = 10.0
-_PULSE_SECONDS = 3.0
-_PULSE_AWAY_SECONDS = 1.0
-_PULSE_TIMEOUT_SECONDS = 3.0
-_SERVER_RETRIES = 1
-_SERVER_RETRY_SECONDS = 3
-_SERVER_BUCKET_SECONDS = 10
+# Its key in the settings of the web application, which all extensions of a server share.
+SETTING = "jupyter_kueue"
+
+# Slow to import: not before Jupyter has started, and not in its event loop.
+_SLOW_MODULES = (
+    "jupyter_kueue.service.connected",
+    "kubernetes.aio.client",
+    "kubernetes.aio.config",
+    "aiohttp",
+)
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What exists once cluster and bucket are known."""
-
-    connection: Connection
-    bucket: Bucket
-    cluster: ClusterView
-    runs: Runs
-    schedules: Schedules
-    queues: Queues
-    environments: Environments
-    reconciler: Reconciler
-
-    @property
-    def problem(self) -> errors.JupyterKueueError | None:
-        """Why cluster or bucket do not answer just now."""
-        return self.cluster.error or self.reconciler.problem
-
-
 class Application:
-    """The service of one owner in one namespace.
+    """The service of one owner in one namespace, connected or not."""
 
-    Attributes:
-        settings: the settings in force.
-        owner: whose runs these are.
-        changes: the feed of state changes; it lives as long as the server.
-        problem: why it is not connected, None when it is.
-    """
+    def __init__(
+        self,
+        settings: Settings | errors.NotConfiguredError,
+        root_dir: Path,
+        *,
+        allow_hidden: bool = False,
+    ) -> None:
+        """Prepare; ``start`` begins to connect.
 
-    def __init__(self, settings: Settings, root_dir: Path, *, allow_hidden: bool = False) -> None:
-        """``allow_hidden`` says that users see files whose name begins with a dot as any others."""
-        self.settings = settings
-        self.owner = Owner.of(settings.owner)
-        self.changes = Changes()
-        self.problem: errors.JupyterKueueError | None = None
+        Args:
+            settings: the settings in force, or why they are unusable; then the state is ``failed``
+                for good.
+            root_dir: the folder that users see as their files.
+            allow_hidden: whether users see files whose names begin with a dot.
+        """
+        self._settings = settings
         self._root_dir = root_dir
         self._allow_hidden = allow_hidden
-        self._parts: _Parts | None = None
-        self._is_loaded = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._changes = Changes()
+        self._failure = settings if isinstance(settings, errors.NotConfiguredError) else None
+        self._problem: errors.JupyterKueueError | None = None
+        self._connected: Connected | None = None
+        self._changed = ConditionVariable()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._logged = self.readiness
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._task = asyncio.create_task(self._run_for_ever())
+        if self._failure is None:
+            self._tasks = [
+                asyncio.create_task(self._log_transitions()),
+                asyncio.create_task(self._serve_for_ever()),
+            ]
 
     async def stop(self) -> None:
         """End all that runs; the runs themselves go on in the cluster."""
-        self.changes.close()
-        if self._task is not None:
-            self._task.cancel()
+        self._changes.close()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
+
+    # --- What is known at any time ---------------------------------------------------------------
+
+    @property
+    def failure(self) -> errors.NotConfiguredError | None:
+        """Why there is no service until Jupyter is restarted; None if there can be one."""
+        return self._failure
+
+    def check_possible(self) -> None:
+        """Raise ``failure``, a NotConfiguredError, if there is one."""
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force.
+
+        Raises:
+            NotConfiguredError: they are unusable.
+        """
+        if isinstance(self._settings, errors.NotConfiguredError):
+            raise self._settings.with_traceback(None)
+        return self._settings
+
+    @property
+    def owner(self) -> Owner:
+        """Whose runs these are. Raises as ``settings`` does."""
+        return Owner.of(self.settings.owner)
+
+    @property
+    def changes(self) -> Changes:
+        """The feed of state changes, which lives as long as the server.
+
+        Raises:
+            NotConfiguredError: there is a ``failure``.
+        """
+        self.check_possible()
+        return self._changes
 
     @property
     def namespace(self) -> str | None:
         """The namespace runs are created in, None until it is known."""
-        return self._parts.cluster.namespace if self._parts else self.settings.namespace
+        return self._connected.cluster.namespace if self._connected else self.settings.namespace
 
     @property
     def connection(self) -> Connection | None:
         """The connection to the cluster, None while there is none."""
-        return self._parts.connection if self._parts else None
+        return self._connected.connection if self._connected else None
 
     @property
     def bucket(self) -> Bucket | None:
         """The bucket, None while it is not known."""
-        return self._parts.bucket if self._parts else None
-
-    @property
-    def reading_problem(self) -> Sentence | None:
-        """What keeps the lists from being all that the bucket holds, None where they are."""
-        if self._parts is None:
-            return None
-        reconciler = self._parts.reconciler
-        if reconciler.problem is not None:
-            return say(
-                "not-all-runs-read",
-                "Not all runs could be read: {message}",
-                message=reconciler.problem.message,
-            )
-        if not self._is_loaded.is_set():
-            return say("runs-being-read", "The runs are still being read from the bucket.")
-        if unread := list(reconciler.unread):
-            error = reconciler.unread.find(unread[0])
-            return say(
-                "records-of-runs-not-read",
-                "The records of {count} runs cannot be read, for example {example}: {message}",
-                count=len(unread),
-                example=unread[0],
-                message="" if error is None else error.message,
-            )
-        return None
+        return self._connected.bucket if self._connected else None
 
     @property
     def cluster(self) -> ClusterView:
         """The live view of the cluster. Raises what is missing."""
-        return self._required().cluster
+        if self._connected is None:
+            raise self._missing_or(_still_connecting())
+        return self._connected.cluster
 
     @property
-    def queues(self) -> Queues:
-        """The LocalQueues. Raises what is missing."""
-        return self._required().queues
-
-    @property
-    def environments(self) -> Environments:
-        """Environments and profiles. Raises what is missing."""
-        return self._required().environments
+    def reading_problem(self) -> Sentence | None:
+        """Why lists do not show everything in the bucket; None if they do."""
+        return self._connected.reading_problem if self._connected else None
 
     def unreadable(self) -> dict[str, Sentence]:
-        """Return what bucket and cluster hold that cannot be understood: its name -> why."""
-        if self._parts is None:
-            return {}
-        parts = self._parts
-        return {
-            **parts.reconciler.unreadable(),
-            **parts.schedules.unreadable(),
-            **parts.cluster.unreadable(),
-        }
+        """Return the objects of bucket and cluster that cannot be understood: name -> why."""
+        return self._connected.unreadable() if self._connected else {}
 
-    async def runs(self) -> Runs:
+    # --- What state it is in ---------------------------------------------------------------------
+
+    @property
+    def readiness(self) -> Readiness:
+        """The current state, and what is missing."""
+        connected = self._connected
+        missing = self._failure or self._problem or (connected.missing if connected else None)
+        return readiness.derive(missing, is_loaded=connected is not None and connected.is_loaded)
+
+    async def wait_until(
+        self, condition: Callable[[], bool], seconds: float | None = patience.REQUEST_SECONDS
+    ) -> bool:
+        """Wait until ``condition()`` is true, at most ``seconds``; return whether it is.
+
+        It is checked whenever the state may have changed.
+        """
+        return await self._changed.wait_for(condition, seconds)
+
+    async def settled(self, seconds: float | None = patience.REQUEST_SECONDS) -> Readiness:
+        """Return the state once it is no longer ``starting``, at the latest after ``seconds``."""
+        await self.wait_until(lambda: self.readiness.state is not State.STARTING, seconds)
+        return self.readiness
+
+    # --- What users ask for ----------------------------------------------------------------------
+
+    async def runs(self, seconds: float | None = patience.REQUEST_SECONDS) -> Runs:
         """Return the runs once they are loaded.
 
         Raises:
-            NotConfiguredError, UnavailableError: what is missing, at once if that is known.
+            NotConfiguredError, ForbiddenError, UnavailableError: what is missing, as soon as it is
+                known; or that loading takes longer than ``seconds``.
         """
-        await self.started()
-        parts = self._required()
-        if not self._is_loaded.is_set():
-            raise _anew(parts.problem) or errors.UnavailableError(
+        connected = await self._once(
+            lambda connected: connected.is_loaded or connected.missing, seconds
+        )
+        if not connected.is_loaded:
+            raise self._missing_or(
                 say(
                     "runs-being-read-try-again",
                     "The runs are still being read from the bucket. Try again in a moment.",
                 )
             )
-        return parts.runs
+        return connected.runs
 
-    async def schedules(self) -> Schedules:
-        """Return the schedules, once they and the runs are loaded.
-
-        Raises:
-            NotConfiguredError, ForbiddenError, UnavailableError: what is missing.
-        """
-        await self.runs()
-        schedules = self._required().schedules
-        await schedules.loaded(_PATIENCE_SECONDS)
+    async def schedules(self, seconds: float | None = patience.REQUEST_SECONDS) -> Schedules:
+        """Return the schedules, once they and the runs are loaded. Raises as ``runs`` does."""
+        await self.runs(seconds)
+        connected = await self._once(
+            lambda connected: connected.schedules.is_loaded or connected.schedules.missing, seconds
+        )
+        schedules = connected.schedules
+        if not schedules.is_loaded:
+            if schedules.missing is not None:
+                raise schedules.missing.with_traceback(None)
+            raise errors.UnavailableError(
+                say(
+                    "schedules-being-read",
+                    "The schedules are still being read. Try again in a moment.",
+                )
+            )
         return schedules
 
-    def _required(self) -> _Parts:
-        if self._parts is None:
-            raise _anew(self.problem) or errors.UnavailableError(
-                say(
-                    "connecting-to-cluster",
-                    "The server is still connecting to the cluster. Try again in a moment.",
-                )
-            )
-        return self._parts
+    async def queues(self) -> Queues:
+        """Return the LocalQueues once they are known. Raises as ``runs`` does."""
 
-    async def started(self) -> None:
-        """Wait for a server that is just starting, until it is ready or knows what is missing."""
-        if not self._is_loaded.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._loaded_or_problem(), _PATIENCE_SECONDS)
+        def are_known(connected: Connected) -> object:
+            cluster = connected.cluster
+            return cluster.local_queues.synced.is_set() or cluster.error
 
-    async def _loaded_or_problem(self) -> None:
-        loaded = asyncio.ensure_future(self._is_loaded.wait())
-        try:
-            while not loaded.done() and self.problem is None:
-                if self._parts is not None and self._parts.problem is not None:
-                    return
-                await asyncio.wait([loaded], timeout=0.05)
-        finally:
-            loaded.cancel()
+        return (await self._once(are_known)).queues
 
-    async def _run_for_ever(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                await self._run_connected()
-            except errors.JupyterKueueError as error:
-                if self.problem is None or self.problem.message != error.message:
-                    log.warning("not connected: %s", error)
-                self.problem = error
-            except Exception as error:
-                # A server that gave up here would stay useless until it is restarted.
-                log.exception("the service stopped and is started again")
-                self.problem = errors.UnavailableError(
-                    say(
-                        "service-started-again",
-                        "The service stopped and is being restarted ({error}); see the server's "
-                        "log.",
-                        error=type(error).__name__,
-                    )
-                )
-            finally:
-                self._parts = None
-                self._is_loaded.clear()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+    async def environments(self) -> Environments:
+        """Return environments and profiles once there is a cluster. Raises as ``runs`` does."""
+        return (await self._once(lambda _connected: True)).environments
 
-    async def _run_connected(self) -> None:
-        """Connect and serve until something unforeseen happens."""
-        # Slow to import, and not needed before: Jupyter's start must not pay for them.
-        from jupyter_kueue.service import assembly  # noqa: PLC0415
+    async def known_bucket(self) -> Bucket:
+        """Return the bucket once it is known. Raises as ``runs`` does."""
+        return (await self._once(lambda _connected: True)).bucket
 
-        bucket, connection = await _open(self.settings)
-        try:
-            namespace = self.settings.namespace or connection.namespace
-            assembled = assembly.assemble(
-                self.settings,
-                self.owner,
-                self._root_dir,
-                self._allow_hidden,
-                connection,
-                namespace,
-                bucket,
-                self.changes,
-            )
-            self._parts = _Parts(
-                connection,
-                bucket,
-                assembled.cluster,
-                assembled.runs,
-                assembled.schedules,
-                assembled.queues,
-                assembled.environments,
-                assembled.reconciler,
-            )
-            self.problem = None
-            async with asyncio.TaskGroup() as group:
-                group.create_task(assembled.cluster.run())
-                group.create_task(assembled.reconciler.run())
-                group.create_task(assembled.schedule_keeper.run())
-                group.create_task(assembled.queues.watch_limits())
-                group.create_task(self._feel_pulse(connection, assembled.cluster))
-                await assembled.reconciler.is_complete.wait()
-                self._is_loaded.set()
-        finally:
-            await connection.close()
+    async def _once(
+        self,
+        condition: Callable[[Connected], object],
+        seconds: float | None = patience.REQUEST_SECONDS,
+    ) -> Connected:
+        """Return what is connected, once ``condition`` holds for it or ``seconds`` have passed.
 
-    async def _feel_pulse(self, connection: Connection, cluster: ClusterView) -> None:
-        """Notice an API server that hangs: a watch on it stays silent, as one without news does.
-
-        One that is back wakes all who pause between two tries.
+        Raises:
+            NotConfiguredError, UnavailableError: nothing is connected.
         """
-        while True:
-            is_away = cluster.error is not None
-            await asyncio.sleep(_PULSE_AWAY_SECONDS if is_away else _PULSE_SECONDS)
-            try:
-                await connection.get("/version", timeout_seconds=_PULSE_TIMEOUT_SECONDS)
-            except errors.JupyterKueueError as error:
-                cluster.hangs = error
-            else:
-                if cluster.hangs is not None:
-                    cluster.hangs = None
-                    connection.availability.tell_back()
-
-
-def _anew(error: errors.JupyterKueueError | None) -> errors.JupyterKueueError | None:
-    """Return a known error to raise again, without the frames of the request before."""
-    return error.with_traceback(None) if error is not None else None
-
-
-async def _open(settings: Settings) -> tuple[Bucket, Connection]:
-    """Open the bucket and connect to the cluster; an error names all that is missing."""
-    problems = []
-    bucket: Bucket | None = None
-    connection: Connection | None = None
-    try:
-        bucket = _open_bucket(settings)
-    except errors.NotConfiguredError as error:
-        problems.append(error.message)
-    try:
-        connection = await _connect(settings)
-    except errors.NotConfiguredError as error:
-        problems.append(error.message)
-    if bucket is None or connection is None:
-        if connection is not None:
-            await connection.close()
-        raise errors.NotConfiguredError(functools.reduce(both, problems))
-    return bucket, connection
-
-
-async def _connect(settings: Settings) -> Connection:
-    from jupyter_kueue.cluster.connection import Connection  # noqa: PLC0415 - see above
-
-    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
-    named = settings.kubeconfig or os.environ.get("KUBECONFIG")
-    if settings.in_cluster or (in_pod and not named):
-        return await Connection.in_cluster()
-    return await Connection.from_kubeconfig(settings.kubeconfig, settings.context)
-
-
-def _open_bucket(settings: Settings) -> Bucket:
-    from jupyter_kueue.storage.bucket import Bucket  # noqa: PLC0415 - see above
-
-    if not settings.bucket:
-        raise errors.NotConfiguredError(
-            say(
-                "no-bucket-configured",
-                "No bucket is configured: set c.JupyterKueue.bucket or JUPYTER_KUEUE_BUCKET "
-                'to its URL or credentials folder. On the local cluster: `eval "$(jupyter '
-                'kueue local env)"`.',
-            )
+        await self.wait_until(
+            lambda: (
+                bool(condition(self._connected))
+                if self._connected is not None
+                else (self._failure or self._problem) is not None
+            ),
+            seconds,
         )
-    where: Path | str = settings.bucket if "://" in settings.bucket else Path(settings.bucket)
-    # A user waits for a server's answers; pods have the patience of the default.
-    return Bucket.open(
-        where,
-        {"timeout": f"{_SERVER_BUCKET_SECONDS}s"},
-        retries=_SERVER_RETRIES,
-        retry_seconds=_SERVER_RETRY_SECONDS,
+        if self._connected is None:
+            raise self._missing_or(_still_connecting())
+        return self._connected
+
+    def _missing_or(self, otherwise: Sentence) -> errors.JupyterKueueError:
+        """Return what is missing, to be raised; ``otherwise`` where nothing is known to be."""
+        missing = self.readiness.missing
+        # One object for all requests: without the frames of earlier ones.
+        return missing.with_traceback(None) if missing else errors.UnavailableError(otherwise)
+
+    # --- What it does ----------------------------------------------------------------------------
+
+    async def _serve_for_ever(self) -> None:
+        try:
+            # In a thread: the event loop would be blocked for more than a second.
+            await asyncio.to_thread(_import_slow_modules)
+        except ImportError as error:
+            log.exception("jupyter-kueue is not installed completely")
+            self._failure = errors.NotConfiguredError(
+                say(
+                    "not-installed-completely",
+                    "The installation of jupyter-kueue is incomplete ({problem}). "
+                    "Install it again with pip.",
+                    problem=str(error),
+                )
+            )
+            self._changed.notify_all()
+            return
+        backoff = Backoff(
+            patience.CONNECT_FIRST_PAUSE_SECONDS, patience.CONNECT_LONGEST_PAUSE_SECONDS
+        )
+        while True:
+            if await self._serve():
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
+
+    async def _serve(self) -> bool:
+        """Connect and serve until that ends; return whether it was ready by then."""
+        try:
+            await self._serve_connected()
+        except errors.JupyterKueueError as error:
+            self._problem = error
+        except Exception as error:
+            # A server that gave up here would be useless until it is restarted.
+            log.exception("the service stopped and is started again")
+            self._problem = errors.UnavailableError(
+                say(
+                    "service-started-again",
+                    "The service stopped and is being restarted ({error}); see the server's log.",
+                    error=type(error).__name__,
+                )
+            )
+        finally:
+            was_ready = self._connected is not None and self._connected.is_loaded
+            self._connected = None
+            self._changed.notify_all()
+        return was_ready
+
+    async def _serve_connected(self) -> None:
+        from jupyter_kueue.service.connected import Connected  # noqa: PLC0415 - see _SLOW_MODULES
+
+        connected = await Connected.open(
+            self.settings,
+            self.owner,
+            self._root_dir,
+            allow_hidden=self._allow_hidden,
+            changes=self._changes,
+            changed=self._changed,
+        )
+        try:
+            self._connected, self._problem = connected, None
+            self._changed.notify_all()
+            await connected.run()
+        finally:
+            await connected.close()
+
+    async def _log_transitions(self) -> None:
+        """Log each change of state, and each change of what has to be set up."""
+        while await self.wait_until(lambda: _is_news(self._logged, self.readiness), None):
+            state, missing = self._logged = self.readiness
+            level = logging.INFO if missing is None else logging.WARNING
+            log.log(level, "state=%s%s", state, "" if missing is None else f" {missing.message}")
+
+
+def _is_news(before: Readiness, now: Readiness) -> bool:
+    if now.state is not before.state or now.state is not State.FAILED:
+        return now.state is not before.state
+    return str(now.missing) != str(before.missing)
+
+
+def _still_connecting() -> Sentence:
+    return say(
+        "connecting-to-cluster",
+        "The server is still connecting to the cluster. Try again in a moment.",
     )
+
+
+def _import_slow_modules() -> None:
+    for name in _SLOW_MODULES:
+        importlib.import_module(name)

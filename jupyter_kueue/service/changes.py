@@ -10,7 +10,10 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from jupyter_kueue.condition_variable import ConditionVariable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,7 +34,7 @@ class Changes:
         self._epoch = secrets.token_hex(4)
         self._last = 0
         self._kept: deque[tuple[int, Json]] = deque(maxlen=KEPT)
-        self._news = asyncio.Event()
+        self._news = ConditionVariable()
         self._listeners: list[Callable[[Json], None]] = []
         self._pending: set[str] = set()
         self._is_closed = False
@@ -50,7 +53,7 @@ class Changes:
         self._last += 1
         numbered = {**change, "cursor": self.cursor}
         self._kept.append((self._last, numbered))
-        self._wake()
+        self._news.notify_all()
         for listener in self._listeners:
             try:
                 listener(numbered)
@@ -74,7 +77,7 @@ class Changes:
     def close(self) -> None:
         """End every subscription, now and later."""
         self._is_closed = True
-        self._wake()
+        self._news.notify_all()
 
     async def subscribe(self, since: str | None = None) -> AsyncIterator[Json]:
         """Yield the changes after ``since`` (None: from now), for ever.
@@ -91,7 +94,6 @@ class Changes:
             else:
                 yield {"type": "gap", "cursor": self.cursor}
         while not self._is_closed:
-            news = self._news
             if self._kept and self._kept[0][0] > at + 1:
                 # Before the yield: what is published while it is being sent comes after the gap.
                 at = self._last
@@ -100,20 +102,14 @@ class Changes:
                 if position > at:
                     at = position
                     yield change
-            if at < self._last:
-                continue
-            try:
-                await asyncio.wait_for(news.wait(), HEARTBEAT_SECONDS)
-            except TimeoutError:
+            if not await self._news.wait_for(partial(self._has_news, at), HEARTBEAT_SECONDS):
                 yield {"type": "heartbeat", "cursor": self.cursor}
+
+    def _has_news(self, shown: int) -> bool:
+        return shown < self._last or self._is_closed
 
     def _number(self, cursor: str) -> int | None:
         """Return the number of one of our cursors, None for any other text."""
         epoch, _, number = cursor.partition("-")
         is_number = number.isascii() and number.isdigit() and len(number) < 20  # noqa: PLR2004 - 64 bits
         return int(number) if epoch == self._epoch and is_number else None
-
-    def _wake(self) -> None:
-        # Everybody who waits holds the old event; a new one serves the next round.
-        self._news.set()
-        self._news = asyncio.Event()

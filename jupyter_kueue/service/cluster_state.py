@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
+from jupyter_kueue.condition_variable import ConditionVariable
 from jupyter_kueue.contract.sentences import foreign
 from jupyter_kueue.domain import errors, json_shapes, kueue_conditions, names, workload_requests
 from jupyter_kueue.domain.run_facts import ClusterFacts
@@ -38,7 +39,8 @@ class ClusterView:
     """Watches the Jobs and Pods of one owner, and the Workloads and LocalQueues of a namespace.
 
     Attributes:
-        hangs: set by ``application`` while the API server accepts connections but never answers.
+        hangs: why the API server accepts connections but never answers, None where it does.
+        changed: is notified when ``error`` or ``is_synced`` changes.
         workload_changes: counts those that may move a Workload in its queue; what was derived of
             that holds while it stays.
     """
@@ -51,10 +53,12 @@ class ClusterView:
         *,
         on_run_change: Callable[[str, bool], None],
         on_queues: Callable[[], None],
+        changed: ConditionVariable | None = None,
     ) -> None:
         """``on_run_change(run_id, ended)`` is called when objects of a run change.
 
         ``ended`` tells that a pod ended or an object went away: the bucket may have news.
+        ``changed`` is notified when ``error`` or ``is_synced`` changes.
         """
         mine = {"labelSelector": f"{names.LABEL_OWNER}={owner_slug}"}
         self.namespace = namespace
@@ -62,6 +66,7 @@ class ClusterView:
         self.workload_changes = 0
         self._on_run_change = on_run_change
         self._on_queues = on_queues
+        self.changed = changed or ConditionVariable()
         self._standings: dict[str, Json] = {}
         self._most: Mapping[str, Mapping[str, Decimal]] = {}
         self._run_id_of_job_uid: dict[str, str] = {}
@@ -69,22 +74,34 @@ class ClusterView:
         self._pods: defaultdict[str, set[str]] = defaultdict(set)
         self._workload_of_job_uid: dict[str, str] = {}
         self.jobs = Watched(
-            connection, resources.jobs(namespace), on_change=self._job, params=mine, trim=_trim_job
+            connection,
+            resources.jobs(namespace),
+            on_change=self._job,
+            params=mine,
+            trim=_trim_job,
+            changed=self.changed,
         )
         self.pods = Watched(
-            connection, resources.pods(namespace), on_change=self._pod, params=mine, trim=_trim_pod
+            connection,
+            resources.pods(namespace),
+            on_change=self._pod,
+            params=mine,
+            trim=_trim_pod,
+            changed=self.changed,
         )
         self.workloads = Watched(
             connection,
             resources.workloads(namespace),
             on_change=self._workload,
             trim=_trim_workload,
+            changed=self.changed,
         )
         self.local_queues = Watched(
             connection,
             resources.local_queues(namespace),
             on_change=lambda _item, _gone: on_queues(),
             trim=_trim_local_queue,
+            changed=self.changed,
         )
 
     @property
@@ -98,6 +115,17 @@ class ClusterView:
         return self.hangs or next(
             (watched.error for watched in self.all if watched.error is not None), None
         )
+
+    async def hanging(self) -> errors.JupyterKueueError:
+        """Wait until the API server hangs; return the error that says so."""
+        await self.changed.wait_for(lambda: self.hangs is not None)
+        assert self.hangs is not None  # nothing else runs in between
+        return self.hangs
+
+    def note_pulse(self, error: errors.JupyterKueueError | None) -> None:
+        """Note that the API server hangs, or with None that it answers."""
+        self.hangs = error
+        self.changed.notify_all()
 
     def unreadable(self) -> dict[str, Sentence]:
         """Return the objects that cannot be understood: ``<kind>/<name>`` -> why."""

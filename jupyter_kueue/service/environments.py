@@ -13,6 +13,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue import patience
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
@@ -40,7 +41,6 @@ _PROFILE_FIELDS = ("display_name", "description", "cpu", "memory", "gpus", "defa
 _ENVIRONMENT_FIELDS = ("display_name", "description", "image", "default")
 MAX_DESCRIPTION_LENGTH = 2000
 _MAX_WHY_LENGTH = 300
-_TIMEOUT_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Environments:
             answer = await self._connection.get(
                 resources.config_maps(self._namespace),
                 {"labelSelector": f"{LABEL_KIND} in ({PROFILE},{ENVIRONMENT})"},
-                timeout_seconds=_TIMEOUT_SECONDS,
+                timeout_seconds=patience.CLUSTER_DETAIL_SECONDS,
             )
         except errors.ForbiddenError:
             # The settings alone are a complete configuration; health names the missing verb.

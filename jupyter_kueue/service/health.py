@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlsplit, urlunsplit
 
-from jupyter_kueue import __version__
+from jupyter_kueue import __version__, patience
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.availability import STARTING_UP
 from jupyter_kueue.contract import sentences
@@ -40,7 +40,6 @@ TESTED_KUEUE = "v0.19"
 ERROR = "error"
 WARNING = "warning"
 
-_TIMEOUT_SECONDS = 8.0
 _KUEUE_INSTALLATION = "https://kueue.sigs.k8s.io/docs/installation/"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 # The tag of an image, which a digest may follow: registry.k8s.io/kueue/kueue:v0.19.2@sha256:…
@@ -52,12 +51,12 @@ _MAX_WHAT_LENGTH = 1000
 log = logging.getLogger(__name__)
 
 
-async def report(application: Application | None, problem: errors.JupyterKueueError | None) -> Json:
+async def report(application: Application) -> Json:
     """Return ``{"ok", "owner", "namespace", "kubernetes", "kueue", "bucket", "problems", ...}``.
 
     ``ok`` is false if any of ``problems`` has the severity ``error``; each problem is ``what``,
     ``fix``, ``severity`` and ``reason``, the code of the error behind it (None where there is
-    none). ``problem`` tells why there is no application.
+    none).
     """
     body: Json = {
         "ok": False,
@@ -76,24 +75,20 @@ async def report(application: Application | None, problem: errors.JupyterKueueEr
         "settings": {},
         "problems": [],
     }
-    if application is None:
-        what = problem.message if problem else say("still-starting", "jupyter-kueue is starting.")
-        fix = (
-            say("fix-setting-and-restart", "Correct the setting and restart Jupyter.")
-            if problem
-            else say("fix-ask-again", "Try again in a moment.")
-        )
-        body["problems"].append(_problem(what, fix, reason=problem.reason if problem else None))
-        return body
     # A server that started a moment ago lacks nothing, it is just not ready.
-    await application.started()
+    missing = (await application.settled()).missing
+    if application.failure is not None:
+        fix = say("fix-setting-and-restart", "Correct the setting and restart Jupyter.")
+        failure = application.failure
+        body["problems"].append(_problem(failure.message, fix, reason=failure.reason))
+        return body
     body["owner"] = application.owner.name
     body["namespace"] = application.namespace
     body["settings"] = _shown_settings(application.settings)
     checks = [_settings(application)]
     connection = application.connection
     if connection is None or application.bucket is None:
-        why = application.problem
+        why = missing
         body["problems"].append(
             _problem(
                 why.message
@@ -365,7 +360,7 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
 
 async def _permissions(connection: Connection, namespace: str) -> list[Json]:
     missing, problem = await _asked(
-        permissions.find_missing(connection, namespace, _TIMEOUT_SECONDS)
+        permissions.find_missing(connection, namespace, patience.HEALTH_CHECK_SECONDS)
     )
     if missing is None:
         if isinstance(problem, errors.ForbiddenError):
@@ -423,7 +418,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
 
 
 async def _local_queues(application: Application) -> list[Json]:
-    items, problem = await _asked(application.queues.list_local_queues())
+    items, problem = await _asked(_list_local_queues(application))
     if items is None:
         if isinstance(problem, errors.NotConfiguredError | errors.ClusterUnavailableError):
             # Said by the checks of Kueue and of Kubernetes.
@@ -474,13 +469,14 @@ async def _local_queues(application: Application) -> list[Json]:
                 ),
             )
         )
-    profiles, problem = await _asked(application.environments.list_profiles())
+    environments = await application.environments()
+    profiles, problem = await _asked(environments.list_profiles())
     if profiles is None:
         fix = say("fix-ask-admin", "Ask an admin.")
         return [*found, _problem(_message(problem), fix, WARNING)]
     found += [
         _problem(text, say("fix-correct-entry", "Correct that entry."), WARNING)
-        for text in application.environments.problems
+        for text in environments.problems
     ]
     return found + await _coverage(application, items, profiles)
 
@@ -490,15 +486,20 @@ def _shown_message(local_queue: Json) -> Sentence:
     return run_facts.stored_sentence(local_queue["message"], local_queue["sentence"]) or foreign("")
 
 
+async def _list_local_queues(application: Application) -> list[Json]:
+    return await (await application.queues()).list_local_queues()
+
+
 async def _coverage(
     application: Application, items: list[Json], profiles: list[Json]
 ) -> list[Json]:
     """Name the resources that runs request and a queue has no quota for: they never start."""
     found = []
     with_gpus = [profile["display_name"] for profile in profiles if profile["gpus"]]
+    queues = await application.queues()
     asked = {"cpu", "memory", *([names.GPU_RESOURCE] if with_gpus else [])}
     for item in items:
-        covered = await application.queues.covered_resources(item["cluster_queue"])
+        covered = await queues.covered_resources(item["cluster_queue"])
         for resource in sorted(asked - covered if covered is not None else ()):
             what = (
                 say(
@@ -555,7 +556,7 @@ def _reading(application: Application) -> list[Json]:
     """Say what is not shown although the bucket takes and gives objects."""
     what = application.reading_problem
     # While the cluster is away, its own check says why nothing was read yet.
-    if what is None or (application.problem or application.cluster.error) is not None:
+    if what is None or application.cluster.error is not None:
         return []
     return [
         _problem(
@@ -572,7 +573,7 @@ def _reading(application: Application) -> list[Json]:
 async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueError | None]:
     """Return the answer, or None and what kept it away."""
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
+        async with asyncio.timeout(patience.HEALTH_CHECK_SECONDS):
             return await question, None
     except errors.JupyterKueueError as error:
         return None, error
@@ -580,7 +581,7 @@ async def _asked(question: Awaitable[Any]) -> tuple[Any, errors.JupyterKueueErro
         message = say(
             "no-answer-within",
             "No answer within {seconds} seconds.",
-            seconds=f"{_TIMEOUT_SECONDS:g}",
+            seconds=f"{patience.HEALTH_CHECK_SECONDS:g}",
         )
         return None, errors.UnavailableError(message)
 

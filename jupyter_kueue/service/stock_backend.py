@@ -10,7 +10,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.contract import sentences
-from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
 from jupyter_kueue.storage.stock_database import StockDatabase
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.stock_imports import StockImports
 
 Json = dict[str, Any]
+
+# Its key in the settings of the web application.
+SETTING = "jupyter_kueue_stock_backend"
 
 
 class StockBackend:
@@ -45,9 +47,10 @@ class StockBackend:
         be read.
 
         Raises:
-            NotConfiguredError, UnavailableError: cluster or bucket are not known, so neither is
-                what was brought over.
+            NotConfiguredError, UnavailableError: the bucket is not known, so neither is what was
+                brought over.
         """
+        self._application.check_possible()
         path = self._find_database()
         nothing = dict.fromkeys(("database", "problem", "problem_sentence"))
         body: Json = {**nothing, "jobs": 0, "schedules": 0}
@@ -68,26 +71,16 @@ class StockBackend:
             }
         body["database"] = str(path)
         if jobs or definitions:
-            imported = await self._imports().load()
+            imported = await (await self._imports()).load()
             body["jobs"] = len(set(jobs) - imported.jobs)
             body["schedules"] = len(set(definitions) - imported.definitions)
         return body
 
-    def _imports(self) -> StockImports:
+    async def _imports(self) -> StockImports:
         # Slow to import, and needed only where there is something to count.
         from jupyter_kueue.storage.stock_imports import StockImports  # noqa: PLC0415
 
-        bucket = self._application.bucket
-        if bucket is None:
-            if self._application.problem is not None:
-                raise self._application.problem.with_traceback(None)
-            raise errors.UnavailableError(
-                say(
-                    "bucket-not-known-yet",
-                    "The bucket is not known yet, so it is not known either what has "
-                    "been imported. Try again in a moment.",
-                )
-            )
+        bucket = await self._application.known_bucket()
         if self._known is None or self._known[0] is not bucket:
             self._known = (bucket, StockImports(bucket, self._application.owner.slug))
         return self._known[1]

@@ -20,6 +20,7 @@ import obstore
 from obstore.exceptions import NotModifiedError
 from obstore.store import LocalStore
 
+from jupyter_kueue import patience
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, strict_json
 from jupyter_kueue.storage import bucket_errors, bucket_settings
@@ -118,8 +119,8 @@ class Bucket:
         where: Path | str,
         options: dict[str, str] | None = None,
         *,
-        retries: int = 3,
-        retry_seconds: float = 10,
+        retries: int = patience.BUCKET_RETRIES,
+        retry_seconds: float = patience.BUCKET_RETRY_SECONDS,
     ) -> Self:
         """Open a bucket; nothing is sent yet.
 

@@ -13,15 +13,13 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError, UnknownConfigurationKeyError
 from obstore.store import LocalStore, from_url
 
+from jupyter_kueue import patience
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import bucket_errors
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-
-CONNECT_TIMEOUT_SECONDS = 3
-REQUEST_TIMEOUT_SECONDS = 30
 
 # Settings of the HTTP client rather than of the store (obstore's ClientConfig).
 CLIENT_OPTIONS = frozenset(
@@ -50,8 +48,8 @@ def open_store(
     settings |= options
     url = settings.pop("url")
     client: dict[str, Any] = {
-        "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
-        "timeout": f"{REQUEST_TIMEOUT_SECONDS}s",
+        "connect_timeout": f"{patience.BUCKET_CONNECT_SECONDS}s",
+        "timeout": f"{patience.BUCKET_ANSWER_SECONDS}s",
     }
     for option in CLIENT_OPTIONS & settings.keys():
         client[option] = settings.pop(option)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from jupyter_kueue import patience
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
 
@@ -29,8 +30,6 @@ COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
 FINISHED_STATUSES = (COMPLETED, FAILED, STOPPED)
 
 _URL_SCHEME = "sqlite:///"
-# A server that writes holds its lock for milliseconds.
-_LOCK_SECONDS = 3.0
 _ROWS_AT_ONCE = 200
 
 _COMMON = (
@@ -185,7 +184,7 @@ class StockDatabase:
         uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
         try:
             with contextlib.closing(
-                sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)
+                sqlite3.connect(uri, uri=True, timeout=patience.STOCK_DATABASE_LOCK_SECONDS)
             ) as connection:
                 yield connection
         except sqlite3.OperationalError as error:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_kueue import patience
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_kueue.domain import errors
-
-# How long one object that cannot be read may hold up the others.
-PATIENCE_SECONDS = 60.0
 
 
 class Unread:
@@ -48,4 +47,4 @@ class Unread:
     def is_given_up(self, name: str) -> bool:
         """Tell whether it has failed for so long that others wait no longer for it."""
         since = self._since.get(name)
-        return since is not None and time.monotonic() - since >= PATIENCE_SECONDS
+        return since is not None and time.monotonic() - since >= patience.UNREAD_OBJECT_SECONDS

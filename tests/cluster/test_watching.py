@@ -18,7 +18,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from jupyter_kueue.cluster import watching
+from jupyter_kueue import patience
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.domain import errors
@@ -229,8 +229,8 @@ async def connection_to(address: str, folder: Path, **cluster: Any) -> AsyncIter
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(watching, "_LONGEST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "WATCH_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "WATCH_LONGEST_PAUSE_SECONDS", 0.05)
 
 
 @pytest.fixture(autouse=True)

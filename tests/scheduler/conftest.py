@@ -10,7 +10,6 @@ from jupyter_scheduler.models import CreateJob
 
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.scheduler import KueueEnvironmentManager, KueueScheduler
-from jupyter_kueue.service.hosted import Service
 from tests.service.conftest import (  # noqa: F401 - fixtures
     eventually_fixture,
     open_application,
@@ -55,8 +54,8 @@ def open_backend(open_session: Callable[..., Any], root: Path) -> Callable[..., 
     @asynccontextmanager
     async def open_it(**settings: Any) -> AsyncIterator[Backend]:
         async with open_session(**settings) as opened:
-            service = Service(application=opened.application)
-            yield Backend(str(root), KueueEnvironmentManager(service), service=service, db_url="")
+            kueue = opened.application
+            yield Backend(str(root), KueueEnvironmentManager(kueue), kueue=kueue, db_url="")
 
     return open_it
 

@@ -73,7 +73,7 @@ def test_a_job_is_run_and_downloaded_by_itself(namespace, tmp_path):
             assert (server.root / file["file_path"]).stat().st_size > 0
         assert (server.root / "jobs" / f"a-{done['job_id']}").is_dir()
         prefixed = server.request("GET", f"runs/kueue:{done['job_id']}")
-        assert prefixed.json["job_id"] == done["job_id"]
+        assert prefixed.json["run_id"] == done["job_id"]
 
         shutil.rmtree(server.root / "jobs")
         got = server.request("GET", f"/scheduler/jobs/{done['job_id']}/download_files")

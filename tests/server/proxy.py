@@ -250,7 +250,7 @@ def without_kueue(_verb: str, path: str) -> tuple[int, bytes] | None:
 
 def without_garbage_collection(verb: str, path: str, body: bytes) -> bytes:
     """Have Jobs deleted as if the garbage collector never came: their pods go on."""
-    if verb == "DELETE" and "/runs/" in path:
+    if verb == "DELETE" and "/jobs/" in path:
         return body.replace(b'"Background"', b'"Orphan"')
     return body
 

@@ -15,7 +15,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kueue.service import assembly  # noqa: F401 - what a server imports when it connects
+from jupyter_kueue.service import connected  # noqa: F401 - what a server imports when it connects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping

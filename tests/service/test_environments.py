@@ -32,7 +32,7 @@ def config_map(namespace: str, kind: str, **data: str) -> Json:
 
 
 async def test_the_built_in_profiles_and_the_configured_image(session: Any):
-    environments = session.application.environments
+    environments = await session.application.environments()
     profiles = await environments.list_profiles()
     assert [item["name"] for item in profiles] == ["gpu", "medium", "small"]
     assert [item["name"] for item in profiles if item["default"]] == ["small"]
@@ -49,7 +49,7 @@ async def test_the_built_in_profiles_and_the_configured_image(session: Any):
 
 async def test_unknown_names_say_what_there_is(session: Any):
     with pytest.raises(errors.InvalidRequestError) as caught:
-        await session.application.environments.resolve(
+        await (await session.application.environments()).resolve(
             RunRequest("a.ipynb", profile="huge", environment="nope")
         )
     assert "available: gpu, medium, small" in caught.value.fields["profile"]
@@ -59,7 +59,7 @@ async def test_unknown_names_say_what_there_is(session: Any):
 async def test_no_image_at_all(open_session: Callable):
     async with open_session(image="") as opened:
         with pytest.raises(errors.NotConfiguredError, match=r"c\.JupyterKueue\.image"):
-            await opened.application.environments.resolve(RunRequest("a.ipynb"))
+            await (await opened.application.environments()).resolve(RunRequest("a.ipynb"))
 
 
 # Nine levels of nine aliases each.
@@ -98,14 +98,14 @@ async def test_what_an_admin_applies_is_used(
     )
     configured = {"r": {"image": "example/r:1", "display_name": "R", "default": True}}
     async with open_session(environments=configured) as opened:
-        environments = opened.application.environments
+        environments = await opened.application.environments()
         profiles = {item["name"]: item for item in await environments.list_profiles()}
         found = {item["name"]: item for item in await environments.list_environments()}
         assert await environments.resolve(RunRequest("a.ipynb", environment="torch")) == (
             Resources("16", "64Gi", 4),
             "example/torch:1",
         )
-        report = await health.report(opened.application, None)
+        report = await health.report(opened.application)
     assert list(profiles) == ["gpu", "huge", "medium", "small"]
     assert profiles["small"]["cpu"] == "500m"
     assert [name for name, item in profiles.items() if item["default"]] == ["huge"]

@@ -16,6 +16,7 @@ import yaml
 from jupyter_kueue import config
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.connection import Connection
+from jupyter_kueue.contract.sentences import foreign
 from jupyter_kueue.domain import errors
 from jupyter_kueue.service import health, permissions
 from jupyter_kueue.service.application import Application
@@ -30,7 +31,7 @@ ROLES = Path(__file__).parents[2] / "local_cluster" / "jupyter_kueue_local" / "m
 
 
 async def look(session: Any) -> Json:
-    return await health.report(session.application, None)
+    return await health.report(session.application)
 
 
 def said(report: Json, severity: str | None = None) -> str:
@@ -93,12 +94,12 @@ async def test_each_missing_permission_is_named(open_session: Callable, write_us
     ]
     async with open_session(kubeconfig=str(write_user(rules))) as opened:
         report = await look(opened)
-        queue, _ = await opened.application.queues.list_local_queues()
+        queue, _ = await (await opened.application.queues()).list_local_queues()
         # Limits are not guessed where they may not be read.
         assert all(row["nominal"] is row["limit"] is None for row in queue["resources"].values())
-        assert await opened.application.queues.cluster_positions("team-a") is None
+        assert await (await opened.application.queues()).cluster_positions("team-a") is None
         # What is configured works without the ConfigMaps.
-        assert await opened.application.environments.list_profiles()
+        assert await (await opened.application.environments()).list_profiles()
     assert report["ok"] is False
     text = said(report, "error")
     assert "You may not create, patch, delete jobs.batch" in text
@@ -214,7 +215,7 @@ async def test_bucket_trouble(namespace: Any, tmp_path: Path, eventually: Callab
         image="x",
     )
     async with connected(settings, tmp_path, eventually) as application:
-        report = await health.report(application, None)
+        report = await health.report(application)
     assert report["bucket"]["ok"] is False
     assert "credentials" in said(report, "error")
     assert "wrong" not in json.dumps(report["problems"])
@@ -297,9 +298,9 @@ async def test_a_cluster_that_is_too_old_and_has_no_kueue(tmp_path: Path, eventu
     answers = {"/version": {"gitVersion": "v1.29.4", "major": "1", "minor": "29"}}
     with other_cluster(tmp_path, answers) as settings:
         async with connected(settings, tmp_path, eventually) as application:
-            report = await health.report(application, None)
+            report = await health.report(application)
             with pytest.raises(errors.NotConfiguredError, match="Kueue is not installed"):
-                await application.queues.list_local_queues()
+                await (await application.queues()).list_local_queues()
     assert report["kubernetes"]["version"] == "v1.29.4"
     assert report["kubernetes"]["supported"] is False
     assert "Kubernetes v1.29.4 is older" in said(report, "warning")
@@ -318,8 +319,9 @@ async def test_a_cluster_that_does_not_answer(tmp_path: Path):
         await connection.close()
 
 
-async def test_before_anything_is_there():
-    report = await health.report(None, errors.NotConfiguredError("The setting x is wrong."))
+async def test_settings_that_cannot_be_used(tmp_path: Path):
+    wrong = errors.NotConfiguredError(foreign("The setting x is wrong."))
+    report = await health.report(Application(wrong, tmp_path))
     assert report["ok"] is False
     assert said(report).startswith("The setting x is wrong.")
 
@@ -350,7 +352,7 @@ async def test_the_version_that_kueues_image_tells(
         answers[resources.kueue_deployment()] = {"spec": {"template": pod}}
     with other_cluster(tmp_path, answers) as settings:
         async with connected(settings, tmp_path, eventually) as application:
-            report = await health.report(application, None)
+            report = await health.report(application)
     assert report["kueue"]["version"] == version
     assert report["kueue"]["supported"] is True
     warned = [line for line in said(report, "warning").splitlines() if "Kueue" in line]

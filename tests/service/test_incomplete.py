@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service import health
+from jupyter_kueue.service.readiness import State
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
-from jupyter_kueue.storage import unread_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ async def test_no_run_is_missing_while_records_cannot_be_read(
         async def is_told() -> bool:
             with pytest.raises(errors.BucketUnavailableError):
                 await application.runs()
-            report = await health.report(application, None)
+            report = await health.report(application)
             return not report["ok"] and "could be read" in report["problems"][-1]["what"]
 
         await eventually(is_told)
@@ -67,7 +68,7 @@ async def test_no_run_is_missing_while_records_cannot_be_read(
         listed = await loaded.list(RunQuery())
         assert {row["run_id"] for row in listed["items"]} == {running["run_id"], *others}
         assert (await loaded.get(running["run_id"]))["state"] == "running"
-        assert (await health.report(application, None))["ok"]
+        assert (await health.report(application))["ok"]
 
 
 async def test_one_object_that_is_lost_does_not_hold_up_the_others(
@@ -78,7 +79,7 @@ async def test_one_object_that_is_lost_does_not_hold_up_the_others(
     eventually: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(unread_runs, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(patience, "UNREAD_OBJECT_SECONDS", 2.0)
     running = await session.submit(write_notebook("slow.ipynb", "import time\ntime.sleep(600)"))
     await session.until_state(running["run_id"], "running")
     quick = [(await session.submit(write_notebook("a.ipynb", "1")))["run_id"] for _ in range(2)]
@@ -104,7 +105,7 @@ async def test_one_object_that_is_lost_does_not_hold_up_the_others(
         # As the cluster shows it, or said to be unknown: never missing, never guessed.
         assert loaded.row(running["run_id"])["state"] in ("starting", "running")
         assert (loaded.row(lost)["state"], loaded.row(lost)["reason"]) == ("queued", "unknown")
-        assert not (await health.report(application, None))["ok"]
+        assert not (await health.report(application))["ok"]
         again = await session.submit(write_notebook("a.ipynb", "1"))
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
@@ -147,7 +148,6 @@ async def test_a_listing_that_fails_later_drops_no_row(
         ways.bucket.refuse = lambda verb, path: (
             (500, b"<Error><Code>InternalError</Code></Error>") if "list-type" in path else None
         )
-        reconciler = session.application._parts.reconciler
-        await eventually(lambda: reconciler.problem is not None)
+        await eventually(lambda: session.application.readiness.state is State.DEGRADED)
         assert (await session.runs.list(RunQuery()))["total"] == 1
-        assert not (await health.report(session.application, None))["ok"]
+        assert not (await health.report(session.application))["ok"]

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from jupyter_kueue.cluster import availability, watching
+from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
@@ -174,7 +174,7 @@ async def test_a_server_that_starts_without_rights_says_so_at_once(open_applicat
 async def test_a_refusal_of_what_was_allowed_counts_once_it_lasts(
     session, write_notebook, ways, eventually, monkeypatch
 ):
-    monkeypatch.setattr(availability, "SETTLING_SECONDS", 2.0)
+    monkeypatch.setattr(patience, "CLUSTER_SETTLING_SECONDS", 2.0)
     path = write_notebook("a.ipynb", "1")
     await session.submit(path)
     ways.cluster.refuse = lambda verb, path: (
@@ -200,7 +200,8 @@ async def test_all_is_well_as_soon_as_the_api_server_is_back(
 ):
     # Whoever pauses between two tries does so for ever, unless it is woken.
     path = write_notebook("a.ipynb", "1")
-    monkeypatch.setattr(watching, "_FIRST_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(patience, "WATCH_FIRST_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(patience, "WATCH_LONGEST_PAUSE_SECONDS", 3600.0)
     ways.cluster.down()
     await eventually(lambda: session.application.cluster.hangs is not None)
     ways.cluster.up()

@@ -109,7 +109,7 @@ async def test_a_failure_is_not_kept():
 async def test_queues_on_the_cluster(
     session: Any, namespace: Any, local_cluster: Any, write_notebook: Callable, eventually: Callable
 ):
-    found = session.application.queues
+    found = await session.application.queues()
     team_a, team_b = await found.list_local_queues()
     assert (team_a["name"], team_b["name"]) == namespace.local_queues
     assert team_a["cluster_queue"] == namespace.cluster_queues[0]
@@ -186,7 +186,7 @@ async def test_none_of_many_runs_that_ask_for_too_much_waits_for_its_turn(
 async def test_a_stopped_queue_takes_no_runs_and_says_so(
     session: Any, namespace: Any, local_cluster: Any, eventually: Callable
 ):
-    found = session.application.queues
+    found = await session.application.queues()
     assert found.resolve(None, None) == "team-a"
     assert found.resolve(None, "team-b") == "team-b"
     assert found.resolve("team-b", "team-a") == "team-b"

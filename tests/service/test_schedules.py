@@ -577,7 +577,7 @@ async def test_without_the_right_to_cron_jobs_the_rest_works(
     async with open_session(kubeconfig=str(write_user(rules))) as session:
         with pytest.raises(errors.ForbiddenError, match=r"cronjobs.*Ask an admin to bind"):
             await session.application.schedules()
-        report = await health.report(session.application, None)
+        report = await health.report(session.application)
         [problem] = [item for item in report["problems"] if "cronjobs" in item["what"]]
         assert "You may not list, watch, create, patch, delete cronjobs.batch" in problem["what"]
         assert "schedules cannot be created, changed or seen" in problem["what"]

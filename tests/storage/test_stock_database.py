@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import stock_database
 from jupyter_kueue.storage.stock_database import StockDatabase, find_path
@@ -93,7 +94,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path):
 
 
 def test_a_locked_file_can_be_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stock_database, "_LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "STOCK_DATABASE_LOCK_SECONDS", 0.01)
     database = make(tmp_path / "busy.sqlite", f"CREATE TABLE jobs ({FEW_COLUMNS})")
     with contextlib.closing(sqlite3.connect(database.path)) as writer:
         writer.execute("BEGIN EXCLUSIVE")

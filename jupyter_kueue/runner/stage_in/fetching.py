@@ -12,6 +12,7 @@ import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.backoff import Backoff
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors
@@ -58,8 +59,9 @@ class StageIn:
             pod_contract.ENV_STAGING_SECONDS, pod_contract.DEFAULT_STAGING_SECONDS
         )
         started = time.monotonic()
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
+            pause = backoff.next()
             try:
                 return await self._stage()
             except errors.InvalidRequestError:
@@ -71,7 +73,6 @@ class StageIn:
                     raise
                 print(f"stage-in: {error.message} Trying again.", flush=True)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def tell(self) -> None:
         """Note in the bucket that the notebook runs now, which no container's state shows."""
@@ -79,7 +80,7 @@ class StageIn:
             return None
         # From here on nothing is left undone by whoever ends this.
         signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(pod_contract.EXIT_SUCCEEDED))
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 return await self.attempt.record()
@@ -87,8 +88,7 @@ class StageIn:
                 print(f"stage-in: {error.message} Trying again.", flush=True)
             if os.path.lexists(self.control / pod_contract.ENDED_FILE):  # noqa: ASYNC240 - a look at a local folder
                 return None  # stage-out's word on it says more
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def _stage(self) -> None:
         reading = asyncio.gather(

@@ -11,6 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_kueue.backoff import Backoff
 from jupyter_kueue.contract import pod_contract, sentences
 from jupyter_kueue.contract.sentences import both, foreign, say
 from jupyter_kueue.domain import errors
@@ -181,8 +182,9 @@ class Sidecar:
             pod_contract.ENV_STAGING_SECONDS, pod_contract.DEFAULT_STAGING_SECONDS
         )
         started = time.monotonic()
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
+            pause = backoff.next()
             try:
                 result_of = await self._put_away(outputs, ended)
             except SupersededError as error:
@@ -204,7 +206,6 @@ class Sidecar:
             else:
                 return {"committed": True, "message": "", "result_of": result_of}
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _given_up(self, message: Sentence, ended: control.Json) -> control.Json:
         """Note in the attempt's record that its outputs are not put away; return COMMITTED."""

@@ -8,12 +8,12 @@ while somebody asks, at most every few seconds for all askers together.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_kueue import patience
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import foreign, say
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Someone waits for these answers; what they add is not worth more time.
-_TIMEOUT_SECONDS = 5
 # Usage is looked at while runs come and go; the lists are small.
 _QUOTA_SECONDS = 1.0
 # Quotas change seldom; a run that asks for too much is told so within this time.
@@ -81,11 +79,6 @@ class Queues:
             ClusterUnavailableError: the LocalQueues are not known at present.
             NotConfiguredError: Kueue is not installed.
         """
-        synced = self._view.local_queues.synced
-        if not synced.is_set() and self._view.local_queues.error is None:
-            # The server has just started: the first list is on its way.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(synced.wait(), _TIMEOUT_SECONDS)
         found = self._all()
         quotas = await self._quotas.get() if found else _Quotas(None, None)
         return [
@@ -234,7 +227,9 @@ class Queues:
 
     async def _read_all(self, path: str) -> list[Json] | None:
         try:
-            answer = await self._connection.get(path, timeout_seconds=_TIMEOUT_SECONDS)
+            answer = await self._connection.get(
+                path, timeout_seconds=patience.CLUSTER_DETAIL_SECONDS
+            )
         except (errors.ForbiddenError, errors.NotFoundError):
             return None
         items: list[Json] = answer["items"]
@@ -244,7 +239,7 @@ class Queues:
         path = resources.pending_workloads(self._view.namespace, local_queue)
         try:
             answer = await self._connection.get(
-                path, {"limit": _MOST_PENDING}, timeout_seconds=_TIMEOUT_SECONDS
+                path, {"limit": _MOST_PENDING}, timeout_seconds=patience.CLUSTER_DETAIL_SECONDS
             )
         except (errors.ForbiddenError, errors.NotFoundError, errors.ClusterUnavailableError):
             return None

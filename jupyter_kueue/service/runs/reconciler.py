@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.condition_variable import ConditionVariable
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_documents import Accepted
     from jupyter_kueue.domain.run_facts import ClusterFacts
@@ -112,7 +113,10 @@ class Reconciler:
         index: Index,
         changes: Changes,
         timing: Timing,
+        changed: ConditionVariable,
     ) -> None:
+        """``changed`` is notified when ``is_complete`` or ``problem`` changes."""
+        self._state_changed = changed
         self._connection = connection
         self._records = records
         self._summaries = summaries
@@ -316,23 +320,29 @@ class Reconciler:
             try:
                 await self._resync()
                 pause = self._timing.resync_seconds
-                self.problem = None
+                self._note_problem(None)
             except errors.JupyterKueueError as error:
-                self.problem = error
+                self._note_problem(error)
                 log.warning("looking through the bucket failed, tried again: %s", error)
                 pause = min(pause * 2, 10.0)
             except Exception as error:
                 # The loop must live, whatever the bucket holds.
                 log.exception("looking through the bucket failed, tried again")
-                self.problem = errors.UnavailableError(
-                    say(
-                        "runs-not-read",
-                        "The runs could not be read ({error}); see the server's log.",
-                        error=type(error).__name__,
+                self._note_problem(
+                    errors.UnavailableError(
+                        say(
+                            "runs-not-read",
+                            "The runs could not be read ({error}); see the server's log.",
+                            error=type(error).__name__,
+                        )
                     )
                 )
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)
+
+    def _note_problem(self, problem: errors.JupyterKueueError | None) -> None:
+        self.problem = problem
+        self._state_changed.notify_all()
 
     async def _resync(self) -> None:
         """Compare the whole bucket and cluster with the index, and mark what differs."""
@@ -377,6 +387,7 @@ class Reconciler:
             # As with the finished ones' rows (storage.summaries).
             gc.freeze()
             self.is_complete.set()
+            self._state_changed.notify_all()
         await self._write_owed()
         await self._look_at_changes(changed)
         for run_id in self._index.open_ids() | self._deleting | self._provisional:

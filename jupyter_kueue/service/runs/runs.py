@@ -53,7 +53,6 @@ Answer = TypeVar("Answer")
 
 __all__ = ["RunQuery", "Runs"]
 
-_LOOK_SECONDS = 0.2
 _DELETED_AT_ONCE = 16
 
 log = logging.getLogger(__name__)
@@ -432,16 +431,17 @@ class Runs:
             UnavailableError: what was begun is taken back, as far as that goes.
         """
         task = asyncio.ensure_future(work)
+        hanging = asyncio.ensure_future(self._cluster.hanging())
         try:
-            while not task.done():
-                await asyncio.wait([task], timeout=_LOOK_SECONDS)
-                if self._cluster.hangs is not None and not task.done():
-                    task.cancel()
-                    # It may have come to its end all the same, which is then the answer.
-                    await asyncio.wait([task])
-                    if task.cancelled():
-                        raise self._cluster.hangs.with_traceback(None)
+            await asyncio.wait([task, hanging], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                # It may have ended all the same, and then its answer counts.
+                await asyncio.wait([task])
+                if task.cancelled():
+                    raise hanging.result().with_traceback(None)
         finally:
+            hanging.cancel()
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])

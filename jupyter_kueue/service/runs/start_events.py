@@ -12,6 +12,8 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_kueue import patience
+from jupyter_kueue.backoff import pause_by_age
 from jupyter_kueue.cluster import events
 from jupyter_kueue.domain import errors, pod_start, run_status
 from jupyter_kueue.domain.times import parse_time
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _READS_AT_ONCE = 4
-_FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -115,4 +115,8 @@ class StartEvents:
 def _pause_seconds(about: Json, now: dt.datetime) -> float:
     since = about.get("status", {}).get("startTime") or about["metadata"]["creationTimestamp"]
     age = (now - parse_time(since)).total_seconds()
-    return min(max(age / 4, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+    return pause_by_age(
+        age,
+        patience.START_EVENTS_SHORTEST_PAUSE_SECONDS,
+        patience.START_EVENTS_LONGEST_PAUSE_SECONDS,
+    )

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue import patience
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.cluster import workload_priority_classes
 from jupyter_kueue.contract import pod_contract
@@ -60,8 +61,6 @@ Stage = Callable[[], Awaitable[tuple[UploadedFile, ...]]]
 log = logging.getLogger(__name__)
 
 _PRIORITY_CLASSES_SECONDS = 15.0
-# A user waits for the answer that it failed; what can't be taken back by then is left behind.
-_TAKE_BACK_SECONDS = 5.0
 _BEING_REMOVED = say(
     "earlier-try-being-removed",
     "An earlier attempt to submit this run is still being cleaned up. Try again in a moment.",
@@ -461,7 +460,7 @@ class Submission:
             return None
         is_undecided = may_have_record
         try:
-            async with asyncio.timeout(_TAKE_BACK_SECONDS):
+            async with asyncio.timeout(patience.TAKE_BACK_SECONDS):
                 if may_have_record:
                     accepted = await self._records.clear(run_id, run_records.FAILED_SUBMIT)
                     if accepted is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.condition_variable import ConditionVariable
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_record import RunSpec
     from jupyter_kueue.domain.run_row import RunRow
@@ -96,8 +97,11 @@ class ScheduleKeeper:
         submission: Submission,
         changes: Changes,
         timing: Timing,
+        changed: ConditionVariable,
     ) -> None:
+        """``changed`` is notified when ``is_loaded`` or ``missing`` changes."""
         self.records = records
+        self._state_changed = changed
         self._connection = connection
         self._cluster = cluster
         self._run_records = run_records
@@ -123,36 +127,21 @@ class ScheduleKeeper:
             on_change=self._on_cron_job,
             params={"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())},
             trim=_trim,
+            changed=changed,
         )
         reconciler.tell_scheduled_runs(self.mark)
 
     # --- What is known ---------------------------------------------------------------------------
 
-    async def loaded(self, patience_seconds: float) -> None:
-        """Wait until all schedules are known.
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all schedules are known."""
+        return self._is_loaded.is_set()
 
-        Raises:
-            JupyterKueueError: why they are not, at once if that is known.
-        """
-        waiting = asyncio.ensure_future(self._is_loaded.wait())
-        try:
-            async with asyncio.timeout(patience_seconds):
-                while not waiting.done() and self._trouble() is None:
-                    await asyncio.wait([waiting], timeout=0.05)
-        except TimeoutError:
-            raise errors.UnavailableError(
-                say(
-                    "schedules-being-read",
-                    "The schedules are still being read. Try again in a moment.",
-                )
-            ) from None
-        finally:
-            waiting.cancel()
-        if not self._is_loaded.is_set() and (trouble := self._trouble()) is not None:
-            raise trouble.with_traceback(None)
-
-    def _trouble(self) -> errors.JupyterKueueError | None:
-        error = self._watched.error or self._problem
+    @property
+    def missing(self) -> errors.JupyterKueueError | None:
+        """Why the schedules cannot be read just now, None where they can."""
+        error = self._watched.error or self._problem or self._cluster.hangs
         if isinstance(error, errors.ForbiddenError):
             return errors.ForbiddenError(
                 say(
@@ -395,20 +384,25 @@ class ScheduleKeeper:
                     await self._look_at(stored | set(self._uid_of))
                     self._check_all_read()
                     self._is_loaded.set()
+                    self._state_changed.notify_all()
                 for schedule_id in stored | set(self._uid_of) | set(self._entries):
                     self.mark(schedule_id)
-                self._problem = None
+                self._note_problem(None)
                 pause = self._timing.resync_seconds
             except errors.JupyterKueueError as error:
-                self._problem = error
+                self._note_problem(error)
                 log.warning("looking through the schedules failed, tried again: %s", error)
                 pause = min(pause * 2, 10.0)
             except Exception as error:
                 # The loop must live, whatever bucket and cluster hold.
                 log.exception("looking through the schedules failed, tried again")
-                self._problem = errors.UnavailableError(_in_words(error))
+                self._note_problem(errors.UnavailableError(_in_words(error)))
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)
+
+    def _note_problem(self, problem: errors.JupyterKueueError | None) -> None:
+        self._problem = problem
+        self._state_changed.notify_all()
 
     async def _work(self) -> None:
         await self._is_loaded.wait()

@@ -17,6 +17,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from jupyter_kueue import patience
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors, names, run_request, schedule_request, times
 from jupyter_kueue.domain.owner import Owner
@@ -45,7 +46,6 @@ Json = dict[str, Any]
 SortField = Literal["created_at", "updated_at", "name", "next_run_at"]
 SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
 
-_TAKE_BACK_SECONDS = 5.0
 _OF_RUNS = frozenset(item.name for item in dataclasses.fields(RunRequest))
 _STAGED_ANEW = frozenset({"input_path", "include_folder"})
 _NEEDS_SCHEDULE = ("end_date", "max_runs", "starting_deadline_seconds")
@@ -126,13 +126,15 @@ class Schedules:
         self._submission = submission
         self._reconciler = reconciler
 
-    async def loaded(self, patience_seconds: float) -> None:
-        """Wait until all schedules are known.
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all schedules are known."""
+        return self._keeper.is_loaded
 
-        Raises:
-            JupyterKueueError: why they are not, at once if that is known.
-        """
-        await self._keeper.loaded(patience_seconds)
+    @property
+    def missing(self) -> errors.JupyterKueueError | None:
+        """Why the schedules cannot be read just now, None where they can."""
+        return self._keeper.missing
 
     def unreadable(self) -> dict[str, Sentence]:
         """Return what cannot be understood: ``CronJob/<name>`` or a key of the bucket -> why."""
@@ -522,7 +524,7 @@ class Schedules:
             return
         schedule_id = schedule.schedule_id
         try:
-            async with asyncio.timeout(_TAKE_BACK_SECONDS):
+            async with asyncio.timeout(patience.TAKE_BACK_SECONDS):
                 await self._records.write_tombstone(schedule_id, FAILED_SUBMIT)
                 await self._keeper.delete_cron_job(schedule_id)
                 await self._records.forget(schedule_id)

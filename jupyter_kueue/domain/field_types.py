@@ -387,23 +387,23 @@ def _moment(value: Any) -> str:
 ConcurrencyPolicy = Literal["Forbid", "Allow", "Replace"]
 CONCURRENCY_POLICIES: tuple[ConcurrencyPolicy, ...] = ("Forbid", "Allow", "Replace")
 
-InputPath = Annotated[str, BeforeValidator(path), Field(min_length=1, max_length=MAX_PATH_LENGTH)]
-Name = Annotated[str, BeforeValidator(name), Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+InputPath = Annotated[str, Field(min_length=1, max_length=MAX_PATH_LENGTH), BeforeValidator(path)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), BeforeValidator(name)]
 LocalQueueName = Annotated[str, BeforeValidator(dns_label)]
 PriorityClassName = Annotated[str, BeforeValidator(dns_subdomain)]
 Flag = Annotated[bool, BeforeValidator(flag), Strict()]
 Seconds = Annotated[
-    int, BeforeValidator(whole(1, MAX_TIMEOUT_SECONDS)), Field(ge=1, le=MAX_TIMEOUT_SECONDS)
+    int, Field(ge=1, le=MAX_TIMEOUT_SECONDS), BeforeValidator(whole(1, MAX_TIMEOUT_SECONDS))
 ]
-Retries = Annotated[int, BeforeValidator(whole(0, MAX_RETRIES)), Field(ge=0, le=MAX_RETRIES)]
-Tags = Annotated[tuple[Name, ...], BeforeValidator(_tags), Field(max_length=MAX_TAGS)]
+Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), BeforeValidator(whole(0, MAX_RETRIES))]
+Tags = Annotated[tuple[Name, ...], Field(max_length=MAX_TAGS), BeforeValidator(_tags)]
 OutputFormats = Annotated[
-    tuple[str, ...], BeforeValidator(_formats), Field(min_length=1, examples=[["ipynb", "html"]])
+    tuple[str, ...], Field(min_length=1, examples=[["ipynb", "html"]]), BeforeValidator(_formats)
 ]
 Annotations = Annotated[
     dict[str, Annotated[str, Field(max_length=MAX_ANNOTATION_LENGTH)]],
-    BeforeValidator(_annotations),
     Field(max_length=MAX_ANNOTATIONS),
+    BeforeValidator(_annotations),
 ]
 Parameters = Annotated[
     dict[str, Any],
@@ -425,19 +425,19 @@ Memory = Annotated[
     ),
     WithJsonSchema({"type": ["string", "number"], "examples": ["4Gi"]}),
 ]
-Gpus = Annotated[int, BeforeValidator(whole(0, MAX_GPUS)), Field(ge=0, le=MAX_GPUS)]
+Gpus = Annotated[int, Field(ge=0, le=MAX_GPUS), BeforeValidator(whole(0, MAX_GPUS))]
 
 CronExpression = Annotated[
     str,
-    BeforeValidator(_expression),
     Field(min_length=1, max_length=MAX_EXPRESSION_LENGTH, examples=["0 9 * * 1-5"]),
+    BeforeValidator(_expression),
 ]
-TimeZone = Annotated[str, BeforeValidator(_timezone), Field(examples=["Europe/Berlin"])]
+TimeZone = Annotated[str, Field(examples=["Europe/Berlin"]), BeforeValidator(_timezone)]
 Policy = Annotated[ConcurrencyPolicy, BeforeValidator(_policy)]
 StartingDeadline = Annotated[
     int,
-    BeforeValidator(whole(MIN_STARTING_DEADLINE_SECONDS, MAX_STARTING_DEADLINE_SECONDS)),
     Field(ge=MIN_STARTING_DEADLINE_SECONDS, le=MAX_STARTING_DEADLINE_SECONDS),
+    BeforeValidator(whole(MIN_STARTING_DEADLINE_SECONDS, MAX_STARTING_DEADLINE_SECONDS)),
 ]
-EndDate = Annotated[str, BeforeValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
-MaxRuns = Annotated[int, BeforeValidator(whole(1, MAX_RUNS)), Field(ge=1, le=MAX_RUNS)]
+EndDate = Annotated[str, Field(json_schema_extra={"format": "date-time"}), BeforeValidator(_moment)]
+MaxRuns = Annotated[int, Field(ge=1, le=MAX_RUNS), BeforeValidator(whole(1, MAX_RUNS))]

@@ -1,14 +1,11 @@
-"""What stored JSON must look like to be believed: shapes as data, and where a document differs.
+"""What objects of the cluster must look like to be believed: shapes as data, and where one differs.
 
-Pure. ``models`` and ``storage`` hold what they read from the bucket against them, because anybody
-who may write there may have written something else, and one such object must not stop the rest.
+Pure. Whoever may write in the namespace may have written something else into a Job or a pod, and
+one such object must not stop the rest.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.domain import text_rules
@@ -118,22 +115,7 @@ def _completer(shape: Shape) -> Callable[[Any], Any] | None:
     return complete
 
 
-# Times outside are nobody's, and arithmetic with them has no end in sight.
-OLDEST_YEAR, LATEST_YEAR = 1970, 9000
-MAX_PATH_LENGTH = 4096  # Linux' PATH_MAX
 _MAX_WHOLE = 2**63 - 1
-
-
-def moment(value: Any) -> bool:
-    """Tell whether a value is a time with its offset from UTC, as RFC 3339 has it.
-
-    One between OLDEST_YEAR and LATEST_YEAR, which any calendar can count with.
-    """
-    try:
-        found = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return False
-    return found.tzinfo is not None and OLDEST_YEAR <= found.year <= LATEST_YEAR
 
 
 def number(value: Any) -> bool:
@@ -147,79 +129,6 @@ def count(value: Any) -> bool:
     return number(value) and value >= 0
 
 
-def line(max_length: int) -> Callable[[Any], bool]:
-    """Return the shape of a text of one line, by the rules for what users send (``texts``)."""
-    # What is printable is fine, which is quickly seen.
-    return lambda value: (
-        isinstance(value, str)
-        and (
-            (len(value) <= max_length and value.isprintable())
-            or text_rules.problem(value, max_length) is None
-        )
-    )
-
-
-def text(max_length: int) -> Callable[[Any], bool]:
-    """Return the shape of a text of any number of lines."""
-    return lambda value: (
-        isinstance(value, str) and text_rules.problem(value, max_length, lines=True) is None
-    )
-
-
-_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_VALUE_NAME = re.compile("[a-z_]{1,40}")
-_MAX_CODE_LENGTH = 80
-# Each text of a sentence stands in it, and beside it stand the codes of the sentences in it.
-_SENTENCE_FACTOR = 8
-_MAX_SENTENCES_DEEP = 8
-
-
-def sentence(max_length: int) -> Callable[[Any], bool]:
-    """Return the shape of a sentence's code and values, if its text may have so many characters."""
-    most = max_length * _SENTENCE_FACTOR
-    return lambda value: isinstance(value, dict) and _spent(value, most, _MAX_SENTENCES_DEEP) >= 0
-
-
-def _spent(value: Any, left: int, depth: int) -> int:
-    """Return what is left of a bound after a sentence or a value of one; less than 0 for none."""
-    if left < 0 or depth < 0:
-        return -1
-    if isinstance(value, str):
-        is_fine = value.isprintable() or text_rules.problem(value, len(value), lines=True) is None
-        return left - len(value) - 1 if is_fine else -1
-    if isinstance(value, int | float):
-        is_finite = number(value) or (isinstance(value, float) and math.isfinite(value))
-        return left - 1 if is_finite else -1
-    if isinstance(value, list):
-        parts: list[Any] = value
-    else:
-        is_sentence = isinstance(value, dict) and value.keys() == {"code", "values"}
-        if not (is_sentence and _is_code(value["code"]) and isinstance(value["values"], dict)):
-            return -1
-        if not all(map(_VALUE_NAME.fullmatch, value["values"])):
-            return -1
-        parts = list(value["values"].values())
-        left -= len(value["code"])
-    for part in parts:
-        left = _spent(part, left - 1, depth - 1)
-        if left < 0:
-            return -1
-    return left
-
-
-def _is_code(value: Any) -> bool:
-    is_short = isinstance(value, str) and len(value) <= _MAX_CODE_LENGTH
-    return is_short and _CODE.fullmatch(value) is not None
-
-
-def path(value: Any) -> bool:
-    """Tell whether a value is a path that stays below where it begins, with / between its parts."""
-    is_text = (
-        isinstance(value, str) and text_rules.problem(value, MAX_PATH_LENGTH, lines=True) is None
-    )
-    return is_text and not {"", ".", ".."} & set(value.split("/"))
-
-
 def mapping(name: Shape, content: Shape) -> Callable[[Any], bool]:
     """Return the shape of an object whose names and values have a shape each."""
     is_name, is_content = checker(name), checker(content)
@@ -228,19 +137,6 @@ def mapping(name: Shape, content: Shape) -> Callable[[Any], bool]:
         and all(map(is_name, value))
         and all(map(is_content, value.values()))
     )
-
-
-def at_most(length: int, item: Shape) -> Callable[[Any], bool]:
-    """Return the shape of a list of at most so many items of a shape."""
-    is_item = checker(item)
-    return lambda value: (
-        isinstance(value, list) and len(value) <= length and all(map(is_item, value))
-    )
-
-
-def one_of(*known: str) -> Shape:
-    """Return the shape of a text that is one of these."""
-    return lambda value: isinstance(value, str) and value in known
 
 
 def _shown(value: Any) -> str:

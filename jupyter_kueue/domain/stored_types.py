@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict, WithJsonSchema
 
-from jupyter_kueue.domain import names, quantities, text_rules, times
+from jupyter_kueue.domain import names, text_rules, times
 from jupyter_kueue.domain.field_types import MAX_PATH_LENGTH
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 
@@ -115,16 +115,14 @@ StatusText = Annotated[str, _fits(lambda value: is_text(value, MAX_STATUS_LENGTH
 Path = Annotated[str, _fits(is_path)]
 PathText = Annotated[str, _fits(lambda value: is_text(value, MAX_PATH_LENGTH))]
 ImageName = Annotated[str, _fits(lambda value: is_line(value, MAX_PATH_LENGTH))]
-RunId = Annotated[str, _fits(names.is_run_id_value), Field(json_schema_extra={"format": "uuid"})]
-Moment = Annotated[str, _fits(times.is_moment), Field(json_schema_extra={"format": "date-time"})]
-Count = Annotated[int, _fits(is_count), Field(ge=0)]
-Whole = Annotated[int, _fits(is_whole)]
-Amount = Annotated[str, _fits(quantities.is_amount)]
+RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), _fits(names.is_run_id_value)]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), _fits(times.is_moment)]
+Count = Annotated[int, Field(ge=0), _fits(is_count)]
 ObjectName = Annotated[str, _fits(names.is_dns_subdomain_value)]
 Flag = Annotated[bool, Strict()]
 # ``{"code", "values"}`` of a sentence; what REST calls Sentence.
 Said = Annotated[
     dict[str, Any],
     _fits(lambda value: is_sentence(value, MAX_STATUS_LENGTH)),
-    WithJsonSchema({"$ref": "#/components/schemas/Sentence"}),
+    WithJsonSchema({"x-schema": "Sentence"}),
 ]

@@ -28,10 +28,14 @@ class OpenApiHandler(KueueHandler):
 
 @functools.cache
 def document() -> dict[str, Any]:
-    """Return openapi.yaml, with this package's version. Do not change what is returned."""
-    import yaml  # noqa: PLC0415 - Jupyter's start does not wait for it
+    """Return openapi.yaml with the schemas of the declared types. Do not change what is returned."""
+    # Jupyter's start does not wait for them.
+    import yaml  # noqa: PLC0415
+
+    from jupyter_kueue.server.schemas import schemas  # noqa: PLC0415
 
     text = Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8")
     parsed: dict[str, Any] = yaml.safe_load(text)
     parsed["info"]["version"] = __version__
+    parsed["components"]["schemas"] |= schemas()
     return parsed

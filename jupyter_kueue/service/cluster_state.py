@@ -15,7 +15,14 @@ from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.condition_variable import ConditionVariable
 from jupyter_kueue.contract.sentences import foreign
-from jupyter_kueue.domain import errors, json_shapes, kueue_conditions, names, workload_requests
+from jupyter_kueue.domain import (
+    errors,
+    json_shapes,
+    kueue_conditions,
+    names,
+    times,
+    workload_requests,
+)
 from jupyter_kueue.domain.run_facts import ClusterFacts
 
 if TYPE_CHECKING:
@@ -306,12 +313,12 @@ def _notebook_has_ended(pod: Json) -> bool:
 # What is read of each object. Any of it may have been written by hand: the API server checks what
 # it knows of, and neither conditions nor our labels are among that.
 _TEXT = (str, None)
-_TIME = (json_shapes.moment, None)
+_TIME = (times.is_moment, None)
 _OBJECT = {
     "name": str,
     "uid": str,
     "resourceVersion": str,
-    "creationTimestamp": json_shapes.moment,
+    "creationTimestamp": times.is_moment,
     "deletionTimestamp": _TIME,
     "labels": (json_shapes.mapping(str, str), None),
     "ownerReferences": ([{"uid": str}], None),

@@ -18,7 +18,6 @@ from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, say
 from jupyter_kueue.domain import (
     errors,
-    json_shapes,
     run_record,
     run_request,
     run_status,
@@ -55,7 +54,7 @@ def waits(queue: str = "team-a") -> Sentence:
 
 
 def bounded(sentence: Sentence, max_length: int) -> bool:
-    fits = json_shapes.sentence(max_length)(sentences.as_json(sentence))
+    fits = stored_types.is_sentence(sentences.as_json(sentence), max_length)
     return fits and text_rules.problem(sentence, max_length, lines=True) is None
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import json_shapes
+from jupyter_kueue.domain import times
 from jupyter_kueue.runner.stage_out import reports
 from jupyter_kueue.storage.bucket import encode_json
 
@@ -72,7 +72,7 @@ def test_whatever_a_notebook_forges_comes_out_bounded_and_of_its_kinds(
             assert found[number] is None or 0 <= found[number] < 2**60
     assert ended["outcome"] == report["outcome"]
     assert isinstance(ended["message"], str)
-    assert json_shapes.moment(ended["ended_at"])
+    assert times.is_moment(ended["ended_at"])
     assert len(ended["elsewhere"]) <= pod_contract.MAX_ELSEWHERE
     error = ended["error"]
     assert error is None or all(isinstance(line, str) for line in error["traceback"])

@@ -36,7 +36,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
         assert next_event(changes)["event"] == "hello"
         created = server.request("POST", "schedules", {**body, "parameters": {"n": 1}})
         assert created.status == 201, created.body
-        validate(created.json, "Schedule")
+        validate(created.json, "ScheduleRow")
         schedule_id = created.json["schedule_id"]
         one = f"schedules/{schedule_id}"
         assert created.headers["Location"] == f"/jupyter-kueue/{one}"
@@ -54,7 +54,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
 
         paused = server.request("PATCH", one, {"active": False, "name": "paused"})
         assert paused.status == 200, paused.body
-        validate(paused.json, "Schedule")
+        validate(paused.json, "ScheduleRow")
         assert (paused.json["active"], paused.json["name"]) == (False, "paused")
         assert server.request("GET", one).json == paused.json
 

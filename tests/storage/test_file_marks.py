@@ -7,7 +7,7 @@ import os
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jupyter_kueue.domain import json_shapes
+from jupyter_kueue.domain import times
 from jupyter_kueue.storage.file_marks import FileMarks
 
 
@@ -19,5 +19,5 @@ def test_a_time_is_one_that_records_may_hold_or_none(nanoseconds: int) -> None:
     whole = [0o644, 1, 1, 1, 0, 0, 0, seconds, seconds, seconds]
     status = os.stat_result(whole, {"st_mtime_ns": nanoseconds})
     marks = FileMarks.of_status(status)
-    assert marks.modified_at is None or json_shapes.moment(marks.modified_at)
+    assert marks.modified_at is None or times.is_moment(marks.modified_at)
     assert (marks.modified_at is None) == (seconds < 0 or seconds >= 221_845_392_000)

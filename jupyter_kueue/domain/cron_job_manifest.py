@@ -1,7 +1,6 @@
 """From a schedule's record to its CronJob: pure, so that a test can compare the whole object.
 
-``service.schedules.schedules`` and ``service.schedules.schedule_reconciler`` call ``build_cron_job``. The Job inside is the
-one of ``manifest``, so that a run is the same whoever made it.
+The Job inside is built as any run's, so that a run is the same whoever made it.
 """
 
 from __future__ import annotations

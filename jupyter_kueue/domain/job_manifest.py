@@ -1,7 +1,6 @@
 """From a run's record to its Job: pure, so that a test can compare the whole object.
 
-``service.runs.runs`` calls ``build_job``. The pod's shape and the reasons for its exit-code rules are in
-docs/architecture.md.
+The pod's shape and the reasons for its exit-code rules are in docs/architecture.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Which language a run's parameters are written in, and which names can be assigned to there.
 
-Pure. Used before a run is accepted (``run_requests``) and again in its pod (``runner.stage_in.parameters_cell``),
-so that both say the same. ``parameter_literals`` writes the values.
+Pure. The server asks before a run is accepted and the pod asks again, so that both say the same.
 """
 
 from __future__ import annotations

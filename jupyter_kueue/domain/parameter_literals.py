@@ -1,9 +1,8 @@
 """Parameters as source code: assignments whose values arrive exactly as they were sent.
 
-Pure. Used before a run is accepted (``run_requests``), to refuse what a language cannot hold, and
-in its pod (``runner.stage_in.parameters_cell``). Each language is written by its own quoting rules, whose source
-each class names. A text becomes a literal that nothing is interpolated in; what has no such literal
-there is refused by the parameter's name.
+Pure. The server refuses what a language cannot hold; the pod writes the same. Each language has its
+own quoting rules, whose source each class names. A text becomes a literal that nothing is
+interpolated in; what has no such literal there is refused by the parameter's name.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What keeps an admitted run from starting, and how long that may last.
 
-Its pod is refused, its machine is full, its image is being fetched or cannot be, ... ``status``
-asks; ``service.runs.start_events`` reads the events. Pure. Reasons and texts are those of Kubernetes:
-``pkg/kubelet/events/event.go``, ``pkg/kubelet/images``, ``pkg/controller/controller_utils.go``, and
-the admission plug-ins ResourceQuota, LimitRanger and PodSecurity.
+Its pod is refused, its machine is full, its image is being fetched or cannot be, ... Pure. Reasons
+and texts are those of Kubernetes: ``pkg/kubelet/events/event.go``, ``pkg/kubelet/images``,
+``pkg/controller/controller_utils.go``, and the admission plug-ins ResourceQuota, LimitRanger and
+PodSecurity.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Brings what jupyter-scheduler's own backend has over: definitions and finished jobs, with files.
+"""Imports what jupyter-scheduler's own backend has: definitions and finished jobs, with files.
 
-``cli.stock_import`` calls ``StockImport.run``. Definitions become schedules through the service, as
-if they had been created here; jobs become finished runs by their records in the bucket alone, each
-with ``record.json`` last, so that no server takes a part for the whole. Ids are made from those that
-the stock backend gave: who does it again, or goes on after an interruption, adds nothing twice.
+Definitions become schedules through the service, as if they had been created here; jobs become
+finished runs by their records in the bucket alone, each with ``record.json`` last, so that no
+server takes a part for the whole. Ids are made from those that the stock backend gave: who imports
+again, or goes on after an interruption, adds nothing twice.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ class _Jobs:
         return True, run_view.build_row(facts, ended)
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
-        """Upload a job's files and write its records, record.json last: then it is there for all."""
+        """Upload a job's files and write its records, record.json last: then all see it."""
         new_id = stock_jobs.run_id(self._owner, job.stock_id)
         prefix = self._records.prefix(new_id)
         uploaded = await self._upload(job, files, prefix)

@@ -28,7 +28,7 @@ class OpenApiHandler(KueueHandler):
 
 @functools.cache
 def document() -> dict[str, Any]:
-    """Return openapi.yaml with the schemas of the declared types. Do not change what is returned."""
+    """Return openapi.yaml with the schemas of the declared types. Do not change it."""
     # Jupyter's start does not wait for them.
     import yaml  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """The feed of state changes that the panel, the command line and integrators listen to.
 
-``service.runs.reconciler`` publishes, ``server.changes`` subscribes. The last changes are kept, so that
-a listener who was away for a moment misses nothing, and one who was away for longer is told so.
+The last changes are kept, so that a listener who was away for a moment misses nothing, and one who
+was away for longer learns that it did.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the cluster shows of this owner's runs: one watch per kind, found by run id.
 
-``service.runs.reconciler`` is told which run changed; ``service.queues.local_queues`` reads the LocalQueues and
-Workloads. Objects are kept without what nobody here reads, so that 1,000 runs cost little memory.
+Objects are kept without what nobody here reads, so that 1,000 runs cost little memory.
 """
 
 from __future__ import annotations

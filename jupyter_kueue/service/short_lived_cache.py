@@ -1,7 +1,6 @@
 """An answer from outside that is kept for a moment and asked for once, however many want it.
 
-``service.queues.local_queues`` and ``service.environments`` keep theirs here. It starts nothing by itself: no
-timer runs, and what nobody asks for is never read.
+It starts nothing by itself: no timer runs, and what nobody asks for is never read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Which files of a notebook's folder stay behind: ``.jupyterkueueignore``, in gitignore's syntax.
 
-``storage.input_upload`` asks while it walks the folder. Each folder may hold a file of its own, whose
-rules count for what is below it and win over those from above, as in git. It parses these files
-and reads nothing.
+Each folder may hold a file of its own, whose rules count for what is below it and win over those
+from above, as in git. It parses these files and reads nothing.
 """
 
 from __future__ import annotations

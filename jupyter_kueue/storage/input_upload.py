@@ -1,7 +1,7 @@
 """A run's input on its way from the server's folders into the bucket.
 
-``service.runs.runs`` calls ``find_input`` (in a thread: it reads the disk) and then ``upload``. It never
-lets a path lead out of the server's root, never changes a file there, and holds no file in memory.
+``find_input`` reads the disk: call it in a thread. It never lets a path lead out of the server's
+root, never changes a file there, and holds no file in memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the bucket holds of schedules: what each is now, and what its runs are made from.
 
-``service.schedules.schedules`` and ``service.schedules.schedule_reconciler`` call it. Revisions and inputs are never
-changed, so that a Job that waits for quota finds what it was made from.
+Revisions and inputs are never changed, so that a Job that waits for quota finds what it was made
+from.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A run that a CronJob made becomes a run like any other: its inputs and its records.
 
-Whoever sees the run first does it: ``service.runs.reconciler`` as soon as its Job exists, or its own
-``stage-in`` while no server is up. Both do the same writes in the same order, at once or in turn.
+Whoever sees the run first does it: a server as soon as its Job exists, or its own ``stage-in``
+while no server is up. Both do the same writes in the same order, at once or in turn.
 """
 
 from __future__ import annotations

@@ -239,7 +239,8 @@ _RUNC = (
 )
 _MODULE = (
     "/opt/venv/bin/python: Error while finding module specification for "
-    "'jupyter_kueue.runner.stage_in.stage_in' (ModuleNotFoundError: No module named 'jupyter_kueue')"
+    "'jupyter_kueue.runner.stage_in.stage_in' "
+    "(ModuleNotFoundError: No module named 'jupyter_kueue')"
 )
 _FAULTS = [
     (

@@ -1,7 +1,7 @@
 """Export one notebook to one format with nbconvert: a program of its own, ended with its bounds.
 
-Started by ``export`` as ``python -I -m jupyter_kueue.runner.export.export_notebook NOTEBOOK FORMAT FOLDER
-BYTES SECONDS``. It writes the files below FOLDER and says on its error output why it could not.
+``python -I -m jupyter_kueue.runner.export.export_notebook NOTEBOOK FORMAT FOLDER BYTES SECONDS``
+writes the files below FOLDER and says on its error output why it could not.
 """
 
 from __future__ import annotations

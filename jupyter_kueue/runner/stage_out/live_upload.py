@@ -116,9 +116,8 @@ class Live:
                 yield None
                 return
             except OSError as error:
-                self._say(
-                    f"The notebook so far is not shown: {pod_contract.NOTEBOOK_FILE} {error.strerror}."
-                )
+                name = pod_contract.NOTEBOOK_FILE
+                self._say(f"The notebook so far is not shown: {name} {error.strerror}.")
                 yield None
                 return
             yield stack.enter_context(file)

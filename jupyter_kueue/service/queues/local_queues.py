@@ -1,8 +1,7 @@
 """The team's queues: which there are, how full they are, who stands where in them.
 
-``service.runs.runs`` picks and checks a queue here and asks for positions; ``server.local_queues`` lists
-them. LocalQueues and Workloads come from the watches; quotas and Kueue's own order are read only
-while somebody asks, at most every few seconds for all askers together.
+LocalQueues and Workloads come from the watches; quotas and Kueue's own order are read only while
+somebody asks, at most every few seconds for all who ask together.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much of each resource a ClusterQueue owns, could have with borrowing, and could have now.
 
-Pure; ``service.queues.local_queues`` calls it with raw ClusterQueues and Cohorts. The rules are Kueue's:
+Pure: from raw ClusterQueues and Cohorts. The rules are Kueue's:
 pkg/cache/scheduler/resource_node.go (v0.19).
 """
 

@@ -1,8 +1,7 @@
 """Ends a run in the cluster: its Job, and its pods without waiting for the garbage collector.
 
-``service.runs.runs`` and ``service.runs.reconciler`` call it. Deleting a Job marks its pods for the garbage
-collector, which may need half a minute after an outage: until then a stopped run would go on, and
-could even succeed.
+Deleting a Job marks its pods for the garbage collector, which may need half a minute after an
+outage: until then a stopped run would go on, and could even succeed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What users are told of the files that did not go along with a run or a schedule.
 
-``storage.input_upload`` finds them, the record keeps them; ``run_view`` and ``schedule_view`` show them.
+The record keeps them; rows of runs and schedules show them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a run wrote: its files, its notebook as it stands, its progress and its log.
 
-``service.runs.runs`` calls it. Live data is read from the bucket with conditional requests, and only
-while somebody asks; the log comes from the pod as long as there is one.
+Live data is read from the bucket with conditional requests, and only while somebody asks; the log
+comes from the pod as long as there is one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a run is shown: the list row, and what is added when one run is looked at.
 
-The fields are REST's (docs/rest.md); ``service.runs.reconciler`` builds rows, ``service.runs.runs`` the rest.
+The fields are REST's (``domain.run_row``, docs/rest.md).
 """
 
 from __future__ import annotations

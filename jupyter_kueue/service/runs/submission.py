@@ -1,10 +1,9 @@
 """The way of one run from a request to a Job in the cluster, step by step.
 
-``service.runs.runs`` calls ``submit``. Order: everything is checked, then the inputs go to the bucket,
-then the record, then the Job, then the mark that it was accepted, which decides: nothing of a run
-that has it is taken back. What a failed submit did under an id that nobody else knows is removed;
-under an idempotency_key a repeat finishes it, on whichever server. What neither of them sees to is
-left to ``service.runs.reconciler``.
+Order: everything is checked, then the inputs go to the bucket, then the record, then the Job, then
+the mark that it was accepted, which decides: nothing of a run that has it is taken back. What a
+failed submit did under an id that nobody else knows is removed; under an idempotency_key a repeat
+finishes it, on whichever server. The reconciler removes what neither of them does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a schedule is shown: the list row, from its record, its CronJob and its runs.
 
-The fields are REST's (docs/rest.md); ``service.schedules.schedule_reconciler`` calls it. It does no I/O.
+The fields are REST's (``domain.schedule_row``, docs/rest.md). It does no I/O.
 """
 
 from __future__ import annotations

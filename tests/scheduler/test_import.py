@@ -289,7 +289,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
         inputs = server.request("GET", f"runs/{one['run_id']}/inputs").json["items"]
         assert [file["path"] for file in inputs] == ["many.ipynb"]
         download = server.request("GET", f"/scheduler/jobs/{one['run_id']}/download_files")
-        assert "staging area had no such file" in download.json["message"]
+        assert "no longer in jupyter-scheduler's staging area" in download.json["message"]
 
 
 def add_finished_jobs(folder: Path, count: int) -> None:

@@ -32,8 +32,8 @@ FIRST_PAGE, ALL = "page of 100", "1,000 at once"
 HOW = (
     "Finished runs, written as each would have left them: ours as record.json, final.json and "
     "index in the bucket, stock as rows of its database. Requests by turns over one kept "
-    "connection, the whole answer read and parsed. Ours is asked through its own routes (1,000 at once are two "
-    "pages of 500) and, behind jupyter-scheduler, through the ones that stock has."
+    "connection, the whole answer read and parsed. Ours is asked through its own routes (1,000 at "
+    "once are two pages of 500) and, behind jupyter-scheduler, through the ones that stock has."
 )
 
 

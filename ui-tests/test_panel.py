@@ -496,7 +496,7 @@ def test_a_run_that_will_not_start_is_edited_and_takes_its_own_place(panel: Pane
     expect(panel.row_in("finished", blocked)).to_have_attribute("data-state", "stopped")
     succeeded = panel.section("finished").locator('[data-state="succeeded"]')
     expect(succeeded).to_have_count(1)
-    new = lab.call("GET", f"runs/{succeeded.get_attribute('data-job-id')}")["request"]
+    new = lab.call("GET", f"runs/{succeeded.get_attribute('data-run-id')}")["request"]
     assert (new["timeout_seconds"], new["kernel_name"], new["environment"]) == (
         5400,
         "python3",

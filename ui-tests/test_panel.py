@@ -27,7 +27,7 @@ from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
 
 from .accessibility import THEMES, choose_theme, expect_accessible
-from .test_upstream_dialog import Runs, expect_idle
+from .test_upstream_dialog import Jobs, expect_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -516,7 +516,7 @@ def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
     dialog.locator(".jp-BreadCrumbs-home").click()
     dialog.locator(".jp-DirListing-item", has_text="quick.ipynb").click()
     dialog.get_by_role("button", name="Select").click()
-    form = Runs(page)
+    form = Jobs(page)
     form.expect_few_formats()
     expect(form.field("Input file")).to_have_value("quick.ipynb")
     form.button("Create").click()
@@ -610,7 +610,7 @@ def test_it_works_where_jupyter_scheduler_is_not_installed(
 
 
 def add_to_stock_backend(lab: Lab, runs: int, definitions: int) -> None:
-    """Have jupyter-scheduler's own database hold stopped runs, and definitions without a cron."""
+    """Have jupyter-scheduler's own database hold stopped jobs, and definitions without a cron."""
     url = f"sqlite:///{lab.root.parent}/data/scheduler.sqlite"
     create_tables(url)
     of_both = {
@@ -633,7 +633,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     add_to_stock_backend(lab, runs=2, definitions=1)
     panel = Panel(page).open(lab)
     notice = panel.root.locator('[data-notice="stock-backend"]')
-    expect(notice).to_contain_text("has 2 runs and 1 run definition that you do not see here")
+    expect(notice).to_contain_text("has 2 jobs and 1 job definition that you do not see here")
 
     data = {"JUPYTER_DATA_DIR": str(lab.root.parent / "data")}
     cli("import", "--root-dir", str(lab.root), env={**os.environ, **environment, **data})
@@ -643,7 +643,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
     add_to_stock_backend(lab, runs=1, definitions=0)
     lab.wait_until_stored(page, "jp-kueue-panel")
     page.reload()
-    expect(notice).to_contain_text("has 1 run that you do not see here")
+    expect(notice).to_contain_text("has 1 job that you do not see here")
     saved = "**/api/settings/jupyter-kueue**"
     with page.expect_response(saved) as response:
         notice.get_by_role("button", name="Do not show this again").click()

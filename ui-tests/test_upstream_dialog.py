@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser]
 FINISHED = {"succeeded", "failed", "stopped"}
 
 
-class Runs:
+class Jobs:
     """Upstream's tab in a page, by what a user sees of it."""
 
     def __init__(self, page: Page) -> None:
@@ -86,7 +86,7 @@ class Runs:
         self.page.get_by_role("option", name=option, exact=True).click()
 
     def show_definition(self, name: str) -> None:
-        """Go from the list of runs to a definition's detail view."""
+        """Go from the list of jobs to a definition's detail view."""
         self.root.get_by_role("tab", name="Job Definitions").click()
         self.row(name).get_by_text(name).click()
 
@@ -98,9 +98,9 @@ class Runs:
         dialog.get_by_role("button", name=answer, exact=True).click()
         expect(dialog).to_have_count(0)
 
-    def activate(self) -> Runs:
+    def activate(self) -> Jobs:
         """Bring the tab to the front again."""
-        self.page.locator("#jp-main-dock-panel .lm-TabBar-tabLabel", has_text="Runs").click()
+        self.page.locator("#jp-main-dock-panel .lm-TabBar-tabLabel", has_text="Jobs").click()
         return self
 
 
@@ -125,11 +125,11 @@ def write_notebook(lab: Lab, path: str, source: str, parameters: str = "") -> No
 
 
 def job_named(lab: Lab, name: str, *states: str) -> Any:
-    """Return the newest run of a name, once it is in one of the states."""
+    """Return the newest job of a name, once it is in one of the states."""
 
     def find() -> Any:
         listed = lab.call("GET", "runs?sort=-created_at")["items"]
-        return next((run for run in listed if run["name"] == name and run["state"] in states), None)
+        return next((job for job in listed if job["name"] == name and job["state"] in states), None)
 
     return until(find)
 
@@ -183,25 +183,25 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
     expect_idle(page.locator(".jp-NotebookPanel"))
     # The button takes the file that is selected beside the notebook, and Lab selects it late.
     expect(page.locator(".jp-DirListing-item.jp-mod-selected")).to_contain_text("weekly.ipynb")
-    page.get_by_role("button", name="Create a run").click()
-    runs = Runs(page)
-    runs.expect_few_formats()
-    runs.field("Job name").fill("weekly report")
-    runs.root.get_by_role("checkbox", name="Markdown", exact=True).check()
-    runs.choose("jp-create-job-computeType", "small")
-    runs.set_parameter(0, "region", "north")
-    runs.set_parameter(1, "weeks", "7")
-    runs.root.get_by_role("button", name="Additional options").click()
-    runs.root.get_by_role("textbox", name="Tags").fill("sales, weekly")
-    runs.button("Create").click()
-    expect(runs.root.get_by_text('Your run "weekly report" has been created')).to_be_visible()
-    expect(runs.row("weekly report")).to_contain_text("weekly.ipynb")
+    page.get_by_role("button", name="Create a job").click()
+    jobs = Jobs(page)
+    jobs.expect_few_formats()
+    jobs.field("Job name").fill("weekly report")
+    jobs.root.get_by_role("checkbox", name="Markdown", exact=True).check()
+    jobs.choose("jp-create-job-computeType", "small")
+    jobs.set_parameter(0, "region", "north")
+    jobs.set_parameter(1, "weeks", "7")
+    jobs.root.get_by_role("button", name="Additional options").click()
+    jobs.root.get_by_role("textbox", name="Tags").fill("sales, weekly")
+    jobs.button("Create").click()
+    expect(jobs.root.get_by_text('Your job "weekly report" has been created')).to_be_visible()
+    expect(jobs.row("weekly report")).to_contain_text("weekly.ipynb")
 
-    run_id = job_named(lab, "weekly report", *FINISHED)["run_id"]
-    folder = lab.root / "runs" / f"weekly-{run_id}"
+    job_id = job_named(lab, "weekly report", *FINISHED)["run_id"]
+    folder = lab.root / "jobs" / f"weekly-{job_id}"
     until((folder / "weekly.ipynb").exists)
-    runs.button("Reload").click()
-    row = runs.row("weekly report")
+    jobs.button("Reload").click()
+    row = jobs.row("weekly report")
     expect(row).to_contain_text("Completed")
     for link in ("Notebook", "HTML", "Markdown", "Files"):
         expect(row.get_by_role("link", name=link, exact=True)).to_be_visible()
@@ -211,25 +211,25 @@ def test_a_job_from_the_notebooks_toolbar_to_its_files_and_its_deletion(
     expect(executed.get_by_text("north: 8 weeks", exact=True)).to_be_visible()
     expect_idle(executed)
 
-    # What was made travels with the run: with its local copy lost, the button fetches it again. Of
+    # What was made travels with the job: with its local copy lost, the button fetches it again. Of
     # a file that is open Lab would say so, in front of everything.
     for file in folder.iterdir():
         is_open = file.suffix == ".ipynb" and file.stem != "weekly"
         if file.is_file() and not is_open:
             file.unlink()
-    runs.activate().row("weekly report").get_by_text("weekly report").click()
-    expect(runs.shown("Status")).to_have_text("Completed")
-    expect(runs.shown("Job ID")).to_have_text(run_id)
-    expect(runs.root.locator(".jp-Kueue-status")).to_contain_text("Succeeded")
-    expect(runs.root.locator(".jp-Kueue-asked")).to_contain_text("sales, weekly")
-    runs.button("Download Job Files").click()
+    jobs.activate().row("weekly report").get_by_text("weekly report").click()
+    expect(jobs.shown("Status")).to_have_text("Completed")
+    expect(jobs.shown("Job ID")).to_have_text(job_id)
+    expect(jobs.root.locator(".jp-Kueue-status")).to_contain_text("Succeeded")
+    expect(jobs.root.locator(".jp-Kueue-asked")).to_contain_text("sales, weekly")
+    jobs.button("Download Job Files").click()
     until(lambda: (folder / "weekly.ipynb").exists() and (folder / "sales.csv").exists())
     # Upstream looks again five seconds later.
-    expect(runs.button("Download Job Files")).to_have_count(0)
+    expect(jobs.button("Download Job Files")).to_have_count(0)
 
-    runs.confirm("Delete Job", "Are you sure that you want to delete this run?", "Delete")
-    expect(runs.root.get_by_text("There are no runs.")).to_be_visible()
-    until(lambda: not keys_of(lab_namespace, run_id))
+    jobs.confirm("Delete Job", "Are you sure that you want to delete this job?", "Delete")
+    expect(jobs.root.get_by_text("There are no jobs.")).to_be_visible()
+    until(lambda: not keys_of(lab_namespace, job_id))
     assert local_cluster.get("jobs", "-n", lab_namespace.name)["items"] == []
     assert (folder / "sales.csv").exists()
     assert not [text for text in errors if is_ours(text)]
@@ -240,39 +240,39 @@ def test_a_running_job_is_stopped_and_a_result_of_the_panel_starts_no_kernel(
 ):
     errors = watch_console(page)
     open_lab(page, lab)
-    runs = Runs(page)
-    runs.begin("endless.ipynb")
-    runs.button("Create").click()
-    run_id = job_named(lab, "endless", "running")["run_id"]
-    runs.button("Reload").click()
-    row = runs.row("endless")
+    jobs = Jobs(page)
+    jobs.begin("endless.ipynb")
+    jobs.button("Create").click()
+    job_id = job_named(lab, "endless", "running")["run_id"]
+    jobs.button("Reload").click()
+    row = jobs.row("endless")
     expect(row).to_contain_text("In progress")
     row.get_by_title('Stop "endless"').click()
     row.get_by_role("button", name="Stop", exact=True).click()
     expect(row).to_contain_text("Stopping")
     job_named(lab, "endless", "stopped")
-    runs.button("Reload").click()
-    expect(runs.row("endless")).to_contain_text("Stopped")
+    jobs.button("Reload").click()
+    expect(jobs.row("endless")).to_contain_text("Stopped")
 
     # The panel's results are opened in place. Lab opens them again after a reload, by itself.
     page.locator('.jp-SideBar .lm-TabBar-tab[data-id="jp-kueue-panel"]').click()
     # Among the finished ones: what it knew when the form was open is shown until it has read anew.
     finished = page.locator('#jp-kueue-panel [data-section="finished"]')
-    finished.locator(f'[data-run-id="{run_id}"]').dblclick()
+    finished.locator(f'[data-run-id="{job_id}"]').dblclick()
     result = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(result.get_by_text("No Kernel")).to_be_visible()
-    lab.wait_until_stored(page, f"notebook:kueue:{run_id}/endless.ipynb")
+    lab.wait_until_stored(page, f"notebook:kueue:{job_id}/endless.ipynb")
     page.reload()
     expect(result.locator(".cm-line", has_text="time.sleep(3600)")).to_be_visible()
     expect(result.get_by_text("No Kernel")).to_be_visible()
     sessions = page.request.get(f"{lab.url}api/sessions")
     assert sessions.json() == []
 
-    row = runs.activate().row("endless")
+    row = jobs.activate().row("endless")
     row.get_by_title('Delete "endless"').click()
     row.get_by_role("button", name="Delete", exact=True).click()
-    expect(runs.row("endless")).to_have_count(0)
-    until(lambda: not keys_of(lab_namespace, run_id))
+    expect(jobs.row("endless")).to_have_count(0)
+    until(lambda: not keys_of(lab_namespace, job_id))
     assert local_cluster.get("jobs", "-n", lab_namespace.name)["items"] == []
     assert not [text for text in errors if is_ours(text)]
 
@@ -286,36 +286,36 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
 
     errors = watch_console(page)
     open_lab(page, lab)
-    runs = Runs(page)
-    _define(runs)
+    jobs = Jobs(page)
+    _define(jobs)
     assert cron_job()["schedule"] == "0 9 * * 1-5"
-    _pause_and_resume(runs, cron_job)
-    _edit_what_the_form_lacks(runs, lab)
-    _edit(runs)
+    _pause_and_resume(jobs, cron_job)
+    _edit_what_the_form_lacks(jobs, lab)
+    _edit(jobs)
     assert (cron_job()["schedule"], cron_job()["suspend"]) == ("30 7 * * *", True)
 
-    _run_now(runs, region="south", seconds="0")
+    _run_now(jobs, region="south", seconds="0")
     done = job_named(lab, "daily report", *FINISHED)["run_id"]
-    folder = lab.root / "runs" / f"newer-{done}"
+    folder = lab.root / "jobs" / f"newer-{done}"
     # One after the other.
     until(lambda: (folder / "newer.ipynb").exists() and list(folder.glob("newer-*.ipynb")))
     [executed] = folder.glob("newer-*.ipynb")
     assert "newer south" in executed.read_text()
-    runs.show_definition("daily report")
-    expect(runs.row("daily report")).to_contain_text("Completed")
-    _run_now(runs, region="west", seconds="3600")
+    jobs.show_definition("daily report")
+    expect(jobs.row("daily report")).to_contain_text("Completed")
+    _run_now(jobs, region="west", seconds="3600")
     running = job_named(lab, "daily report", "running")["run_id"]
 
-    runs.show_definition("daily report")
-    details = runs.root.locator(".jp-Kueue-scheduler")
+    jobs.show_definition("daily report")
+    details = jobs.root.locator(".jp-Kueue-scheduler")
     expect(details).to_contain_text(
         "Deleting this definition also deletes its 2 runs and their results."
     )
-    question = "Are you sure that you want to delete this run definition?"
-    runs.confirm("Delete Job Definition", question, "Delete")
-    expect(runs.root.get_by_text("There are no run definitions.")).to_be_visible()
-    runs.root.get_by_role("tab", name="Runs", exact=True).click()
-    expect(runs.root.get_by_text("There are no runs.")).to_be_visible()
+    question = "Are you sure that you want to delete this job definition?"
+    jobs.confirm("Delete Job Definition", question, "Delete")
+    expect(jobs.root.get_by_text("There are no job definitions.")).to_be_visible()
+    jobs.root.get_by_role("tab", name="Jobs", exact=True).click()
+    expect(jobs.root.get_by_text("There are no jobs.")).to_be_visible()
     until(lambda: not keys_of(lab_namespace, done) and not keys_of(lab_namespace, running))
     for kind in ("cronjobs", "jobs"):
         assert local_cluster.get(kind, "-n", lab_namespace.name)["items"] == []
@@ -323,41 +323,41 @@ def test_a_definition_from_the_form_to_its_deletion_with_its_jobs(
     assert not [text for text in errors if is_ours(text)]
 
 
-def _define(runs: Runs) -> None:
-    runs.begin("reports", "daily.ipynb")
-    runs.field("Job name").fill("daily report")
-    runs.set_parameter(0, "region", "north")
-    runs.set_parameter(1, "seconds", "0")
-    runs.root.get_by_role("radio", name="Run on a schedule").check()
-    runs.choose("jp-create-job-createType-definition-interval", "Custom schedule")
-    runs.field("cron expression").fill("0 9 * * 1-5")
-    runs.button("Create").click()
-    expect(runs.root.get_by_text('Your run definition "daily report"')).to_be_visible()
-    expect(runs.row("daily report")).to_contain_text("At 09:00 AM, Monday through Friday")
-    expect(runs.row("daily report")).to_contain_text("Active")
+def _define(jobs: Jobs) -> None:
+    jobs.begin("reports", "daily.ipynb")
+    jobs.field("Job name").fill("daily report")
+    jobs.set_parameter(0, "region", "north")
+    jobs.set_parameter(1, "seconds", "0")
+    jobs.root.get_by_role("radio", name="Run on a schedule").check()
+    jobs.choose("jp-create-job-createType-definition-interval", "Custom schedule")
+    jobs.field("cron expression").fill("0 9 * * 1-5")
+    jobs.button("Create").click()
+    expect(jobs.root.get_by_text('Your job definition "daily report"')).to_be_visible()
+    expect(jobs.row("daily report")).to_contain_text("At 09:00 AM, Monday through Friday")
+    expect(jobs.row("daily report")).to_contain_text("Active")
 
 
-def _pause_and_resume(runs: Runs, cron_job: Callable[[], Any]) -> None:
+def _pause_and_resume(jobs: Jobs, cron_job: Callable[[], Any]) -> None:
     """From the list and from the detail view, which is shown at the end; it stays paused."""
-    runs.row("daily report").get_by_title('Pause "daily report"').click()
-    expect(runs.row("daily report")).to_contain_text("Paused")
+    jobs.row("daily report").get_by_title('Pause "daily report"').click()
+    expect(jobs.row("daily report")).to_contain_text("Paused")
     assert cron_job()["suspend"]
-    runs.row("daily report").get_by_text("daily report").click()
-    expect(runs.shown("Schedule")).to_have_text("0 9 * * 1-5")
-    expect(runs.root.get_by_text("No runs associated with this run definition.")).to_be_visible()
-    runs.button("Resume").click()
-    expect(runs.shown("Status")).to_have_text("Active")
+    jobs.row("daily report").get_by_text("daily report").click()
+    expect(jobs.shown("Schedule")).to_have_text("0 9 * * 1-5")
+    expect(jobs.root.get_by_text("No jobs associated with this job definition.")).to_be_visible()
+    jobs.button("Resume").click()
+    expect(jobs.shown("Status")).to_have_text("Active")
     assert not cron_job()["suspend"]
-    runs.button("Pause").click()
-    expect(runs.shown("Status")).to_have_text("Paused")
+    jobs.button("Pause").click()
+    expect(jobs.shown("Status")).to_have_text("Paused")
 
 
-def _edit_what_the_form_lacks(runs: Runs, lab: Lab) -> None:
+def _edit_what_the_form_lacks(jobs: Jobs, lab: Lab) -> None:
     """From the detail view of the paused definition."""
-    details = runs.root.locator(".jp-Kueue-scheduler")
+    details = jobs.root.locator(".jp-Kueue-scheduler")
     expect(details).to_contain_text("No next run")
     details.get_by_role("button", name="Edit queue, size and parameters…").click()
-    dialog = runs.page.locator(".jp-Dialog")
+    dialog = jobs.page.locator(".jp-Dialog")
     dialog.get_by_label("Queue").select_option("team-b")
     dialog.get_by_label("Size").select_option("")
     dialog.get_by_role("textbox", name="Memory").fill("300 MB")
@@ -372,36 +372,36 @@ def _edit_what_the_form_lacks(runs: Runs, lab: Lab) -> None:
     request = until(changed)
     assert (request["profile"], request["resources"]["memory"]) == (None, "300M")
     assert request["parameters"] == {"region": "east", "seconds": 0}
-    runs.button("Resume").click()
+    jobs.button("Resume").click()
     expect(details).to_contain_text("Next run: ")
-    runs.button("Pause").click()
+    jobs.button("Pause").click()
     expect(details).to_contain_text("No next run")
 
 
-def _edit(runs: Runs) -> None:
+def _edit(jobs: Jobs) -> None:
     # The form names the notebook without its folder; it stays the one that was taken.
-    runs.button("Edit Job Definition").click()
-    runs.field("cron expression").fill("30 7 * * *")
-    runs.button("Save Changes").click()
-    expect(runs.shown("Schedule")).to_have_text("30 7 * * *")
-    expect(runs.shown("Status")).to_have_text("Paused")
-    expect(runs.shown("Input file")).to_have_text("daily.ipynb")
+    jobs.button("Edit Job Definition").click()
+    jobs.field("cron expression").fill("30 7 * * *")
+    jobs.button("Save Changes").click()
+    expect(jobs.shown("Schedule")).to_have_text("30 7 * * *")
+    expect(jobs.shown("Status")).to_have_text("Paused")
+    expect(jobs.shown("Input file")).to_have_text("daily.ipynb")
 
-    runs.button("Edit Job Definition").click()
-    snapshot = runs.root.locator(".jp-input-file-snapshot")
-    runs.page.locator(".jp-DirListing-item", has_text="newer.ipynb").drag_to(snapshot)
+    jobs.button("Edit Job Definition").click()
+    snapshot = jobs.root.locator(".jp-input-file-snapshot")
+    jobs.page.locator(".jp-DirListing-item", has_text="newer.ipynb").drag_to(snapshot)
     expect(snapshot).to_have_value("reports/newer.ipynb")
-    runs.button("Save Changes").click()
-    expect(runs.shown("Input file")).to_have_text("newer.ipynb")
+    jobs.button("Save Changes").click()
+    expect(jobs.shown("Input file")).to_have_text("newer.ipynb")
 
 
-def _run_now(runs: Runs, **parameters: str) -> None:
+def _run_now(jobs: Jobs, **parameters: str) -> None:
     """Called with a definition's detail view, whose parameters are those of the form."""
-    runs.button("Run Job").click()
+    jobs.button("Run Job").click()
     for number, value in enumerate(parameters.values()):
-        runs.root.locator(f'input[name="parameter-{number}-value"]').fill(value)
-    runs.button("Create").click()
-    expect(runs.root.get_by_text('Your run "daily report" has been created')).to_be_visible()
+        jobs.root.locator(f'input[name="parameter-{number}-value"]').fill(value)
+    jobs.button("Create").click()
+    expect(jobs.root.get_by_text('Your job "daily report" has been created')).to_be_visible()
 
 
 def is_creation(request: Request) -> bool:
@@ -411,7 +411,7 @@ def is_creation(request: Request) -> bool:
 def test_a_refused_notebook_is_said_in_view_in_the_words_of_the_form(page: Page, lab: Lab):
     (lab.root / "damaged.ipynb").write_text("no notebook")
     open_lab(page, lab)
-    Runs(page).begin("damaged.ipynb")
+    Jobs(page).begin("damaged.ipynb")
     page.set_viewport_size({"width": 1280, "height": 500})
     page.get_by_role("button", name="Create", exact=True).click()
 
@@ -424,7 +424,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     page: Page, lab: Lab
 ):
     open_lab(page, lab)
-    Runs(page).begin("weekly.ipynb")
+    Jobs(page).begin("weekly.ipynb")
     page.get_by_role("button", name="Additional options").click()
 
     options = page.locator(".jp-Kueue-scheduler")
@@ -481,12 +481,12 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     status = page.locator(".jp-Kueue-status")
     expect(status).to_contain_text("Waiting · queue team-a")
     expect(status).to_contain_text("this run asks for 16 GPUs")
-    # The two views of the run say the same, without anybody's doing.
-    expect(Runs(page).shown("Status")).to_have_text("Queued")
+    # The two views of the job say the same, without anybody's doing.
+    expect(Jobs(page).shown("Status")).to_have_text("Queued")
     expect_accessible(page, ".jp-Kueue-scheduler", "JupyterLab Light")
     status.get_by_role("button", name="Stop").click()
     expect(status).to_have_attribute("data-state", "stopped")
-    expect(Runs(page).shown("Status")).to_have_text("Stopped")
+    expect(Jobs(page).shown("Status")).to_have_text("Stopped")
 
 
 def _a_time_limit_and_a_kernel(page: Page) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from .conftest import running_lab
 from .test_lab import open_lab, watch_console
 from .test_panel import Panel
-from .test_upstream_dialog import Runs, is_ours, write_notebook
+from .test_upstream_dialog import Jobs, is_ours, write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_every_part_of_the_dialog_says_what_is_missing(page: Page, lab: Lab):
     problem = lab.call("GET", "health")["problems"][0]
     errors = watch_console(page)
     open_lab(page, lab)
-    runs = Runs(page)
+    runs = Jobs(page)
     runs.begin("weekly.ipynb")
     runs.root.get_by_role("button", name="Additional options").click()
     options = runs.root.locator(".jp-Kueue-scheduler")

@@ -190,7 +190,7 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
 
         shown = server.request("GET", "/scheduler/jobs")
         assert shown.status == 200
-        assert {run["run_id"] for run in strict(shown.body)["runs"]} == set(runs)
+        assert {job["job_id"] for job in strict(shown.body)["jobs"]} == set(runs)
         definitions = server.request("GET", "/scheduler/job_definitions")
         assert definitions.status == 200
         for run_id in runs:

@@ -35,7 +35,7 @@ def test_a_run_from_submit_to_its_files(server: Server):
         assert next_event(changes)["event"] == "hello"
         answer = submit(server, path, name="<script>/😀", idempotency_key="once")
         assert answer.status == 201, answer.body
-        validate(answer.json, "Run")
+        validate(answer.json, "RunRow")
         run_id = answer.json["run_id"]
         assert answer.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
         states = []
@@ -95,7 +95,7 @@ def check_changes(server: Server, run_id: str) -> None:
 
     rerun = server.request("POST", f"runs/{run_id}/rerun", {"name": "again"})
     assert (rerun.status, rerun.json["rerun_of"]) == (201, run_id)
-    validate(rerun.json, "Run")
+    validate(rerun.json, "RunRow")
     assert server.request("POST", f"runs/{rerun.json['run_id']}/stop").status == 200
     stopped = until(server, rerun.json["run_id"], ended)
     assert stopped["state"] in ("stopped", "succeeded")

@@ -161,7 +161,7 @@ def odd(document: Json) -> Any:
 
 def stored(document: Json) -> bytes:
     """As anybody's encoder writes it, half characters and huge numbers too."""
-    return json.dumps(document).encode()
+    return json.dumps(document, default=lambda part: part.as_json()).encode()
 
 
 def check_row(row: Json) -> None:
@@ -326,7 +326,7 @@ def in_cluster() -> dict[str, Json]:
 @unhurried
 @given(
     data=st.data(),
-    kind=st.sampled_from(["run", "pod", "workload"]),
+    kind=st.sampled_from(["job", "pod", "workload"]),
     has_ended=st.booleans(),
 )
 async def test_an_odd_object_in_the_cluster(data: st.DataObject, kind: str, has_ended: bool):

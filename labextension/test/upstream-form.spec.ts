@@ -7,7 +7,7 @@ it('opens jupyter-scheduler’s form for a notebook', () => {
       jobName: 'weekly',
       inputFile: 'reports/weekly.ipynb',
       outputPath: 'reports/',
-      createType: 'Run'
+      createType: 'Job'
     }
   });
 });

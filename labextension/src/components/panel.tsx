@@ -94,7 +94,7 @@ function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
       >
         {trans.__('Submit a notebook…')}
       </button>
-      <p>{trans.__('Or right-click a notebook in the file browser and choose “Create Run”.')}</p>
+      <p>{trans.__('Or right-click a notebook in the file browser and choose “Create Job”.')}</p>
     </div>
   );
 }

@@ -47,7 +47,7 @@ export function refusalOf(answer: string, trans: TranslationBundle): IRefusal | 
 /** The form's labels of the fields that an answer may name. */
 function labelsOf(trans: TranslationBundle): Record<string, string> {
   return {
-    name: trans.__('Run name'),
+    name: trans.__('Job name'),
     input_uri: trans.__('Input file'),
     package_input_folder: trans.__('Input folder'),
     runtime_environment_name: trans.__('Environment'),

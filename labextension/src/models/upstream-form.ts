@@ -21,7 +21,7 @@ export function formFor(path: string, like?: IRequest): ReadonlyPartialJSONObjec
       inputFile: path,
       outputPath: folder === '' ? '' : `${folder}/`,
       environment: '',
-      createType: 'Run',
+      createType: 'Job',
       ...(like === undefined ? {} : filledIn(like)),
       // What its schedule begins with, should the user choose one.
       schedule: '0 0 * * MON-FRI',

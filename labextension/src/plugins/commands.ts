@@ -99,10 +99,10 @@ export function addCommands(options: ICommandsOptions): void {
   });
 
   add(CommandIDs.submitAgain, {
-    label: trans.__('Create a Run'),
-    caption: trans.__('Create a run of the notebook that this is the result of'),
+    label: trans.__('Create a Job'),
+    caption: trans.__('Create a job of the notebook that this is the result of'),
     icon: addIcon,
-    failed: () => trans.__('No run was created.'),
+    failed: () => trans.__('No job was created.'),
     execute: async args => {
       const path = drivePath(textArg(args, 'run_id'), textArg(args, 'path'));
       if (commands.hasCommand(OPEN_FORM)) {

@@ -94,7 +94,7 @@ function useReloadedView(
     if (status !== undefined && shown !== undefined && status !== shown) {
       // Its first button, which jupyter-scheduler gives no other handle to.
       root.current
-        ?.closest('.jp-notebook-runs-panel')
+        ?.closest('.jp-notebook-jobs-panel')
         ?.querySelector<HTMLElement>('.MuiButton-contained')
         ?.click();
     }

@@ -69,6 +69,13 @@ PULSE_ANSWER_SECONDS = 3.0
 START_EVENTS_SHORTEST_PAUSE_SECONDS = 1.0
 START_EVENTS_LONGEST_PAUSE_SECONDS = 15.0
 
+# --- Runs and schedules (service.work_queue) ---
+
+# Before one that could not be looked at is looked at again. One that changes meanwhile is looked at
+# at once, and all that are not finished are with the next comparison.
+LOOK_FIRST_RETRY_SECONDS = 0.5
+LOOK_LONGEST_RETRY_SECONDS = 15.0
+
 # --- The bucket ---
 
 BUCKET_CONNECT_SECONDS = 3

@@ -1,7 +1,7 @@
 """Where a run stands: from the bucket's and the cluster's facts to one state with its reason.
 
 Pure, and never a guess: a watch that ended is no success, and an end without a result is a failure.
-``service.runs.reconciler`` calls ``derive``. The table it implements is in docs/architecture.md.
+The table that ``derive`` implements is in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNREADABLE = "unreadable"
 _WORKLOAD_PATIENCE = dt.timedelta(seconds=30)
 
 # How long after the end of its grace period a pod that is being deleted is waited for.
-_LOST_POD_PATIENCE = dt.timedelta(seconds=60)
+LOST_POD_PATIENCE = dt.timedelta(seconds=60)
 
 # The Job controller makes a pod within a second. Without one for this long, something is said.
 POD_PATIENCE = dt.timedelta(seconds=2)
@@ -129,7 +129,7 @@ def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
     node.
     """
     job, workload, pod = cluster.job, cluster.workload, current_pod(cluster)
-    if job is None or workload is None or job["spec"].get("suspend") or _is_ended(job):
+    if job is None or workload is None or job["spec"].get("suspend") or is_ended(job):
         return None
     if not kueue_conditions.is_true(kueue_conditions.conditions(workload).get("Admitted")):
         return None
@@ -268,8 +268,14 @@ def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
         pod
         for pod in cluster.pods
         if "deletionTimestamp" not in pod["metadata"]
-        or now - parse_time(pod["metadata"]["deletionTimestamp"]) < _LOST_POD_PATIENCE
+        or now - parse_time(pod["metadata"]["deletionTimestamp"]) < LOST_POD_PATIENCE
     ]
+
+
+def goes_on(pod: Json) -> bool:
+    """Tell whether a pod runs or will run, and is not being deleted."""
+    has_ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return "deletionTimestamp" not in pod["metadata"] and not has_ended
 
 
 def current_pod(cluster: ClusterFacts) -> Json | None:
@@ -705,7 +711,8 @@ def _condition(job: Json, kind: str) -> Json | None:
     return next((item for item in found if item["type"] == kind and item["status"] == "True"), None)
 
 
-def _is_ended(job: Json) -> bool:
+def is_ended(job: Json) -> bool:
+    """Tell whether a Job is complete or has failed."""
     return any(_condition(job, kind) for kind in ("Complete", "Failed"))
 
 

@@ -75,6 +75,11 @@ START_EVENTS_LONGEST_PAUSE_SECONDS = 15.0
 # at once, and all that are not finished are with the next comparison.
 LOOK_FIRST_RETRY_SECONDS = 0.5
 LOOK_LONGEST_RETRY_SECONDS = 15.0
+# Between two tries to list what the bucket has.
+LIST_FIRST_RETRY_SECONDS = 2.0
+LIST_LONGEST_RETRY_SECONDS = 10.0
+# How often the bucket is asked for results while the cluster is away.
+RESULTS_WHILE_AWAY_SECONDS = 15.0
 # Between two looks whether a pod's inputs have arrived (backoff.pause_by_age).
 STAGING_SHORTEST_PAUSE_SECONDS = 0.25
 STAGING_LONGEST_PAUSE_SECONDS = 5.0

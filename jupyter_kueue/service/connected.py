@@ -21,6 +21,7 @@ from jupyter_kueue.service import pulse
 from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.environments import Environments
 from jupyter_kueue.service.queues.local_queues import Queues
+from jupyter_kueue.service.runs.known_runs import KnownRuns
 from jupyter_kueue.service.runs.outputs import Outputs
 from jupyter_kueue.service.runs.reconciler import Reconciler, Timing
 from jupyter_kueue.service.runs.run_index import Index
@@ -28,6 +29,7 @@ from jupyter_kueue.service.runs.runs import Runs
 from jupyter_kueue.service.runs.submission import Submission
 from jupyter_kueue.service.schedules.schedule_reconciler import ScheduleKeeper
 from jupyter_kueue.service.schedules.schedules import Schedules
+from jupyter_kueue.service.work_queue import WorkQueue
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.open_runs import OpenRuns
 from jupyter_kueue.storage.run_records import Records
@@ -77,25 +79,25 @@ class Connected:
                 start_timeout=dt.timedelta(seconds=settings.start_timeout_seconds),
             ),
         )
+        known = KnownRuns(index, changes, WorkQueue())
+        self.cluster = ClusterView(
+            connection,
+            settings.namespace or connection.namespace,
+            owner.slug,
+            on_run_change=known.mark,
+            on_queues=lambda: changes.publish_soon("local-queues"),
+            changed=changed,
+        )
         self._reconciler = Reconciler(
             connection,
             records,
             Summaries(bucket, owner.slug),
             OpenRuns(bucket, owner.slug),
-            index,
-            changes,
+            known,
+            self.cluster,
             timing,
             changed,
         )
-        self.cluster = ClusterView(
-            connection,
-            settings.namespace or connection.namespace,
-            owner.slug,
-            on_run_change=self._reconciler.mark,
-            on_queues=lambda: changes.publish_soon("local-queues"),
-            changed=changed,
-        )
-        self._reconciler.attach(self.cluster)
         self.environments = Environments(connection, self.cluster.namespace, settings)
         self.queues = Queues(connection, self.cluster)
         submission = Submission(

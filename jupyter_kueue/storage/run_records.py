@@ -79,15 +79,20 @@ class Loaded:
 
     Attributes:
         facts: None where there is no record.json: leftovers of a submit that never ended.
-        deleted: the tombstone is there.
+        deleted_at: when the tombstone was written, None where there is none.
         is_empty: nothing else is there than, perhaps, the tombstone.
         is_cleared: what is there is being removed, and nobody can be told that it was accepted.
     """
 
     facts: BucketFacts | None
-    deleted: bool
+    deleted_at: dt.datetime | None
     is_empty: bool
     is_cleared: bool = False
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the tombstone is there."""
+        return self.deleted_at is not None
 
 
 class Records:
@@ -134,10 +139,11 @@ class Records:
             await self.bucket.list(attempts_prefix) if attempts_prefix in folders else []
         )
         found = {item.key.removeprefix(prefix): item for item in objects}
-        deleted = found.pop(pod_contract.DELETED_KEY, None) is not None
+        tombstone = found.pop(pod_contract.DELETED_KEY, None)
+        deleted_at = None if tombstone is None else tombstone.last_modified
         if pod_contract.RECORD_KEY not in found:
             is_cleared = pod_contract.ACCEPTED_KEY in found and await self._is_cleared(run_id)
-            return Loaded(None, deleted, not found and not folders, is_cleared)
+            return Loaded(None, deleted_at, not found and not folders, is_cleared)
         wanted = [key for key in _MARKS if key in found]
         attempts = [item.key.removeprefix(prefix) for item in attempt_objects]
         unread = [pod_contract.RECORD_KEY, *wanted, *attempts]
@@ -155,7 +161,7 @@ class Records:
 
         documents = dict(zip(unread, await asyncio.gather(*map(read, unread)), strict=True))
         if (documents.get(pod_contract.ACCEPTED_KEY) or {}).get("cleared_at") is not None:
-            return Loaded(None, deleted, is_empty=False, is_cleared=True)
+            return Loaded(None, deleted_at, is_empty=False, is_cleared=True)
         if known is not None:
             record = known.record
         elif pod_contract.RECORD_KEY in unreadable:
@@ -163,7 +169,7 @@ class Records:
         elif (document := documents[pod_contract.RECORD_KEY]) is not None:
             record = document
         else:
-            return Loaded(None, deleted, is_empty=False)
+            return Loaded(None, deleted_at, is_empty=False)
         began = [document for key in attempts if (document := documents[key]) is not None]
         marks = {_MARKS[key]: documents[key] for key in wanted}
         if pod_contract.STOP_KEY in unreadable:
@@ -173,12 +179,12 @@ class Records:
             marks["accepted"] = {"job_name": names.job_name(run_id)}
         facts = BucketFacts(
             record,
-            deleted=deleted,
+            deleted=deleted_at is not None,
             attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
             problem=next((unreadable[key] for key in _INDISPENSABLE if key in unreadable), None),
             **marks,  # its keys are the fields of _MARKS
         )
-        return Loaded(facts, deleted, is_empty=False)
+        return Loaded(facts, deleted_at, is_empty=False)
 
     def placeholder(self, run_id: str, written_at: dt.datetime) -> RunRecord:
         """Return what stands for a record that cannot be had, so that its run can be deleted."""
@@ -345,6 +351,11 @@ class Records:
     async def has_result(self, run_id: str) -> bool:
         """Tell whether result.json is there."""
         return await self.bucket.head(f"{self.prefix(run_id)}{pod_contract.RESULT_KEY}") is not None
+
+    async def newest(self, run_id: str) -> dt.datetime | None:
+        """Return when the newest object of a run was written, None where there is none."""
+        listed = await self.bucket.list(self.prefix(run_id))
+        return max((item.last_modified for item in listed), default=None)
 
     async def list_keys(self, run_id: str) -> frozenset[str]:
         """Return what there is of a run, by its key below the run's prefix."""

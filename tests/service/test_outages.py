@@ -13,7 +13,6 @@ from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs import reconciler
 from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.server import proxy as proxies
 
@@ -213,7 +212,7 @@ async def test_all_is_well_as_soon_as_the_api_server_is_back(
 async def test_a_run_that_ends_while_the_api_server_is_away_is_seen_to_end(
     open_session, write_notebook, ways, eventually, monkeypatch
 ):
-    monkeypatch.setattr(reconciler, "AWAY_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "RESULTS_WHILE_AWAY_SECONDS", 0.5)
     path = write_notebook("slow.ipynb", "import time\ntime.sleep(3)\nprint(1)")
     async with open_session(**ways.settings) as session:
         run = await session.submit(path)

@@ -1,7 +1,7 @@
 """All runs of one owner in memory, as list rows: what a list answers from.
 
-It can be rebuilt at any time from cluster and bucket. Rows of finished runs are small and final;
-open runs keep what the bucket said of them.
+Rebuildable at any time from cluster and bucket; ``service.runs.known_runs`` alone writes it. Rows
+of finished runs are small and final; open runs keep what the bucket said of them.
 """
 
 from __future__ import annotations

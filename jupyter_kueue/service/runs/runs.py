@@ -7,7 +7,6 @@ answered from memory; whatever is done is written to the bucket first and to the
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +14,8 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, names, times
+from jupyter_kueue.domain import errors, names, run_decisions, times
+from jupyter_kueue.domain.run_decisions import EndInCluster
 from jupyter_kueue.domain.run_request import parse_run_request
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.cluster_state import run_id_of
@@ -158,12 +158,10 @@ class Runs:
         if entry.is_finished or entry.facts is None:
             return await self.get(run_id)
         self._check_cluster()
-        facts = await self._recorded(entry.facts)
-        stop: Stop = {"at": times.now(), "by": facts.record.owner.name}
+        await self._record(entry.facts)
+        stop: Stop = {"at": times.now(), "by": entry.facts.record.owner.name}
         await self._records.write(run_id, pod_contract.STOP_KEY, stop)
-        self._reconciler.update(run_id, stop=stop)
-        await self._delete_job(run_id, self._cluster.job_name(run_id))
-        await self._reconciler.settle(run_id)
+        await self._settle_if_possible(run_id, self._reconciler.settle(run_id, stop=stop))
         return await self.get(run_id)
 
     async def delete(self, run_id: str) -> None:
@@ -175,7 +173,7 @@ class Runs:
         """
         self._entry(run_id)
         self._check_cluster()
-        await self._delete(run_id, self._cluster.job_name(run_id))
+        await self._delete(run_id)
 
     async def delete_of_schedule(self, schedule_id: str) -> None:
         """Delete all runs of a schedule, those too whose Jobs no watch has shown yet.
@@ -187,30 +185,27 @@ class Runs:
         listed = await cluster_jobs.list_of_schedule(
             self._connection, self._cluster.namespace, self._records.owner_slug, schedule_id
         )
-        known = [row["run_id"] for row in self.rows() if row["schedule_id"] == schedule_id]
-        doomed = {run_id: self._cluster.job_name(run_id) for run_id in known}
-        for item in listed:
-            if (run_id := run_id_of(item)) is not None:
-                doomed[run_id] = item["metadata"]["name"]
-        await few_at_once(_DELETED_AT_ONCE, doomed.items(), lambda item: self._delete(*item))
+        doomed = {row["run_id"] for row in self.rows() if row["schedule_id"] == schedule_id}
+        doomed |= {run_id for item in listed if (run_id := run_id_of(item)) is not None}
+        await few_at_once(_DELETED_AT_ONCE, doomed, self._delete)
 
     async def update(self, run_id: str, changes: RunUpdate) -> RunRow:
         """Change a run's name or tags, or its queue or priority while it waits; return it.
 
         Raises:
             ConflictError: it waits no longer, so its queue can't be changed.
+            UnavailableError: cluster or bucket do not answer.
         """
         entry = self._entry(run_id)
-        await self._recorded(await self._facts(run_id, entry))
+        await self._record(await self._facts(run_id, entry))
         if changes.local_queue is not None or changes.priority_class is not None:
             self._check_cluster()
             await self._change_in_cluster(run_id, entry, changes)
         meta = await self._records.change(run_id, changes.as_meta())
-        if entry.is_finished:
-            await self._reconciler.refresh(run_id)
-        else:
-            self._reconciler.update(run_id, meta=meta)
-            await self._reconciler.settle(run_id)
+        try:
+            await self._unless_it_hangs(self._reconciler.settle(run_id, meta=meta))
+        except errors.ClusterUnavailableError as error:
+            log.warning("run_id=%s changed; the cluster is asked again: %s", run_id, error)
         return await self.get(run_id)
 
     async def rerun(self, run_id: str, changes: Any) -> RunRow:
@@ -327,18 +322,14 @@ class Runs:
             raise errors.NotFoundError(say("run-deleted", "The run {run} was deleted.", run=run_id))
         return loaded.facts
 
-    async def _recorded(self, facts: BucketFacts) -> BucketFacts:
-        """Return facts that have a record: a Job without one gets it once something is done to it.
+    async def _record(self, facts: BucketFacts) -> None:
+        """Write the record of a Job that has none, before something is done to it.
 
         Else what was done would be forgotten with the Job.
         """
-        if facts.is_recorded or facts.accepted is None:
-            return facts
-        run_id = facts.record.run_id
-        await self._records.accept(run_id, facts.accepted)
-        await self._records.write_record(facts.record)
-        self._reconciler.update(run_id, is_recorded=True)
-        return dataclasses.replace(facts, is_recorded=True)
+        if not facts.is_recorded and facts.accepted is not None:
+            await self._records.accept(facts.record.run_id, facts.accepted)
+            await self._records.write_record(facts.record)
 
     async def _change_in_cluster(self, run_id: str, entry: Entry, asked: RunUpdate) -> None:
         if asked.local_queue is not None:
@@ -396,10 +387,10 @@ class Runs:
         """Return the run of a submit, before any watch shows it."""
         run_id = submitted.facts.record.run_id
         if not submitted.is_new:
-            await self._reconciler.settle(run_id)
+            await self._settle_if_possible(run_id, self._reconciler.settle(run_id))
             if run_id in self._index:
                 return await self.get(run_id)
-        return self._positioned(self._reconciler.adopt(submitted.facts, submitted.job))
+        return self._positioned(await self._reconciler.adopt(submitted.facts, submitted.job))
 
     def _positioned(self, row: RunRow) -> RunRow:
         return self._all_positioned([row])[0]
@@ -447,17 +438,15 @@ class Runs:
                 await asyncio.wait([task])
         return task.result()
 
-    async def _delete(self, run_id: str, job_name: str) -> None:
+    async def _delete(self, run_id: str) -> None:
         try:
             await self._records.write_tombstone(run_id, run_records.DELETED, self._owner_name)
         except errors.BucketUnavailableError as error:
-            await self._delete_without_tombstone(run_id, job_name, error)
-            return
-        self._reconciler.drop(run_id)
-        await self._delete_job(run_id, job_name)
+            await self._delete_without_tombstone(run_id, error)
+        await self._settle_if_possible(run_id, self._reconciler.settle_deleted(run_id))
 
     async def _delete_without_tombstone(
-        self, run_id: str, job_name: str, error: errors.BucketUnavailableError
+        self, run_id: str, error: errors.BucketUnavailableError
     ) -> None:
         """Delete a run in a bucket that takes nothing, because it is full: to make room in it.
 
@@ -467,31 +456,26 @@ class Runs:
         Raises:
             UnavailableError: the cluster or the bucket does not answer at all; the run stays.
         """
-        seen = self._cluster.facts(run_id).pods
-        await self._unless_it_hangs(
-            ending.end(self._connection, self._cluster.namespace, job_name, seen)
-        )
+        pods = run_decisions.pods_to_end(self._cluster.facts(run_id))
+        doomed = EndInCluster(self._cluster.job_name(run_id), pods)
+        await self._unless_it_hangs(ending.end(self._connection, self._cluster.namespace, doomed))
         try:
             await self._records.purge(run_id)
         except errors.BucketUnavailableError:
             raise error from None
-        self._reconciler.drop(run_id)
         log.info("run_id=%s deleted without a tombstone: %s", run_id, error)
         # There may be room now, or later. It tells other servers, and spends the idempotency_key.
         await self._reconciler.owe_tombstone(run_id, self._owner_name)
 
-    async def _delete_job(self, run_id: str, name: str) -> None:
-        """Delete Job and pods of a run that is marked as stopped or deleted in the bucket.
+    async def _settle_if_possible(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Wait until what the bucket says of a run is done, as long as the cluster answers.
 
-        The mark is the promise: while the cluster does not answer, the reconciler goes on trying.
+        What was written to the bucket is the promise: the reconciler goes on trying.
         """
         try:
-            seen = self._cluster.facts(run_id).pods
-            await self._unless_it_hangs(
-                ending.end(self._connection, self._cluster.namespace, name, seen)
-            )
+            await self._unless_it_hangs(work)
         except errors.UnavailableError as error:
-            log.warning("run_id=%s deletion of its Job is tried again: %s", run_id, error)
+            log.warning("run_id=%s is not done with yet, tried again: %s", run_id, error)
 
 
 def _final_progress(facts: BucketFacts) -> Progress | None:

@@ -1,29 +1,20 @@
 """Reads the Events that say why a run does not start, while it does not start.
 
-``reconciler`` asks before it derives a status. Nothing is watched: a namespace's events are many,
-and only those about a pod that waits, or about a Job that gets no pod, matter here. They are read
-the more seldom the longer it takes, and a few runs at a time.
+Nothing is watched: a namespace's events are many, and only those about a pod that waits, or about
+a Job that gets no pod, matter here. They are read a few runs at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_kueue import patience
-from jupyter_kueue.backoff import pause_by_age
 from jupyter_kueue.cluster import events
-from jupyter_kueue.domain import errors, pod_start, run_status
-from jupyter_kueue.domain.times import parse_time
+from jupyter_kueue.domain import errors, pod_start
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-
     from jupyter_kueue.cluster.connection import Connection
-    from jupyter_kueue.domain.run_facts import ClusterFacts
 
 Json = dict[str, Any]
 
@@ -41,41 +32,35 @@ class _Read(NamedTuple):
 
 
 class StartEvents:
-    """The events about the runs that do not start. ``look_again(run_id)`` has a run looked at.
+    """The events about the runs that do not start.
 
     Without the right to read events their words are missing, and the limit on fetching an image
     counts from when the pod got its node.
     """
 
-    def __init__(self, connection: Connection, look_again: Callable[[str], None]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._look_again = look_again
         self._read: dict[str, _Read] = {}
-        self._due: set[str] = set()
         self._slots = asyncio.Semaphore(_READS_AT_ONCE)
         self._is_forbidden = False
 
-    async def add_to(
-        self, run_id: str, namespace: str, cluster: ClusterFacts, now: dt.datetime
-    ) -> ClusterFacts:
-        """Return the facts with the events that matter to them, if any do."""
-        about = run_status.wants_events(cluster, now)
-        if about is None:
-            self._read.pop(run_id, None)
-            self._look_soon(run_id, cluster, now)
-            return cluster
+    async def read(
+        self, run_id: str, namespace: str, about: Json, max_age_seconds: float
+    ) -> tuple[Json, ...]:
+        """Return the events about an object of a run, as of so many seconds ago at most.
+
+        Where the cluster does not answer, what was read before is still true.
+        """
         uid = about["metadata"]["uid"]
-        pause = _pause_seconds(about, now)
         clock = asyncio.get_running_loop().time
-        read = self._read.get(run_id)
-        if read is None or read.uid != uid or clock() - read.at >= pause:
+        before = self._read.get(run_id)
+        known = before.events if before is not None and before.uid == uid else None
+        if before is None or known is None or clock() - before.at >= max_age_seconds:
             async with self._slots:
                 found = await self._list(namespace, about)
-            if found is None:  # what was known before is still true
-                found = read.events if read is not None and read.uid == uid else ()
-            read = self._read[run_id] = _Read(uid, clock(), found)
-        self._look_in(run_id, pause)
-        return dataclasses.replace(cluster, events=read.events)
+            known = found if found is not None else known or ()
+            self._read[run_id] = _Read(uid, clock(), known)
+        return known
 
     def forget(self, run_id: str) -> None:
         """Keep nothing of a run that has ended or is not shown any more."""
@@ -95,28 +80,3 @@ class StartEvents:
             return None
         self._is_forbidden = False
         return found
-
-    def _look_soon(self, run_id: str, cluster: ClusterFacts, now: dt.datetime) -> None:
-        """Look again at a run that is starting, in case it does not."""
-        later = now + run_status.POD_PATIENCE
-        if run_status.wants_events(cluster, later) is not None:
-            self._look_in(run_id, run_status.POD_PATIENCE.total_seconds())
-
-    def _look_in(self, run_id: str, seconds: float) -> None:
-        def look() -> None:
-            self._due.discard(run_id)
-            self._look_again(run_id)
-
-        if run_id not in self._due:
-            self._due.add(run_id)
-            asyncio.get_running_loop().call_later(seconds, look)
-
-
-def _pause_seconds(about: Json, now: dt.datetime) -> float:
-    since = about.get("status", {}).get("startTime") or about["metadata"]["creationTimestamp"]
-    age = (now - parse_time(since)).total_seconds()
-    return pause_by_age(
-        age,
-        patience.START_EVENTS_SHORTEST_PAUSE_SECONDS,
-        patience.START_EVENTS_LONGEST_PAUSE_SECONDS,
-    )

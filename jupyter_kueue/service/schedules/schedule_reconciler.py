@@ -571,7 +571,7 @@ class ScheduleKeeper:
         there = await asyncio.gather(*(self._run_records.has_record(uid) for uid in unknown))
         missing = [uid for uid, is_there in zip(unknown, there, strict=True) if not is_there]
         for uid in missing:
-            self._reconciler.mark(uid, reload=True)
+            self._reconciler.mark(uid, reread=True)
         return bool(missing)
 
 

@@ -347,7 +347,7 @@ class Schedules:
         submitted = await self._submission.submit_staged(
             spec, source, schedule_revision=schedule.revision
         )
-        return self._reconciler.adopt(submitted.facts, submitted.job)
+        return await self._reconciler.adopt(submitted.facts, submitted.job)
 
     def _draft(self, schedule_id: str, request: ScheduleRequest) -> ScheduleRecord:
         """Return a new schedule as it stands before its revision is known."""

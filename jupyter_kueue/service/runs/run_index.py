@@ -188,6 +188,12 @@ class Index:
             self._rows = [self._entries[run_id].row for _, run_id in self._order("created_at")]
         return self._rows
 
+    def of_schedule(self, schedule_id: str) -> list[RunRow]:
+        """Return the rows of a schedule's runs, oldest first."""
+        run_ids = self._sharing["schedule_id"].get(schedule_id, ())
+        rows = [self._entries[run_id].row for run_id in run_ids]
+        return sorted(rows, key=lambda row: _sort_key(row, "created_at"))
+
     def select(self, query: RunQuery) -> tuple[list[RunRow], int, str | None]:
         """Return a page of rows, how many match in all, and the cursor of the next page or None.
 

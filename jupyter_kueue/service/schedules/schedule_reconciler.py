@@ -1,8 +1,9 @@
 """Keeps the schedules in memory, and each one's CronJob in line with its definition.
 
-The CronJobs' watch and the users' actions mark a schedule; it is read anew from the bucket then,
-what a server that died left half done is finished, and what changed is published. Every step may
-be repeated, by this server or by another at once.
+The CronJobs' watch, users' verbs and a regular comparison mark a schedule; a worker of the queue
+reads it from the bucket, finishes what a server that died left half done, and publishes what
+changed. Entries are written by these workers alone. Every step may be repeated, by this server or
+by another at once.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kueue import patience
+from jupyter_kueue.backoff import Backoff
 from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.contract.sentences import say
@@ -21,6 +23,7 @@ from jupyter_kueue.domain import cron_job_manifest, errors, names, text_rules
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
+from jupyter_kueue.service.work_queue import WorkQueue
 from jupyter_kueue.storage.unread_runs import Unread
 
 if TYPE_CHECKING:
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from jupyter_kueue.condition_variable import ConditionVariable
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_record import RunSpec
-    from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.domain.schedule_record import ScheduleRecord
     from jupyter_kueue.domain.schedule_row import ScheduleRow
     from jupyter_kueue.service.changes import Changes
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_AT_ONCE = 8
-_RETRY_SECONDS = 2.0
+_WORKERS = 8
+_TAKING_IN_SECONDS = 2.0
 _TOMBSTONE_LIFE = dt.timedelta(days=1)
 # How long it holds that a schedule is not due any more.
 _NEVER_TRUSTED = dt.timedelta(days=1)
@@ -111,11 +113,13 @@ class ScheduleKeeper:
         self._changes = changes
         self._timing = timing
         self._entries: dict[str, ScheduleEntry] = {}
-        # By this server, so that a look that began before does not bring them back.
+        self._queue: WorkQueue[str] = WorkQueue()
+        # Written just now, and not read again yet.
+        self._written: dict[str, ScheduleRecord] = {}
+        # By this server, perhaps without a tombstone: the bucket may be full.
         self._deleted: set[str] = set()
         self._published: dict[str, ScheduleRow] = {}
-        self._marked: set[str] = set()
-        self._has_marks = asyncio.Event()
+        self._may_work = asyncio.Event()
         self._is_loaded = asyncio.Event()
         self._problem: errors.JupyterKueueError | None = None
         self._uid_of: dict[str, str] = {}
@@ -188,16 +192,8 @@ class ScheduleKeeper:
     def rows(self, schedule_ids: Iterable[str] | None = None) -> list[ScheduleRow]:
         """Return the rows of these schedules, or of all."""
         now = dt.datetime.now(dt.UTC)
-        last, unfinished = self._runs()
         wanted = self._entries if schedule_ids is None else schedule_ids
-        return [
-            self._row_or_named(
-                self._entries[key],
-                ScheduleRuns(last.get(key), tuple(unfinished.get(key, ()))),
-                now,
-            )
-            for key in wanted
-        ]
+        return [self._row_or_named(self._entries[key], self._runs(key), now) for key in wanted]
 
     def _row_or_named(
         self, entry: ScheduleEntry, runs: ScheduleRuns, now: dt.datetime
@@ -232,42 +228,48 @@ class ScheduleKeeper:
             message,
         )
 
-    def _runs(self) -> tuple[dict[str, RunRow], dict[str, list[RunRow]]]:
-        """Return each schedule's newest run, and its unfinished ones, in one pass over all runs."""
-        last: dict[str, RunRow] = {}
-        unfinished: defaultdict[str, list[RunRow]] = defaultdict(list)
-        for row in self._index.rows():
-            schedule_id = row["schedule_id"]
-            if schedule_id is None:
-                continue
-            last[schedule_id] = row
+    def _runs(self, schedule_id: str) -> ScheduleRuns:
+        """Return a schedule's newest run, and its unfinished ones."""
+        rows = self._index.of_schedule(schedule_id)
+        return ScheduleRuns(
+            rows[-1] if rows else None,
             # Only what the CronJob made holds it up, which a run on demand is not.
-            if row["state"] not in FINISHED_STATES and row["run_id"] in self._cluster.jobs.items:
-                unfinished[schedule_id].append(row)
-        return last, unfinished
+            tuple(
+                row
+                for row in rows
+                if row["state"] not in FINISHED_STATES and row["run_id"] in self._cluster.jobs.items
+            ),
+        )
 
     # --- What happens ----------------------------------------------------------------------------
 
     def mark(self, schedule_id: str) -> None:
         """Have a schedule looked at soon."""
-        self._marked.add(schedule_id)
-        self._has_marks.set()
+        self._queue.add(schedule_id)
 
-    def adopt(self, record: ScheduleRecord) -> ScheduleRow:
-        """Show a schedule as it was just written, before it is read again; return its row."""
-        known = self._entries.get(record.schedule_id)
-        counted = known.runs_counted if known is not None else 0
-        self._entries[record.schedule_id] = ScheduleEntry(record, counted)
-        self.mark(record.schedule_id)
-        self._publish([record.schedule_id])
-        [row] = self.rows([record.schedule_id])
+    async def adopt(self, record: ScheduleRecord) -> ScheduleRow:
+        """Show a schedule as it was just written, before it is read again; return its row.
+
+        Raises:
+            NotFoundError: it was deleted in this moment.
+        """
+        schedule_id = record.schedule_id
+        self._written[schedule_id] = record
+        # The same idempotency_key again, after it was deleted without a tombstone.
+        self._deleted.discard(schedule_id)
+        await self._queue.processed(schedule_id)
+        self.get(schedule_id)
+        [row] = self.rows([schedule_id])
         return row
 
-    def drop(self, schedule_id: str) -> None:
-        """Stop showing a schedule whose tombstone is written, and clean up behind it."""
+    async def settle_deleted(self, schedule_id: str) -> None:
+        """Show a deleted schedule no more, and begin to clean up behind it.
+
+        Raises:
+            UnavailableError: cluster or bucket do not answer; it is tried again.
+        """
         self._deleted.add(schedule_id)
-        self._forget(schedule_id)
-        self.mark(schedule_id)
+        await self._queue.processed(schedule_id)
 
     def _forget(self, schedule_id: str) -> None:
         """Stop showing a schedule that is not there any more."""
@@ -335,10 +337,10 @@ class ScheduleKeeper:
         self._watched.note(found)
         return _trim(found)
 
-    def _publish(self, schedule_ids: Iterable[str]) -> None:
-        """Publish the schedules among these that changed."""
-        for row in self.rows(key for key in schedule_ids if key in self._entries):
-            schedule_id = row["schedule_id"]
+    def _publish(self, schedule_id: str) -> None:
+        """Publish a schedule if it changed."""
+        if schedule_id in self._entries:
+            [row] = self.rows([schedule_id])
             # Runs have changes of their own, and time passes without one.
             compared: ScheduleRow = {**row, "last_run": None, "next_run_at": None}
             if self._published.get(schedule_id) != compared:
@@ -376,28 +378,30 @@ class ScheduleKeeper:
     async def _resync_for_ever(self) -> None:
         await self._watched.synced.wait()
         await self._cluster.synced()
-        pause = 1.0
+        backoff = Backoff(patience.LIST_FIRST_RETRY_SECONDS, patience.LIST_LONGEST_RETRY_SECONDS)
         while True:
             try:
                 stored = set(await self.records.list_ids())
                 if not self._is_loaded.is_set():
-                    await self._look_at(stored | set(self._uid_of))
+                    self._may_work.set()
+                    await self._queue.process_all(stored | set(self._uid_of))
                     self._check_all_read()
                     self._is_loaded.set()
                     self._state_changed.notify_all()
                 for schedule_id in stored | set(self._uid_of) | set(self._entries):
                     self.mark(schedule_id)
                 self._note_problem(None)
+                backoff.reset()
                 pause = self._timing.resync_seconds
             except errors.JupyterKueueError as error:
                 self._note_problem(error)
                 log.warning("looking through the schedules failed, tried again: %s", error)
-                pause = min(pause * 2, 10.0)
+                pause = backoff.next()
             except Exception as error:
                 # The loop must live, whatever bucket and cluster hold.
                 log.exception("looking through the schedules failed, tried again")
                 self._note_problem(errors.UnavailableError(_in_words(error)))
-                pause = min(pause * 2, 10.0)
+                pause = backoff.next()
             await asyncio.sleep(pause)
 
     def _note_problem(self, problem: errors.JupyterKueueError | None) -> None:
@@ -405,33 +409,29 @@ class ScheduleKeeper:
         self._state_changed.notify_all()
 
     async def _work(self) -> None:
-        await self._is_loaded.wait()
-        while True:
-            await self._has_marks.wait()
-            self._has_marks.clear()
-            marked, self._marked = self._marked, set()
-            await self._look_at(marked)
+        await self._may_work.wait()
+        await self._queue.run(self._look, _WORKERS)
 
-    async def _look_at(self, schedule_ids: set[str]) -> None:
-        limit = asyncio.Semaphore(_AT_ONCE)
+    async def _look(self, schedule_id: str) -> None:
+        """Look at a schedule.
 
-        async def look(schedule_id: str) -> None:
-            async with limit:
-                try:
-                    await self._reconcile(schedule_id)
-                    self._unread.note(schedule_id, None)
-                except errors.JupyterKueueError as error:
-                    log.warning("schedule_id=%s looked at again: %s", schedule_id, error)
-                    if schedule_id not in self._entries:
-                        self._unread.note(schedule_id, error)
-                    self._mark_later(schedule_id)
-                except Exception as error:
-                    # The loop must live, whatever one schedule holds.
-                    log.exception("schedule_id=%s not looked at", schedule_id)
-                    self._show_odd(schedule_id, error)
-
-        await asyncio.gather(*(look(schedule_id) for schedule_id in schedule_ids))
-        self._publish(schedule_ids)
+        Raises:
+            JupyterKueueError: why it has to be looked at again.
+        """
+        try:
+            await self._reconcile(schedule_id)
+            self._unread.note(schedule_id, None)
+        except errors.JupyterKueueError as error:
+            log.warning("schedule_id=%s looked at again: %s", schedule_id, error)
+            if schedule_id not in self._entries:
+                self._unread.note(schedule_id, error)
+            raise
+        except Exception as error:
+            # The loop must live, whatever one schedule holds.
+            log.exception("schedule_id=%s not looked at", schedule_id)
+            self._show_odd(schedule_id, error)
+        finally:
+            self._publish(schedule_id)
 
     def _check_all_read(self) -> None:
         """Show what could not be read for long as such.
@@ -460,17 +460,20 @@ class ScheduleKeeper:
         )
         self._entries[schedule_id] = ScheduleEntry(record, problem=_in_words(error))
 
-    def _mark_later(self, schedule_id: str) -> None:
-        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark, schedule_id)
-
     async def _reconcile(self, schedule_id: str) -> None:
+        written = self._written.pop(schedule_id, None)
+        if schedule_id in self._deleted:
+            self._forget(schedule_id)
+        elif written is not None:
+            counted = self.runs_counted(schedule_id)
+            self._entries[schedule_id] = ScheduleEntry(written, counted)
+            # What else is new has to be read all the same.
+            self.mark(schedule_id)
+            return
         loaded = await self.records.load(schedule_id)
         if loaded.deleted:
             self._forget(schedule_id)
             await self._clean_up(schedule_id, loaded)
-            return
-        if schedule_id in self._deleted and loaded.record is not None:
-            # Deleted while it was being read: it must not come back, and is marked already.
             return
         record = loaded.record
         leftover = dt.timedelta(seconds=self._timing.leftover_seconds)
@@ -549,7 +552,7 @@ class ScheduleKeeper:
         if loaded.has_more:
             # A run that exists must have its own inputs before the schedule's are gone.
             if await self._has_runs_to_take_in(schedule_id):
-                self._mark_later(schedule_id)
+                self._queue.add_after(schedule_id, _TAKING_IN_SECONDS)
                 return
             await self.records.purge(schedule_id)
         elif loaded.age is not None and loaded.age > _TOMBSTONE_LIFE:

@@ -294,11 +294,13 @@ class Schedules:
         except errors.BucketUnavailableError as error:
             await self._delete_without_tombstone(schedule_id, error)
             return
-        self._keeper.drop(schedule_id)
+        await self._settle_deleted(schedule_id)
+
+    async def _settle_deleted(self, schedule_id: str) -> None:
         try:
-            await self._keeper.delete_cron_job(schedule_id)
+            await self._keeper.settle_deleted(schedule_id)
         except errors.UnavailableError as error:
-            # The tombstone is the promise: the keeper goes on trying.
+            # What the bucket says is the promise: the keeper goes on trying.
             log.warning("schedule_id=%s deletion is tried again: %s", schedule_id, error)
 
     async def _delete_without_tombstone(
@@ -317,11 +319,7 @@ class Schedules:
             await self._records.purge(schedule_id)
         except errors.BucketUnavailableError:
             raise error from None
-        self._keeper.drop(schedule_id)
-        try:
-            await self._keeper.delete_cron_job(schedule_id)
-        except errors.UnavailableError as problem:
-            log.warning("schedule_id=%s deletion is tried again: %s", schedule_id, problem)
+        await self._settle_deleted(schedule_id)
         log.info("schedule_id=%s deleted without a tombstone: %s", schedule_id, error)
 
     async def run_now(self, schedule_id: str, parameters: Json | None = None) -> RunRow:
@@ -505,7 +503,7 @@ class Schedules:
             log.warning(
                 "schedule_id=%s its CronJob is tried again: %s", schedule.schedule_id, error
             )
-        return self._keeper.adopt(schedule)
+        return await self._keeper.adopt(schedule)
 
     async def _apply(self, schedule: ScheduleRecord, revision: ScheduleRevision) -> None:
         if schedule.request.schedule is None:

@@ -155,6 +155,7 @@ class WorkQueue(Generic[Key]):
         The future ends with a processing that begins after this call, and raises what that raised.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_mark_retrieved)
         self._waiting.setdefault(key, []).append(future)
         self.add(key)
         if key in self._line:
@@ -243,6 +244,15 @@ class WorkQueue(Generic[Key]):
                 del self._due[key]
                 self.add(key)
         self._set_timer()
+
+
+def _mark_retrieved(future: asyncio.Future[None]) -> None:
+    """Keep asyncio from logging an exception that nobody waits for any more.
+
+    The key is processed again after a failure, so nothing is lost.
+    """
+    if not future.cancelled():
+        future.exception()
 
 
 def _end(future: asyncio.Future[None], error: Exception | None) -> None:

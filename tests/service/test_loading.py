@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -63,6 +64,18 @@ async def test_an_end_is_shown_from_its_stored_row(start):
     server.bucket.lost = frozenset({"record.json", "final.json"})
     await server.compare()
     assert server.row["state"] == "failed"
+
+
+async def test_the_stored_row_of_a_run_of_which_nothing_is_left_is_never_shown(start):
+    before = start()
+    await ended(before)
+    await before.records.forget(RUN_ID)
+    server = start()
+    start_of_server = asyncio.ensure_future(server.reconciler.compare())
+    while not start_of_server.done():
+        await asyncio.sleep(0)
+        assert server.row is None
+        await server.look()
 
 
 async def test_the_stored_row_of_a_run_that_was_deleted_since_is_not_shown(start):

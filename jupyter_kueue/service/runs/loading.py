@@ -91,10 +91,11 @@ class Loading:
             list_runs(self._records),
             self._cluster.synced(),
         )
+        # A run's own records say more than a row that may be older than the last change; and rows
+        # outlive the runs that were deleted.
+        up_to_date = listing.stored - listing.deleted - set(listing.changed)
         for row in rows:
-            # Its own records say more than a row that may be older than the last change; and rows
-            # outlive the runs that another server deleted.
-            if row["run_id"] not in listing.changed and row["run_id"] not in listing.deleted:
+            if row["run_id"] in up_to_date:
                 self._known.restore(row)
         new = set(listing.stored - self._known.index.ids())
         shown = self._note_waiting(new - listing.deleted, waiting)

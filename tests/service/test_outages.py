@@ -289,10 +289,15 @@ async def test_a_run_can_be_deleted_from_a_full_bucket(
         # Room again: what the bucket could not be told is made up for.
         ways.bucket.refuse = lambda _verb, _path: None
 
-        async def other_shows_none() -> bool:
-            return not (await other.runs.list(RunQuery()))["total"]
+        async def others_learn_of_it() -> bool:
+            deleted = {
+                item.key.rpartition("/")[2]
+                for item in await other.application.bucket.list("tess/deleted/")
+            }
+            shown = (await other.runs.list(RunQuery()))["total"]
+            return {ended, running} <= deleted and not shown
 
-        await eventually(other_shows_none)
+        await eventually(others_learn_of_it)
     async with open_session() as after:
         assert (await after.runs.list(RunQuery()))["total"] == 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from jupyter_kueue import patience
 from jupyter_kueue.cluster.availability import STARTING_UP, Availability, kind_of
+from jupyter_kueue.cluster.outage_log import OutageLog
 from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-log = logging.getLogger(__name__)
 Params = Mapping[str, str | int | bool]
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -64,6 +63,7 @@ class Connection:
         self.namespace = namespace
         self.host: str = api_client.configuration.host
         self.availability = Availability()
+        self._outages = OutageLog(self.host)
         self._is_closed = False
 
     @classmethod
@@ -380,7 +380,7 @@ class Connection:
                 ),
             )
         except _network_errors() as error:
-            log.info("%s %s: %s", method, path, str(error) or type(error).__name__)
+            self._outages.note_failure(f"{method} {path}", str(error) or type(error).__name__)
             self.availability.note_silence()
             # What passes by itself needs no words of the system's; a certificate must be mended.
             raise errors.ClusterUnavailableError(
@@ -399,6 +399,7 @@ class Connection:
                     host=self.host,
                 )
             ) from error
+        self._outages.note_answer()
         self.availability.note_answer()
         response = answer.response
         try:

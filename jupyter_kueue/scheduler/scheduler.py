@@ -46,7 +46,7 @@ from jupyter_kueue.scheduler import (
     selecting,
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
-from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, told
+from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, log_in_one_line, told
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class KueueScheduler(BaseScheduler):
             root_dir=root_dir, environments_manager=environments_manager, config=config, **kwargs
         )
         self._kueue = kueue
+        log_in_one_line()
         self._sorted = selecting.Sorted(_SORTABLE)
         self._described: dict[str, tuple[RunRow, frozenset[str], KueueJob]] = {}
 

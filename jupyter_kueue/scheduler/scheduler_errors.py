@@ -7,9 +7,11 @@ of its own becomes "Unexpected error occurred", which helps nobody.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from jupyter_scheduler.exceptions import IdempotencyTokenError, SchedulerError
+from jupyter_scheduler.extension import SchedulerApp
 
 from jupyter_kueue.domain import errors
 
@@ -44,6 +46,29 @@ class TokenUsedError(IdempotencyTokenError):
         return self.message
 
 
+class ToldError(SchedulerError):
+    """What this package raises: its text says all, and no traceback says more."""
+
+
+class _WithoutTraceback(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (ToldError, TokenUsedError)):
+            record.exc_info = None
+        return True
+
+
+_FILTER = _WithoutTraceback()
+
+
+def log_in_one_line() -> None:
+    """Have jupyter-scheduler's handlers leave out the tracebacks of what ``told`` makes.
+
+    They log each error as they answer it; a notebook that is refused is not a fault of the server.
+    """
+    logging.getLogger(SchedulerApp.__name__).addFilter(_FILTER)
+
+
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Turn this package's errors into SchedulerErrors that say the same, cause chained."""
@@ -51,12 +76,12 @@ def told() -> Iterator[None]:
         yield
     except (errors.InvalidRequestError, errors.TooLargeError) as error:
         if not error.fields:
-            raise SchedulerError(error.message) from error
-        raise SchedulerError(
+            raise ToldError(error.message) from error
+        raise ToldError(
             "; ".join(
                 f"{_UPSTREAM_NAMES.get(field, field)}: {text}"
                 for field, text in error.fields.items()
             )
         ) from error
     except errors.JupyterKueueError as error:
-        raise SchedulerError(error.message) from error
+        raise ToldError(error.message) from error

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
+import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -455,6 +457,25 @@ async def test_a_server_that_is_down_for_a_while(
     assert follower.reported_gone() == ["goes"]
     # One line for one outage, however often it was tried.
     assert len([record for record in caplog.records if "watching path" in record.message]) == 1
+
+
+async def test_an_outage_is_two_lines_of_the_log_however_much_is_asked(
+    api: ApiServer, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await connection.list(PATH, trim=lambda item: item)
+    for _ in range(2):
+        await api.stop()
+        for _ in range(5):
+            with pytest.raises(errors.ClusterUnavailableError):
+                await connection.get(PATH)
+        await api.start()
+        await connection.list(PATH, trim=lambda item: item)
+    said = [item.message for item in caplog.records if item.name.startswith("jupyter_kueue")]
+    begin, end = said[:2]
+    assert re.match(rf"host=\S+ does not answer: GET {PATH}: .*", begin)
+    assert re.match(r"host=\S+ answers again after \d+ s; requests not answered meanwhile: 5$", end)
+    assert len(said) == 4
 
 
 async def test_a_server_that_is_not_up_yet(tmp_path: Path) -> None:

@@ -90,6 +90,17 @@ def test_a_job_is_run_and_downloaded_by_itself(namespace, tmp_path):
         assert server.request("GET", "/scheduler/jobs/count?status=COMPLETED").json == {"count": 0}
 
 
+def test_a_refused_notebook_is_one_line_of_the_log(namespace, tmp_path):
+    with running_server(tmp_path, namespace.env, extensions=BOTH) as server:
+        (server.root / "broken.ipynb").write_text("{")
+        refused = server.request("POST", "/scheduler/jobs", job("broken.ipynb"))
+        assert refused.status == 500
+        assert "broken.ipynb" in refused.json["message"]
+        log = server.log.read_text()
+    assert f"SchedulerApp] {refused.json['message']}" in log
+    assert "Traceback" not in log
+
+
 def test_what_ended_while_no_server_ran_is_downloaded_by_the_next(
     namespace, tmp_path, local_cluster
 ):

@@ -190,5 +190,12 @@ def _kubectl(arguments: argparse.Namespace) -> int:
     lifecycle.cluster_environment(folder)  # says so when there is no cluster
     program = str(folder.programs / "kubectl")
     command = [program, *arguments.forwarded]
+    if not lifecycle.is_api_server_up(folder):
+        # kubectl's own words for this are a refused connection.
+        print(
+            "The local cluster is not running. To start it, run: jupyter kueue local up",
+            file=sys.stderr,
+            flush=True,
+        )
     _hint(f"As the administrator of the local cluster in {folder.path}:")
     os.execve(program, command, kubectl_environment(folder))  # noqa: S606 - a shell has no part in it

@@ -208,6 +208,13 @@ def cluster_status(folder: StateFolder) -> ClusterStatus:
     )
 
 
+def is_api_server_up(folder: StateFolder) -> bool:
+    """Tell whether the cluster's API server has a process that listens; one that starts may."""
+    process = processes.load(folder.records / "kube-apiserver")
+    port = folder.load_settings().ports.get("kube-apiserver")
+    return process is not None and port is not None and listens(process.pid, port)
+
+
 def cluster_environment(folder: StateFolder) -> dict[str, str]:
     """Return the variables with which programs use this cluster as its user.
 

@@ -167,6 +167,11 @@ def test_down_leaves_nothing_running_and_up_finds_everything_again(
     status = harmed_cluster.status()
     assert {part["state"] for part in status["parts"]} == {"stopped"}
     assert status["ready"] is False
+    refused = harmed_cluster.run("kubectl", "get", "nodes", check=False)
+    assert refused.returncode != 0
+    first, *kubectls_own = refused.stderr.splitlines()
+    assert first == "The local cluster is not running. To start it, run: jupyter kueue local up"
+    assert any("refused" in line for line in kubectls_own)
     harmed_cluster.run("down")
     # Its output is captured: this returns only if no part holds it open.
     harmed_cluster.run("up")

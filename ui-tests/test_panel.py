@@ -116,7 +116,7 @@ def panel(page: Page, lab: Lab) -> Panel:
 
 
 def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: Lab):
-    expect(panel.root.get_by_text("No runs yet")).to_be_visible()
+    expect(panel.root.get_by_text("No runs. Submit a notebook")).to_be_visible()
     gpus = panel.section("queues").locator('[data-queue="team-a"]').get_by_role("meter", name="GPU")
     expect(gpus).to_have_attribute("aria-valuetext", "0 of 2")
 
@@ -134,7 +134,7 @@ def test_a_run_is_followed_from_waiting_to_its_open_output(panel: Panel, lab: La
     run_id = submit(lab, "quick.ipynb", gpus=1, name="waits its turn")
     row = panel.row_in("waiting", run_id)
     expect(row).to_contain_text(re.compile(r"next · \d+ s"))
-    expect(row).to_contain_text("team-a · Waiting for 1 GPU.")
+    expect(row).to_contain_text("Waiting for 1 GPU · team-a")
     expect(panel.section("queues")).to_contain_text("1 waiting")
 
     # A row that stays in its group stays the same element, so that nothing flickers or jumps.
@@ -371,6 +371,11 @@ def test_the_list_is_used_by_keyboard_and_filtered_and_axe_finds_nothing(panel: 
     expect(panel.row(third)).to_have_count(0)
     expect(panel.section("waiting")).to_contain_text("0 of 2")
     expect(panel.row(done)).to_be_visible()
+    panel.root.get_by_role("searchbox").fill("state:fin")
+    expect(panel.row(done)).to_be_visible()
+    panel.root.get_by_role("searchbox").fill("state:bogus")
+    expect(panel.root.get_by_text("There is no state “bogus”. Use one of these: ")).to_be_visible()
+    expect(panel.row(done)).to_have_count(0)
     panel.root.get_by_role("searchbox").fill("")
     expect(panel.row(third)).to_be_visible()
 
@@ -451,7 +456,7 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     expect(toast).to_have_count(0)
     for run_id in (blocked, *others):
         expect(panel.row(run_id)).to_have_count(0)
-    expect(panel.root.get_by_text("No runs yet")).to_be_visible()
+    expect(panel.root.get_by_text("No runs. Submit a notebook")).to_be_visible()
     assert lab.call("GET", "runs")["total"] == 0
 
 
@@ -523,6 +528,37 @@ def test_the_empty_panel_leads_to_the_form(panel: Panel, lab: Lab):
     expect(panel.section("finished")).to_contain_text("quick")
 
 
+def test_a_schedules_runs_are_marked_and_found_by_its_name(panel: Panel, lab: Lab):
+    schedule = {
+        "input_path": "quick.ipynb",
+        "name": "weekly report",
+        "schedule": "0 9 1 1 *",
+        "local_queue": "team-a",
+        "resources": {**SIZE, "gpus": 16},
+    }
+    schedule_id = lab.call("POST", "schedules", schedule)["schedule_id"]
+    scheduled = lab.call("POST", f"schedules/{schedule_id}/run")["run_id"]
+    by_hand = submit(lab, "quick.ipynb", gpus=16, name="weekly report")
+    expect(panel.row(by_hand)).to_be_visible()
+    mark = panel.row(scheduled).locator(".jp-Kueue-schedule")
+    expect(mark).to_have_attribute("title", "Run of the schedule “weekly report”")
+    expect(panel.row(scheduled)).to_have_accessible_name(re.compile("Run of the schedule"))
+    expect(panel.row(by_hand).locator(".jp-Kueue-schedule")).to_have_count(0)
+
+    panel.root.get_by_role("searchbox").fill('schedule:"weekly re')
+    expect(panel.row(by_hand)).to_have_count(0)
+    expect(panel.row(scheduled)).to_be_visible()
+    panel.root.get_by_role("searchbox").fill("")
+
+    # Its new name is the one that is shown.
+    lab.call("PATCH", f"schedules/{schedule_id}", {"name": "monthly report"})
+    expect(mark).to_have_attribute("title", "Run of the schedule “monthly report”")
+    for theme in THEMES:
+        choose_theme(panel.page, theme)
+        expect_accessible(panel.page, "#jp-kueue-panel", theme)
+    choose_theme(panel.page, "JupyterLab Light")
+
+
 def test_a_run_says_which_hidden_files_stayed_behind(panel: Panel, lab: Lab):
     (lab.root / ".env").write_text("TOKEN=secret")
     run_id = submit(lab, "quick.ipynb", gpus=16, include_folder=True)
@@ -546,7 +582,10 @@ def test_it_goes_on_by_itself_after_the_server_was_restarted(
 
     lab.stop()
     expect(panel.root.get_by_text("The list shows the state at that time")).to_be_visible()
-    expect(panel.row(run_id)).to_be_visible()
+    # What was said of it may not be so any more.
+    expect(panel.row(run_id).locator(".jp-Kueue-why")).to_have_text(
+        re.compile(r"^At \d.*: Will not start: ")
+    )
     # What was not done is said, and stays until it is seen.
     panel.act(run_id, "Stop")
     toast = page.get_by_role("alert").filter(has_text="“still here” was not stopped.")

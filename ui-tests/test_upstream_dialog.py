@@ -355,11 +355,11 @@ def _pause_and_resume(jobs: Jobs, cron_job: Callable[[], Any]) -> None:
 def _edit_what_the_form_lacks(jobs: Jobs, lab: Lab) -> None:
     """From the detail view of the paused definition."""
     details = jobs.root.locator(".jp-Kueue-scheduler")
-    expect(details).to_contain_text("No next run")
+    expect(details).to_contain_text("Paused: no next run.")
     details.get_by_role("button", name="Edit queue, size and parameters…").click()
     dialog = jobs.page.locator(".jp-Dialog")
     dialog.get_by_label("Queue").select_option("team-b")
-    dialog.get_by_label("Size").select_option("")
+    dialog.get_by_label("Compute type").select_option("")
     dialog.get_by_role("textbox", name="Memory").fill("300 MB")
     dialog.get_by_role("textbox", name="Value of parameter 1").fill("east")
     dialog.get_by_role("button", name="Save").click()
@@ -375,7 +375,7 @@ def _edit_what_the_form_lacks(jobs: Jobs, lab: Lab) -> None:
     jobs.button("Resume").click()
     expect(details).to_contain_text("Next run: ")
     jobs.button("Pause").click()
-    expect(details).to_contain_text("No next run")
+    expect(details).to_contain_text("Paused: no next run.")
 
 
 def _edit(jobs: Jobs) -> None:
@@ -429,15 +429,18 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
 
     options = page.locator(".jp-Kueue-scheduler")
     queue = options.get_by_role("combobox")
-    expect(queue.locator("option", has_text="team-a: ")).to_have_text(
-        re.compile("team-a: free GPU 4, CPU 8")
+    # Each queue once, the default one first, with what is free in it.
+    expect(queue.locator("option")).to_have_text(
+        [
+            re.compile(r"^team-a \(default\) — 4 GPUs, 8 CPUs, .* GiB free$"),
+            re.compile("^team-b — 4 GPUs, 8 CPUs, .* GiB free$"),
+        ]
     )
-    queue.select_option("team-a")
+    queue.select_option("team-b")
     create = page.get_by_role("button", name="Create", exact=True)
     options.get_by_role("textbox", name="GPUs").fill("many")
     expect(options.get_by_text("Enter a whole number, such as 1")).to_be_visible()
     expect(create).to_be_disabled()
-    expect(queue.locator("option").first).to_have_text("team-a (default)")
     expect(options.get_by_text("Compute type Small: 1 CPU, 2 GiB of memory")).to_be_visible()
 
     # What the server refuses is said at its field, with the options open again.
@@ -465,7 +468,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
         create.click()
     body = sent.value.post_data_json
     assert body["runtime_environment_parameters"] == {
-        "queue": "team-a",
+        "queue": "team-b",
         "gpus": "16",
         "cpu": "500m",
         "memory": "1Gi",
@@ -479,7 +482,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
 
     page.locator(".jp-notebook-jobs-panel").get_by_text("weekly", exact=True).click()
     status = page.locator(".jp-Kueue-status")
-    expect(status).to_contain_text("Waiting · queue team-a")
+    expect(status).to_contain_text("Waiting · queue team-b")
     expect(status).to_contain_text("this run asks for 16 GPUs")
     # The two views of the job say the same, without anybody's doing.
     expect(Jobs(page).shown("Status")).to_have_text("Queued")

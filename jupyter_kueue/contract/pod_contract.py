@@ -327,7 +327,8 @@ RESULT_KEY = "result.json"
 FINAL_KEY = "final.json"
 
 # RESULT: ENDED + {"version": 1, "run_id", "files": [FILE], "format_errors": {format: message},
-# "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}
+# "file_errors": {path: why it was left out}, "attempt_uids": uids of attempts seen}, and
+# "format_error_sentences", "file_error_sentences": {the same: {"code", "values"} or None}
 # FILE: {"path": relative to output/, "size_bytes", "sha256", "role"}, and of the notebook's files
 # "executable" and "modified_at"
 ROLE_NOTEBOOK = "notebook"  # the executed notebook, first in the list

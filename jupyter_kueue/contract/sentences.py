@@ -65,13 +65,16 @@ class Sentence(str):
         return Sentence(text, self.code, {name: cleaned(v) for name, v in self.values.items()})
 
 
-def say(code: str, text: str, /, **values: Value) -> Sentence:
+def say(code: str, text: str, one: str | None = None, /, **values: Value) -> Sentence:
     """Return ``text`` with ``values`` put into its ``{names}``.
 
     Args:
         code: the sentence's name for ever, in kebab case; one code has one text.
         text: a literal. It takes each value, and says nothing of how: a number that is to be
             rounded comes as a text. The values of a list are put one after another with commas.
+            Where it says how many there are, that value is called ``count``: languages have
+            their own forms for it.
+        one: the text for a ``count`` of 1, where English has a form of its own; a literal, too.
         values: numbers stay numbers, sentences keep their codes, and what is neither a text nor a
             list (the cluster's objects may hold anything) becomes its text.
 
@@ -82,6 +85,8 @@ def say(code: str, text: str, /, **values: Value) -> Sentence:
     if _names(code, text) != values.keys():
         raise TypeError(f"{code} takes {sorted(_names(code, text))}, not {sorted(values)}")
     shown = {name: _shown(value) for name, value in values.items()}
+    if one is not None and shown["count"] == "1":
+        text = one
     return Sentence(text.format(**shown), code, {name: _plain(v) for name, v in values.items()})
 
 

@@ -97,11 +97,11 @@ def in_words(patience: dt.timedelta) -> Sentence:
     """Return a length of time as people say it."""
     seconds = int(patience.total_seconds())
     if seconds % 60 or not seconds:
-        return say("seconds", "{count} seconds", count=seconds)
+        return say("seconds", "{count} seconds", "{count} second", count=seconds)
     minutes = seconds // 60
     if minutes == 1:
         return say("a-minute", "a minute")
-    return say("minutes", "{count} minutes", count=minutes)
+    return say("minutes", "{count} minutes", "{count} minute", count=minutes)
 
 
 # --- Before there is a pod ----------------------------------------------------------------------

@@ -82,6 +82,8 @@ class Result(TypedDict):
     files: NotRequired[list[ResultFile] | None]
     format_errors: NotRequired[dict[Line, str] | None]
     file_errors: NotRequired[dict[str, str] | None]
+    format_error_sentences: NotRequired[Any]
+    file_error_sentences: NotRequired[Any]
     elsewhere: NotRequired[
         Annotated[list[str], Field(max_length=pod_contract.MAX_ELSEWHERE)] | None
     ]

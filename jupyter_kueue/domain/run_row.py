@@ -87,6 +87,9 @@ class RunRow(TypedDict):
     created_at: Moment
     admitted_at: Moment | None
     started_at: Moment | None
+    attempt_started_at: Annotated[
+        Moment | None, Field(description="When its latest attempt began; null before the first.")
+    ]
     finished_at: Moment | None
     updated_at: Annotated[
         Moment | None,
@@ -201,9 +204,15 @@ class Run(RunRow):
         dict[str, str],
         Field(description="The output formats that could not be made, and why."),
     ]
+    format_error_sentences: Annotated[
+        dict[str, Said | None], Field(description="Of each of `format_errors`.")
+    ]
     file_errors: Annotated[
         dict[str, str],
         Field(max_length=100, description="The files that were not kept, and why."),
+    ]
+    file_error_sentences: Annotated[
+        dict[str, Said | None], Field(max_length=100, description="Of each of `file_errors`.")
     ]
 
 

@@ -194,6 +194,7 @@ def _evicted(
     message = say(
         "evicted-too-often",
         "Its machines evicted it {count} times, so it is not retried.",
+        "Its machine evicted it, so it is not retried.",
         count=len(uids),
     )
     return Status(

@@ -212,6 +212,7 @@ class Connected:
             return say(
                 "records-of-runs-not-read",
                 "The records of {count} runs cannot be read, for example {example}: {message}",
+                "The record of {count} run cannot be read, {example}: {message}",
                 count=len(unread),
                 example=unread[0],
                 message="" if error is None else error.message,

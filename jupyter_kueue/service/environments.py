@@ -17,7 +17,7 @@ from jupyter_kueue import patience
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, run_request, strict_yaml, text_rules
+from jupyter_kueue.domain import errors, quantities, run_request, strict_yaml, text_rules
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 from jupyter_kueue.service.short_lived_cache import Cached
 
@@ -60,7 +60,7 @@ class Environments:
         self.problems: tuple[Sentence, ...] = ()
 
     async def list_profiles(self) -> list[Json]:
-        """Return the profiles, by name; exactly one has ``default`` true, if there are any.
+        """Return the profiles: the default one, then the others from the smallest to the largest.
 
         Each is ``name``, ``display_name``, ``description``, ``cpu``, ``memory``, ``gpus``,
         ``default``.
@@ -123,12 +123,15 @@ class Environments:
         image = self._settings.image
         names_used = {entry["name"] for entry in found[ENVIRONMENT]}
         if image and DEFAULT_ENVIRONMENT not in names_used:
-            found[ENVIRONMENT].append(_environment(DEFAULT_ENVIRONMENT, {"image": image}))
+            found[ENVIRONMENT].append(
+                _environment(DEFAULT_ENVIRONMENT, {"image": image, "display_name": "Default"})
+            )
         for problem in problems:
             if problem not in self.problems:
                 log.warning("%s", problem)
         self.problems = tuple(problems)
-        return {kind: _with_one_default(entries) for kind, entries in found.items()}
+        chosen = {kind: _with_one_default(entries) for kind, entries in found.items()}
+        return {**chosen, PROFILE: sorted(chosen[PROFILE], key=_size)}
 
     def _found(self, config_maps: list[Json], problems: list[Sentence]) -> dict[str, list[Json]]:
         settings = self._settings
@@ -279,6 +282,12 @@ def _with_one_default(entries: list[Json]) -> list[Json]:
     by_name = sorted(entries, key=lambda entry: str(entry["name"]))
     default = chosen[-1] if chosen else next((entry["name"] for entry in by_name), None)
     return [{**entry, "default": entry["name"] == default} for entry in by_name]
+
+
+def _size(profile: Json) -> tuple[Any, ...]:
+    """Return what profiles are sorted by: the default one first, then what is scarce."""
+    amounts = (profile["gpus"], quantities.parse(profile["cpu"]))
+    return (not profile["default"], *amounts, quantities.parse(profile["memory"]), profile["name"])
 
 
 def _choose(entries: list[Json], name: str | None) -> Json | None:

@@ -154,6 +154,7 @@ async def _unreadable(application: Application) -> list[Json]:
                 say(
                     "more-objects-not-understood",
                     "{count} more objects cannot be understood.",
+                    "{count} more object cannot be understood.",
                     count=len(found) - _MAX_NAMED,
                 ),
                 say("fix-log-names-them", "The server's log lists them."),

@@ -132,6 +132,22 @@ export async function listEnvironments(settings: Settings): Promise<readonly IEn
   return page.items;
 }
 
+/** Return all schedules. */
+export async function listSchedules(settings: Settings): Promise<readonly ISchedule[]> {
+  const found: ISchedule[] = [];
+  let cursor: string | null = null;
+  do {
+    const parameters = new URLSearchParams({ limit: String(MOST_PER_PAGE) });
+    if (cursor !== null) {
+      parameters.set('cursor', cursor);
+    }
+    const page: IPage<ISchedule> = await json(settings, `schedules?${parameters}`);
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return found;
+}
+
 export async function getSchedule(settings: Settings, scheduleId: string): Promise<ISchedule> {
   return await json(settings, schedulePath(scheduleId));
 }

@@ -5,7 +5,7 @@ import type { ISignal } from '@lumino/signaling';
 
 import type { Connection, IInterruption } from './models/connection';
 import type { IRunGroups } from './models/run-store';
-import type { IRunRow, ILocalQueue, IProblem, IProgress, RequestChanges } from './wire';
+import type { IRunRow, ILocalQueue, IProblem, IProgress, IResources, RequestChanges } from './wire';
 
 /** How far the runs have come that go on. */
 export interface IRunsProgress {
@@ -32,11 +32,15 @@ export interface IRunsModel {
   readonly queues: readonly ILocalQueue[] | null;
   /** The queue that a run goes to which names none; null where that is not known. */
   readonly defaultQueue: string | null;
+  /** What moving a run's files takes of a queue beside the run; null where that is not known. */
+  readonly staging: IResources | null;
   /** The runs by what they do: waiting ones as they will start, the others newest first. */
   readonly groups: IRunGroups;
   /** How many finished runs there are beyond those that have been read. */
   readonly olderCount: number;
   run(runId: string): IRunRow | undefined;
+  /** Return the name of the schedule that runs belong to; null where it is not known. */
+  scheduleName(scheduleId: string): string | null;
   /** Keep this true until the returned object is disposed of. */
   observe(): IDisposable;
   /** Read everything anew; what cannot be read is told by `interruption`. */

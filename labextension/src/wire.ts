@@ -86,6 +86,8 @@ export interface IRunRow {
   readonly created_at: string;
   readonly admitted_at: string | null;
   readonly started_at: string | null;
+  /** When its latest attempt began; null before the first one. */
+  readonly attempt_started_at?: string | null;
   readonly finished_at: string | null;
   readonly schedule_id: string | null;
   readonly tags: readonly string[];
@@ -108,6 +110,8 @@ export interface IRun extends IRunRow {
 export interface ISchedule {
   readonly schedule_id: string;
   readonly name: string;
+  /** Whether it fires: it is neither paused nor has it ended. */
+  readonly active: boolean;
   readonly message: string | null;
   readonly sentence?: ISentence | null;
   readonly next_run_at: string | null;
@@ -179,7 +183,12 @@ export interface IProblem {
 
 export interface IHealth {
   readonly ok: boolean;
-  readonly settings: { readonly local_queue?: string | null };
+  readonly settings: {
+    readonly local_queue?: string | null;
+    /** What moves a run's files asks for, beside the run. */
+    readonly staging_cpu?: string | null;
+    readonly staging_memory?: string | null;
+  };
   readonly problems: readonly IProblem[];
 }
 

@@ -38,14 +38,25 @@ describe('amounts as people write them', () => {
   });
 });
 
-it.each(['256Mi', '1.5Gi', '4G', '64k', '2Ti', '1073741824'])('reads %j back', quantity => {
+it.each(['256Mi', '1.5Gi', '2Ti'])('reads %j back', quantity => {
   expect(asQuantity('memory', shownAmount('memory', quantity))).toBe(quantity);
+});
+
+it.each([
+  ['4G', '3.73 GiB'],
+  ['64k', '62.5 KiB'],
+  ['512M', '488.28 MiB'],
+  ['1073741824', '1 GiB'],
+  ['500', '500 B'],
+  ['much', 'much']
+])('shows %j in one kind of unit: %j', (quantity, shown) => {
+  expect(shownAmount('memory', quantity)).toBe(shown);
 });
 
 describe('sizes', () => {
   it.each([
     [{ cpu: '1', memory: '2Gi', gpus: 0 }, '1 CPU, 2 GiB of memory'],
-    [{ cpu: '500m', memory: '4G', gpus: 2 }, '0.5 CPUs, 4 GB of memory, 2 GPUs'],
+    [{ cpu: '500m', memory: '4G', gpus: 2 }, '0.5 CPUs, 3.73 GiB of memory, 2 GPUs'],
     [{}, '']
   ])('%j', (size, words) => {
     expect(sizeOf(size, trans)).toBe(words);

@@ -35,6 +35,13 @@ describe('a draft', () => {
     });
   });
 
+  it('leaves amounts as they were asked for, though it shows them rounded', () => {
+    const asked = { ...REQUEST, resources: { cpu: '500m', memory: '4G' } };
+    const shown = draftOf(asked);
+    expect(shown).toMatchObject({ cpu: '0.5', memory: '3.73 GiB' });
+    expect(changesOf({ ...shown, cpu: '1' }, asked).resources).toEqual({ cpu: '1', memory: '4G' });
+  });
+
   it('has a size by its name or by its amounts', () => {
     expect(changesOf({ ...draft, profile: 'small' }, REQUEST)).toEqual({
       profile: 'small',

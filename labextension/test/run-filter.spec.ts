@@ -4,7 +4,9 @@ import { filtered } from '../src/models/run-filter';
 import { RunStore } from '../src/models/run-store';
 import { row } from './rows';
 
+const scheduleName = (id: string) => (id === 'daily' ? 'Weekly report' : null);
 const trans = nullTranslator.load('jupyter_kueue');
+const context = { scheduleName, trans };
 const store = new RunStore();
 store.replace([
   row('train', { message: 'Waits for 2 GPUs', tags: ['Sales'] }),
@@ -23,10 +25,30 @@ describe('the filter', () => {
     ['queue:team-b', ['nightly train']],
     ['tag:sales', ['train']],
     ['schedule:daily', ['report']],
+    ['schedule:"weekly rep"', ['report']],
+    ['"weekly report"', ['report']],
+    ['queue:team', ['train', 'nightly train', 'report']],
+    ['tag:sal', ['train']],
+    ['state:finished', ['report']],
+    ['state:fin', ['report']],
+    ['state:queued', ['train']],
+    ['state:running', ['nightly train']],
     ['state:failed train', []],
-    ['state:', []]
+    ['state:', ['train', 'nightly train', 'report']]
   ])('%j leaves %j', (query, names) => {
-    const { waiting, running, finished } = filtered(store.groups, query, trans);
-    expect([...waiting, ...running, ...finished].map(run => run.name)).toEqual(names);
+    const { groups, problem } = filtered(store.groups, query, context);
+    expect([...groups.waiting, ...groups.running, ...groups.finished].map(run => run.name)).toEqual(
+      names
+    );
+    expect(problem).toBeNull();
+  });
+
+  it('names the states that there are', () => {
+    const { groups, problem } = filtered(store.groups, 'train state:bogus', context);
+    expect(groups.waiting).toEqual([]);
+    expect(problem).toBe(
+      'There is no state “bogus”. Use one of these: waiting, running, finished, queued, starting, ' +
+        'stopping, succeeded, failed, stopped.'
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { staleSince } from '../src/models/connection';
 import { RunsModel } from '../src/models/runs';
 import type { IRunRow } from '../src/wire';
 import { row } from './rows';
@@ -150,4 +151,42 @@ it('shows a run that was submitted again at once', async () => {
     refusal(422, 'invalid', 'parameters: no', { parameters: 'no' })
   );
   await expect(model.rerunRun('a')).rejects.toMatchObject({ fields: { parameters: 'no' } });
+});
+
+it('knows the names of the schedules that runs are of, and asks for no others', async () => {
+  let name = 'weekly report';
+  server.answers.set('schedules', () => page([{ schedule_id: 's', name } as never]));
+  await follow();
+  server.tell({ type: 'schedule', cursor: '2' });
+  server.tell({ type: 'run', cursor: '3', run_id: 'b', run: row('b', { schedule_id: 's' }) });
+  await until(() => model.scheduleName('s') === 'weekly report');
+  const asked = () => server.asked.filter(one => one.startsWith('GET schedules')).length;
+  expect(asked()).toBe(1);
+  name = 'monthly report';
+  server.tell({ type: 'schedule', cursor: '4' });
+  await until(() => model.scheduleName('s') === 'monthly report');
+  // One that is not there is asked for once.
+  for (const cursor of ['5', '6']) {
+    server.tell({ type: 'run', cursor, run_id: cursor, run: row(cursor, { schedule_id: 'gone' }) });
+  }
+  await until(() => model.run('6') !== undefined && asked() === 3);
+  expect(model.scheduleName('gone')).toBeNull();
+  expect(asked()).toBe(3);
+});
+
+it('says since when states may be others', async () => {
+  await follow();
+  expect(staleSince(model)).toBeNull();
+  server.answers.set('local-queues', () => refusal(403, 'forbidden'));
+  server.tell({ type: 'local-queues', cursor: '2' });
+  await until(() => model.interruption !== null);
+  expect(staleSince(model)).toBeNull();
+  server.answers.set('local-queues', () => refusal(503, 'cluster-unavailable'));
+  server.tell({ type: 'local-queues', cursor: '3' });
+  await until(() => staleSince(model) !== null);
+  server.answers.set('local-queues', () => page([TEAM_A as never]));
+  await until(() => model.interruption === null);
+  expect(staleSince(model)).toBeNull();
+  server.hangUp();
+  await until(() => staleSince(model) !== null);
 });

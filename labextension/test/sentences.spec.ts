@@ -8,6 +8,12 @@ import type { ISentence } from '../src/wire';
 import { row } from './rows';
 
 const trans = nullTranslator.load('jupyter_kueue');
+const GERMAN_OF_COUNTS: Readonly<Record<string, readonly [string, string]>> = {
+  'It has ended after %1 runs. Raise max_runs to continue it.': [
+    'Nach einem Lauf beendet.',
+    'Nach %1 Läufen beendet.'
+  ]
+};
 const GERMAN: Readonly<Record<string, string>> = {
   'Waiting in %1.': 'Wartet in %1, bis es an der Reihe ist.',
   'Waiting for %1 more (asks for %2).': 'Will %2; es fehlt noch %1.',
@@ -18,7 +24,12 @@ const GERMAN: Readonly<Record<string, string>> = {
 const german: TranslationBundle = {
   ...trans,
   // eslint-disable-next-line jupyter/no-dynamic-translation -- it stands for a language
-  __: (text: string, ...values: string[]) => trans.__(GERMAN[text] ?? text, ...values)
+  __: (text: string, ...values: string[]) => trans.__(GERMAN[text] ?? text, ...values),
+  _n: (one: string, many: string, count: number, ...values: string[]) => {
+    const [single, several] = GERMAN_OF_COUNTS[many] ?? [one, many];
+    // eslint-disable-next-line jupyter/no-dynamic-translation -- it stands for a language
+    return trans._n(single, several, count, ...values);
+  }
 };
 
 const WAITS: ISentence = { code: 'waits-for-turn', values: { queue: 'team-a' } };
@@ -27,7 +38,7 @@ describe('a text of the server', () => {
   it('is said in the language, with its values', () => {
     const waiting = row('a', { message: 'Waiting in team-a.', sentence: WAITS });
     expect(messageOf(waiting, german)).toBe('Wartet in team-a, bis es an der Reihe ist.');
-    expect(sayingOf(waiting, german)).toBe('team-a · Wartet in team-a, bis es an der Reihe ist.');
+    expect(sayingOf(waiting, german)).toBe('Wartet in team-a, bis es an der Reihe ist.');
   });
 
   it('has sentences in it that are said in the language, too', () => {
@@ -37,6 +48,15 @@ describe('a text of the server', () => {
   });
 
   it.each([
+    [1, 'Nach einem Lauf beendet.'],
+    [3, 'Nach 3 Läufen beendet.']
+  ])('has the forms of plural of its language: %d', (count, words) => {
+    const sentence = { code: 'schedule-ended-after', values: { count } };
+    expect(translated('It has ended.', sentence, german)).toBe(words);
+  });
+
+  it.each([
+    ['its count is none', { code: 'schedule-ended-after', values: { count: 'many' } }],
     ['it has no code', null],
     ['its server tells no codes', undefined],
     ['its code is not known', { code: 'of-another-version', values: {} }],

@@ -1,14 +1,21 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
+import { SENTENCES } from '../src/models/catalogue';
 import {
+  EXACT,
   cellOf,
+  detailOf,
   duration,
-  fileSize,
+  byteSize,
   free,
+  freeText,
   namesOf,
   position,
   reasonOf,
+  sayingOf,
   sentences,
+  sinceOf,
+  stagingText,
   usage
 } from '../src/models/words';
 import { RequestError } from '../src/request';
@@ -40,10 +47,11 @@ it.each([
 
 it.each([
   [812, '812 B'],
-  [4200, '4.2 KB'],
+  [4300, '4.2 KiB'],
   [0, '0 B'],
-  [3_000_000, '3 MB']
-])('%d bytes are %s', (bytes, words) => expect(fileSize(bytes, trans)).toBe(words));
+  [1023, '1023 B'],
+  [3 * 2 ** 20, '3 MiB']
+])('%d bytes are %s', (bytes, words) => expect(byteSize(bytes, trans)).toBe(words));
 
 it('makes one text of sentences', () => {
   expect(sentences('Succeeded', null, 'Hidden files stayed behind: .env.', '')).toBe(
@@ -80,4 +88,94 @@ it('says how full a queue is, and what is free in it', () => {
   expect(free({ ...gpus, used: 0, cluster_queue_used: 0, free: 0, reclaimable: 2 })).toBe(0);
   // Without the right to read the cohorts, what it owns itself.
   expect(free({ ...gpus, cluster_queue_used: 1, limit: null, free: null })).toBe(1);
+});
+
+it('says what is free, and what more by taking back', () => {
+  const usage = { used: 0, cluster_queue_used: 0, nominal: 2, borrowed: 0, limit: 4 };
+  const queue = {
+    name: 'team-b',
+    cluster_queue: 'team-b',
+    active: true,
+    message: null,
+    pending: 0,
+    admitted: 0,
+    resources: {
+      memory: { ...usage, free: 20.8 * 2 ** 30, reclaimable: 0 },
+      cpu: { ...usage, free: 6.8, reclaimable: 0 },
+      'nvidia.com/gpu': { ...usage, free: 1, reclaimable: 1 }
+    }
+  };
+  expect(freeText(queue, trans)).toBe(
+    '1 GPU, 6.8 CPUs, 20.8 GiB free (1 GPU more by taking back what it lent)'
+  );
+  expect(freeText({ ...queue, resources: {} }, trans)).toBeNull();
+});
+
+it('says what moving the files of a run takes beside it', () => {
+  const staging = { cpu: '50m', memory: '128Mi' };
+  expect(stagingText('cpu', staging, trans)).toBe(
+    'Each run includes 0.05 CPU for moving its files'
+  );
+  expect(stagingText('memory', staging, trans)).toContain('128 MiB');
+  expect(stagingText('nvidia.com/gpu', staging, trans)).toBeNull();
+  expect(stagingText('cpu', { cpu: '0' }, trans)).toBeNull();
+  expect(stagingText('cpu', null, trans)).toBeNull();
+});
+
+describe('a waiting run', () => {
+  const sentence = { code: 'waits-for-amount', values: { amount: '1 GPU' } };
+
+  it('says what is missing before it names its queue', () => {
+    const waiting = row('a', { message: 'Waiting for 1 GPU.', sentence });
+    expect(sayingOf(waiting, trans)).toBe('Waiting for 1 GPU · team-a');
+    const left = { count: 1, paths: ['.env'], ignored_count: 0, ignored_paths: [] };
+    const left_behind = { ...left, message: 'Hidden files were not uploaded: .env.' };
+    expect(sayingOf({ ...waiting, left_behind }, trans)).toBe(
+      'Waiting for 1 GPU · team-a. Hidden files were not uploaded: .env.'
+    );
+  });
+
+  it('names its queue once', () => {
+    const waits = { code: 'waits-for-turn', values: { queue: 'team-a' } };
+    const waiting = row('a', { message: 'Waiting in team-a.', sentence: waits });
+    expect(sayingOf(waiting, trans)).toBe('Waiting in team-a.');
+  });
+
+  it('has the words of the cluster where its own say less', () => {
+    const detail = "couldn't assign flavors to pod set main";
+    const waiting = row('a', { message: 'Waiting for 1 GPU.', sentence, detail });
+    expect(detailOf(waiting, trans)).toBeNull();
+    const paused = { code: 'both', values: { first: 'Paused.', second: sentence } };
+    expect(detailOf({ ...waiting, sentence: paused }, trans)).toBeNull();
+    const other = { ...waiting, sentence: { code: 'admission-check', values: {} } };
+    expect(detailOf(other, trans)).toBe(`Cluster: ${detail}`);
+    expect(detailOf({ ...other, detail: null }, trans)).toBeNull();
+  });
+});
+
+it('knows sentences by codes that there are', () => {
+  expect([...EXACT].filter(code => !SENTENCES.has(code))).toEqual([]);
+});
+
+it.each([
+  'Job has reached the specified backoff limit',
+  'Container notebook for pod default/nb-1 failed with exit code 45 matching FailJob rule at index 2'
+])('leaves out %j', detail => {
+  const failed = row('a', { state: 'failed', message: 'Ran out of memory.', detail });
+  expect(detailOf(failed, trans)).toBeNull();
+});
+
+it.each([
+  ['queued', {}, '10:00'],
+  ['starting', { admitted_at: '10:05' }, '10:05'],
+  ['running', { admitted_at: '10:05', started_at: '10:06' }, '10:06'],
+  ['running', { admitted_at: '10:05', started_at: '10:06', attempt_started_at: '10:30' }, '10:30'],
+  // Admitted again, its next attempt has not begun.
+  ['starting', { admitted_at: '10:40', started_at: '10:06', attempt_started_at: '10:30' }, '10:40'],
+  ['starting', { reason: 'retrying', admitted_at: '10:05', attempt_started_at: '10:06' }, null]
+] as const)('%s with %j goes on since %j', (state, times, since) => {
+  const at = (value: string) => (/^\d/.test(value) ? `2026-11-26T${value}:00Z` : value);
+  const fields = Object.fromEntries(Object.entries(times).map(([key, value]) => [key, at(value)]));
+  const run = row('a', { state, created_at: at('10:00'), ...fields });
+  expect(sinceOf(run)).toBe(since === null ? null : at(since));
 });

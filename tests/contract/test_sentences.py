@@ -84,6 +84,12 @@ def test_a_sentence_is_its_text_and_knows_what_it_is_made_of() -> None:
     assert json.loads(json.dumps(whole.values)) == whole.values
 
 
+@pytest.mark.parametrize(("count", "text"), [(1, "1 run is left."), (2, "2 runs are left.")])
+def test_one_has_a_text_of_its_own(count: int, text: str) -> None:
+    said = say("a-test-of-one", "{count} runs are left.", "{count} run is left.", count=count)
+    assert (said, said.values) == (text, {"count": count})
+
+
 def test_a_text_of_others_has_no_code_and_is_a_plain_value() -> None:
     said = sentences.foreign("Kueue knows.")
     assert sentences.as_json(said) is sentences.as_json(None) is sentences.as_json("x") is None

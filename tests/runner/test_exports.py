@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import sys
@@ -172,7 +173,12 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
     (folder / "1").symlink_to(tmp_path)
     (folder / "7").mkdir()
     (folder / "7" / "other").write_text("of no format")
-    problems = {"2": "\ud800" * 5000, "x": "y"}
+    reply = {
+        "errors": {"2": "\ud800" * 5000, "x": "y"},
+        "sentences": {"2": {"code": "export-killed", "values": "odd"}, "x": ["odd"]},
+    }
+    (folder / pod_contract.EXPORT_REPLY_FILE).write_text(json.dumps(reply))
+    problems = export_requests._reply(folder)
     exports = export_requests._collect(folder, ["html", "markdown", "pdf"], problems)
     assert exports.files == {"train.html": "0/train.html"}
     assert set(exports.errors) == {"markdown", "pdf"}
@@ -181,12 +187,12 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
 
 @pytest.mark.parametrize("reply", [b"[]", b"[" * 10_000, b'{"errors": 1}', b"\xff", b"{}"])
 def test_a_reply_that_is_none(tmp_path: Path, reply: bytes) -> None:
-    assert export_requests._problems(tmp_path) is None
+    assert export_requests._reply(tmp_path) is None
     os.mkfifo(tmp_path / pod_contract.EXPORT_REPLY_FILE)
-    assert export_requests._problems(tmp_path) is None
+    assert export_requests._reply(tmp_path) is None
     (tmp_path / pod_contract.EXPORT_REPLY_FILE).unlink()
     (tmp_path / pod_contract.EXPORT_REPLY_FILE).write_bytes(reply)
-    assert export_requests._problems(tmp_path) == {}
+    assert export_requests._reply(tmp_path) == {}
 
 
 def test_more_files_than_anybody_asked_for(tmp_path: Path) -> None:

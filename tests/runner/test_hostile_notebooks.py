@@ -369,6 +369,8 @@ def test_outputs_are_bounded_and_what_is_left_out_is_named(new_run: Callable[...
     assert len(result["files"]) == 2 + 20
     left_out = result["file_errors"]
     assert len(left_out) == workspace.MAX_NAMED + 1
+    codes = {said["code"] for said in result["file_error_sentences"].values()}
+    assert codes >= {"too-many-output-files", "files-left-out-too"}
     assert any("max_output_files" in why for why in left_out.values())
     assert any(path.startswith("and ") and path.endswith(" more") for path in left_out)
     assert any("max_output_file_bytes" in why for why in left_out.values()) or len(left_out) > 100
@@ -382,7 +384,7 @@ def test_a_walk_over_too_many_entries_ends(tmp_path: Path, monkeypatch: pytest.M
     limits = workspace.Limits(files=5, file_bytes=10, total_bytes=100)
     with workspace.UntrustedFolder(tmp_path) as folder:
         assert workspace.take(folder, {}, limits, left_out) == {}
-    assert any("50 entries" in why for why in left_out.as_json().values())
+    assert any("50 entries" in why for why in left_out.all().values())
 
 
 @pytest.mark.timeout(60)

@@ -105,6 +105,8 @@ def test_a_run_with_everything(new_run: Callable[..., Job]) -> None:
     assert b"1,2" in run.output("run-1.log")
     assert list(result["format_errors"]) == ["nonsense"]
     assert "nonsense" in result["format_errors"]["nonsense"]
+    said = result["format_error_sentences"]["nonsense"]
+    assert (said["code"], said["values"]["format"]) == ("export-failed", "nonsense")
 
     assert pod.attempt["reason"] == "succeeded"
     assert pod.attempt["cells_done"] == 7

@@ -34,10 +34,10 @@ def config_map(namespace: str, kind: str, **data: str) -> Json:
 async def test_the_built_in_profiles_and_the_configured_image(session: Any):
     environments = await session.application.environments()
     profiles = await environments.list_profiles()
-    assert [item["name"] for item in profiles] == ["gpu", "medium", "small"]
+    assert [item["name"] for item in profiles] == ["small", "medium", "gpu"]
     assert [item["name"] for item in profiles if item["default"]] == ["small"]
     [environment] = await environments.list_environments()
-    assert environment["name"] == "default"
+    assert (environment["name"], environment["display_name"]) == ("default", "Default")
     assert environment["default"] is True
     image = environment["image"]
     resolve = environments.resolve
@@ -52,7 +52,7 @@ async def test_unknown_names_say_what_there_is(session: Any):
         await (await session.application.environments()).resolve(
             RunRequest("a.ipynb", profile="huge", environment="nope")
         )
-    assert "available: gpu, medium, small" in caught.value.fields["profile"]
+    assert "available: small, medium, gpu" in caught.value.fields["profile"]
     assert "available: default" in caught.value.fields["environment"]
 
 
@@ -106,7 +106,7 @@ async def test_what_an_admin_applies_is_used(
             "example/torch:1",
         )
         report = await health.report(opened.application)
-    assert list(profiles) == ["gpu", "huge", "medium", "small"]
+    assert list(profiles) == ["huge", "small", "medium", "gpu"]
     assert profiles["small"]["cpu"] == "500m"
     assert [name for name, item in profiles.items() if item["default"]] == ["huge"]
     assert list(found) == ["default", "r", "torch"]

@@ -54,6 +54,7 @@ def test_the_whole_row() -> None:
         "created_at": "2026-01-02T03:04:05.678Z",
         "admitted_at": TIMES[0],
         "started_at": TIMES[1],
+        "attempt_started_at": None,
         "finished_at": TIMES[2],
         "updated_at": None,
         "resources": Resources("2", "4Gi", 1),
@@ -90,6 +91,8 @@ def test_attempts_are_numbered_from_one() -> None:
         {**empty, "number": 2, "started_at": "t3", "cells_done": 2},
     ]
     assert run_view.build_attempts(facts_of()) == []
+    row = run_view.build_row(facts_of(attempts=attempts), Status("running"))
+    assert row["attempt_started_at"] == "t3"
 
 
 def test_an_error_is_shown_with_its_traceback_and_a_bounded_value() -> None:

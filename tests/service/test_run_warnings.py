@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_kueue.service.runs import missing_outputs
+from jupyter_kueue.contract import sentences
+from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.domain.run_facts import Status
+from jupyter_kueue.service.runs import missing_outputs, run_view
 from tests.service.test_run_view import facts_of
 
 
@@ -31,6 +34,26 @@ def test_each_kind_is_a_sentence() -> None:
         "the notebook, with relative paths.",
     ]
     assert missing_outputs.errors_of(facts, "format_errors") == {"html": "TemplateNotFound: lab."}
+
+
+def test_each_keeps_its_code_unless_that_is_none() -> None:
+    too_large = say("output-file-too-large-test", "It has {bytes} bytes.", bytes=9)
+    facts = ended(
+        format_errors={"html": "Odd."},
+        format_error_sentences=["odd"],
+        file_errors={"a.bin": str(too_large), "b.bin": "Odd.", "c.bin": "Old."},
+        file_error_sentences={"a.bin": sentences.as_json(too_large), "b.bin": {"code": "NO"}},
+    )
+    found = missing_outputs.errors_of(facts, "file_errors")
+    assert [sentences.as_json(why) for why in found.values()] == [
+        {"code": "output-file-too-large-test", "values": {"bytes": 9}},
+        None,
+        None,
+    ]
+    assert sentences.as_json(missing_outputs.errors_of(facts, "format_errors")["html"]) is None
+    # In a row's sentence it is one in a sentence.
+    row = run_view.build_row(facts, Status("succeeded"))
+    assert row["warning_sentences"][1]["values"]["why"] == sentences.as_json(too_large)
 
 
 def test_many_are_counted_and_long_ones_cut() -> None:

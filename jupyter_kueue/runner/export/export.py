@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import as_json, say
 from jupyter_kueue.runner.shared import control, home
 
 if TYPE_CHECKING:
     import subprocess
+
+    from jupyter_kueue.contract.sentences import Sentence
 
 MEMORY_BYTES = 2 * 2**30
 WAIT_SECONDS = 0.05
@@ -57,7 +60,11 @@ def main() -> None:
     if not (made / pod_contract.EXPORT_REPLY_FILE).exists():
         notebook = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / request["name"]
         problems = export(notebook, request["formats"], made)
-        control.write(made / pod_contract.EXPORT_REPLY_FILE, {"errors": problems})
+        reply = {
+            "errors": {number: str(why) for number, why in problems.items()},
+            "sentences": {number: as_json(why) for number, why in problems.items()},
+        }
+        control.write(made / pod_contract.EXPORT_REPLY_FILE, reply)
     while True:
         signal.pause()
 
@@ -72,12 +79,12 @@ class Running:
     deadline: float
 
 
-def export(notebook: Path, formats: list[str], made: Path) -> dict[str, str]:
+def export(notebook: Path, formats: list[str], made: Path) -> dict[str, Sentence]:
     """Export ``notebook`` to each format, into a folder of ``made`` named by the format's number.
 
     Returns the number of each format that failed -> why, in a sentence.
     """
-    problems: dict[str, str] = {}
+    problems: dict[str, Sentence] = {}
     waiting = list(enumerate(formats))
     running: dict[int, Running] = {}
     while waiting or running:
@@ -87,9 +94,11 @@ def export(notebook: Path, formats: list[str], made: Path) -> dict[str, str]:
             try:
                 target.mkdir()
             except FileExistsError:
-                problems[str(number)] = (
-                    f"The export to {output_format} was killed. The usual cause is memory: "
-                    "an admin can raise staging_memory_limit."
+                problems[str(number)] = say(
+                    "export-killed",
+                    "The export to {format} was killed. The usual cause is memory: an admin can "
+                    "raise staging_memory_limit.",
+                    format=output_format,
                 )
                 continue
             running[number] = _start(notebook, output_format, target)
@@ -143,15 +152,18 @@ def environment(home: Path) -> dict[str, str]:
     return {**passed, "HOME": str(home), "TMPDIR": str(home), "JUPYTER_NO_CONFIG": "1"}
 
 
-def _problem(one: Running) -> str | None:
+def _problem(one: Running) -> Sentence | None:
     """Return why an export has failed, None while it runs or if it ended well."""
     code = one.process.poll()
     if code is None:
         if time.monotonic() < one.deadline:
             return None
         _kill(one)
-        return (
-            f"The export to {one.output_format} took longer than {pod_contract.EXPORT_SECONDS:g} s."
+        return say(
+            "export-took-too-long",
+            "The export to {format} took longer than {seconds} s.",
+            format=one.output_format,
+            seconds=f"{pod_contract.EXPORT_SECONDS:g}",
         )
     _kill(one)  # what it left behind
     if code == 0:
@@ -159,8 +171,13 @@ def _problem(one: Running) -> str | None:
     with (one.home / "said").open("rb") as said:
         said.seek(max(0, said.seek(0, os.SEEK_END) - 8 * MAX_SAID_BYTES))
         lines = said.read().decode("utf-8", "replace").strip().splitlines()
-    last = lines[-1][:MAX_SAID_BYTES] if lines else "it was killed"
-    return f"The export to {one.output_format} failed: {last}"
+    last = lines[-1][:MAX_SAID_BYTES] if lines else say("export-was-killed", "it was killed")
+    return say(
+        "export-failed",
+        "The export to {format} failed: {why}",
+        format=one.output_format,
+        why=last,
+    )
 
 
 def _kill(one: Running) -> None:

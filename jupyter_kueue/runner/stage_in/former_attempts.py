@@ -63,6 +63,8 @@ def verdict(
                 "evicted-or-lost",
                 "Its machines evicted it or were lost {count} times, so it is not "
                 "retried. Run it again, with more memory or disk if it needs them.",
+                "Its machine evicted it or was lost, so it is not retried. Run it again, with "
+                "more memory or disk if it needs them.",
                 count=evicted + wordless,
             ),
         )

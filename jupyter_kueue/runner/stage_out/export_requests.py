@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract import pod_contract, sentences
+from jupyter_kueue.contract.sentences import Sentence, say
 from jupyter_kueue.runner.shared import control
 from jupyter_kueue.storage.untrusted_folder import FoundFile, UntrustedFolder
 
@@ -32,8 +33,9 @@ MAX_PROBLEM_LENGTH = 1_000
 MARGIN_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
-NO_CONTAINER = (
-    "The run's pod has no container that exports. Submit the run, or save its schedule, again."
+NO_CONTAINER = say(
+    "no-export-container",
+    "The run's pod has no container that exports. Submit the run, or save its schedule, again.",
 )
 
 
@@ -51,7 +53,7 @@ class Exports:
     folder: Path | None = None
     files: dict[str, str] = field(default_factory=dict)
     formats: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Sentence] = field(default_factory=dict)
 
 
 async def export(control_folder: Path, name: str, formats: list[str]) -> Exports:
@@ -66,17 +68,25 @@ async def export(control_folder: Path, name: str, formats: list[str]) -> Exports
     try:
         await asyncio.to_thread(_request, control_folder, Path(requests), name, wanted)
     except OSError as error:
-        why = f"The notebook could not be handed over to be exported: {error.strerror}."
+        why = say(
+            "export-not-requested",
+            "The notebook could not be handed over to be exported: {why}.",
+            why=str(error.strerror),
+        )
         return Exports(errors=dict.fromkeys(wanted, why))
     rounds = -(-len(wanted) // pod_contract.EXPORTS_AT_ONCE)
     deadline = time.monotonic() + rounds * pod_contract.EXPORT_SECONDS + MARGIN_SECONDS
     folder = Path(made)
-    while (problems := _problems(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
+    while (reply := _reply(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
         await asyncio.sleep(POLL_SECONDS)
-    if problems is None:
-        why = f"The container {pod_contract.EXPORT} did not answer in time; its log says why."
+    if reply is None:
+        why = say(
+            "export-silent",
+            "The container {container} did not answer in time; its log says why.",
+            container=pod_contract.EXPORT,
+        )
         return Exports(errors=dict.fromkeys(wanted, why))
-    return await asyncio.to_thread(_collect, folder, wanted, problems)
+    return await asyncio.to_thread(_collect, folder, wanted, reply)
 
 
 def _request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
@@ -92,26 +102,29 @@ def _request(control_folder: Path, requests: Path, name: str, wanted: list[str])
     control.write(requests / pod_contract.EXPORT_REQUEST_FILE, {"name": name, "formats": wanted})
 
 
-def _problems(folder: Path) -> dict[str, Any] | None:
+def _reply(folder: Path) -> dict[str, Sentence] | None:
     """Return the number of each failed format -> why, as the container says; None before that."""
     try:
         with UntrustedFolder(folder) as opened:
             data = opened.read_bytes(pod_contract.EXPORT_REPLY_FILE, max_bytes=MAX_REPLY_BYTES)
     except OSError:
         return None
-    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
-        problems = json.loads(data)["errors"]
-        if isinstance(problems, dict):
-            return problems
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        reply = json.loads(data)
+        codes = reply.get("sentences") or {}
+        return {
+            number: _shown(problem, codes.get(number))
+            for number, problem in reply["errors"].items()
+        }
     return {}
 
 
-def _collect(folder: Path, wanted: list[str], problems: dict[str, Any]) -> Exports:
+def _collect(folder: Path, wanted: list[str], problems: dict[str, Sentence]) -> Exports:
     """Take what lies in each format's folder, within limits."""
     exports = Exports(folder)
     for number, output_format in enumerate(wanted):
         if str(number) in problems:
-            exports.errors[output_format] = _shown(problems[str(number)])
+            exports.errors[output_format] = problems[str(number)]
     with UntrustedFolder(folder) as opened:
         found = {number: list[FoundFile]() for number in range(len(wanted))}
         numbers = {str(number) for number in found}
@@ -123,14 +136,23 @@ def _collect(folder: Path, wanted: list[str], problems: dict[str, Any]) -> Expor
             count += 1
             size_bytes += file.size_bytes
             if count > MAX_FILES or size_bytes > MAX_BYTES:
-                why = f"It made more than {MAX_FILES} files or {MAX_BYTES // 2**20} MiB."
+                why = say(
+                    "export-too-large",
+                    "It made more than {files} files or {mebibytes} MiB.",
+                    files=MAX_FILES,
+                    mebibytes=MAX_BYTES // 2**20,
+                )
                 return Exports(errors=dict.fromkeys(wanted, why))
             found[int(first)].append(file)
     for number, output_format in enumerate(wanted):
         if output_format in exports.errors:
             continue
         if not found[number]:
-            exports.errors[output_format] = f"The export to {output_format} made no file."
+            exports.errors[output_format] = say(
+                "export-made-nothing",
+                "The export to {format} made no file.",
+                format=output_format,
+            )
         for file in sorted(found[number], key=lambda file: file.path):
             _add(exports, file, output_format)
     return exports
@@ -147,6 +169,8 @@ def _add(exports: Exports, file: FoundFile, output_format: str) -> None:
     exports.files.setdefault(name, file.real_path)
 
 
-def _shown(problem: Any) -> str:
-    text = str(problem)[:MAX_PROBLEM_LENGTH]
-    return text.encode("utf-8", "backslashreplace").decode()
+def _shown(problem: Any, said: Any) -> Sentence:
+    """Return a text of the container's; whether its code and values are any, the server looks."""
+    text = str(problem)[:MAX_PROBLEM_LENGTH].encode("utf-8", "backslashreplace").decode()
+    is_said = isinstance(said, dict) and said.keys() == {"code", "values"}
+    return sentences.restored(text, said if is_said else None)

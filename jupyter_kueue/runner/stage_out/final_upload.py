@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.contract.sentences import as_json, say
 from jupyter_kueue.domain import errors
 from jupyter_kueue.runner.shared import control
 from jupyter_kueue.runner.stage_out import export_requests
@@ -29,6 +29,7 @@ from jupyter_kueue.storage.untrusted_folder import RefusedFileError, UntrustedFo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.runner.stage_out.kept_log import KeptLog
     from jupyter_kueue.runner.staging.attempt import Attempt
     from jupyter_kueue.storage.untrusted_folder import FoundFile
@@ -147,9 +148,11 @@ class Outputs:
             with UntrustedFolder(self._folders.files) as folder:
                 found = workspace.take(folder, self._folders.staged, self._limits, self._left_out)
         except OSError as error:
-            self._left_out.add(
-                ".", f"The run's folder could not be read: it {error.strerror or error}."
+            why = error.strerror or str(error)
+            said = say(
+                "run-folder-not-read", "The run's folder could not be read: it {why}.", why=why
             )
+            self._left_out.add(".", said)
             return {}
         return dict(sorted(found.items()))
 
@@ -177,7 +180,7 @@ class Outputs:
                     )
             except OSError as error:  # the file's; the bucket's are errors of ours
                 self._refused.add(path)
-                self._left_out.add(path, f"It could not be read: it {error.strerror or error}.")
+                self._left_out.add(path, workspace.unreadable(error.strerror or str(error)))
                 return
         self._stored[path] = {
             "path": path,
@@ -231,8 +234,8 @@ class Outputs:
             "version": RESULT_VERSION,
             "run_id": self._run["run_id"],
             "files": [self._stored[path] for path in paths],
-            "format_errors": self._exports.errors,
-            "file_errors": self._left_out.as_json(),
+            **_errors("format", self._exports.errors),
+            **_errors("file", self._left_out.all()),
             "attempt_uids": uids,
         }
         key = self._attempt.prefix + pod_contract.RESULT_KEY
@@ -245,3 +248,11 @@ class Outputs:
             uid: str = (await self._attempt.bucket.get_json(key))["pod_uid"]
             return None if uid == self._attempt.uid else uid
         return None
+
+
+def _errors(of: str, found: dict[str, Sentence]) -> dict[str, Any]:
+    """Return what is missing by its name as the result has it: texts, and their codes beside."""
+    return {
+        f"{of}_errors": {name: str(why) for name, why in found.items()},
+        f"{of}_error_sentences": {name: as_json(why) for name, why in found.items()},
+    }

@@ -200,7 +200,7 @@ def _signature(file: IO[bytes] | None) -> tuple[int, int, int] | None:
 
 def _shown(left_out: workspace.LeftOut) -> str:
     """Return the first few of what is left out, in one line."""
-    items = list(left_out.as_json().items())
+    items = list(left_out.all().items())
     shown = " ".join(f"{path!r}: {why}" for path, why in items[:SHOWN_AT_ONCE])
     return shown + (" …" if len(items) > SHOWN_AT_ONCE else "")
 

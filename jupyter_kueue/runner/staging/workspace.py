@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from jupyter_kueue.contract import pod_contract
+from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.runner.shared import control
 from jupyter_kueue.storage import object_names
 from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
@@ -19,6 +20,7 @@ from jupyter_kueue.storage.untrusted_folder import UntrustedFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jupyter_kueue.contract.sentences import Sentence, Value
     from jupyter_kueue.storage.untrusted_folder import FoundFile
 
 # Written by Python and Jupyter on the way; nobody asked for them.
@@ -26,7 +28,7 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 # S3 takes 1,024 bytes; the run's own prefix needs some.
 LONGEST_PATH_BYTES = 800
-TOO_LONG = "Its name is too long to be stored. Give it a shorter one."
+TOO_LONG = say("file-name-too-long", "Its name is too long to be stored. Give it a shorter one.")
 
 # Of the files that are left out, so many are named, each with so many characters at most.
 MAX_NAMED = 100
@@ -66,14 +68,14 @@ class LeftOut:
     """Which files were left out and why: the first of them by name, the rest as a number."""
 
     def __init__(self) -> None:
-        self._named: dict[str, str] = {}
+        self._named: dict[str, Sentence] = {}
         self._more = 0
 
     def __bool__(self) -> bool:
         return bool(self._named)
 
-    def add(self, path: str, why: str) -> None:
-        """Note one file; ``why`` is a sentence."""
+    def add(self, path: str, why: Sentence) -> None:
+        """Note one file and why."""
         if len(self._named) >= MAX_NAMED:
             self._more += 1
             return
@@ -82,10 +84,11 @@ class LeftOut:
             name = f"{name[:LONGEST_NAME_SHOWN]}…"
         self._named[name] = why
 
-    def as_json(self) -> dict[str, str]:
+    def all(self) -> dict[str, Sentence]:
         """Return path -> why, with a last entry for those that are not named."""
         more = f"and {self._more} more"
-        return self._named | ({more: "These were left out too."} if self._more else {})
+        too = say("files-left-out-too", "These were left out too.")
+        return self._named | ({more: too} if self._more else {})
 
 
 def take(
@@ -100,7 +103,8 @@ def take(
     total_bytes = 0
 
     def passed_over(path: str, why: str) -> None:
-        left_out.add(path, f"It was not looked into: it {why}.")
+        said = say("folder-not-looked-into", "It was not looked into: it {why}.", why=why)
+        left_out.add(path, said)
 
     for file in folder.walk(
         without=IGNORED_FOLDERS,
@@ -115,22 +119,41 @@ def take(
         elif file.size_bytes > limits.file_bytes:
             left_out.add(
                 file.path,
-                f"It has {file.size_bytes} bytes, more than the {limits.file_bytes} that one file "
-                "may have (max_output_file_bytes).",
+                say(
+                    "output-file-too-large",
+                    "It has {bytes} bytes, more than the {most} that one file may have "
+                    "(max_output_file_bytes).",
+                    bytes=file.size_bytes,
+                    most=limits.file_bytes,
+                ),
             )
         elif len(found) >= limits.files:
             left_out.add(
-                file.path, f"The run has more than {limits.files} files (max_output_files)."
+                file.path,
+                say(
+                    "too-many-output-files",
+                    "The run has more than {most} files (max_output_files).",
+                    most=limits.files,
+                ),
             )
         elif total_bytes + file.size_bytes > limits.total_bytes:
             left_out.add(
                 file.path,
-                f"The run's files have more than {limits.total_bytes} bytes (max_output_bytes).",
+                say(
+                    "output-files-too-large",
+                    "The run's files have more than {most} bytes (max_output_bytes).",
+                    most=limits.total_bytes,
+                ),
             )
         else:
             total_bytes += file.size_bytes
             found[file.path] = file
     return found
+
+
+def unreadable(why: Value) -> Sentence:
+    """Say that a file could not be read; ``why`` follows its name."""
+    return say("output-file-not-read", "It could not be read: it {why}.", why=why)
 
 
 def signature(file: FoundFile) -> Signature:

@@ -6,14 +6,15 @@ Pure; ``run_view`` shows them: the first in a row, all of them where one run is 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import text_rules
+from jupyter_kueue.domain import stored_types, text_rules
 from jupyter_kueue.domain.run_row import MAX_WARNINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_facts import BucketFacts
@@ -39,13 +40,29 @@ def in_row(facts: BucketFacts) -> list[Sentence]:
     return [*shown, more]
 
 
-def errors_of(facts: BucketFacts, field: ErrorsField) -> dict[str, str]:
+def errors_of(facts: BucketFacts, field: ErrorsField) -> dict[str, Sentence]:
     """Return ``format_errors`` or ``file_errors`` of a result, MAX_IN_RUN of them at most."""
-    found = _errors(facts, field)
+    found = list(_errors(facts, field).items())[:MAX_IN_RUN]
+    codes = _codes(facts, field)
     return {
-        text_rules.shown_line(name, MAX_LENGTH): text_rules.said(str(why), MAX_LENGTH)
-        for name, why in list(found.items())[:MAX_IN_RUN]
+        text_rules.shown_line(name, MAX_LENGTH): text_rules.said(
+            sentences.restored(str(why), _believed(codes.get(name))), MAX_LENGTH
+        )
+        for name, why in found
     }
+
+
+def _codes(facts: BucketFacts, field: ErrorsField) -> Mapping[str, object]:
+    beside = "format_error_sentences" if field == "format_errors" else "file_error_sentences"
+    found = None if facts.result is None else facts.result.get(beside)
+    return found if isinstance(found, dict) else {}
+
+
+def _believed(stored: object) -> dict[str, Any] | None:
+    """Return a sentence's code and values as the bucket has them, None where they are none."""
+    if not isinstance(stored, dict) or not stored_types.is_sentence(stored, MAX_LENGTH):
+        return None
+    return stored
 
 
 def _errors(facts: BucketFacts, field: ErrorsField) -> dict[str, str]:

@@ -41,6 +41,7 @@ def build_row(facts: BucketFacts, status: Status) -> RunRow:
         "created_at": record.created_at,
         "admitted_at": status.admitted_at,
         "started_at": status.started_at,
+        "attempt_started_at": facts.attempts[-1].get("started_at") if facts.attempts else None,
         "finished_at": status.finished_at,
         "updated_at": meta.get("updated_at"),
         "resources": record.resources,

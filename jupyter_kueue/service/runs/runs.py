@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.contract.sentences import say
+from jupyter_kueue.contract.sentences import as_json, say
 from jupyter_kueue.domain import errors, names, run_decisions, times
 from jupyter_kueue.domain.run_decisions import EndInCluster
 from jupyter_kueue.domain.run_request import parse_run_request
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.run_documents import Stop
     from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.domain.run_request import RunRequest
@@ -133,6 +134,8 @@ class Runs:
         run = self._positioned(entry.row)
         if run["position"] is not None:
             run["position"]["cluster_queue"] = await self._cluster_position(entry.row, run_id)
+        formats = missing_outputs.errors_of(facts, "format_errors")
+        files = missing_outputs.errors_of(facts, "file_errors")
         progress = await self._outputs.progress(facts) if facts.result is None else None
         return {
             **run,
@@ -141,8 +144,10 @@ class Runs:
             "files": await self._outputs.files(facts),
             "inputs": await self._outputs.files(facts, "inputs"),
             "error": run_view.build_error(facts),
-            "format_errors": missing_outputs.errors_of(facts, "format_errors"),
-            "file_errors": missing_outputs.errors_of(facts, "file_errors"),
+            "format_errors": {**formats},
+            "format_error_sentences": {name: as_json(why) for name, why in formats.items()},
+            "file_errors": {**files},
+            "file_error_sentences": {name: as_json(why) for name, why in files.items()},
         }
 
     async def stop(self, run_id: str) -> RunRow:
@@ -281,7 +286,7 @@ class Runs:
         """Return what ``files`` does, with where each file lies in the bucket: ``url``."""
         return await self._outputs.located(await self._facts(run_id, self._entry(run_id)), kind)
 
-    async def format_errors(self, run_id: str) -> dict[str, str]:
+    async def format_errors(self, run_id: str) -> dict[str, Sentence]:
         """Return the output formats that could not be made: format -> why."""
         return missing_outputs.errors_of(
             await self._facts(run_id, self._entry(run_id)), "format_errors"

@@ -143,6 +143,7 @@ def build_message(
             return say(
                 "schedule-ended-after",
                 "It has ended after {count} runs. Raise max_runs to continue it.",
+                "It has ended after {count} run. Raise max_runs to continue it.",
                 count=runs_counted,
             )
         return say(

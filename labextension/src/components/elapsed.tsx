@@ -24,13 +24,15 @@ function listenToClock(listener: () => void): () => void {
 
 interface IElapsedProps {
   readonly since: string;
+  /** When it is not known any more how it goes on; null while it is. */
+  readonly until?: Date | null;
   readonly trans: TranslationBundle;
 }
 
 /** How long ago something was. It is drawn anew only when its words change. */
-export function Elapsed({ since, trans }: IElapsedProps): React.JSX.Element {
+export function Elapsed({ since, until = null, trans }: IElapsedProps): React.JSX.Element {
   const text = React.useSyncExternalStore(listenToClock, () =>
-    duration(Date.now() - Date.parse(since), trans)
+    duration((until?.getTime() ?? Date.now()) - Date.parse(since), trans)
   );
   return <span title={new Date(since).toLocaleString()}>{text}</span>;
 }

@@ -4,7 +4,7 @@ import { copyIcon, downloadIcon } from '@jupyterlab/ui-components';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { fileSize } from '../models/words';
+import { byteSize } from '../models/words';
 import type { FileKind, IFile } from '../wire';
 import { IconButton } from './icon-button';
 
@@ -67,7 +67,7 @@ function File(props: IFileProps): React.JSX.Element {
       >
         {file.path}
       </button>
-      <span className="jp-Kueue-note">{fileSize(file.size_bytes, trans)}</span>
+      <span className="jp-Kueue-note">{byteSize(file.size_bytes, trans)}</span>
       <IconButton
         icon={copyIcon}
         label={trans.__('Copy %1 to my files…', file.path)}

@@ -3,17 +3,26 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import { messageOf } from '../models/sentences';
-import { amount, compareResources, resourceName, unitOf, usage } from '../models/words';
-import type { ILocalQueue, IResourceUsage } from '../wire';
+import {
+  amount,
+  compareResources,
+  resourceName,
+  stagingText,
+  unitOf,
+  usage
+} from '../models/words';
+import type { ILocalQueue, IResources, IResourceUsage } from '../wire';
 
 interface ILocalQueuesProps {
   readonly queues: readonly ILocalQueue[];
   readonly defaultQueue: string | null;
+  /** What moving a run's files takes beside the run; null where that is not known. */
+  readonly staging: IResources | null;
   readonly trans: TranslationBundle;
 }
 
 export function LocalQueues(props: ILocalQueuesProps): React.JSX.Element {
-  const { queues, defaultQueue, trans } = props;
+  const { queues, defaultQueue, staging, trans } = props;
   return (
     <ul className="jp-Kueue-queues">
       {queues.map(queue => (
@@ -21,6 +30,7 @@ export function LocalQueues(props: ILocalQueuesProps): React.JSX.Element {
           key={queue.name}
           queue={queue}
           isDefault={queues.length > 1 && queue.name === defaultQueue}
+          staging={staging}
           trans={trans}
         />
       ))}
@@ -31,10 +41,11 @@ export function LocalQueues(props: ILocalQueuesProps): React.JSX.Element {
 interface ILocalQueueProps {
   readonly queue: ILocalQueue;
   readonly isDefault: boolean;
+  readonly staging: IResources | null;
   readonly trans: TranslationBundle;
 }
 
-function LocalQueue({ queue, isDefault, trans }: ILocalQueueProps): React.JSX.Element {
+function LocalQueue({ queue, isDefault, staging, trans }: ILocalQueueProps): React.JSX.Element {
   const resources = Object.entries(queue.resources).sort(([a], [b]) => compareResources(a, b));
   return (
     <li className="jp-Kueue-queue" data-queue={queue.name}>
@@ -54,7 +65,7 @@ function LocalQueue({ queue, isDefault, trans }: ILocalQueueProps): React.JSX.El
       {!queue.active && <div className="jp-Kueue-why">{messageOf(queue, trans)}</div>}
       <div className="jp-Kueue-resources">
         {resources.map(([name, shown]) => (
-          <Resource key={name} name={name} shown={shown} trans={trans} />
+          <Resource key={name} name={name} shown={shown} staging={staging} trans={trans} />
         ))}
       </div>
     </li>
@@ -64,19 +75,23 @@ function LocalQueue({ queue, isDefault, trans }: ILocalQueueProps): React.JSX.El
 interface IResourceProps {
   readonly name: string;
   readonly shown: IResourceUsage;
+  readonly staging: IResources | null;
   readonly trans: TranslationBundle;
 }
 
-function Resource({ name, shown, trans }: IResourceProps): React.JSX.Element {
+function Resource({ name, shown, staging, trans }: IResourceProps): React.JSX.Element {
   const text = usage(name, shown, trans);
   const used = shown.cluster_queue_used ?? shown.used;
   const limit =
     shown.limit === null
-      ? undefined
+      ? null
       : trans.__(
           'Up to %1 if other queues lend theirs',
           amount(name, shown.limit) + unitOf(name, trans)
         );
+  const tooltip = [text, limit, stagingText(name, staging, trans)]
+    .filter(line => line !== null)
+    .join('\n');
   return (
     <div className="jp-Kueue-resource">
       <span className="jp-Kueue-resourceName">{resourceName(name, trans)}</span>
@@ -91,12 +106,12 @@ function Resource({ name, shown, trans }: IResourceProps): React.JSX.Element {
           aria-valuemax={shown.nominal}
           aria-valuenow={Math.min(used, shown.nominal)}
           aria-valuetext={text}
-          title={limit}
+          title={tooltip}
         >
           <div style={{ width: `${percentage(used, shown.nominal)}%` }} />
         </div>
       )}
-      <span className="jp-Kueue-note" title={text}>
+      <span className="jp-Kueue-note" title={tooltip}>
         {text}
       </span>
     </div>

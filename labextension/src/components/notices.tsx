@@ -32,7 +32,9 @@ function Notice({ notice, onAction, trans }: INoticeProps): React.JSX.Element {
   const action = actionLabel(notice, trans);
   return (
     <div className={`jp-Kueue-notice jp-mod-${notice.severity}`} data-notice={notice.key}>
-      <div>{notice.line}</div>
+      <div>
+        <WithCode text={notice.line} />
+      </div>
       {notice.details.length > 0 && (
         <button
           type="button"
@@ -50,9 +52,31 @@ function Notice({ notice, onAction, trans }: INoticeProps): React.JSX.Element {
         </button>
       )}
       <div id={detailsId} className="jp-Kueue-details">
-        {isOpen && notice.details.map(detail => <p key={detail}>{detail}</p>)}
+        {isOpen &&
+          notice.details.map(detail => (
+            <p key={detail}>
+              <WithCode text={detail} />
+            </p>
+          ))}
       </div>
     </div>
+  );
+}
+
+/** A text in which what is to be typed stands between backticks. */
+function WithCode({ text }: { readonly text: string }): React.JSX.Element {
+  const parts = text.split('`');
+  return (
+    <>
+      {parts.map((part, place) =>
+        // The last one has no backtick after it.
+        place % 2 === 1 && place < parts.length - 1 ? (
+          <code key={place}>{part}</code>
+        ) : (
+          <React.Fragment key={place}>{place % 2 === 1 ? `\`${part}` : part}</React.Fragment>
+        )
+      )}
+    </>
   );
 }
 

@@ -7,7 +7,7 @@ import type { IRunGroups } from '../models/run-store';
 import type { INotice } from '../models/notices';
 import type { SectionId } from '../models/panel-state';
 import type { ISelection } from '../models/selection';
-import type { ILocalQueue, IProgress } from '../wire';
+import type { ILocalQueue, IProgress, IResources } from '../wire';
 import type { IRunTreeGroup, ITreeActions } from './run-tree';
 import { RunTree } from './run-tree';
 import { LocalQueues } from './local-queues';
@@ -27,14 +27,21 @@ interface IPanelProps {
   readonly notices: readonly INotice[];
   readonly queues: readonly ILocalQueue[] | null;
   readonly defaultQueue: string | null;
+  /** What moving a run's files takes beside the run; null where that is not known. */
+  readonly staging: IResources | null;
   /** All runs, and those that the filter leaves. */
   readonly all: IRunGroups;
   readonly shown: IRunGroups;
   readonly filter: string;
+  /** What is wrong with the filter; null where nothing is. */
+  readonly filterProblem: string | null;
   readonly isFolded: (section: SectionId) => boolean;
   readonly olderCount: number;
   readonly selection: ISelection;
   readonly progressOf: (runId: string) => IProgress | undefined;
+  readonly scheduleName: (scheduleId: string) => string | null;
+  /** Since when states may be others than are shown; null while they are as shown. */
+  readonly staleSince: Date | null;
   readonly actions: IPanelActions;
   readonly trans: TranslationBundle;
 }
@@ -54,7 +61,7 @@ export function Panel(props: IPanelProps): React.JSX.Element {
 }
 
 function Lists(props: IPanelProps): React.JSX.Element {
-  const { queues, defaultQueue, all, isFolded, actions, trans } = props;
+  const { queues, defaultQueue, staging, all, isFolded, actions, trans } = props;
   const isEmpty = all.waiting.length + all.running.length + all.finished.length === 0;
   return (
     <>
@@ -65,7 +72,12 @@ function Lists(props: IPanelProps): React.JSX.Element {
         onFold={fold => actions.fold('queues', fold)}
       >
         {queues !== null && queues.length > 0 ? (
-          <LocalQueues queues={queues} defaultQueue={defaultQueue} trans={trans} />
+          <LocalQueues
+            queues={queues}
+            defaultQueue={defaultQueue}
+            staging={staging}
+            trans={trans}
+          />
         ) : (
           <p className="jp-Kueue-empty">
             {queues === null
@@ -84,7 +96,7 @@ function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
     <div className="jp-Kueue-empty">
       <p>
         {trans.__(
-          'No runs yet. Submit a notebook and follow it here: its place in the queue, its progress and its results.'
+          'No runs. Submit a notebook and follow it here: its place in the queue, its progress and its results.'
         )}
       </p>
       <button
@@ -100,7 +112,7 @@ function NoRuns({ actions, trans }: IPanelProps): React.JSX.Element {
 }
 
 function Runs(props: IPanelProps): React.JSX.Element {
-  const { all, shown, filter, isFolded, olderCount, actions, trans } = props;
+  const { all, shown, filter, filterProblem, isFolded, olderCount, actions, trans } = props;
   const group = (id: keyof IRunGroups, title: string, older: number): IRunTreeGroup => {
     const total = String(all[id].length + older);
     return {
@@ -119,7 +131,9 @@ function Runs(props: IPanelProps): React.JSX.Element {
         <InputGroup
           type="search"
           aria-label={trans.__('Filter runs')}
-          title={trans.__('Search, or use state:failed, queue:team-a, tag:weekly')}
+          title={trans.__(
+            'Search, or use state:failed, queue:team-a, tag:weekly, schedule:"weekly report"'
+          )}
           placeholder={trans.__('Filter runs')}
           rightIcon="ui-components:search"
           value={filter}
@@ -135,10 +149,16 @@ function Runs(props: IPanelProps): React.JSX.Element {
         ]}
         selection={props.selection}
         progressOf={props.progressOf}
+        scheduleName={props.scheduleName}
+        staleSince={props.staleSince}
         actions={actions}
         trans={trans}
       />
-      {isNothingFound && <p className="jp-Kueue-empty">{trans.__('No runs match the filter.')}</p>}
+      {isNothingFound && (
+        <p className="jp-Kueue-empty" aria-live="polite">
+          {filterProblem ?? trans.__('No runs match the filter.')}
+        </p>
+      )}
       {olderCount > 0 && !isFolded('finished') && (
         <button type="button" className="jp-Kueue-link" onClick={actions.listOlder}>
           {filter === '' ? trans.__('Show older runs') : trans.__('Look through older runs')}

@@ -5,7 +5,7 @@ import React from 'react';
 import type { AmountField } from '../models/amounts';
 import { amountError, asQuantity, shownAmount } from '../models/amounts';
 import { messageOf } from '../models/sentences';
-import { amount, compareResources, free, resourceName } from '../models/words';
+import { freeText } from '../models/words';
 import type { FieldErrors } from '../request';
 import type { ILocalQueue, IProfile } from '../wire';
 import { SelectField, TextField } from './field';
@@ -22,7 +22,9 @@ export type ChoiceField = keyof IQueueChoice;
 
 interface IQueueSelectProps {
   readonly queues: readonly ILocalQueue[];
-  /** What stands in the list while no queue is chosen. */
+  /** The queue that a run goes to which names none; null where that is not known. */
+  readonly defaultQueue: string | null;
+  /** What stands in the list where the default queue is not known. */
   readonly unchosen: string;
   readonly value: string;
   readonly error: string;
@@ -31,25 +33,38 @@ interface IQueueSelectProps {
 }
 
 export function QueueSelect(props: IQueueSelectProps): React.JSX.Element {
-  const { queues, unchosen, value, error, onChange, trans } = props;
-  const chosen = queues.find(queue => queue.name === value);
+  const { queues, defaultQueue, unchosen, value, error, onChange, trans } = props;
+  const byDefault = queues.find(queue => queue.name === defaultQueue);
+  const chosen = value === '' ? byDefault : queues.find(queue => queue.name === value);
   return (
     <SelectField
       name="queue"
       label={trans.__('Queue')}
-      value={value}
+      value={value === defaultQueue ? '' : value}
       error={error === '' && chosen !== undefined ? (messageOf(chosen, trans) ?? '') : error}
       onChange={onChange}
       options={[
-        { value: '', label: unchosen },
-        ...queues.map(queue => ({
-          value: queue.name,
-          label: queueLabel(queue, trans),
-          isDisabled: !queue.active
-        }))
+        {
+          value: '',
+          label: byDefault === undefined ? unchosen : queueLabel(byDefault, true, trans)
+        },
+        ...queues
+          .filter(queue => queue !== byDefault)
+          .map(queue => ({
+            value: queue.name,
+            label: queueLabel(queue, false, trans),
+            isDisabled: !queue.active
+          }))
       ]}
     />
   );
+}
+
+/** Return what stands for the default queue where its numbers are not known. */
+export function unchosenQueue(defaultQueue: string | null, trans: TranslationBundle): string {
+  return defaultQueue === null
+    ? trans.__('The default queue')
+    : trans.__('%1 (default)', defaultQueue);
 }
 
 interface IAmountFieldsProps {
@@ -80,7 +95,7 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
   const unset = trans.__('default');
   return (
     <div className="jp-Kueue-amounts">
-      {field('gpus', trans.__('GPUs'), of(String(profile?.gpus ?? 0)))}
+      {field('gpus', trans.__('GPUs'), of(profile === null ? unset : String(profile.gpus ?? 0)))}
       {field(
         'cpu',
         trans.__('CPU'),
@@ -105,24 +120,9 @@ function hintOf(field: AmountField, text: string): string {
   return [shown, quantity].includes(text.trim()) ? '' : shown;
 }
 
-/** Return a queue's name with what is free in it: `team-a: free GPU 2, CPU 6`. */
-function queueLabel(queue: ILocalQueue, trans: TranslationBundle): string {
-  if (!queue.active) {
-    return trans.__('%1: on hold', queue.name);
-  }
-  const amounts = Object.entries(queue.resources)
-    .sort(([a], [b]) => compareResources(a, b))
-    .flatMap(([name, shown]) => {
-      const left = free(shown);
-      const unit = name === 'memory' ? ` ${trans.__('GiB')}` : '';
-      if (left === null) {
-        return [];
-      }
-      const said = `${resourceName(name, trans)} ${amount(name, left)}${unit}`;
-      const back = shown.reclaimable ?? 0;
-      return [back > 0 ? trans.__('%1 (takes back %2)', said, amount(name, back)) : said];
-    });
-  return amounts.length === 0
-    ? queue.name
-    : trans.__('%1: free %2', queue.name, amounts.join(', '));
+/** Return a queue's name with what is free in it: `team-a (default) — 2 GPUs, 6 CPUs free`. */
+function queueLabel(queue: ILocalQueue, isDefault: boolean, trans: TranslationBundle): string {
+  const name = isDefault ? trans.__('%1 (default)', queue.name) : queue.name;
+  const said = queue.active ? freeText(queue, trans) : trans.__('on hold');
+  return said === null ? name : trans.__('%1 — %2', name, said);
 }

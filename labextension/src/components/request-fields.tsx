@@ -3,12 +3,12 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { sizeOf } from '../models/amounts';
+import { AMOUNTS, sizeOf } from '../models/amounts';
 import type { IParameterDraft, IRequestDraft } from '../models/request-draft';
 import type { FieldErrors } from '../request';
 import type { IEnvironment, ILocalQueue, IProfile } from '../wire';
 import { SelectField, TextField } from './field';
-import { AmountFields, QueueSelect } from './queue-options';
+import { AmountFields, QueueSelect, unchosenQueue } from './queue-options';
 import { RunOptionFields } from './run-options';
 
 interface IRequestFieldsProps {
@@ -27,6 +27,8 @@ interface IRequestFieldsProps {
 export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
   const { draft, errors, queues, defaultQueue, profiles, onChange, trans } = props;
   const { environments } = props;
+  // The amounts of the default size count for all three together.
+  const isNothingChosen = AMOUNTS.every(field => draft[field] === '');
   return (
     <div className="jp-Kueue-options">
       {errors[''] !== undefined && (
@@ -44,11 +46,8 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
       />
       <QueueSelect
         queues={queues}
-        unchosen={
-          defaultQueue === null
-            ? trans.__('The default queue')
-            : trans.__('%1 (default)', defaultQueue)
-        }
+        defaultQueue={defaultQueue}
+        unchosen={unchosenQueue(defaultQueue, trans)}
         value={draft.queue}
         error={errors.queue ?? ''}
         onChange={queue => onChange({ ...draft, queue })}
@@ -57,7 +56,7 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
       {profiles.length > 0 && (
         <SelectField
           name="profile"
-          label={trans.__('Size')}
+          label={trans.__('Compute type')}
           value={draft.profile}
           error={errors.profile ?? ''}
           options={[
@@ -74,7 +73,7 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
         <AmountFields
           choice={draft}
           errors={errors}
-          profile={null}
+          profile={isNothingChosen ? (profiles.find(one => one.default) ?? null) : null}
           onChange={(field, value) => onChange({ ...draft, [field]: value })}
           trans={trans}
         />

@@ -1,17 +1,26 @@
 /** One run in the panel: two lines that say the most important, and its actions. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ellipsesIcon, notebookIcon, redoIcon, stopIcon } from '@jupyterlab/ui-components';
+import {
+  ellipsesIcon,
+  historyIcon,
+  notebookIcon,
+  redoIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { messageOf } from '../models/sentences';
 import {
+  asOf,
   cellOf,
+  detailOf,
   moment,
   position,
+  quoted,
   runtime,
   sayingOf,
-  sentences,
   shareDone,
+  sinceOf,
   stateName
 } from '../models/words';
 import type { IRunRow, IProgress } from '../wire';
@@ -33,6 +42,10 @@ interface IRunRowProps {
   /** How many runs start before it; null where that is not known. */
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
+  /** The name of the schedule that it is of; null where it is of none, or that is not known. */
+  readonly schedule: string | null;
+  /** Since when its state may be another one than is shown; null where it is as shown. */
+  readonly staleSince: Date | null;
   readonly isSelected: boolean;
   /** No other one is selected: it says all that it has to say. */
   readonly isOnlySelected: boolean;
@@ -43,10 +56,14 @@ interface IRunRowProps {
 }
 
 export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX.Element {
-  const { run, ahead, progress, isSelected, isOnlySelected, isCurrent, actions, trans } = props;
+  const { run, ahead, progress, schedule, isSelected, isOnlySelected, isCurrent } = props;
+  const { actions, trans } = props;
   const isFinished = FINISHED_STATES.includes(run.state);
+  const staleSince = isFinished ? null : props.staleSince;
   const isQueued = run.state === 'queued';
-  const saying = sayingOf(run, trans);
+  const saying = asOf(staleSince, sayingOf(run, trans), trans);
+  const scheduled = scheduleOf(run, schedule, trans);
+  const tooltip = [saying, detailOf(run, trans)].filter(text => text !== null).join('\n');
   const share = run.state === 'running' ? shareDone(progress) : null;
   const tabIndex = isCurrent ? 0 : -1;
   return (
@@ -54,7 +71,8 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
       className={[
         'jp-Kueue-run',
         isSelected ? 'jp-mod-selected' : '',
-        isOnlySelected ? 'jp-mod-only' : ''
+        isOnlySelected ? 'jp-mod-only' : '',
+        staleSince === null ? '' : 'jp-mod-stale'
       ].join(' ')}
       data-run-id={run.run_id}
       data-key={run.run_id}
@@ -63,18 +81,23 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
       role="treeitem"
       aria-level={2}
       aria-selected={isSelected}
-      aria-label={labelOf(run, ahead, progress, trans)}
+      aria-label={labelOf({ run, ahead, progress, scheduled, staleSince, trans })}
       tabIndex={tabIndex}
       onClick={event => actions.click(run.run_id, event)}
       onContextMenu={() => actions.meanInMenu(run.run_id)}
       onDoubleClick={() => actions.openOutput(run.run_id)}
     >
       <div className="jp-Kueue-line">
+        {scheduled !== null && (
+          <span className="jp-Kueue-schedule" title={scheduled}>
+            <historyIcon.react tag="span" height="14px" width="14px" />
+          </span>
+        )}
         <span className="jp-Kueue-name" title={run.name}>
           {run.name}
         </span>
         <span className="jp-Kueue-note">
-          <Summary {...{ run, ahead, progress, trans }} />
+          <Summary {...{ run, ahead, progress, staleSince, trans }} />
         </span>
         <span className="jp-Kueue-actions">
           {!isQueued && (
@@ -112,11 +135,11 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
         </span>
       </div>
       {share === null ? (
-        <div className="jp-Kueue-why" title={sentences(saying, run.detail)}>
+        <div className="jp-Kueue-why" title={tooltip}>
           {saying}
         </div>
       ) : (
-        <div className="jp-Kueue-progress" title={saying}>
+        <div className="jp-Kueue-progress" title={tooltip}>
           <div className="jp-Kueue-bar">
             <div style={{ width: `${100 * share}%` }} />
           </div>
@@ -126,18 +149,30 @@ export const RunRow = React.memo(function RunRow(props: IRunRowProps): React.JSX
   );
 });
 
-/** Return a row's name for those who do not see it. */
-function labelOf(
-  run: IRunRow,
-  ahead: number | null,
-  progress: IProgress | undefined,
+/** Return which schedule a run is of, null where it is of none. */
+function scheduleOf(
+  { schedule_id }: IRunRow,
+  name: string | null,
   trans: TranslationBundle
-): string {
+): string | null {
+  if (schedule_id === null) {
+    return null;
+  }
+  return name === null
+    ? trans.__('Run of a schedule')
+    : trans.__('Run of the schedule %1', quoted(name, trans));
+}
+
+/** Return a row's name for those who do not see it. */
+function labelOf(shown: ISummaryProps & { readonly scheduled: string | null }): string {
+  const { run, ahead, progress, scheduled, staleSince, trans } = shown;
+  const message = messageOf(run, trans);
   return [
     run.name,
     stateName(run.state, trans),
     run.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans),
-    messageOf(run, trans)
+    message === null ? null : asOf(staleSince, message, trans),
+    scheduled
   ]
     .filter(text => text !== null)
     .join(', ');
@@ -160,19 +195,20 @@ interface ISummaryProps {
   readonly run: IRunRow;
   readonly ahead: number | null;
   readonly progress: IProgress | undefined;
+  readonly staleSince: Date | null;
   readonly trans: TranslationBundle;
 }
 
 /** What matters most at a glance: where it stands, how far it is, when it ended. */
-function Summary({ run, ahead, progress, trans }: ISummaryProps): React.JSX.Element {
+function Summary({ run, ahead, progress, staleSince, trans }: ISummaryProps): React.JSX.Element {
   if (run.finished_at === null) {
-    const isQueued = run.state === 'queued';
-    const where = isQueued ? position(ahead, trans) : cellOf(progress, trans);
-    const since = isQueued ? run.created_at : (run.started_at ?? run.admitted_at ?? run.created_at);
+    const where = run.state === 'queued' ? position(ahead, trans) : cellOf(progress, trans);
+    const since = sinceOf(run);
     return (
       <>
-        {where !== null && `${where} · `}
-        <Elapsed since={since} trans={trans} />
+        {where}
+        {where !== null && since !== null && ' · '}
+        {since !== null && <Elapsed since={since} until={staleSince} trans={trans} />}
       </>
     );
   }

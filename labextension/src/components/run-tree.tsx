@@ -37,6 +37,9 @@ interface IRunTreeProps {
   readonly groups: readonly IRunTreeGroup[];
   readonly selection: ISelection;
   readonly progressOf: (runId: string) => IProgress | undefined;
+  readonly scheduleName: (scheduleId: string) => string | null;
+  /** Since when states may be others than are shown; null while they are as shown. */
+  readonly staleSince: Date | null;
   readonly actions: ITreeActions;
   readonly trans: TranslationBundle;
 }
@@ -85,7 +88,7 @@ export class RunTree extends React.Component<IRunTreeProps, IRunTreeState> {
   }
 
   private _renderGroup(group: IRunTreeGroup): React.JSX.Element {
-    const { selection, progressOf, actions, trans } = this.props;
+    const { selection, progressOf, scheduleName, staleSince, actions, trans } = this.props;
     const { current } = this.state;
     const ahead = group.id === 'waiting' ? runsAhead(group.runs) : null;
     return (
@@ -115,6 +118,8 @@ export class RunTree extends React.Component<IRunTreeProps, IRunTreeState> {
                 run={run}
                 ahead={ahead?.get(run.run_id) ?? null}
                 progress={group.id === 'running' ? progressOf(run.run_id) : undefined}
+                schedule={run.schedule_id === null ? null : scheduleName(run.schedule_id)}
+                staleSince={staleSince}
                 isSelected={selection.runIds.has(run.run_id)}
                 isOnlySelected={selection.runIds.has(run.run_id) && selection.runIds.size === 1}
                 isCurrent={current === run.run_id}

@@ -50,7 +50,10 @@ export function sizeOf(size: IResources, trans: TranslationBundle): string {
     .join(', ');
 }
 
-/** Return an amount that the server took as people write it; `asQuantity` reads it back. */
+/**
+ * Return an amount that the server took as people read it: memory in GiB or MiB, rounded where it
+ * was asked for in GB.
+ */
 export function shownAmount(field: AmountField, quantity: string): string {
   switch (field) {
     case 'gpus':
@@ -62,19 +65,27 @@ export function shownAmount(field: AmountField, quantity: string): string {
   }
 }
 
+const DECIMAL: readonly string[] = ['', 'K', 'M', 'G', 'T', 'P', 'E'];
+
 /** `500m` is half a CPU. */
 function shownCpu(quantity: string): string {
   const [, millis] = /^(\d+)m$/.exec(quantity) ?? [];
   return millis === undefined ? quantity : String(Number(millis) / 1000);
 }
 
-/** `4Gi` is 4 GiB, and a number alone is bytes. */
+/** `4Gi` is 4 GiB, a number alone is bytes, and `4G` is shown as the 3.73 GiB that it is. */
 function shownMemory(quantity: string): string {
-  if (/^\d+$/.test(quantity)) {
-    return `${quantity} B`;
+  const [, value, unit = '', binary] = /^([\d.]+)([KMGTPE]?|k)(i?)$/.exec(quantity) ?? [];
+  if (value === undefined) {
+    return quantity;
   }
-  const [, value, unit] = /^([\d.]+)([KMGTPE]i?|k)$/.exec(quantity) ?? [];
-  return value === undefined || unit === undefined ? quantity : `${value} ${unit}B`;
+  if (binary === 'i') {
+    return `${value} ${unit}iB`;
+  }
+  const bytes = Number(value) * 1000 ** DECIMAL.indexOf(unit.toUpperCase());
+  const power = bytes < 1024 ? 0 : Math.min(DECIMAL.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const shown = Math.round((100 * bytes) / 1024 ** power) / 100;
+  return power === 0 ? `${shown} B` : `${shown} ${DECIMAL[power] ?? ''}iB`;
 }
 
 function cpuQuantity(typed: string): string | null {

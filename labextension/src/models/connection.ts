@@ -31,6 +31,18 @@ export interface IInterruption {
   readonly since: Date;
 }
 
+/** Return since when runs may be in other states than are shown, null while they are as shown. */
+export function staleSince(model: {
+  readonly connection: Connection;
+  readonly interruption: IInterruption | null;
+}): Date | null {
+  const { connection, interruption } = model;
+  // Else something was not read that says nothing of runs.
+  const isUnknown =
+    connection.kind === 'lost' || interruption?.error.reason === 'cluster-unavailable';
+  return isUnknown && interruption !== null ? interruption.since : null;
+}
+
 /** Return what is known of something that was read, null where nothing is. */
 export function known<T>(reading: Reading<T>): T | null {
   return reading.kind === 'unread' ? null : reading.value;

@@ -10,6 +10,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IRunsModel } from '../tokens';
+import type { IFiltered } from './run-filter';
 import { filtered } from './run-filter';
 import type { IRunGroups } from './run-store';
 import type { ISelection } from './selection';
@@ -56,7 +57,12 @@ export class PanelState implements IDisposable {
 
   /** The runs that the filter leaves. */
   get groups(): IRunGroups {
-    return filtered(this._runs.groups, this._filter, this._trans);
+    return this._filtered.groups;
+  }
+
+  /** What is wrong with the filter, as a sentence; null where nothing is. */
+  get filterProblem(): string | null {
+    return this._filtered.problem;
   }
 
   get filter(): string {
@@ -126,6 +132,13 @@ export class PanelState implements IDisposable {
       ...(this.isFolded('running') ? [] : running),
       ...(this.isFolded('finished') ? [] : finished)
     ].map(run => run.run_id);
+  }
+
+  private get _filtered(): IFiltered {
+    return filtered(this._runs.groups, this._filter, {
+      scheduleName: id => this._runs.scheduleName(id),
+      trans: this._trans
+    });
   }
 
   private _setSelection(selection: ISelection): void {

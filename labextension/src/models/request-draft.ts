@@ -68,7 +68,7 @@ export function changesOf(draft: IRequestDraft, request: IRequest): RequestChang
   return {
     ...(draft.name === before.name ? {} : { name: draft.name.trim() || null }),
     ...(draft.queue === before.queue ? {} : { local_queue: draft.queue || null }),
-    ...(isSizeChanged ? sizeChanges(draft) : {}),
+    ...(isSizeChanged ? sizeChanges(draft, before, request) : {}),
     ...(draft.environment === before.environment ? {} : { environment: draft.environment || null }),
     ...(draft.timeout === before.timeout ? {} : { timeout_seconds: secondsOf(draft) }),
     ...(draft.kernel === before.kernel ? {} : { kernel_name: draft.kernel.trim() || null }),
@@ -122,12 +122,19 @@ export function parameterValue(text: string): unknown {
   }
 }
 
-function sizeChanges(draft: IRequestDraft): RequestChanges {
+function sizeChanges(
+  draft: IRequestDraft,
+  before: IRequestDraft,
+  { resources }: IRequest
+): RequestChanges {
   if (draft.profile !== '') {
     return { profile: draft.profile, resources: null };
   }
   const amounts = AMOUNTS.flatMap(field => {
-    const quantity = asQuantity(field, draft[field]) ?? '';
+    // What is not changed stays as it was asked for, of which the form may show less.
+    const asked = resources?.[field];
+    const isSame = draft[field] === before[field] && asked != null && draft[field] !== '';
+    const quantity = isSame ? String(asked) : (asQuantity(field, draft[field]) ?? '');
     const value = field === 'gpus' ? Number(quantity) : quantity;
     return quantity === '' ? [] : [[field, value] as const];
   });

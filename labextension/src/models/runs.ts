@@ -21,6 +21,7 @@ import type {
   IRunRow,
   ILocalQueue,
   IProblem,
+  IResources,
   RunState,
   RequestChanges
 } from '../wire';
@@ -32,6 +33,7 @@ import type { IRunGroups } from './run-store';
 import { RunStore } from './run-store';
 import { ProgressModel } from './progress';
 import { Reader } from './reader';
+import { ScheduleNames } from './schedule-names';
 
 /** As many finished runs as are read at first. */
 const FINISHED_AT_FIRST = 100;
@@ -64,6 +66,9 @@ export class RunsModel implements IRunsModel, IDisposable {
       serverSettings: settings,
       running: () => this.groups.running.map(run => run.run_id)
     });
+    this._schedules = new ScheduleNames(settings);
+    this._schedules.changed.connect(this._touch, this);
+    this._parts.add(this._schedules);
     this._parts.add(this._stream);
     this._parts.add(this.progress);
     for (const part of [this._lists, this._queues, this._health, this._emission, this._settling]) {
@@ -100,6 +105,13 @@ export class RunsModel implements IRunsModel, IDisposable {
     const configured = known(this._health.reading)?.settings.local_queue;
     const names = (this.queues ?? []).filter(queue => queue.active).map(queue => queue.name);
     return configured ?? names.find(name => name === 'default') ?? names[0] ?? null;
+  }
+
+  get staging(): IResources | null {
+    const settings = known(this._health.reading)?.settings;
+    return settings === undefined
+      ? null
+      : { cpu: settings.staging_cpu ?? null, memory: settings.staging_memory ?? null };
   }
 
   get problems(): readonly IProblem[] {
@@ -142,6 +154,10 @@ export class RunsModel implements IRunsModel, IDisposable {
     return this._store.get(runId);
   }
 
+  scheduleName(scheduleId: string): string | null {
+    return this._schedules.of(scheduleId);
+  }
+
   observe(): IDisposable {
     this._observers += 1;
     if (this._observers === 1) {
@@ -173,6 +189,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   async listOlderRuns(): Promise<void> {
     const page = await this._listFinished(api.MOST_PER_PAGE, this._olderCursor);
     page.items.forEach(run => this._store.put(run));
+    this._schedules.need(page.items);
     this._olderCursor = page.next_cursor;
     this._olderCount = Math.max(0, this._olderCount - page.items.length);
     this._touch();
@@ -220,7 +237,7 @@ export class RunsModel implements IRunsModel, IDisposable {
     } else {
       this._stream.close();
       this.progress.stop();
-      [this._lists, this._queues, this._health].forEach(reader => reader.stop());
+      [this._lists, this._queues, this._health, this._schedules].forEach(reader => reader.stop());
     }
   }
 
@@ -260,6 +277,7 @@ export class RunsModel implements IRunsModel, IDisposable {
         break;
       case 'schedule':
       case 'schedule-deleted':
+        this._schedules.renew();
         this._touch();
         break;
       case 'run':
@@ -274,6 +292,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   private _applyToRun(change: RunChange): void {
     if (change.type === 'run') {
       this._store.put(change.run);
+      this._schedules.need([change.run]);
     } else {
       this._store.delete(change.run_id);
     }
@@ -289,6 +308,7 @@ export class RunsModel implements IRunsModel, IDisposable {
         this._listFinishedAgain()
       ]);
       this._store.replace([...unfinished, ...finished]);
+      this._schedules.need([...unfinished, ...finished]);
       // An answer may be older than what the stream told while it was on its way.
       changes.forEach(change => this._applyToRun(change));
       return { unfinished, finished };
@@ -357,6 +377,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _parts = new DisposableSet();
   private readonly _stream: ChangeStream;
+  private readonly _schedules: ScheduleNames;
   private readonly _store = new RunStore();
   private readonly _lists = new Reader<IRunLists>({
     name: 'jupyter-kueue:runs',

@@ -90,7 +90,14 @@ function inWords({ code, values }: ISentence, trans: TranslationBundle): string 
     }
     return inner ?? '';
   };
-  const whole = words(trans, name => valueOf(values[name]));
+  const countOf = (): number => {
+    const count = Number(values.count);
+    if (!Number.isFinite(count)) {
+      unknown.push(values.count);
+    }
+    return count;
+  };
+  const whole = words(trans, name => valueOf(values[name]), countOf);
   return unknown.length === 0 ? whole : null;
 }
 

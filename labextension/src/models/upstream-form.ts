@@ -3,7 +3,8 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IRequest } from '../wire';
-import { AMOUNTS, asQuantity } from './amounts';
+import type { AmountField } from './amounts';
+import { AMOUNTS } from './amounts';
 import { draftOf } from './request-draft';
 
 export const OPEN_FORM = 'scheduling:restore-layout';
@@ -38,7 +39,8 @@ export function formFor(path: string, like?: IRequest): ReadonlyPartialJSONObjec
 function filledIn(request: IRequest): ReadonlyPartialJSONObject {
   const draft = draftOf(request);
   const { queue, profile, parameters, kernel } = draft;
-  const amounts = AMOUNTS.map(field => [field, asQuantity(field, draft[field]) ?? ''] as const);
+  const asked = (field: AmountField) => String(request.resources?.[field] ?? '');
+  const amounts = AMOUNTS.map(field => [field, draft[field] === '' ? '' : asked(field)] as const);
   const others = [
     ['queue', queue],
     ['timeout', String(request.timeout_seconds ?? '')],

@@ -2,7 +2,18 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { RequestError } from '../request';
-import type { IRun, IRunRow, IProgress, IResourceUsage, RunState } from '../wire';
+import type {
+  ILocalQueue,
+  IRun,
+  IRunRow,
+  IProgress,
+  IResources,
+  IResourceUsage,
+  ISentence,
+  RunState,
+  SentenceValue
+} from '../wire';
+import { shownAmount } from './amounts';
 import { errorOf, leftBehindOf, messageOf, warningsOf } from './sentences';
 
 const MINUTE_MS = 60_000;
@@ -152,13 +163,99 @@ export function sentences(...parts: readonly (string | null | undefined)[]): str
     .join(' ');
 }
 
-/** Return what a run says of itself, with its queue while it waits there and may start. */
+/**
+ * Return what a run says of itself; while it waits and may start, with its queue after what is
+ * missing, unless that names the queue.
+ */
 export function sayingOf(run: IRunRow, trans: TranslationBundle): string {
   const said = messageOf(run, trans) ?? stateName(run.state, trans);
-  const text = sentences(said, ...warningsOf(run, trans), leftBehindOf(run, trans));
-  return run.state === 'queued' && run.reason !== 'blocked'
-    ? trans.__('%1 · %2', run.local_queue, text)
-    : text;
+  const others = [...warningsOf(run, trans), leftBehindOf(run, trans)];
+  if (run.state !== 'queued' || run.reason === 'blocked' || isNamedIn(run.sentence, run)) {
+    return sentences(said, ...others);
+  }
+  const placed = trans.__('%1 · %2', said.replace(/\.$/, ''), run.local_queue);
+  const rest = sentences(...others);
+  return rest === '' ? placed : sentences(placed, rest);
+}
+
+/** Return what was said of a run when it was last known how it is; null stands for now. */
+export function asOf(since: Date | null, text: string, trans: TranslationBundle): string {
+  return since === null
+    ? text
+    : trans.__('At %1: %2', moment(since.toISOString(), new Date()), text);
+}
+
+/** Tell whether a sentence, or one in it, names the run's queue. */
+function isNamedIn(sentence: ISentence | null | undefined, { local_queue }: IRunRow): boolean {
+  const names = (value: SentenceValue): boolean =>
+    typeof value === 'object'
+      ? ('code' in value ? Object.values(value.values) : value).some(names)
+      : value === local_queue;
+  return sentence != null && names(sentence);
+}
+
+/** Sentences that hold all that the cluster says. */
+export const EXACT: ReadonlySet<string> = new Set([
+  'asks-and-lacks',
+  'asks-for-too-much',
+  'held',
+  'held-cluster-queue',
+  'kueue-says',
+  'no-quota-for',
+  'no-quota-for-disk',
+  'no-such-cluster-queue',
+  'no-such-queue',
+  'paused-fair-share',
+  'paused-higher-priority',
+  'paused-taken-back',
+  'queue-not-open',
+  'starts-next',
+  'waits-for-amount',
+  'will-not-start'
+]);
+
+/** What the Job controller says of an end of which the run itself, or its pod, says more. */
+const JOB_ENDED =
+  /^(Job has reached the specified backoff limit|Job was active longer than specified deadline|Container \S+ for pod \S+ failed with exit code \d+ matching FailJob rule)/;
+
+/** Return what the cluster says of a run, null where the run's own sentence has it. */
+export function detailOf(run: IRunRow, trans: TranslationBundle): string | null {
+  const { detail, sentence } = run;
+  if (
+    detail === null ||
+    JOB_ENDED.test(detail) ||
+    codesOf(sentence).some(code => EXACT.has(code))
+  ) {
+    return null;
+  }
+  return trans.__('Cluster: %1', detail);
+}
+
+/** Return the codes of a sentence and of those in it. */
+function codesOf(value: SentenceValue | null | undefined): readonly string[] {
+  if (typeof value !== 'object' || value === null) {
+    return [];
+  }
+  return 'code' in value
+    ? [value.code, ...Object.values(value.values).flatMap(codesOf)]
+    : value.flatMap(codesOf);
+}
+
+/** Return since when a run does what it does, null where that is not known. */
+export function sinceOf(run: IRunRow): string | null {
+  if (run.state === 'queued') {
+    return run.created_at;
+  }
+  if (run.reason === 'retrying') {
+    // The attempt that is over is not the one that is awaited.
+    return null;
+  }
+  const { admitted_at: admitted, started_at: started } = run;
+  const attempt = run.attempt_started_at ?? started;
+  // Admitted once more, it has not begun again.
+  const isOver =
+    admitted !== null && attempt !== null && Date.parse(attempt) < Date.parse(admitted);
+  return (isOver ? admitted : attempt) ?? admitted ?? run.created_at;
 }
 
 export function stateName(state: RunState, trans: TranslationBundle): string {
@@ -226,6 +323,66 @@ export function usage(resource: string, shown: IResourceUsage, trans: Translatio
     : own + unit;
 }
 
+/** Return what moving files adds to a run's use of a resource; null where that is nothing. */
+export function stagingText(
+  resource: string,
+  staging: IResources | null,
+  trans: TranslationBundle
+): string | null {
+  if (resource !== 'cpu' && resource !== 'memory') {
+    return null;
+  }
+  const quantity = staging?.[resource];
+  if (quantity == null || /^0*\D*$/.test(String(quantity))) {
+    return null;
+  }
+  const shown = shownAmount(resource, String(quantity));
+  return trans.__(
+    'Each run includes %1 for moving its files',
+    resource === 'cpu' ? trans.__('%1 CPU', shown) : shown
+  );
+}
+
+/** Return what is free in a queue: `1 GPU, 6.8 CPUs, 20.8 GiB free`; null where it is not known. */
+export function freeText(queue: ILocalQueue, trans: TranslationBundle): string | null {
+  const left: string[] = [];
+  const back: string[] = [];
+  for (const [name, shown] of Object.entries(queue.resources).sort(([a], [b]) =>
+    compareResources(a, b)
+  )) {
+    const unused = free(shown);
+    if (unused !== null) {
+      left.push(amountText(name, unused, trans));
+    }
+    if ((shown.reclaimable ?? 0) > 0) {
+      back.push(amountText(name, shown.reclaimable ?? 0, trans));
+    }
+  }
+  if (left.length === 0) {
+    return null;
+  }
+  const said = trans.__('%1 free', left.join(trans.__(', ')));
+  return back.length === 0
+    ? said
+    : trans.__('%1 (%2 more by taking back what it lent)', said, back.join(trans.__(', ')));
+}
+
+/** Return an amount with what it is of: `2 GPUs`, `6.8 CPUs`, `20.8 GiB`. */
+function amountText(resource: string, value: number, trans: TranslationBundle): string {
+  const shown = amount(resource, value);
+  if (resource === 'memory') {
+    return shown + unitOf(resource, trans);
+  }
+  // Only a whole number has plural forms of its own.
+  const count = Number.isInteger(Number(shown)) ? Number(shown) : 2;
+  if (resource === 'cpu') {
+    return trans._n('%2 CPU', '%2 CPUs', count, shown);
+  }
+  return resource.endsWith('/gpu')
+    ? trans._n('%2 GPU', '%2 GPUs', count, shown)
+    : `${shown} ${resource}`;
+}
+
 /** Return what is free for a new run, borrowing included; null where that is not readable. */
 export function free(shown: IResourceUsage): number | null {
   if (shown.free !== null) {
@@ -237,13 +394,17 @@ export function free(shown: IResourceUsage): number | null {
     : Math.max(0, shown.nominal - (shown.cluster_queue_used ?? shown.used));
 }
 
-/** Return a file's size: `812 B`, `4.2 KB`, `3 MB`. */
-export function fileSize(bytes: number, trans: TranslationBundle): string {
-  const units = [trans.__('B'), trans.__('KB'), trans.__('MB'), trans.__('GB'), trans.__('TB')];
-  const power = Math.min(
-    units.length - 1,
-    bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / Math.log10(1000))
-  );
-  const value = bytes / 1000 ** power;
+/** Return a number of bytes: `812 B`, `4.2 KiB`, `3 MiB`. */
+export function byteSize(bytes: number, trans: TranslationBundle): string {
+  const units = [
+    trans.__('B'),
+    trans.__('KiB'),
+    trans.__('MiB'),
+    trans.__('GiB'),
+    trans.__('TiB'),
+    trans.__('PiB')
+  ];
+  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
   return `${value >= 100 || power === 0 ? Math.round(value) : Math.round(10 * value) / 10} ${units[power] ?? ''}`;
 }

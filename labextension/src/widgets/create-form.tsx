@@ -4,7 +4,7 @@ import React from 'react';
 
 import * as api from '../api';
 import { TextField } from '../components/field';
-import { AmountFields, QueueSelect } from '../components/queue-options';
+import { AmountFields, QueueSelect, unchosenQueue } from '../components/queue-options';
 import { RunOptionFields } from '../components/run-options';
 import type { AmountField } from '../models/amounts';
 import { amountError, asQuantity, shownAmount, sizeOf } from '../models/amounts';
@@ -43,6 +43,7 @@ export function CreateForm(props: OptionsProps): React.JSX.Element {
     <div ref={root} className="jp-Kueue-options">
       <QueueSelect
         queues={context.model.queues ?? []}
+        defaultQueue={context.model.defaultQueue}
         unchosen={unchosen(context)}
         value={String(parameters.queue ?? '')}
         error={refused.queue ?? ''}
@@ -208,9 +209,7 @@ function useFewFormats({ model, handleModelChange }: OptionsProps): void {
 
 function unchosen({ model, trans }: IOptionsContext): string {
   if (model.queues !== null) {
-    return model.defaultQueue === null
-      ? trans.__('The default queue')
-      : trans.__('%1 (default)', model.defaultQueue);
+    return unchosenQueue(model.defaultQueue, trans);
   }
   return model.interruption === null
     ? trans.__('Reading the queues…')

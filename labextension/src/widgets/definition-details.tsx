@@ -35,7 +35,9 @@ export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.E
           <div className="jp-Kueue-status" role="status">
             <div>
               {definition.schedule.next_run_at === null
-                ? trans.__('No next run')
+                ? isPaused(definition.schedule)
+                  ? trans.__('Paused: no next run.')
+                  : trans.__('No next run.')
                 : trans.__(
                     'Next run: %1',
                     new Date(definition.schedule.next_run_at).toLocaleString(undefined, {
@@ -63,6 +65,11 @@ export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.E
       )}
     </div>
   );
+}
+
+/** Tell whether a schedule is paused: one that has ended is not active either, and says so. */
+function isPaused({ active, sentence }: ISchedule): boolean {
+  return !active && sentence?.code.startsWith('schedule-ended-') !== true;
 }
 
 function useDefinition(

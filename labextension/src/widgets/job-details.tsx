@@ -6,7 +6,11 @@ import React from 'react';
 
 import { Asked } from '../components/asked';
 import { RunStatus } from '../components/run-status';
+import type { AmountField } from '../models/amounts';
+import { AMOUNTS, shownAmount } from '../models/amounts';
+import { staleSince } from '../models/connection';
 import { runsAhead } from '../models/run-store';
+import { shownTime } from '../models/time-limit';
 import { reasonOf } from '../models/words';
 import { RequestError } from '../request';
 import { CommandIDs } from '../tokens';
@@ -34,6 +38,7 @@ export function JobDetails({ model, context }: OptionsProps): React.JSX.Element 
               run={run}
               ahead={runsAhead(runs.groups.waiting).get(run.run_id) ?? null}
               progress={runs.progress.of(run.run_id)}
+              staleSince={staleSince(runs)}
               trans={trans}
               onStop={() => execute(commands, CommandIDs.stopRuns, { run_ids: [run.run_id] })}
             />
@@ -52,25 +57,33 @@ export function askedFor(
   trans: TranslationBundle
 ): readonly (readonly [string, string])[] {
   const names: Readonly<Record<string, string>> = {
-    queue: trans.__('queue'),
+    queue: trans.__('Queue'),
     cpu: trans.__('CPU'),
-    memory: trans.__('memory'),
+    memory: trans.__('Memory'),
     gpus: trans.__('GPUs'),
-    priority: trans.__('priority'),
-    kernel: trans.__('kernel'),
-    timeout: trans.__('time limit in seconds'),
-    max_retries: trans.__('retries')
+    priority: trans.__('Priority'),
+    kernel: trans.__('Kernel'),
+    timeout: trans.__('Time limit'),
+    max_retries: trans.__('Retries')
   };
   return [
-    ...(model.computeType ? [[trans.__('compute type'), model.computeType] as const] : []),
+    ...(model.computeType ? [[trans.__('Compute type'), model.computeType] as const] : []),
     ...Object.entries(model.runtimeEnvironmentParameters ?? {}).map(
-      ([name, value]) => [names[name] ?? name, String(value)] as const
+      ([name, value]) => [names[name] ?? name, shownOption(name, String(value))] as const
     ),
-    ...(model.tags?.length ? [[trans.__('tags'), model.tags.join(', ')] as const] : []),
+    ...(model.tags?.length ? [[trans.__('Tags'), model.tags.join(', ')] as const] : []),
     ...(model.idempotencyToken
-      ? [[trans.__('idempotency token'), model.idempotencyToken] as const]
+      ? [[trans.__('Idempotency token'), model.idempotencyToken] as const]
       : [])
   ];
+}
+
+/** Return an option as its field in the forms shows it. */
+function shownOption(name: string, value: string): string {
+  if (name === 'timeout') {
+    return shownTime(Number(value));
+  }
+  return AMOUNTS.includes(name as AmountField) ? shownAmount(name as AmountField, value) : value;
 }
 
 const UPSTREAM_STATUS: Readonly<Record<RunState, string>> = {

@@ -12,6 +12,7 @@ import type { IPanelActions } from '../components/panel';
 import { Panel } from '../components/panel';
 import type { INotice } from '../models/notices';
 import { noticesOf } from '../models/notices';
+import { staleSince } from '../models/connection';
 import type { PanelState } from '../models/panel-state';
 import type { StockBackendModel } from '../models/stock-backend';
 import type { IRunsModel } from '../tokens';
@@ -114,13 +115,17 @@ class Lists extends ReactWidget {
         notices={this._notices}
         queues={model.queues}
         defaultQueue={model.defaultQueue}
+        staging={model.staging}
         all={model.groups}
         shown={state.groups}
         filter={state.filter}
+        filterProblem={state.filterProblem}
         isFolded={section => state.isFolded(section)}
         olderCount={model.olderCount}
         selection={state.selection}
         progressOf={runId => model.progress.of(runId)}
+        staleSince={staleSince(model)}
+        scheduleName={scheduleId => model.scheduleName(scheduleId)}
         actions={this._actions}
         trans={this._trans}
       />

@@ -484,6 +484,7 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     status = page.locator(".jp-Kueue-status")
     expect(status).to_contain_text("Waiting · queue team-b")
     expect(status).to_contain_text("this run asks for 16 GPUs")
+    expect(options).to_contain_text("1 h 30 min")
     # The two views of the job say the same, without anybody's doing.
     expect(Jobs(page).shown("Status")).to_have_text("Queued")
     expect_accessible(page, ".jp-Kueue-scheduler", "JupyterLab Light")

@@ -228,14 +228,14 @@ def _blocked(
         if match[1] == "LocalQueue":
             return say(
                 "no-such-queue",
-                "Will not start: the queue {queue} does not exist. Stop it and "
-                "run it again in another queue, or ask an admin.",
+                "Will not start: the queue {queue} does not exist. Edit it and "
+                "submit it again in another queue, or ask an admin.",
                 queue=match[2],
             )
         return say(
             "no-such-cluster-queue",
             "Will not start: {queue} points to {cluster_queue}, which does not "
-            "exist. Ask an admin, or stop it and run it again in another "
+            "exist. Ask an admin, or edit it and submit it again in another "
             "queue.",
             queue=local_queue,
             cluster_queue=match[2],
@@ -263,14 +263,14 @@ def _blocked(
                 "no-quota-for-disk",
                 "Will not start: {queue} has no quota for disk "
                 "(ephemeral-storage), which a limit of the namespace or a "
-                "setting adds to every run. Stop it and run it again in "
+                "setting adds to every run. Edit it and submit it again in "
                 "another queue, or ask an admin.",
                 queue=local_queue,
             )
         return say(
             "no-quota-for",
-            "Will not start: {queue} has no quota for {resource}. Stop it and "
-            "run it again without {resource} or in another queue, or ask an "
+            "Will not start: {queue} has no quota for {resource}. Edit it and "
+            "submit it again without {resource} or in another queue, or ask an "
             "admin.",
             queue=local_queue,
             resource=match[1],

@@ -207,9 +207,10 @@ def test_what_stayed_behind_is_told_with_its_paths() -> None:
     assert told is not None
     hidden, ignored = (told["sentence"]["values"][which] for which in ("first", "second"))
     more = {"code": "and-more", "values": {"count": 2}}
-    assert hidden["values"] == {"paths": [".env", more], "first": ".env"}
+    assert hidden["values"] == {"paths": [".env", more]}
     assert ignored["values"] == {"paths": ["data/"]}
     assert ".env, and 2 more" in told["message"]
+    assert "!.env" not in told["message"]
 
 
 def test_an_error_has_its_fields_sentences() -> None:

@@ -49,23 +49,23 @@ _ROWS = [
         for message, said in [
             (
                 "LocalQueue team-x doesn't exist",
-                "Will not start: the queue team-x does not exist. Stop it and run it again in "
+                "Will not start: the queue team-x does not exist. Edit it and submit it again in "
                 "another queue, or ask an admin.",
             ),
             (
                 "LocalQueue team-x is terminating or missing",
-                "Will not start: the queue team-x does not exist. Stop it and run it again in "
+                "Will not start: the queue team-x does not exist. Edit it and submit it again in "
                 "another queue, or ask an admin.",
             ),
             (
                 "ClusterQueue big doesn't exist",
                 "Will not start: team-a points to big, which does not exist. Ask an admin, or "
-                "stop it and run it again in another queue.",
+                "edit it and submit it again in another queue.",
             ),
             (
                 "ClusterQueue big is terminating or missing",
                 "Will not start: team-a points to big, which does not exist. Ask an admin, or "
-                "stop it and run it again in another queue.",
+                "edit it and submit it again in another queue.",
             ),
             (
                 "workload namespace doesn't match ClusterQueue selector",
@@ -110,7 +110,7 @@ _ROWS = [
         "Pending",
         POD_SET + "resource example.com/fpga unavailable in ClusterQueue",
         "blocked",
-        "Will not start: team-a has no quota for example.com/fpga. Stop it and run it "
+        "Will not start: team-a has no quota for example.com/fpga. Edit it and submit it "
         "again without example.com/fpga or in another queue, or ask an admin.",
     ),
     (
@@ -118,8 +118,8 @@ _ROWS = [
         POD_SET + "resource ephemeral-storage unavailable in ClusterQueue",
         "blocked",
         "Will not start: team-a has no quota for disk (ephemeral-storage), which a limit of the "
-        "namespace or a setting adds to every run. Stop it and run it again in another queue, or "
-        "ask an admin.",
+        "namespace or a setting adds to every run. Edit it and submit it again in another queue, "
+        "or ask an admin.",
     ),
     (
         "NoMatchingFlavor",

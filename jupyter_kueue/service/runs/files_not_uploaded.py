@@ -29,14 +29,13 @@ def shown(left_behind: LeftBehind | None) -> ShownLeftBehind | None:
         return None
     said = []
     if left_behind["count"]:
-        first = left_behind["paths"][0] if left_behind["paths"] else ".env"
+        # No path of theirs is the example: it might well be the one with the secrets.
         hidden = say(
             "hidden-files-stayed",
             "Hidden files were not uploaded: {paths}. To include one, add a "
-            "line such as !{first} to a file named .jupyterkueueignore next "
-            "to the notebook.",
+            "line with ! and its name, such as !.flake8, to a file named "
+            ".jupyterkueueignore next to the notebook.",
             paths=_named(left_behind["paths"], left_behind["count"]),
-            first=first,
         )
         said.append(hidden)
     if left_behind["ignored_count"]:

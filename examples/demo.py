@@ -108,7 +108,8 @@ def main() -> None:
         client.call("DELETE", f"runs/{blocker['run_id']}")
     say(
         "\nDone. `make lab` opens JupyterLab with the panel, on a local cluster that stays. The "
-        "first time it builds the panel, about a minute."
+        "first time it builds the panel, about a minute. The report is still in the panel's list, "
+        "for you to look at; to delete it, right-click it and choose Delete."
     )
 
 

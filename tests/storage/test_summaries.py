@@ -38,8 +38,9 @@ def row_of(number: int, **row: Any) -> Json:
         "updated_at": None,
         "request": RunRequest("report.ipynb"),
         **dict.fromkeys(("reason", "message", "detail", "priority_class")),
-        **dict.fromkeys(("admitted_at", "started_at", "finished_at", "schedule_id")),
-        **dict.fromkeys(("rerun_of", "left_behind", "sentence", "position", "wait")),
+        **dict.fromkeys(("admitted_at", "started_at", "attempt_started_at", "finished_at")),
+        **dict.fromkeys(("schedule_id", "rerun_of", "left_behind", "sentence")),
+        **dict.fromkeys(("position", "wait")),
         **row,
     }
 

@@ -448,7 +448,9 @@ def test_its_fields_travel_with_the_job_and_its_detail_view_stops_a_queued_run(
     page.get_by_role("button", name="Additional options").click()
     expect(options).not_to_be_visible()
     create.click()
-    refused = options.locator(".jp-Kueue-field").filter(has_text="GPUs").locator(".jp-Kueue-error")
+    # The queues' entries speak of GPUs too.
+    gpus = options.locator(".jp-Kueue-field").filter(has=page.locator("input[name=gpus]"))
+    refused = gpus.locator(".jp-Kueue-error")
     expect(refused).to_contain_text("1024")
     expect(refused).to_be_in_viewport()
     # The form's own line calls the field as the form does.

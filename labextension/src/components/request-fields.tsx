@@ -78,16 +78,7 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
           trans={trans}
         />
       )}
-      {environments.length > 0 && (
-        <SelectField
-          name="environment"
-          label={trans.__('Environment')}
-          value={draft.environment}
-          error={errors.environment ?? ''}
-          options={environmentOptions(environments, trans)}
-          onChange={environment => onChange({ ...draft, environment })}
-        />
-      )}
+      {environments.length > 0 && <EnvironmentSelect {...props} />}
       <RunOptionFields
         options={draft}
         errors={errors}
@@ -104,16 +95,34 @@ export function RequestFields(props: IRequestFieldsProps): React.JSX.Element {
   );
 }
 
-function environmentOptions(environments: readonly IEnvironment[], trans: TranslationBundle) {
+function EnvironmentSelect(props: IRequestFieldsProps): React.JSX.Element {
+  const { draft, errors, environments, onChange, trans } = props;
   const byDefault = environments.find(environment => environment.default);
-  const unchosen =
-    byDefault === undefined
-      ? trans.__('The default environment')
-      : trans.__('%1 (default)', byDefault.display_name);
-  return [
-    { value: '', label: unchosen },
-    ...environments.map(({ name, display_name }) => ({ value: name, label: display_name }))
-  ];
+  return (
+    <SelectField
+      name="environment"
+      label={trans.__('Environment')}
+      value={draft.environment === byDefault?.name ? '' : draft.environment}
+      error={errors.environment ?? ''}
+      options={[
+        { value: '', label: defaultLabel(byDefault, trans) },
+        ...environments
+          .filter(environment => environment !== byDefault)
+          .map(({ name, display_name }) => ({ value: name, label: display_name }))
+      ]}
+      onChange={environment => onChange({ ...draft, environment })}
+    />
+  );
+}
+
+function defaultLabel(byDefault: IEnvironment | undefined, trans: TranslationBundle): string {
+  if (byDefault === undefined) {
+    return trans.__('The default environment');
+  }
+  // The built-in one is called so.
+  return byDefault.name === 'default'
+    ? byDefault.display_name
+    : trans.__('%1 (default)', byDefault.display_name);
 }
 
 interface IParametersProps {

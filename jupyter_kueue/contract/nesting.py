@@ -1,14 +1,14 @@
-"""How deeply a document is nested, found without recursion: Python limits its depth."""
+"""The nesting depth of a document, measured without recursion, because Python limits its depth."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing is slow to import, on the way to a run's first cell
+TYPE_CHECKING = False  # typing is slow to import, and a run's first cell waits for this
 if TYPE_CHECKING:
     from typing import Any
 
 
 def is_deeper_than(value: Any, most: int) -> bool:
-    """Tell whether lists and objects in ``value``, itself included, have more levels than that."""
+    """Return whether lists and objects nest more than ``most`` levels deep, ``value`` included."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(most):
         if not level:

@@ -1,11 +1,11 @@
-"""A notebook's file: the one reader of it, for whoever submits it and for the pod that runs it.
+"""The one reader of notebook files, for submission and for the pod.
 
-What Jupyter opens is read, and completed where other programs leave out what readers count on. What
-could not run is refused in words that name the place, before the run waits for quota.
+It accepts what Jupyter opens, and fills in fields that other programs leave out. A notebook that
+cannot run is refused with a message that names the place, before the run waits for quota.
 
-It runs in users' images too and, for large files, as a program of its own, because parsing one
-holds the interpreter for seconds: Python 3.9 and the standard library.
-Source: the nbformat documentation, "The Notebook file format".
+It also runs in users' images and, for large files, as a program of its own, because parsing one
+blocks the interpreter for seconds. It therefore needs only Python 3.9's standard library. Source:
+the nbformat documentation, "The Notebook file format".
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# What runs; older ones are converted to it (``runner.notebook_upgrade``).
+# The format that runs; ``notebook_upgrade`` converts older ones to it.
 NBFORMAT = 4
-# Before IPython 0.12, in 2011.
+# The format before IPython 0.12 (2011).
 OLDEST_NBFORMAT = 2
-# Programs that save it and readers of its cells go down level by level.
+# Some programs that read or save notebooks recurse once per level.
 MAX_DEPTH = 100
 _MINOR_WITHOUT_IDS = 4
-# How an escaped half of a surrogate pair begins; most notebooks have none, which is quickly seen.
+# The start of an escaped surrogate half. Most notebooks contain none, so the search is cheap.
 _MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotebookError(ValueError):
-    """The file cannot run as a notebook; the text follows the file's name and says why."""
+    """The file cannot run as a notebook. The message follows the file's name and says why."""
 
 
 def read(data: bytes) -> Json:
-    """Return the notebook in ``data``, a file in whatever encoding of JSON.
+    """Return the notebook in ``data``, which is JSON in UTF-8, UTF-16 or UTF-32.
 
-    It is of format 4, or of 2 or 3. Its metadata, its cells' metadata and their sources are there;
-    code cells have no outputs, which are of former runs.
+    Its format is 4, 3 or 2. Its metadata, its cells' metadata and their sources are always present;
+    outputs of former runs are removed.
 
     Raises:
-        NotebookError: it could not run.
+        NotebookError: the notebook cannot run.
     """
     notebook = _parsed(data)
     version = _version(notebook)
@@ -79,11 +79,10 @@ def read(data: bytes) -> Json:
 
 
 def facts(data: bytes) -> Json:
-    """Return what a file says of itself: ``{"kernel_name", "language", "nbformat", "problem", …}``.
+    """Return what a notebook needs: ``{"kernel_name", "language", "nbformat", "problem", …}``.
 
-    ``problem`` says why it could not run, None if it could; ``problem_sentence`` is what that is
-    made of. ``kernel_name`` is None where the
-    notebook names none; ``language`` is in lower case, and empty where it says none.
+    ``problem`` says why it cannot run, or is None; ``problem_sentence`` is its code and values.
+    ``kernel_name`` is None if the notebook names none; ``language`` is in lower case, or empty.
     """
     try:
         notebook = read(data)
@@ -99,19 +98,19 @@ def facts(data: bytes) -> Json:
 
 
 def problem_of(error: NotebookError) -> Json:
-    """Return what ``facts`` says of a notebook that could not run."""
+    """Return ``problem`` and ``problem_sentence`` of ``facts`` for a notebook that cannot run."""
     said = sentences.of_error(error)
     return {"problem": said, "problem_sentence": sentences.as_json(said)}
 
 
 def kernel_name(notebook: Json) -> str | None:
-    """Return the name of the kernel that the notebook asks for, if it does."""
+    """Return the name of the kernel that the notebook asks for, or None."""
     name = _object(notebook["metadata"].get("kernelspec")).get("name")
     return name if isinstance(name, str) else None
 
 
 def language(notebook: Json) -> str:
-    """Return what the notebook says its language is, an empty text if it does not."""
+    """Return the language in the notebook's metadata, or an empty text."""
     metadata = notebook["metadata"]
     said = _object(metadata.get("kernelspec")).get("language")
     said = said or _object(metadata.get("language_info")).get("name")
@@ -122,7 +121,7 @@ def _parsed(data: bytes) -> Json:
     if not data.strip():
         _refuse(say("notebook-empty", "is not a notebook: it is empty. Choose another file"))
     try:
-        # A byte-order mark, UTF-16 and UTF-32 show in the first bytes (RFC 4627, 3).
+        # The first bytes show a byte-order mark, UTF-16 and UTF-32 (RFC 4627, 3).
         text = data.decode(json.detect_encoding(data))
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -156,7 +155,7 @@ def _check_characters(notebook: Json) -> None:
                 "contains half a character (a lone surrogate), which no file can store. Remove it",
             )
         )
-    except RecursionError:  # the depth is looked at later
+    except RecursionError:  # the depth is checked later
         return
 
 
@@ -193,7 +192,7 @@ def _version(notebook: Json) -> int:
 
 
 def _cells_of_worksheets(notebook: Json) -> list[Any]:
-    """Return the cells of a notebook of before 2015."""
+    """Return the cells of a notebook of format 2 or 3."""
     sheets = notebook.get("worksheets")
     if not isinstance(sheets, list):
         _refuse(
@@ -217,12 +216,12 @@ def _cells_of_worksheets(notebook: Json) -> list[Any]:
 
 
 def _complete(cell: Any, number: int, code_field: str) -> None:
-    """Give a cell what its readers count on; one that is odd is refused.
+    """Fill in the fields that readers of a cell expect; refuse a malformed cell.
 
     Args:
-        cell: of the notebook.
-        number: its place, from 1, for messages.
-        code_field: what holds a code cell's text.
+        cell: a cell of the notebook.
+        number: its position, from 1, for messages.
+        code_field: the field that holds a code cell's text.
     """
     if not isinstance(cell, dict):
         _refuse(
@@ -256,13 +255,13 @@ def _complete(cell: Any, number: int, code_field: str) -> None:
         metadata.pop("execution", None)
         if code_field == "source":
             cell["execution_count"] = None
-    if not isinstance(cell.get("level", 1), int):  # of a heading, before 2015
+    if not isinstance(cell.get("level", 1), int):  # the level of a heading, before 2015
         del cell["level"]
     _check_attachments(cell, number)
 
 
 def _text(value: Any, number: int, field: str) -> str:
-    """Return a text that may be a list of its lines."""
+    """Return a text that may be stored as a list of lines."""
     lines = value if isinstance(value, list) else [value]
     if not all(isinstance(line, str) for line in lines):
         _refuse(
@@ -278,7 +277,7 @@ def _text(value: Any, number: int, field: str) -> str:
 
 
 def _check_attachments(cell: Json, number: int) -> None:
-    """Refuse attachments that are not file name -> media type -> content."""
+    """Refuse attachments that do not map file name -> media type -> content."""
     attachments = cell.get("attachments", {})
     bundles = attachments.values() if isinstance(attachments, dict) else [None]
     for bundle in bundles:
@@ -303,5 +302,5 @@ def _refuse(why: Sentence) -> NoReturn:
 
 
 def main() -> None:
-    """Write the facts of the file on standard input as JSON."""
+    """Write the facts of the notebook on standard input as JSON."""
     sys.stdout.write(json.dumps(facts(sys.stdin.buffer.read())))

@@ -1,4 +1,4 @@
-"""Notebooks as nodes of nbformat 4, older ones converted as Jupyter converts them."""
+"""Notebooks as NotebookNodes of format 4; older formats are converted by nbformat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_kueue.contract.sentences import say
 
 
 def upgraded(notebook: dict[str, Any]) -> Any:
-    """Return what ``notebook_document.read`` returned, as a NotebookNode of format 4.
+    """Return a notebook from ``notebook_document.read`` as a NotebookNode of format 4.
 
     Raises:
         ImportError: nbformat is missing.

@@ -1,7 +1,6 @@
-"""What the server and the containers of a run agree on: names of files, variables and exit codes.
+"""What the server and a run's containers agree on: names of files and variables, exit codes.
 
-Imported by the server, by the staging containers and by ``execute`` inside any user's image, so it
-needs nothing beyond Python 3.9's standard library and must stay that way.
+``execute`` imports it in any user's image, so it needs only Python 3.9's standard library.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 STAGE_IN = "stage-in"
 STAGE_OUT = "stage-out"
-EXPORT = "export"  # only where a format asks for it
+EXPORT = "export"  # only if a format needs it
 NOTEBOOK = "notebook"
 
 # The format that needs no export.
@@ -21,7 +20,7 @@ DEFAULT_KERNEL = "python3"
 # --- Environment variables of the containers. Every path reaches the runner by one of them. ---
 
 ENV_RUN_ID = "JUPYTER_KUEUE_RUN_ID"
-# Of a run that a CronJob made: of which schedule and revision, and its Job's name.
+# Only for a run that a CronJob created: its schedule, revision and Job name.
 ENV_SCHEDULE_ID = "JUPYTER_KUEUE_SCHEDULE_ID"
 ENV_SCHEDULE_REVISION = "JUPYTER_KUEUE_SCHEDULE_REVISION"
 ENV_JOB_NAME = "JUPYTER_KUEUE_JOB_NAME"
@@ -35,32 +34,33 @@ ENV_WORKSPACE_DIR = "JUPYTER_KUEUE_WORKSPACE_DIR"
 ENV_RUNNER_DIR = "JUPYTER_KUEUE_RUNNER_DIR"
 ENV_EXPORT_REQUEST_DIR = "JUPYTER_KUEUE_EXPORT_REQUEST_DIR"  # read-only for export
 ENV_EXPORT_DIR = "JUPYTER_KUEUE_EXPORT_DIR"  # read-only for stage-out
-ENV_RUNNER_IMAGE = "JUPYTER_KUEUE_RUNNER_IMAGE"  # of the staging containers, for messages
-ENV_BUCKET_DIR = "JUPYTER_KUEUE_BUCKET"  # a folder of credential files, see storage.bucket
-ENV_NOTEBOOK = "JUPYTER_KUEUE_NOTEBOOK"  # as in run.json, for a kernel started before that is there
-ENV_KERNEL_NAME = "JUPYTER_KUEUE_KERNEL_NAME"  # the same
+ENV_RUNNER_IMAGE = "JUPYTER_KUEUE_RUNNER_IMAGE"  # only in staging containers, for messages
+ENV_BUCKET_DIR = "JUPYTER_KUEUE_BUCKET"  # a folder with credential files, see storage.bucket
+ENV_NOTEBOOK = "JUPYTER_KUEUE_NOTEBOOK"  # for a kernel that starts before run.json exists
+ENV_KERNEL_NAME = "JUPYTER_KUEUE_KERNEL_NAME"  # likewise
 ENV_CHECKPOINT_DIR = "CHECKPOINT_DIR"  # survives attempts
-ENV_SCRATCH_DIR = "SCRATCH_DIR"  # fast, gone with the pod
+ENV_SCRATCH_DIR = "SCRATCH_DIR"  # fast, removed with the pod
 ENV_MEMORY_LIMIT = "JUPYTER_KUEUE_MEMORY_LIMIT_BYTES"
-# What the pod may write, in bytes: {volume: its sizeLimit}, and the containers' limits of
-# ephemeral-storage: the notebook's, and with _<number> behind it the others'.
+# What the pod may write, in bytes: {volume: its sizeLimit}, and the ephemeral-storage limits of the
+# notebook container and, with _<number> appended, of the others.
 ENV_VOLUME_LIMITS = "JUPYTER_KUEUE_VOLUME_LIMITS"
 ENV_DISK_LIMIT = "JUPYTER_KUEUE_DISK_LIMIT"
-ENV_MAX_EVICTIONS = "JUPYTER_KUEUE_MAX_EVICTIONS"  # see runner.former_attempts
-ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # what is left after SIGTERM
+ENV_MAX_EVICTIONS = "JUPYTER_KUEUE_MAX_EVICTIONS"  # see stage_in.former_attempts
+ENV_GRACE_PERIOD = "JUPYTER_KUEUE_GRACE_PERIOD_SECONDS"  # seconds between SIGTERM and SIGKILL
 ENV_TERMINATION_LOG = "JUPYTER_KUEUE_TERMINATION_LOG"  # the container's terminationMessagePath
 
-# How long stage-in tries to fetch the inputs and stage-out to put the outputs away while the bucket
-# is away, and how long execute waits for a sign of stage-out, in seconds.
+# In seconds: how long stage-in and stage-out retry while the bucket is unavailable, and how long
+# execute waits for a sign of life from stage-out.
 ENV_STAGING_SECONDS = "JUPYTER_KUEUE_STAGING_SECONDS"
 ENV_COMMIT_SECONDS = "JUPYTER_KUEUE_COMMIT_SECONDS"
 
 DEFAULT_GRACE_PERIOD_SECONDS = 60.0
-# How long a bucket may be away, at the beginning of a run and at its end.
+# How long the bucket may be unavailable at the start and at the end of a run.
 DEFAULT_STAGING_SECONDS = 300.0
 DEFAULT_COMMIT_SECONDS = 600.0
 
-# What stage-out takes of a workspace, and of the checkpoints: files, bytes of one, bytes of all.
+# What stage-out keeps of the workspace, and of the checkpoints: the number of files, the bytes of
+# one, the bytes of all.
 ENV_MAX_OUTPUT_FILES = "JUPYTER_KUEUE_MAX_OUTPUT_FILES"
 ENV_MAX_OUTPUT_FILE_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_FILE_BYTES"
 ENV_MAX_OUTPUT_BYTES = "JUPYTER_KUEUE_MAX_OUTPUT_BYTES"
@@ -70,15 +70,15 @@ DEFAULT_MAX_OUTPUT_FILES = 10_000
 DEFAULT_MAX_OUTPUT_FILE_BYTES = 50 * 2**30
 DEFAULT_MAX_OUTPUT_BYTES = 200 * 2**30
 
-# The modules that stage-out leaves in the runner folder for the notebook container.
+# The modules that stage-out copies into the runner folder for the notebook container.
 EXECUTE_FOLDER = "execute"
-# What the staging containers do yields to the notebook where processors are scarce, see nice(1).
+# The staging containers yield to the notebook if CPU is scarce, see nice(1).
 STAGING_NICENESS = 10
 
-# How long the containers of a pod that start one after the other wait for each other, in seconds.
+# How long containers that start one after the other wait for each other, in seconds.
 START_SECONDS = 120
 
-# Where those folders are mounted in a pod.
+# Where these folders are mounted in a pod.
 CONTROL_MOUNT = "/jupyter-kueue/control"
 RUNNER_MOUNT = "/jupyter-kueue/runner"
 BUCKET_MOUNT = "/jupyter-kueue/bucket"
@@ -88,8 +88,8 @@ EXPORT_REQUEST_MOUNT = "/jupyter-kueue/export-request"
 EXPORT_MOUNT = "/jupyter-kueue/export"
 SCRATCH_MOUNT = "/jupyter-kueue/scratch"
 
-# --- Files in the control folder: written by ``execute``, and by whatever a notebook pleases -----
-# Read them as ``runner.stage_out.reports`` does. Each is replaced atomically.
+# --- Files in the control folder: written by ``execute``, and possibly by a notebook's code -------
+# Read them with ``runner.stage_out.reports`` only. Each is replaced atomically.
 
 # execute -> stage-out, after each cell and every few seconds within one: see PROGRESS below.
 PROGRESS_FILE = "progress.json"
@@ -97,67 +97,68 @@ PROGRESS_FILE = "progress.json"
 NOTEBOOK_FILE = "notebook.ipynb"
 # execute -> stage-out: everything the notebook printed, as in the container's log.
 LOG_FILE = "run.log"
-# execute -> stage-out: how it ended, see ENDED below. The last thing execute writes.
+# execute -> stage-out: how the notebook ended, see ENDED below. execute writes it last.
 ENDED_FILE = "ended.json"
-# execute -> the kubelet: it listens to SIGTERM, see HEED_PROGRAM.
+# execute -> the kubelet: execute handles SIGTERM, see HEED_PROGRAM.
 LISTENING_FILE = "listening"
 
 # --- Files in the runner folder, which the notebook container mounts read-only -------------------
-# What it believes, and what the staging containers must find as they left it, is here. Each is
-# replaced atomically.
+# They hold what the notebook container trusts, and what the staging containers must find
+# unchanged. Each is replaced atomically.
 
 # stage-in -> both: {"run_id", "notebook": path relative to the workspace, "kernel_name",
 # "timeout_seconds", "cell_timeout_seconds", "output_formats", "started_at": of this attempt}
 RUN_FILE = "run.json"
 # stage-out -> execute: {"committed": bool, "message", "result_of": pod uid or None}: the outputs
-# are up (or never will be), exit. "result_of" names another attempt whose result.json came first,
-# and "superseded": true says that a newer attempt has taken over.
+# are stored, or never will be; execute exits. "result_of" names another attempt whose result.json
+# came first; "superseded": true means that a newer attempt has taken over.
 COMMITTED_FILE = "committed.json"
-# stage-out -> execute, touched again and again: the outputs are still on their way.
+# stage-out -> execute, touched every second: the outputs are still being stored.
 STORING_FILE = "storing"
 STORING_SECONDS = 1.0
-# A staging container that cannot run -> the notebook's: why, as text. See STAGING_PROGRAM.
+# A staging container that cannot run -> the notebook's: the reason, as text. See STAGING_PROGRAM.
 UNFIT_FILE = "unfit"
-# stage-in holds a lock on this file (flock(2)) until it ends, however it ends.
+# stage-in holds a lock on this file (flock(2)) until it ends, even if it crashes.
 STAGE_IN_LOCK_FILE = "stage-in.lock"
-# stage-in -> both: a result is in the bucket already; end at once with EXIT_SUCCEEDED.
+# stage-in -> both: the bucket already has a result; exit at once with EXIT_SUCCEEDED.
 FINISHED_FILE = "finished.json"
 # stage-in -> stage-out: {path: {"size_bytes", "mtime_ns"}} of the staged inputs.
 STAGED_FILE = "staged.json"
-# stage-in -> stage-out: the same of the checkpoints that former attempts left.
+# stage-in -> stage-out: the same for the checkpoints of former attempts.
 STAGED_CHECKPOINTS_FILE = "staged-checkpoints.json"
 
-# --- Between stage-out and export, a folder for each direction -----------------------------------
+# --- Between stage-out and export: one folder for each direction
+# -----------------------------------
 
-# stage-out -> export: {"name": the notebook's, "formats"}, and the notebook in that folder.
+# stage-out -> export: {"name": file name of the notebook, "formats"}; the notebook is next to it.
 EXPORT_REQUEST_FILE = "request.json"
 EXPORT_NOTEBOOK_FOLDER = "notebook"
-# export -> stage-out: {"errors": {number of a format in the request: why it was not made}}; what
-# was made is in folders named by those numbers.
+# export -> stage-out: {"errors": {index of a format in the request: why it failed}}; each format's
+# files are in a folder named by its index.
 EXPORT_REPLY_FILE = "reply.json"
 EXPORT_SECONDS = 120.0
 EXPORTS_AT_ONCE = 2
 
-# --- What the reports of ``execute`` hold ---------------------------------------------------------
+# --- What the reports of ``execute`` contain ------------------------------------------------------
 
 # Cells are numbered as Jupyter numbers them, so that log, messages and tracebacks agree: cell 1 is
-# In [1], the first code cell that runs. One that is empty does not run and has no number.
-# PROGRESS: {"pod_uid", "cell": number of the cell that runs or None, "cell_index": its index in the
+# In [1], the first code cell that runs. Empty cells do not run and have no number.
+# PROGRESS: {"pod_uid", "cell": number of the running cell or None, "cell_index": its index in the
 # notebook, "cells_done", "cells": how many run, "since": RFC 3339 start of that cell, "updated_at"}
-# ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "sentence": what
-# the message is made of, or None, "started_at", "ended_at", "cells", "cells_done",
-# "peak_memory_bytes": of the largest process, or None, "elsewhere": what was written beside the
-# run's folder and is not kept, such as ["~/model.pt"]}
-# Of both, ``runner.stage_out.reports`` passes on the fields that it knows.
+# ENDED: {"pod_uid", "outcome": one of OUTCOMES, "error": ERROR or None, "message", "sentence": code
+# and values of the message, or None, "started_at", "ended_at", "cells", "cells_done",
+# "peak_memory_bytes": of the largest process, or None, "elsewhere": what was written outside the
+# run's folder and is lost, such as ["~/model.pt"]}
+# ``runner.stage_out.reports`` passes on only these fields.
 # ERROR: {"name", "value", "cell", "cell_index", "cell_source", "traceback": [lines]}
 
-# --- Bounds of what execute keeps and says --------------------------------------------------------
+# --- Limits of what execute keeps and reports -----------------------------------------------------
 
-# Of all outputs of a notebook together, and of what run.log holds of them, in bytes.
+# All outputs of a notebook together, and the part of them in run.log, in bytes.
 ENV_MAX_NOTEBOOK_OUTPUT_BYTES = "JUPYTER_KUEUE_MAX_NOTEBOOK_OUTPUT_BYTES"
 DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES = 100 * 2**20
 
-# Of ENDED and ERROR, in characters and lines. A longer text is cut, with a word that says so.
+# Limits of ENDED and ERROR, in characters and lines. A longer text is cut, and says so.
 MAX_MESSAGE_LENGTH = 1_000
 MAX_ERROR_NAME_LENGTH = 255
 MAX_ERROR_VALUE_LENGTH = 10_000
@@ -165,7 +166,7 @@ MAX_CELL_SOURCE_LENGTH = 10_000
 MAX_TRACEBACK_LINES = 200
 MAX_TRACEBACK_LINE_LENGTH = 10_000
 MAX_TRACEBACK_LENGTH = 40_000
-# The words about what was cut come on top, and take no more than this together.
+# The notes about what was cut are added on top; together they are at most this long.
 MAX_CUT_WORDS_LENGTH = 1_000
 MAX_ELSEWHERE = 10
 MAX_ELSEWHERE_LENGTH = 255
@@ -175,11 +176,11 @@ MAX_ELSEWHERE_LENGTH = 255
 SUCCEEDED = "succeeded"
 NOTEBOOK_FAILED = "notebook-failed"  # a cell raised
 TIME_LIMIT = "time-limit"  # the run's own limit, or a cell's
-INTERRUPTED = "interrupted"  # SIGTERM: preempted, stopped, drained
+INTERRUPTED = "interrupted"  # SIGTERM: preempted, stopped or drained
 KERNEL_DIED = "kernel-died"
 NO_KERNEL = "no-kernel"  # the environment lacks the kernel, nbclient or ipykernel
-STAGING = "staging"  # inputs could not be fetched, or outputs not be put away
-DISK_FULL = "disk-full"  # a cell met a full disk or quota and did not catch it
+STAGING = "staging"  # inputs could not be fetched, or outputs not stored
+DISK_FULL = "disk-full"  # a cell hit a full disk or quota and did not catch the error
 OUTCOMES = (
     SUCCEEDED,
     NOTEBOOK_FAILED,
@@ -191,13 +192,13 @@ OUTCOMES = (
     DISK_FULL,
 )
 
-# What no ``execute`` can say of itself, and an attempt's record says.
+# Only the pod's status knows this outcome, not ``execute``; it appears in the attempt's record.
 EVICTED = "evicted"  # by its node
 
-# Outcomes that a result.json is written for: the notebook came to its end.
+# Outcomes with a result.json: the notebook ran to its end.
 FINAL_OUTCOMES = (SUCCEEDED, NOTEBOOK_FAILED, TIME_LIMIT, DISK_FULL)
 
-# Exit codes. 137 and 143 stand for themselves (killed, terminated) and are in no rule.
+# Exit codes. 137 and 143 keep their usual meaning (killed, terminated); no rule lists them.
 EXIT_SUCCEEDED = 0
 EXIT_NOTEBOOK_FAILED = 41
 EXIT_TIME_LIMIT = 42
@@ -206,7 +207,7 @@ EXIT_KERNEL_DIED = 44
 EXIT_NO_KERNEL = 45
 EXIT_STAGING = 46
 EXIT_DISK_FULL = 47
-# The same, of a pod that was told to stop: it is counted, and in no rule (see FAIL_JOB_EXIT_CODES).
+# The same for a pod that received SIGTERM: it counts as a retry (see FAIL_JOB_EXIT_CODES).
 EXIT_DISK_FULL_AT_STOP = 48
 
 EXIT_CODES = {
@@ -224,15 +225,14 @@ OUTCOME_OF_EXIT_CODE = {
     EXIT_DISK_FULL_AT_STOP: DISK_FULL,
 }
 
-# Failures that another attempt cannot mend: podFailurePolicy FailJob. Those of FINAL_OUTCOMES are
-# used only once result.json is up, and none after SIGTERM, because the Job controller scans all
-# pods.
+# podFailurePolicy FailJob: failures that another attempt cannot fix. Exit codes of FINAL_OUTCOMES
+# are used only once result.json is stored, and none of these after SIGTERM, because the Job
+# controller checks all pods.
 FAIL_JOB_EXIT_CODES = (EXIT_NOTEBOOK_FAILED, EXIT_TIME_LIMIT, EXIT_DISK_FULL, EXIT_NO_KERNEL)
 
-# What a staging container runs, followed by the module's name: it says what is wrong with its
-# image where that lacks this package. It stays then, so that the notebook container starts and
-# ends with the same words, at once, instead of waiting for a container that is started again and
-# again.
+# What a staging container runs; the module's name follows. If its image lacks this package, it
+# reports that and keeps running. The notebook container can then start and end at once with the
+# same message, instead of waiting for a container that restarts again and again.
 STAGING_PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
@@ -267,8 +267,8 @@ except Exception as error:
 main()
 """
 
-# What the notebook container runs: it waits for those modules, heeding SIGTERM meanwhile, and runs
-# ``execute`` from them.
+# What the notebook container runs: it waits for these modules, handles SIGTERM meanwhile, and then
+# runs ``execute`` from them.
 EXECUTE_PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # nothing from the image's working directory
@@ -295,10 +295,10 @@ from jupyter_kueue.runner.notebook.execute import main
 main()
 """
 
-# What the kubelet runs in the notebook container before it sends SIGTERM (preStop): it waits until
-# that is listened to. A container's first process ignores a signal that it has no handler for, and
-# outside of a container it would end by it and be counted as failed; the signal does not come
-# twice, and the node would be held for the whole grace period. It leaves half of that.
+# The notebook container's preStop hook: it waits, for at most half of the grace period, until
+# execute handles SIGTERM. A container's first process ignores signals without a handler (outside a
+# container it would die and count as failed). The kubelet sends SIGTERM only once, so the node
+# would be occupied for the whole grace period.
 HEED_PROGRAM = f"""
 import os, time
 mark = os.path.join(os.environ["{ENV_CONTROL_DIR}"], "{LISTENING_FILE}")
@@ -319,7 +319,7 @@ LIVE_PROGRESS_KEY = "live/progress.json"
 LIVE_NOTEBOOK_KEY = "live/notebook.ipynb"
 LIVE_LOG_KEY = "live/run.log"
 ATTEMPTS_PREFIX = "attempts/"
-# {"pod_uid"}: the newest attempt. An older one that still runs reads it and writes no more.
+# {"pod_uid"}: the newest attempt. An older one that still runs reads it and stops writing.
 CURRENT_KEY = "current.json"
 CHECKPOINTS_PREFIX = "checkpoints/"
 OUTPUT_PREFIX = "output/"
@@ -336,13 +336,13 @@ ROLE_EXPORT = "export"
 ROLE_SIDE_EFFECT = "side-effect"
 ROLE_INPUT = "input"
 ROLE_LOG = "log"
-# ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason":
-# one of OUTCOMES or EVICTED, None while it runs, "message", "sentence", "cells_done", "cells",
-# "peak_memory_bytes", "cell": number of the cell that ran last}
+# ATTEMPT (attempts/<pod_uid>.json): {"pod_uid", "pod_name", "started_at", "ended_at", "reason": one
+# of OUTCOMES or EVICTED, None while it runs, "message", "sentence", "cells_done", "cells",
+# "peak_memory_bytes", "cell": number of the last cell that ran}
 
 
 def run_prefix(owner: str, run_id: str) -> str:
-    """Return the key prefix of one run, with the slash at its end."""
+    """Return the key prefix of one run, with a trailing slash."""
     return f"{owner}/runs/{run_id}/"
 
 
@@ -351,10 +351,10 @@ def run_prefix(owner: str, run_id: str) -> str:
 DEFINITION_KEY = "definition.json"
 REVISIONS_PREFIX = "revisions/"
 INPUTS_PREFIX = "inputs/"
-# One object for each run that counts against max_runs, made by whoever takes the run in.
+# One object for each run that counts against max_runs, created when the run is taken in.
 SLOTS_PREFIX = "slots/"
 
 
 def schedule_prefix(owner: str, schedule_id: str) -> str:
-    """Return the key prefix of one schedule, with the slash at its end."""
+    """Return the key prefix of one schedule, with a trailing slash."""
     return f"{owner}/schedules/{schedule_id}/"

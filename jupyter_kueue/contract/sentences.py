@@ -1,9 +1,9 @@
-"""Sentences for people: a text in English, with the code and the values that translations need.
+"""Sentences for people: English text with the code and the values that translations need.
 
-Pure, below everything else, and like ``contract`` for any Python from 3.9 on. ``say`` stands where
-a sentence is said, its code and its text being literals: ``scripts/sentences`` collects all of them
-from the source and makes the front end's catalogue. What others wrote (a cluster, a bucket, a
-notebook) is a value, or ``foreign`` as a whole.
+Pure, and compatible with Python 3.9. Each sentence is a call of ``say`` with its code and text as
+literals, because ``scripts/sentences`` collects them from the source into the front end's
+catalogue. Text from a cluster, a bucket or a notebook is passed as a value, or as a whole through
+``foreign``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import string
 
-TYPE_CHECKING = False  # typing is slow to import, and a run's first process does without
+TYPE_CHECKING = False  # typing is slow to import, and a run's first process does not need it
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Self
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Sentence(str):
-    """A text that knows which sentence it is, and which values were put into it.
+    """A text that knows its sentence code and the values in it.
 
     Attributes:
-        code: which sentence it is; None for a text of others.
-        values: what was put into it, as JSON: texts, numbers, lists of values, and for a sentence
-            in a sentence ``{"code", "values"}``.
+        code: the sentence's code; None for foreign text.
+        values: its values, as JSON: texts, numbers, lists of values, and for a sentence within a
+            sentence ``{"code", "values"}``.
     """
 
     __slots__ = ("code", "values")
@@ -35,17 +35,20 @@ class Sentence(str):
     values: Json
 
     def __new__(cls, text: str, code: str | None = None, values: Json | None = None) -> Self:
-        """Return the text with its code and values; ``say`` makes those that have any."""
+        """Return the text with its code and values; use ``say`` for sentences that have a code."""
         self = super().__new__(cls, text)
         self.code = code
         self.values = values or {}
         return self
 
     def cleaned(self, max_length: int, clean: Callable[[str, int], str]) -> Sentence:
-        """Return it with text and values cleaned; each is cut to ``max_length`` in all."""
+        """Return the sentence with text and values passed through ``clean(text, max_length)``.
+
+        The text, and all values of a text that was cut, have at most ``max_length`` characters.
+        """
         text = clean(str(self), max_length)
-        # What was put into a text that is short enough stands in it. Of a stored sentence it need
-        # not, and is cleaned, too.
+        # The values of an uncut text are part of it, so they are short enough. This may not hold
+        # for a stored sentence, so its values are cleaned as well.
         is_cut = text != self
         left = max_length
 
@@ -79,8 +82,8 @@ def say(code: str, text: str, one: str | None = None, /, **values: Value) -> Sen
             list (the cluster's objects may hold anything) becomes its text.
 
     Raises:
-        ValueError: the code has another text elsewhere.
-        TypeError: a value is missing or has no place.
+        ValueError: another sentence has the same code.
+        TypeError: a value is missing or unexpected.
     """
     if _names(code, text) != values.keys():
         raise TypeError(f"{code} takes {sorted(_names(code, text))}, not {sorted(values)}")
@@ -91,44 +94,44 @@ def say(code: str, text: str, one: str | None = None, /, **values: Value) -> Sen
 
 
 def foreign(text: str) -> Sentence:
-    """Return a text that others wrote as a sentence without a code."""
+    """Return text from elsewhere as a sentence without a code."""
     return text if isinstance(text, Sentence) else Sentence(text)
 
 
 def restored(text: str, stored: Json | None) -> Sentence:
-    """Return a sentence from its text and what ``as_json`` returned of it."""
+    """Return a sentence from its text and the result of ``as_json``."""
     return foreign(text) if stored is None else Sentence(text, stored["code"], stored["values"])
 
 
 def of_error(error: Exception) -> Sentence:
-    """Return the sentence that an error was raised with; another error's text as it is."""
+    """Return the sentence that an error was raised with, or the text of any other error."""
     said = error.args[0] if error.args else ""
     return said if isinstance(said, Sentence) else foreign(str(error))
 
 
 def both(first: Value, second: Value) -> Sentence:
-    """Return two sentences as one."""
+    """Return two sentences joined into one."""
     return say("both", "{first} {second}", first=first, second=second)
 
 
 def all_of(parts: Iterable[Value]) -> Value:
-    """Return a list in words: ``a, b and c``; nothing for none."""
+    """Return parts as a list in words: ``a, b and c``."""
     *most, last = parts
     return say("all-of", "{most} and {last}", most=most, last=last) if most else last
 
 
 def capitalized(sentence: Sentence) -> Sentence:
-    """Return a part of a sentence as one of its own."""
+    """Return the sentence with a capital first letter."""
     return Sentence(sentence[:1].upper() + sentence[1:], sentence.code, sentence.values)
 
 
 def uncapitalized(sentence: Sentence) -> Sentence:
-    """Return a sentence as a part of another one."""
+    """Return the sentence with a lower-case first letter."""
     return Sentence(sentence[:1].lower() + sentence[1:], sentence.code, sentence.values)
 
 
 def as_json(text: str | None) -> Json | None:
-    """Return ``{"code", "values"}`` of a text, None where it has no code."""
+    """Return ``{"code", "values"}`` of a text, or None if it has no code."""
     if not isinstance(text, Sentence) or text.code is None:
         return None
     return {"code": text.code, "values": text.values}

@@ -1,6 +1,6 @@
-"""What runs in a run's pod: ``stage_in``, ``execute`` and ``stage_out``.
+"""The programs in a run's pod: ``stage_in``, ``notebook.execute``, ``stage_out`` and ``export``.
 
-The three programs share nothing but files in the control folder (``contract``). ``execute`` and
-what it needs (``control``, ``cells``, ``saving``) travel into any user's image as a folder of
-source, so they keep to Python 3.9 and its standard library, nbclient aside.
+They communicate only through files in the pod's volumes (``contract.pod_contract``). The folders
+``notebook`` and ``shared`` are copied into any user's image, so they need only Python 3.9's
+standard library and nbclient.
 """

@@ -1,1 +1,1 @@
-"""The container that turns the executed notebook into other formats, without any credential."""
+"""The container that exports the executed notebook to other formats, without any credential."""

@@ -1,10 +1,10 @@
-"""``export``: turns an executed notebook into other formats, in a container of its own.
+"""``export``: exports the executed notebook to other formats, in its own container.
 
-The pod has it only where a format asks for it. It has no bucket, no credential and nothing of the
-notebook's volumes: it reads a request that ``stage_out`` leaves for it, runs each format in a
-process with bounds (``export_notebook``), and leaves what was made, which ``exporting`` takes.
-Exports run code and follow references of the notebook's author, so nothing it says is believed
-further than that. It needs nothing of its own while it waits, so it imports little.
+The pod has this container only if a requested format needs it. It has no bucket, no credential and
+none of the notebook's volumes: it reads the request that ``stage_out`` writes, runs each format in
+a limited process (``export_notebook``), and leaves the files for ``export_requests`` to collect.
+Exports run code and follow references of the notebook's author, so their results are not trusted.
+The container idles until the notebook has ended, so it imports little.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ WAIT_SECONDS = 0.05
 POLL_SECONDS = 0.01
 MAX_SAID_BYTES = 500
 
-# What programs of the image need to find their own parts. Nothing else of this container's
-# environment reaches an export.
+# The variables that the image's programs need to find their own parts. An export gets nothing else
+# from this container's environment.
 PASSED_ON = (
     "PATH",
     "LANG",
@@ -71,7 +71,7 @@ def main() -> None:
 
 @dataclass
 class Running:
-    """One export's process, the folder that is all of its own, and when it must have ended."""
+    """The process of one export, the folder that it owns, and its deadline."""
 
     output_format: str
     process: subprocess.Popen[bytes]
@@ -82,7 +82,7 @@ class Running:
 def export(notebook: Path, formats: list[str], made: Path) -> dict[str, Sentence]:
     """Export ``notebook`` to each format, into a folder of ``made`` named by the format's number.
 
-    Returns the number of each format that failed -> why, in a sentence.
+    Returns the reason for each failed format, by its index.
     """
     problems: dict[str, Sentence] = {}
     waiting = list(enumerate(formats))
@@ -132,7 +132,7 @@ def _start(notebook: Path, output_format: str, target: Path) -> Running:
 
 
 def command(notebook: Path, output_format: str, target: Path) -> list[str]:
-    """Return the command line of one export: isolated from folder, environment and user site."""
+    """Return the command of one export, isolated from folder, environment and user site."""
     return [
         sys.executable,
         "-I",
@@ -147,7 +147,7 @@ def command(notebook: Path, output_format: str, target: Path) -> list[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return the environment of one export, whose home is an empty folder of its own."""
+    """Return the environment of one export, with the empty folder ``home`` as its home."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**passed, "HOME": str(home), "TMPDIR": str(home), "JUPYTER_NO_CONFIG": "1"}
 
@@ -165,7 +165,7 @@ def _problem(one: Running) -> Sentence | None:
             format=one.output_format,
             seconds=f"{pod_contract.EXPORT_SECONDS:g}",
         )
-    _kill(one)  # what it left behind
+    _kill(one)  # processes that it left running
     if code == 0:
         return None
     with (one.home / "said").open("rb") as said:

@@ -1,7 +1,7 @@
-"""Export one notebook to one format with nbconvert: a program of its own, ended with its bounds.
+"""Export one notebook to one format with nbconvert, as a program with resource limits.
 
 ``python -I -m jupyter_kueue.runner.export.export_notebook NOTEBOOK FORMAT FOLDER BYTES SECONDS``
-writes the files below FOLDER and says on its error output why it could not.
+writes files below FOLDER, or the reason for its failure to standard error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_FILES = 1_000
 
 
 def main(notebook: str, output_format: str, folder: str, memory_bytes: int, seconds: int) -> None:
-    """Export ``notebook`` with at most so much address space and processor time."""
+    """Export ``notebook`` with limited address space and processor time."""
     for limit, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, seconds),

@@ -1,4 +1,4 @@
-"""What runs the notebook, in any user's image: this folder as it is travels there.
+"""What runs the notebook; the whole folder is copied into any user's image.
 
-It imports nothing of this package but itself, ``runner.shared`` and ``contract``.
+It imports nothing from this package but itself, ``runner.shared`` and ``contract``.
 """

@@ -1,7 +1,7 @@
-"""Threads that write for ``execute``, so that no slow, full or unread file holds it up.
+"""Threads that write files, so that a slow, full or unread file does not block ``execute``.
 
-Used by ``saving``. A write to a pipe that nobody reads never returns, and one to a disk may take
-long; both leave other threads alone.
+A write to a pipe that nobody reads never returns, and a write to a disk may take long; neither
+blocks other threads.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# What may wait for a thread that cannot write. One piece may be larger.
+# How much may wait for a blocked thread. A single text may be larger.
 BACKLOG_CHARACTERS = 64 * 2**20
 
-# What a full disk, a used-up quota or a failing disk answers.
+# The errors of a full disk, an exhausted quota and a failing disk.
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 DISK_TROUBLE = FULL_DISK | {errno.EIO, errno.EFBIG}
 
 
 class Drain:
-    """Writes texts in their order. ``write`` gets bytes and may block; an OSError loses them.
+    """Writes texts in order with ``write``, which gets bytes and may block.
 
-    What is lost, or comes while too much waits, is counted, and said in the same place as soon as
-    that is possible again.
+    Text that ``write`` fails to write (OSError), or that arrives while too much is waiting, is
+    counted, and the loss is noted at its place in the output as soon as writing works again.
     """
 
     def __init__(self, name: str, write: Callable[[bytes], None]) -> None:
@@ -43,7 +43,7 @@ class Drain:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def put(self, text: str) -> None:
-        """Have ``text`` written."""
+        """Queue ``text`` for writing."""
         with self._condition:
             if self._waiting_characters >= BACKLOG_CHARACTERS:
                 self._lost += len(text)
@@ -53,7 +53,7 @@ class Drain:
             self._condition.notify_all()
 
     def flush(self, seconds: float) -> None:
-        """Wait until everything is written, at most so long."""
+        """Wait until everything is written, at most ``seconds``."""
         with self._condition:
             self._condition.wait_for(lambda: not self._waiting and not self._is_busy, seconds)
 
@@ -69,7 +69,7 @@ class Drain:
                 self._waiting_characters = 0
                 self._is_busy = True
             if lost:
-                # Said before what comes next: that much is missing up to here, or right after it.
+                # Written before the next text: output is missing up to here, or right after it.
                 text = f"\n--- {lost:,} characters of output are missing here.\n{text}"
             try:
                 self._write(text.encode("utf-8", "backslashreplace"))
@@ -79,7 +79,7 @@ class Drain:
 
 
 class LatestFiles:
-    """Replaces files of ``folder``; of several versions that wait, the last alone is written."""
+    """Replaces files in ``folder``; of a file's waiting versions, only the newest is written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -90,21 +90,21 @@ class LatestFiles:
         threading.Thread(target=self._work, name="files", daemon=True).start()
 
     def put(self, name: str, parts: list[bytes]) -> None:
-        """Have the file ``name`` replaced by ``parts``, one after the other."""
+        """Queue the file ``name`` to be replaced by ``parts``, concatenated."""
         with self._condition:
             self._waiting[name] = parts
             self._condition.notify_all()
 
     def cost_seconds(self, name: str) -> float:
-        """Return how long it took to write the file last time."""
+        """Return how long the last write of the file took."""
         return self._cost_seconds.get(name, 0.0)
 
     def is_waiting(self, name: str) -> bool:
-        """Tell whether a version of the file waits to be written."""
+        """Return whether a version of the file waits to be written."""
         return name in self._waiting
 
     def flush(self) -> None:
-        """Wait until nothing waits and nothing is being written."""
+        """Wait until no file waits or is being written."""
         with self._condition:
             self._condition.wait_for(lambda: not self._waiting and not self._is_busy)
 
@@ -121,7 +121,7 @@ class LatestFiles:
             try:
                 control.write_parts(self._folder / name, parts)
             except OSError as error:
-                # Each is written again soon, and the last version by who has its room reserved.
+                # The file is written again soon, and its last version goes to reserved disk space.
                 if error.errno not in DISK_TROUBLE:
                     print(f"jupyter-kueue: {name} could not be written: {error}", flush=True)
             self._cost_seconds[name] = time.monotonic() - started

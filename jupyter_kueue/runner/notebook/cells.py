@@ -1,7 +1,7 @@
-"""Run a notebook's cells in a kernel, one by one, and say how it ended.
+"""Run a notebook's cells in a kernel, one by one, and determine how the run ended.
 
-Called by ``execute`` in the user's image; only this and ``kernel_client`` know nbclient. It
-raises nothing for what can happen to a notebook: each end is an ``Ending``.
+Only this module and ``kernel_client`` use nbclient. It raises nothing for what can happen to a
+notebook: each outcome is an ``Ending``.
 """
 
 from __future__ import annotations
@@ -38,22 +38,23 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.notebook.kernel_launch import Launched
     from jupyter_kueue.runner.notebook.saving import Log, Saver
 
-# How often a kernel is started that dies before its first answer.
+# How often to start a kernel that dies before its first answer.
 STARTS = 4
-# How long it may take to its first answer. One that found a port taken may neither answer nor end.
+# How long a kernel may take to answer first. One that found its port taken may neither answer nor
+# exit.
 FIRST_ANSWER_SECONDS = 30
 ANSWER_SECONDS = 60
-# How long after a kernel was killed the client may take to notice, and to read what it printed.
+# How long the client may take to notice that a kernel was killed, and to read its last output.
 NOTICE_SECONDS = 3.0
 DRAIN_SECONDS = 2.0
 
-# Of an exception, in a message, so that there is room for where it was raised.
+# How much of an exception's name a message contains, so that the cell number still fits.
 SHOWN_NAME_LENGTH = 100
 SHOWN_VALUE_LENGTH = 600
 
-# What a full disk or a used-up quota is called (errno ENOSPC, EDQUOT), in any language's errors.
+# How a full disk or an exhausted quota (errno ENOSPC, EDQUOT) appears in errors of any language.
 _DISK_FULL = re.compile(r"\[Errno (?:28|122)\]|No space left on device|Disk quota exceeded")
-# Longer values are searched in their first characters.
+# Of longer values, only the first characters are searched.
 _SEARCHED_CHARACTERS = 10_000
 
 
@@ -62,7 +63,7 @@ _NOTHING = foreign("")
 
 @dataclass(frozen=True)
 class Ending:
-    """How a notebook ended: one of contract.OUTCOMES, a sentence, and the error of a cell."""
+    """How a notebook ended: one of OUTCOMES in ``pod_contract``, a sentence, and a cell's error."""
 
     outcome: str
     message: Sentence = _NOTHING
@@ -79,7 +80,7 @@ class StoppedError(Exception):
 
 @dataclass
 class Plan:
-    """What is to run: as run.json says it, with the defaults filled in."""
+    """What to run: run.json with its defaults filled in."""
 
     notebook: Any
     folder: Path
@@ -90,7 +91,7 @@ class Plan:
     code_cells: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        # As nbclient decides it.
+        # Selected as nbclient selects them.
         self.code_cells = [
             at
             for at, cell in enumerate(self.notebook.cells)
@@ -105,11 +106,11 @@ class Cells:
     """One run of a notebook.
 
     Args:
-        plan: what runs.
-        launched: its kernel's process.
-        saver, log: told of what happens.
-        keeper: who says when no further cell may run.
-        ended: makes ENDED of an ending.
+        plan: what to run.
+        launched: the kernel's process.
+        saver, log: receive progress and output.
+        keeper: decides when no further cell may run.
+        ended: returns ENDED for an ending.
     """
 
     def __init__(
@@ -142,12 +143,12 @@ class Cells:
             extended=saver.extended,
             changed=saver.changed,
             kernel_name=plan.kernel_name,
-            timeout=None,  # the keeper has the limits
+            timeout=None,  # the keeper enforces the limits
             resources={"metadata": {"path": str(plan.folder)}},
         )
 
     async def run(self) -> Ending:
-        """Run all cells and return how it ended; the kernel is gone by then."""
+        """Run all cells and return how the run ended; the kernel has ended by then."""
         graceful = False
         try:
             await self._start_kernel()
@@ -169,9 +170,9 @@ class Cells:
         return Ending(pod_contract.SUCCEEDED)
 
     async def _start_kernel(self) -> None:
-        """Connect to the kernel, which is started again where it dies before its first answer.
+        """Connect to the kernel, and start it again if it dies before its first answer.
 
-        A port that was free when it was chosen may be taken when the kernel comes to use it.
+        A port that was free when it was chosen may be taken by the time the kernel binds it.
         """
         for number in range(1, STARTS + 1):
             self._client.reset_execution_trackers()
@@ -192,10 +193,10 @@ class Cells:
                 return
 
     async def _not_started(self, error: Exception, *, is_last: bool) -> None:
-        """Start a kernel that never answered again.
+        """Start a kernel again that never answered.
 
         Raises:
-            StoppedError: that would not help, or did not.
+            StoppedError: a new start would not help, or failed.
         """
         name = self.plan.kernel_name
         missing = await self._launched.missing(error)
@@ -275,7 +276,7 @@ class Cells:
         self._log.say(f"cell {number}/{len(self.plan.code_cells)} took {took:.2f} s")
 
     def _limit(self, started: float, cell: Any, cell_index: int) -> tuple[float | None, Ending]:
-        """Return when this cell's time is over, if ever, and how the run ends then."""
+        """Return this cell's deadline (time.monotonic), None without one, and its ending."""
         limits = []
         whole, single = self.plan.timeout_seconds, self.plan.cell_timeout_seconds
         if self._deadline is not None:
@@ -304,11 +305,11 @@ class Cells:
         return at, Ending(pod_contract.TIME_LIMIT, message, error)
 
     async def _unless_over(self, what: Coroutine[Any, Any, Any], at_limit: Ending) -> None:
-        """Await ``what``, the run of a cell, unless the keeper ends the run.
+        """Await a running cell, unless the keeper ends the run.
 
-        The keeper has interrupted the kernel then, so that the cell's traceback says where it was,
-        and kills it in the end. What was printed until then is taken in, and StoppedError raised
-        with ``at_limit`` or the ending of a stop.
+        The keeper then interrupts the kernel, so that the cell's traceback shows the place, and
+        finally kills it. Output until then is kept, and StoppedError is raised with ``at_limit`` or
+        the ending of a stop.
         """
         over = self._keeper.over
         task = asyncio.ensure_future(what)
@@ -318,14 +319,14 @@ class Cells:
                 await self._client.drain(DRAIN_SECONDS)
             task.result()
             return
-        # The keeper speaks of it before it refuses to go on.
+        # The keeper sends its reason before it answers end_cell with no.
         why = await over
         ending = at_limit if why == LIMIT else self._stopped()
         self._log.say(ending.message)
         if not task.done():
             await self._let_end(task, why)
         if not task.cancelled():
-            task.exception()  # fetched, so that asyncio does not complain; the ending says it all
+            task.exception()  # fetched so that asyncio does not warn; the ending has the reason
         raise StoppedError(ending)
 
     async def _let_end(self, task: asyncio.Future[Any], why: str) -> None:
@@ -340,7 +341,7 @@ class Cells:
         await self._client.drain(DRAIN_SECONDS)
 
     def _stopped(self) -> Ending:
-        """Return the ending of a run that the keeper ended, but for a time limit's."""
+        """Return the ending of a run that the keeper ended, except at a time limit."""
         if self._keeper.over.done() and self._keeper.over.result() == DISK:
             return Ending(
                 pod_contract.DISK_FULL,
@@ -361,7 +362,7 @@ class Cells:
         )
 
     async def _kernel_died(self, cell: Any, cell_index: int) -> Ending:
-        # Whoever stops the pod may reach the kernel first: SIGTERM for us comes within moments.
+        # When the pod is stopped, the kernel may get its signal first; ours follows within moments.
         await asyncio.wait({self._keeper.over}, timeout=0.1)
         if self._keeper.over.done():
             return self._stopped()
@@ -377,7 +378,7 @@ class Cells:
                 where=self._where,
             )
         elif code == -signal.SIGBUS and is_full(self.plan.folder):
-            # Memory that a file stands for, and no room to write it.
+            # The kernel wrote to memory mapped to a file, and the disk has no room for it.
             outcome = pod_contract.DISK_FULL
             what = say(
                 "disk-full-ended-kernel",
@@ -403,7 +404,7 @@ class Cells:
         return Ending(outcome, message, error)
 
     def _failed(self, raised: Any, cell: Any, cell_index: int) -> Ending:
-        """Return the ending for a cell that raised; its error output holds the traceback."""
+        """Return the ending for a cell that raised; the cell's error output holds the traceback."""
         shown = next((out for out in reversed(cell.outputs) if out.output_type == "error"), None)
         traceback = list(shown.traceback) if shown is not None else str(raised).splitlines()
         error = self._error(raised.ename, raised.evalue, cell, cell_index, traceback)
@@ -452,7 +453,7 @@ class Cells:
         }
 
     async def _exit_code(self) -> int | None:
-        """Return the kernel's exit code, negative for a signal; None if unknown."""
+        """Return the kernel's exit code: negative for a signal, None if unknown."""
         provisioner = getattr(self._client.km, "provisioner", None)
         if provisioner is None:
             return None
@@ -460,11 +461,12 @@ class Cells:
         return code if isinstance(code, int) else None
 
     async def _end_kernel(self, *, graceful: bool) -> None:
-        """End the kernel; where it ran well, let it write what it writes at its exit."""
+        """End the kernel; if the run went well, let the kernel finish its own writes at exit."""
         manager, channels = self._client.km, self._client.kc
         if manager is not None and manager.has_kernel:
             if graceful:
-                # As shutdown_kernel does, with a shorter look: its own of 0.1 s delays every run.
+                # Like shutdown_kernel, but polling faster: its interval of 0.1 s would delay every
+                # run.
                 await ensure_async(manager.request_shutdown())
                 await ensure_async(manager.finish_shutdown(pollinterval=0.01))
                 await ensure_async(manager.cleanup_resources())
@@ -475,7 +477,7 @@ class Cells:
 
 
 def missing_kernel(name: str) -> Sentence:
-    """Return what to say of a kernel that this environment lacks."""
+    """Return the message for a kernel that this environment lacks."""
     installed: Value = sorted(KernelSpecManager().find_kernel_specs()) or say("no-kernels", "none")
     return say(
         "kernel-missing",
@@ -488,7 +490,7 @@ def missing_kernel(name: str) -> Sentence:
 
 
 def unreadable(name: str, error: Exception) -> Ending:
-    """Return the ending for a file that is no notebook."""
+    """Return the ending for a file that is not a notebook."""
     return Ending(
         pod_contract.NOTEBOOK_FAILED,
         say(

@@ -1,9 +1,8 @@
-"""What a pod has written, against what it may write: so that a run ends before a kubelet evicts it.
+"""What a pod has written, compared with its limits, so that a run ends before a kubelet evicts it.
 
-``limit_keeper`` starts a ``DiskWatch`` in the notebook container, which sees what counts: the pod's
-emptyDirs, and what the notebook wrote into the container itself. A kubelet looks every ten seconds
-or more, and gives an evicted pod two seconds (``pkg/kubelet/eviction``, ``localStorageEviction``).
-Python 3.9's standard library, as all of ``execute``.
+The notebook container sees everything that counts: the pod's emptyDirs, and the container's own
+writable layer. A kubelet checks every ten seconds or more, and gives an evicted pod two seconds
+(``pkg/kubelet/eviction``, ``localStorageEviction``). Needs only Python 3.9's standard library.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.contract.sentences import Sentence
 
-# Between two looks. Walking many files takes long: such a folder is looked at more rarely, so that
-# it takes a twentieth of the time.
+# The pause between two checks. Folders with many files are checked less often, so that checks take
+# at most a twentieth of the time.
 LOOK_SECONDS = 1.0
 _SHARE = 20
-# A limit that is nearly the whole disk is none: the kubelet names what the node has where a
-# container has no limit.
+# A limit of nearly the whole disk means no limit: without one, the downward API reports the node's
+# capacity.
 _WHOLE_DISK = 0.7
-_BLOCK_BYTES = 512  # of st_blocks (stat(2)), whatever the file system's own are
-# Where a notebook writes in the container itself, besides its home, unless TMPDIR says so.
+_BLOCK_BYTES = 512  # of st_blocks (stat(2)), on any file system
+# Where a notebook writes in the container itself, besides its home and TMPDIR.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - to measure them
 _VOLUMES = {
     "control": pod_contract.ENV_CONTROL_DIR,
@@ -42,7 +41,7 @@ _VOLUMES = {
 
 
 class Use:
-    """Bytes on the disk: by volume, and in the notebook's container."""
+    """Bytes on disk: by volume, and in the notebook's container."""
 
     def __init__(self, volumes: dict[str, int], container: int) -> None:
         self.volumes = volumes
@@ -50,9 +49,9 @@ class Use:
 
 
 class Limits:
-    """What a pod may write, in bytes: each volume, the notebook's container, all of it together.
+    """What a pod may write, in bytes: to each volume, to the notebook's container, and in total.
 
-    ``None`` and volumes that are not named have no limit.
+    ``None`` and volumes that are not listed mean no limit.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Limits:
         self.pod = pod
 
     def excess(self, use: Use) -> Sentence | None:
-        """Return what is beyond its limit, as a sentence; None if nothing is."""
+        """Return a sentence about what exceeds its limit, or None."""
         for name, limit in sorted(self.volumes.items()):
             if use.volumes.get(name, 0) > limit:
                 return _sentence(
@@ -103,7 +102,7 @@ def _sentence(limit: Sentence) -> Sentence:
 
 
 def in_words(amount: int) -> str:
-    """Return a number of bytes as people write it."""
+    """Return a number of bytes in readable form."""
     size, unit = float(amount), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:  # noqa: PLR2004 - a step of the units
@@ -113,10 +112,10 @@ def in_words(amount: int) -> str:
 
 
 class DiskWatch:
-    """Looks at what the pod uses, in a thread, until it is too much; then calls ``on_excess``.
+    """Measures what the pod uses, in a thread; calls ``on_excess`` once it is too much.
 
     Attributes:
-        excess: what is too much, None while nothing is.
+        excess: a sentence about what is too much; None until then.
     """
 
     def __init__(self, on_excess: Callable[[], None]) -> None:
@@ -130,7 +129,7 @@ class DiskWatch:
         self._limits = _limits(self._folders)
 
     def start(self) -> None:
-        """Begin to look, if there is any limit."""
+        """Start to measure, if there is any limit."""
         limits = self._limits
         if limits.volumes or limits.container is not None or limits.pod is not None:
             threading.Thread(target=self._watch, name="disk-watch", daemon=True).start()
@@ -138,7 +137,7 @@ class DiskWatch:
     def _watch(self) -> None:
         volumes = {name: _Gauge([folder]) for name, folder in self._folders.items()}
         container = _Gauge(self._own_places())
-        # What the image brought along is no use of the node's disk by this pod.
+        # Files from the image do not count as the pod's use of the node's disk.
         of_image = container.read()
         while True:
             own = max(0, container.read() - of_image)
@@ -152,12 +151,12 @@ class DiskWatch:
         temporary = os.environ.get("TMPDIR")
         own = [*([temporary] if temporary else _TEMPORARY), os.environ.get("HOME", "")]
         inside = tuple(f"{folder.rstrip('/')}/" for folder in self._folders.values())
-        # What lies in a volume counts there.
+        # Files in a volume count there.
         return [place for place in own if place and not f"{place}/".startswith(inside)]
 
 
 class _Gauge:
-    """What some folders take, measured no more often than that is cheap."""
+    """The size of some folders, measured only as often as is cheap."""
 
     def __init__(self, folders: list[str]) -> None:
         self._folders = folders
@@ -165,7 +164,7 @@ class _Gauge:
         self._due = 0.0
 
     def read(self) -> int:
-        """Return the bytes, as they are now or were a while ago."""
+        """Return the bytes in use, possibly as measured a while ago."""
         began = time.monotonic()
         if began >= self._due:
             self._size = size_of(self._folders)
@@ -175,10 +174,10 @@ class _Gauge:
 
 
 def size_of(folders: Iterable[str]) -> int:
-    """Return the bytes that folders take on the disk, in blocks, as du(1) counts them.
+    """Return the bytes that folders take on disk, in blocks, as du(1) counts them.
 
-    Links are not followed, other file systems not entered, files with several names counted once.
-    What goes away meanwhile, or cannot be looked into, counts as nothing.
+    Links are not followed, other file systems are not entered, and files with several names count
+    once. Files that vanish meanwhile or cannot be read count as nothing.
     """
     total = 0
     seen = set()

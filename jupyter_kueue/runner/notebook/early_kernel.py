@@ -1,12 +1,12 @@
-"""Start the environment's own Python kernel before anything else is imported.
+"""Start the environment's own Python kernel before anything slow is imported.
 
-A kernel takes most of a run's first second to come up. ``execute`` calls this first, while the
-inputs are still being fetched and before it imports what talks to a kernel; ``launching`` adopts
-the kernel if it is the one that jupyter_client would have started, and replaces it if not. So a
-wrong guess costs time and never changes what runs.
+A kernel's start takes most of a run's first second, so ``execute`` calls this first, while the
+inputs are being fetched and before it imports a Jupyter client. ``kernel_launch`` adopts the kernel
+if jupyter_client would have started the same one, and otherwise replaces it. A wrong guess costs
+time but never changes what runs.
 
-Only ipykernel is started so: it reads nothing from its folder before its first cell, where R has
-its ``.Rprofile`` and Julia its project.
+Only ipykernel is started early: it reads nothing from its folder before its first cell, whereas R
+reads ``.Rprofile`` and Julia its project.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ import socket
 import subprocess
 import sys
 
-TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
+TYPE_CHECKING = False  # typing is slow to import, and this runs first
 if TYPE_CHECKING:
     from typing import Any
 
 CONNECTION_PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 LOOPBACK = "127.0.0.1"
-# No history database of a run's cells, as nbclient has it.
+# No history database for a run's cells, as in nbclient.
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
-# So many messages of outputs wait for the reader, in the kernel and again in ``execute``, before
-# ZeroMQ drops any and says nothing. Its own 1000 are less than a second of a quick kernel's, and a
-# busy machine gives the reader no turn for longer. A message of text takes about 1 KB.
+# How many output messages may wait for the reader, in the kernel and in ``execute``, before ZeroMQ
+# silently drops some. Its default of 1000 is less than a second of a fast kernel's output, and on a
+# busy machine the reader may pause for longer. A text message takes about 1 KB.
 WAITING_MESSAGES = 100_000
-# How long a message may wait for a peer before it counts as not sent.
+# How long a message may wait for a peer before sending fails.
 SEND_MILLISECONDS = 1000
 
-# ``python -m ipykernel_launcher`` with nine differences. It imports nothing from the notebook's
-# folder, where somebody may have a ``calendar.py``, before the first cell. It does not import
-# debugpy, to which nothing could connect here: that costs a quarter of a second at start and end,
-# and a notebook may still import it. It keeps the garbage collector away from what ipykernel itself
-# is made of, which stays until the end: going through it takes the kernel most of its exit. And it
-# ends the thread that answers a shutdown before it exits: in ipykernel 7.4 every fifteenth kernel
-# hangs there, that thread waiting for one that is gone, until it is killed, and with it whatever a
-# notebook left in an open file. And where it cannot start, for a port that is taken, it ends at
-# once; ipykernel would wait for its own threads for ever. And it waits for the end of its standard
-# input before it reads the connection file, which is written while it imports. And it leaves that
-# file as it is: ipykernel 7.4 takes keys in it for changed ones and writes it anew, while somebody
-# may read it. And it keeps more messages for a reader that is late. And the port on which it takes
-# what processes print that a notebook has forked is encrypted like the others: ipykernel 7.4 takes
-# what anybody sends there, and shows it in the notebook.
+# ``python -m ipykernel_launcher`` with these differences:
+# - It imports nothing from the notebook's folder, which may contain a ``calendar.py``, before the
+#   first cell.
+# - It does not import debugpy, because no debugger can connect: a quarter of a second less at start
+#   and end. A notebook may still import it.
+# - It freezes ipykernel's own objects, so that the garbage collector skips them: collecting them
+#   takes most of the kernel's exit.
+# - It ends the control thread before it exits: with ipykernel 7.4 every fifteenth kernel hangs
+#   there until it is killed, which loses what the notebook has not flushed to open files.
+# - If it cannot start because a port is taken, it exits; ipykernel would wait for its own threads
+#   forever.
+# - It reads the connection file only at the end of its standard input, because the file is written
+#   while it imports.
+# - It does not rewrite that file: ipykernel 7.4 mistakes keys in it for changes and writes it
+#   again, while somebody may be reading it.
+# - It keeps more messages for a slow reader.
+# - It encrypts the port for the output of forked processes: ipykernel 7.4 accepts output from
+#   anybody there and shows it in the notebook.
 PROGRAM = f"""
 import sys
 sys.path[:] = [path for path in sys.path if path]  # until IPython puts the notebook's folder there
@@ -104,9 +108,9 @@ for thread in threading.enumerate():
 
 
 class EarlyKernel:
-    """A kernel's process, where it runs, its kernelspec's folder, and how to connect to it.
+    """A kernel's process, its folder, its kernelspec's folder, and how to connect to it.
 
-    ``connection`` is what the connection file holds; a kernel that ends takes the file with it.
+    ``connection`` is the content of the connection file, which the kernel removes when it ends.
     """
 
     def __init__(
@@ -124,11 +128,11 @@ class EarlyKernel:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether only those can connect who have the keys."""
+        """Whether only clients with the keys can connect."""
         return "curve_publickey" in self.connection
 
     def end(self) -> None:
-        """Kill the kernel, which has run nothing."""
+        """Kill the kernel, which has not run anything."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -137,8 +141,8 @@ class EarlyKernel:
 def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKernel | None:
     """Start the kernel ``kernel_name`` of this environment in ``folder``, if that is simple.
 
-    Returns None where it is not: no such kernel in this environment, another program than ipykernel
-    with plain arguments, or a kernelspec with variables or a provisioner of its own.
+    Returns None otherwise: the environment has no such kernel, its program is not ipykernel with
+    plain arguments, or its kernelspec has variables or a provisioner.
     """
     resource_dir = os.path.join(sys.prefix, "share", "jupyter", "kernels", kernel_name)  # noqa: PTH118
     plain = _plain_kernelspec(resource_dir)
@@ -152,7 +156,7 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
     process = subprocess.Popen(
         command,
         cwd=folder,
-        # As jupyter_client does it: the kernel ends with its parent, and has a group of its own.
+        # As in jupyter_client: the kernel ends with its parent and has its own process group.
         env={**environment, "JPY_PARENT_PID": str(os.getpid())},
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -162,7 +166,7 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
     try:
         keys = _curve_keys() if can_encrypt else {}
         kernel.connection = _write_connection_file(connection_file, kernel_name, keys)
-        process.stdin.close()  # the kernel reads the file
+        process.stdin.close()  # now the kernel reads the file
     except BaseException:
         kernel.end()
         raise
@@ -170,9 +174,9 @@ def start(kernel_name: str, folder: str, environment: dict[str, str]) -> EarlyKe
 
 
 def _plain_kernelspec(resource_dir: str) -> tuple[list[str], bool] | None:
-    """Return the interpreter's options in a kernelspec of plain ipykernel, None for any other.
+    """Return the interpreter's options in a plain ipykernel's kernelspec, None for any other.
 
-    With them, whether it says that its connections can be encrypted, as jupyter_client asks for it.
+    The second value is whether the kernelspec declares encryption, as jupyter_client requires.
     """
     try:
         with open(os.path.join(resource_dir, "kernel.json"), "rb") as file:  # noqa: PTH118, PTH123
@@ -182,11 +186,11 @@ def _plain_kernelspec(resource_dir: str) -> tuple[list[str], bool] | None:
         custom = spec.get("env") or metadata.get("kernel_provisioner")
         can_encrypt = "curve" in metadata.get("supported_encryption", ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # jupyter_client says what is wrong with it
+        return None  # jupyter_client reports the problem
     rest = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
     if custom or options[-len(rest) :] != rest:
         return None
-    # What jupyter_client takes for "this Python" (KernelManager.format_kernel_cmd).
+    # The programs that jupyter_client replaces by sys.executable (KernelManager.format_kernel_cmd).
     major, minor = sys.version_info[:2]
     if python not in ("python", f"python{major}", f"python{major}.{minor}", sys.executable):
         return None
@@ -194,16 +198,15 @@ def _plain_kernelspec(resource_dir: str) -> tuple[list[str], bool] | None:
 
 
 def _curve_keys() -> dict[str, str]:
-    """Return a new pair of CurveZMQ's keys, as a connection file has them; none without libsodium.
+    """Return a new pair of CurveZMQ keys for a connection file; none without libsodium.
 
-    Whoever else can reach a kernel's ports could otherwise listen to what it prints: the signature
-    of messages does not hide them. In a pod that is nobody, on a local cluster every user of the
-    machine.
+    Without them, anybody who can reach a kernel's ports could read its output: messages are signed
+    but not encrypted. On a local cluster, every user of the machine can reach them.
     """
     try:
         import zmq  # noqa: PLC0415 - takes 30 ms, which the kernel's own start hides
     except ImportError:
-        return {}  # jupyter_client says so
+        return {}  # jupyter_client reports it
     if not zmq.has("curve"):
         return {}
     public, secret = zmq.curve_keypair()
@@ -211,7 +214,7 @@ def _curve_keys() -> dict[str, str]:
 
 
 def _write_connection_file(path: str, kernel_name: str, keys: dict[str, str]) -> dict[str, Any]:
-    """Write and return what both ends of a connection must know ("Making kernels for Jupyter")."""
+    """Write and return the connection file ("Making kernels for Jupyter")."""
     taken = [socket.socket() for _ in CONNECTION_PORTS]
     try:
         for one in taken:

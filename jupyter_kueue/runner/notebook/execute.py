@@ -1,10 +1,11 @@
-"""``execute``: runs the notebook in the user's image, and exits once its outputs are put away.
+"""``execute``: runs the notebook in the user's image, and exits once its outputs are stored.
 
-Started in the notebook container from a folder that ``stage_out`` left (see ``execute_folder``),
-while the inputs are still being fetched. It talks to the other containers through the control
-folder only, has no credential, and needs Python 3.9, nbclient and a kernel. Whatever happens, it
-leaves ended.json and an exit code of ``contract``. The work itself is ``running``'s, in a process
-of its own, so that this one can keep the limits whatever that is busy with (``limit_keeper``).
+It starts in the notebook container from a folder that ``stage_out`` writes
+(``staging.notebook_modules``), while the inputs are still being fetched. It communicates with the
+other containers only through the pod's volumes, has no credential, and needs Python 3.9, nbclient
+and a kernel. It always leaves ended.json and an exit code of ``pod_contract``. A child process does
+the work (``running``), so that this process can enforce the limits even while the child is busy
+(``limit_keeper``).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from jupyter_kueue.runner.notebook.limit_keeper import LimitKeeper
 from jupyter_kueue.runner.shared import home
 from jupyter_kueue.runner.shared.stopping import Stop
 
-TYPE_CHECKING = False  # typing is slow to import, and this comes before all else
+TYPE_CHECKING = False  # typing is slow to import, and this runs first
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# Ours, and no business of a notebook. What tells it about its run stays.
+# Internal variables, hidden from notebooks. Those that describe the run stay.
 HIDDEN_VARIABLES = frozenset(
     {
         pod_contract.ENV_BUCKET_DIR,
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def _run(stop: Stop, link: socket.socket) -> None:
-    """Run the notebook, as the process whose limits are kept by the one at the link's other end."""
+    """Run the notebook in the child process; ``link`` leads to the keeper of its limits."""
     home.ensure()
     try:
         environment = _kernel_environment()
@@ -67,7 +68,7 @@ def _run(stop: Stop, link: socket.socket) -> None:
 
 
 def _end_without_kernel(error: OSError) -> NoReturn:
-    """End for want of a place for the kernel's files; the next attempt may find one."""
+    """End the attempt because the kernel's files cannot be stored; the next attempt may succeed."""
     from jupyter_kueue.runner.notebook import running  # noqa: PLC0415 - slow
 
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -76,7 +77,7 @@ def _end_without_kernel(error: OSError) -> NoReturn:
 
 
 def _early_kernel(environment: dict[str, str]) -> early_kernel.EarlyKernel | None:
-    """Start the kernel that the submitted notebook names, where that is possible this early."""
+    """Start the submitted notebook's kernel, if that is possible this early."""
     name = os.environ.get(pod_contract.ENV_KERNEL_NAME)
     notebook = os.environ.get(pod_contract.ENV_NOTEBOOK)
     workspace = os.environ.get(pod_contract.ENV_WORKSPACE_DIR)
@@ -87,8 +88,8 @@ def _early_kernel(environment: dict[str, str]) -> early_kernel.EarlyKernel | Non
 
 
 def _kernel_environment() -> dict[str, str]:
-    """Return the kernel's environment: the container's, without what is ours."""
-    # The image's user may have no home to write connection files to.
+    """Return the kernel's environment: the container's without internal variables."""
+    # The image's user may have no home for connection files.
     scratch = os.environ.get(pod_contract.ENV_SCRATCH_DIR)
     runtime = os.path.join(scratch or "/tmp", f"jupyter-runtime-{os.urandom(8).hex()}")  # noqa: PTH118, S108 - the name cannot be guessed
     os.mkdir(runtime, 0o700)  # noqa: PTH102 - pathlib is slow to import

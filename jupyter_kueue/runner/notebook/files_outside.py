@@ -1,7 +1,7 @@
-"""What a notebook wrote beside its run's folder, which is not kept: in HOME, and one folder up.
+"""Files that a notebook wrote to HOME or to the parent of the run's folder, where they are lost.
 
-Used by ``running``, in the user's image. Elsewhere, the notebook's files look like any others.
-Hidden names are programs' settings and caches, and are none of this.
+Elsewhere a notebook's files cannot be told from others. Hidden names are ignored: they are
+programs' settings and caches.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_kueue.contract import pod_contract
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Of each folder, so many entries are looked at.
+# How many entries of each folder are checked.
 MAX_ENTRIES = 10_000
 
 
@@ -24,7 +24,7 @@ class Elsewhere:
 
     Args:
         workspace: the run's folder.
-        home: the kernel's HOME, None where it has none.
+        home: the kernel's HOME, None if it has none.
     """
 
     def __init__(self, workspace: Path, home: str | None) -> None:
@@ -35,9 +35,9 @@ class Elsewhere:
                 self._folders[prefix] = folder, _names(folder)
 
     def written(self) -> list[str]:
-        """Return what is there now and was not before, as ``~/name`` and ``../name``, in order.
+        """Return new entries as ``~/name`` and ``../name``, sorted.
 
-        At most MAX_ELSEWHERE of them, each name cut to MAX_ELSEWHERE_LENGTH characters.
+        At most MAX_ELSEWHERE, each cut to MAX_ELSEWHERE_LENGTH characters.
         """
         found = [
             f"{prefix}/{name}"[: pod_contract.MAX_ELSEWHERE_LENGTH]

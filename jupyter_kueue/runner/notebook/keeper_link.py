@@ -1,8 +1,7 @@
-"""What the process that runs the notebook asks of the one that keeps its limits, and hears from it.
+"""The link between the process that runs the notebook and the one that keeps its limits.
 
-Used by ``running`` and ``cells``. ``limit_keeper`` is the other end, and decides alone: before and
-after each cell it is asked whether the run may go on, so that an interrupt never meets another cell
-than the one whose time is over.
+``limit_keeper`` is the other end and decides alone: it is asked before and after each cell whether
+the run may go on, so that an interrupt never hits a later cell than the one that is over time.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ __all__ = ["DISK", "LIMIT", "STOP", "KeeperLink"]
 
 
 class KeeperLink:
-    """The link to the keeper. A thread listens, from the start on.
+    """The client's end of the link. A thread listens from the start.
 
     Attributes:
-        said: what the keeper said when it ended the run, for DISK.
+        said: the keeper's sentence when it ended the run, for DISK.
     """
 
     def __init__(self, link: socket.socket) -> None:
@@ -44,7 +43,7 @@ class KeeperLink:
         threading.Thread(target=self._listen, name="keeper-link", daemon=True).start()
 
     def use_loop(self) -> None:
-        """Deliver what is heard to the running loop from here on."""
+        """Deliver messages to the running event loop from now on."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._over = self._loop.create_future()
@@ -52,7 +51,7 @@ class KeeperLink:
                 self._over.set_result(self._why)
 
     def forget_loop(self) -> None:
-        """Go on without the loop, which is about to close."""
+        """Detach from the event loop, which is about to close."""
         with self._lock:
             self._loop = None
 
@@ -63,25 +62,25 @@ class KeeperLink:
         return self._over
 
     def tell_kernel(self, group: int | None, *, by_signal: bool) -> None:
-        """Say which process group the kernel is, and whether SIGINT interrupts it."""
+        """Send the kernel's process group, and whether SIGINT interrupts the kernel."""
         self._kernel, self.by_signal = group, by_signal
         self._send({"kind": "kernel", "group": group, "by_signal": by_signal})
 
     async def start_cell(self, limit_at: float | None, last_word: dict[str, Any]) -> bool:
-        """Ask whether a cell may start; it may if True is returned.
+        """Ask whether a cell may start.
 
         Args:
-            limit_at: when its time is over (time.monotonic), None for never.
-            last_word: ENDED of a run whose time was over in this cell.
+            limit_at: the cell's deadline (time.monotonic), None for no limit.
+            last_word: ENDED of the run if the deadline passes during this cell.
         """
         return await self._ask({"kind": "cell", "limit_at": limit_at, "last_word": last_word})
 
     async def end_cell(self) -> bool:
-        """Say that the cell has ended; False is returned if the run's time was over before."""
+        """Report that the cell has ended; return False if the run was over before."""
         return await self._ask({"kind": "cell_ended"})
 
     def tell_kernel_ended(self) -> None:
-        """Say that there is no kernel to signal any more."""
+        """Report that there is no kernel left to signal."""
         self._kernel = None
         self._send({"kind": "kernel_ended"})
 
@@ -92,7 +91,7 @@ class KeeperLink:
         return await self._answer
 
     def _send(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # _listen sees to that
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # _listen handles it
             self._link.send(json.dumps(message).encode())
 
     def _listen(self) -> None:
@@ -118,7 +117,7 @@ class KeeperLink:
             self._answer.set_result(message["may_go"])
 
     def _end_alone(self) -> None:
-        """End with the keeper: it is the container's own process, and was killed."""
+        """Exit, because the keeper, which is the container's main process, was killed."""
         if self._kernel is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._kernel, signal.SIGKILL)

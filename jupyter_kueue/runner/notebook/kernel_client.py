@@ -1,8 +1,8 @@
-"""nbclient's client with wishes: outputs as they come, bounded, in few pieces, and no idle waits.
+"""nbclient's client with outputs shown as they arrive, with limits and without idle waits.
 
-Used by ``cells`` alone. It needs nbclient, so it is imported only when a notebook runs. Outputs are
-kept as nbclient keeps them by default, in kind, order and content; only pieces of one stream that
-follow each other are joined. Each message costs what it holds, never what came before it.
+It needs nbclient, so it is imported only when a notebook runs. Outputs have the kinds, order and
+content that nbclient gives them by default, except that consecutive pieces of one stream are
+joined. The cost of a message depends on its size only, never on earlier outputs.
 """
 
 from __future__ import annotations
@@ -31,71 +31,72 @@ from jupyter_kueue.runner.shared import bounds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What jupyter_client speaks; it translates for kernels of another ("Messaging in Jupyter").
+# jupyter_client speaks this version and translates for kernels of other versions ("Messaging in
+# Jupyter").
 PROTOCOL_VERSION = 5
-# A connection that finds no kernel yet is tried again after so long; ZeroMQ's own 100 ms would be
-# a tenth of a short run's time.
+# The interval for connecting to a kernel that is not up yet; ZeroMQ's default of 100 ms would be a
+# tenth of a short run's time.
 RECONNECT_MILLISECONDS = 5
-# How long one question waits for a kernel that comes up, and then for its echo on the other
-# channel, which may be connected too late to hear it, before it is put again.
+# How long to wait for the reply to one kernel_info_request, and then for its status on IOPub, which
+# may connect too late to receive it, before asking again.
 REPLY_SECONDS = 1.0
 ECHO_SECONDS = 0.02
 
-# Messages that wait already are taken one after the other for so long before others have a turn.
+# How long to handle messages that are already waiting before other tasks get a turn.
 TURN_SECONDS = 0.01
 
-# So many seconds after the kernel said that a cell is done, nbclient gives up its outputs and says
-# nothing: on a busy machine the last ones are then missing. Here that takes as long as there are
-# any; only where nothing comes for QUIET_SECONDS, the mark of their end was lost on the way.
+# After this time from a cell's reply, nbclient silently gives up the cell's outputs, so that a busy
+# machine loses the last ones. This client waits for as long as outputs arrive; only after
+# QUIET_SECONDS without any does it assume that the message that marks their end was lost.
 IOPUB_SECONDS = 10**9
 QUIET_SECONDS = 15.0
 NO_END = "The kernel did not say where this cell's outputs end: the last ones may be missing."
 
-# What a message may hold to be read, and kept in part: JSON has most texts in less than twice their
-# length, and takes several times its size in memory.
+# How large a message may be, in multiples of the limit, to be read and kept in part: most text in
+# JSON takes less than twice its length, and JSON in memory takes several times its size.
 READ_FACTOR = 2
 READ_BEYOND_BYTES = 64 * 2**20
 
-# Outputs of more than this are taken as they come.
+# Larger outputs are handled as they arrive.
 LARGE_BYTES = 2**20
 
-# Stands for frames that are not a message, or are not signed with the kernel's key.
+# Stands for frames that are not a message or are not signed with the kernel's key.
 _NO_MESSAGE: dict[str, Any] = {"parent_header": {}}
 
 OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
 
 class NoAnswerError(RuntimeError):
-    """The kernel runs and does not answer."""
+    """The kernel runs but does not answer."""
 
 
 class NotEncryptedError(NoAnswerError):
-    """The kernel's side of a connection that should be encrypted is not."""
+    """A connection that should be encrypted is not, on the kernel's side."""
 
 
 class QuietError(Exception):
-    """A cell is done, and the end of its outputs does not come."""
+    """A cell's reply has come, but the end of its outputs does not."""
 
 
 @dataclass
 class _Display:
-    """What all outputs of one display id show, and in which cells they are."""
+    """The content that all outputs of one display id share, and the cells they are in."""
 
     shown: Any
     size: int
-    outputs: dict[int, int] = field(default_factory=dict)  # number of them by the cell's index
+    outputs: dict[int, int] = field(default_factory=dict)  # their number by cell index
 
 
 class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
-    """A NotebookClient that tells what is printed and when the notebook changed.
+    """A NotebookClient that reports output and changes of the notebook.
 
     Args:
-        notebook: its cells get the outputs.
-        max_output_bytes: of all outputs together. What is beyond is left out, with a word about it.
-        printed: is given what a log shows of an output.
-        said: is given what is to be said about the run.
-        extended: is given the index of a cell that has more outputs, or whose last one has grown.
-        changed: is given the index of a cell that has changed otherwise.
+        notebook: its cells receive the outputs.
+        max_output_bytes: limit of all outputs together; the notebook says what was left out.
+        printed: called with an output's text for the log.
+        said: called with messages about the run.
+        extended: called with the index of a cell that has new outputs, or whose last one has grown.
+        changed: called with the index of a cell that has changed in another way.
         traits: NotebookClient's.
     """
 
@@ -134,7 +135,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self._untold_widgets[widget.comm_id] = widget
 
     def _tell_widgets(self) -> None:
-        """Tell the kernel what its output widgets hold, before the next cell may ask."""
+        """Send the kernel the content of its output widgets, before the next cell can read it."""
         untold, self._untold_widgets = self._untold_widgets, {}
         for widget in untold.values():
             widget.tell()
@@ -142,19 +143,19 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
     async def async_start_new_kernel_client(self, **_options: Any) -> Any:
         """Connect to the kernel and return once it answers on both channels.
 
-        As nbclient does it, but without its wait for 0.2 s of silence, and kernel_info is asked
-        for once: the notebook's language_info is set from that answer.
+        Unlike nbclient, it does not wait for 0.2 s of silence, and it asks for kernel_info only
+        once: the notebook's language_info comes from the same reply.
 
         Raises:
-            DeadKernelError: if the kernel ends before it answers.
-            NoAnswerError: if it has not answered after nbclient's startup_timeout.
+            DeadKernelError: the kernel ends before it answers.
+            NoAnswerError: it has not answered within nbclient's startup_timeout.
         """
         self.kc = self.km.client()
-        # It has a context of its own, which the manager's settings do not reach.
+        # The client has its own context, which the manager's settings do not reach.
         self.kc.context.reconnect_ivl = RECONNECT_MILLISECONDS
         self.kc.context.rcvhwm = WAITING_MESSAGES
-        # A peer that does not speak ZeroMQ's CURVE is given up by ZeroMQ, and who sends to nobody
-        # waits for ever, and the loop with it.
+        # ZeroMQ drops a peer that does not speak CURVE, and a send without peers blocks the event
+        # loop forever.
         self.kc.context.sndtimeo = SEND_MILLISECONDS
         self.kc.start_channels()
         self.kc.allow_stdin = False
@@ -170,7 +171,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         return self.kc
 
     async def _kernel_info(self) -> Any:
-        """Ask until the kernel answers and the other channel, connected by then, shows it idle."""
+        """Ask until the kernel replies and IOPub, connected by then, shows it idle."""
         asked = set()
         deadline = time.monotonic() + self.startup_timeout
         while True:
@@ -198,7 +199,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 raise NoAnswerError(message)
 
     async def drain(self, seconds: float) -> None:
-        """Take what a kernel that has ended still had to say in the cell that ran."""
+        """Read the last messages of a kernel that has ended, for the cell that ran."""
         if self._awaited is None:
             return
         parent_id, cell, cell_index = self._awaited
@@ -213,10 +214,10 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 return
 
     async def _async_poll_output_msg(self, parent_msg_id: str, cell: Any, cell_index: int) -> None:
-        """Take messages until the cell has ended.
+        """Handle messages until the cell has ended.
 
-        nbclient's own looks at its socket twice for each message: a kernel that sends many small
-        ones then drops some.
+        nbclient polls its socket twice per message, so that it drops messages of a kernel that
+        sends many small ones.
         """
         self._awaited = (parent_msg_id, cell, cell_index)
         turn_ends = time.monotonic() + TURN_SECONDS
@@ -243,10 +244,9 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         task_poll_output_msg: asyncio.Future[Any],
         task_poll_kernel_alive: asyncio.Future[Any],
     ) -> Any:
-        """Return the reply to a cell once its outputs are there; what is no reply is passed over.
+        """Return the reply to a cell once its outputs have arrived; ignore other messages.
 
-        nbclient's own ends with an exception for what it cannot read. The time limits are the
-        keeper's.
+        nbclient's version raises on malformed messages. The keeper enforces the time limits.
         """
         while True:
             reply = await self._next_reply()
@@ -261,7 +261,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         """Return the next reply.
 
         Raises:
-            Empty: none came within so many seconds.
+            Empty: none came within ``seconds``.
         """
         channel = self.kc.shell_channel
         while True:
@@ -277,7 +277,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         """Return the kernel's next message, as ``kernel_messages.read`` does.
 
         Raises:
-            QuietError: there is none for a long time after the kernel said that ``cell`` is done.
+            QuietError: none came for a long time after the reply to ``cell``.
         """
         channel = self.kc.iopub_channel
         received = channel.socket.recv_multipart()
@@ -287,7 +287,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 await asyncio.wait({received}, timeout=QUIET_SECONDS)
                 is_quiet = not received.done() and cell is not None and _is_replied(cell)
         finally:
-            received.cancel()  # else it would take the next message along
+            received.cancel()  # otherwise it would consume the next message
         if is_quiet:
             raise QuietError
         try:
@@ -310,7 +310,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         except Exception as error:  # noqa: BLE001 - code in the kernel can send anything
             del cell.outputs[outputs:]
             self._changed(cell_index)
-            is_deep = isinstance(error, RecursionError)  # lists in lists in lists
+            is_deep = isinstance(error, RecursionError)  # deeply nested lists
             why = TOO_DEEP if is_deep else NOT_UNDERSTOOD.format(type(error).__name__)
             self._leave_out(cell.outputs, cell_index, why)
 
@@ -321,7 +321,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         return super().process_message(msg, cell, cell_index)
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
-        """Add an output to a cell; a stream's text goes on where the last piece ended."""
+        """Add an output to a cell; text of a stream is appended to the previous piece."""
         kind, content = msg["msg_type"], msg["content"]
         if kind not in OUTPUT_KINDS:
             return super().output(outs, msg, None, cell_index)
@@ -332,12 +332,12 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
                 return super().output(outs, msg, display_id, cell_index)
             self._leave_out(outs, cell_index)
             return None
-        if self.clear_before_next_output:  # as nbclient does it, and before anything is counted
+        if self.clear_before_next_output:  # as nbclient does, and before anything is counted
             outs[:] = []
             self.clear_display_id_mapping(cell_index)
             self.clear_before_next_output = False
         if kind == "error":
-            # Why the cell failed is kept in any case, as far as people read it.
+            # The error that made the cell fail is always kept, up to the usual limits.
             if not self._budget.take(cell_index, _size_of_output(msg)):
                 content.update(bounds.error_output(content))
             return super().output(outs, msg, None, cell_index)
@@ -359,7 +359,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         return out
 
     def _add_stream(self, outs: Any, content: Any, cell_index: int) -> Any:
-        """Add a piece of a stream, or what there is room for of it."""
+        """Add a piece of a stream, or as much of it as fits."""
         name, text = content["name"], content["text"]
         last = outs[-1] if outs else {}
         is_joined = streams.is_joined(last, name)
@@ -374,14 +374,14 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         return last
 
     def clear_output(self, outs: Any, msg: Any, cell_index: int) -> None:
-        """Clear a cell's outputs, or a widget's, as nbclient does."""
+        """Clear the outputs of a cell, or of a widget, as nbclient does."""
         hooks = self.output_hook_stack[msg["parent_header"].get("msg_id")]
         if hooks:
             self._budget.clear(_owner(hooks))
         super().clear_output(outs, msg, cell_index)
 
     def _leave_out(self, outs: Any, cell_index: int, why: str = "") -> None:
-        """Say once in the cell, and in the log, that outputs are left out, or another ``why``."""
+        """Note once in the cell and in the log that outputs are left out, or the reason ``why``."""
         limit = bounds.in_megabytes(self._budget.limit_bytes)
         text = why or (
             f"The outputs of this notebook have reached {limit}. Further output of this cell "
@@ -403,13 +403,13 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         if display is None:
             shown = {"data": out["data"], "metadata": out["metadata"]}
             display = self._displays[display_id] = _Display(shown, size)
-        # All outputs of an id share what they show, so that one change reaches any number of them.
+        # All outputs of an id share their content, so that one update changes all of them.
         out.update(display.shown)
         display.outputs[cell_index] = display.outputs.get(cell_index, 0) + 1
         self._displays_of_cell.setdefault(cell_index, set()).add(display_id)
 
     def _update_display_id(self, display_id: str, msg: Any) -> None:
-        """Change all outputs of a display id, as nbclient does one by one."""
+        """Update all outputs of a display id at once; nbclient updates one by one."""
         display = self._displays.get(display_id)
         if display is None:
             return
@@ -447,10 +447,10 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
         self._changed(cell_index)
 
     def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
-        """Keep a widget's state, as far as there is room for it."""
+        """Keep a widget's state, as far as it fits."""
         content = msg["content"]
         if not isinstance(content["data"], dict):
-            return  # of no widget: those of ipywidgets, and what nbclient looks for, are objects
+            return  # not of a widget: ipywidgets and nbclient expect objects
         state = content["data"].get("state")
         if "state" in content["data"] and not isinstance(state, dict):
             return
@@ -468,7 +468,7 @@ class Client(NotebookClient):  # type: ignore[misc]  # nbclient ships no types
 
 
 def _is_replied(cell: Any) -> bool:
-    """Tell whether the kernel said that the cell is done, as nbclient notes it (record_timing)."""
+    """Return whether the kernel has replied to the cell, which nbclient notes (record_timing)."""
     return "shell.execute_reply" in cell.metadata.get("execution", {})
 
 
@@ -478,7 +478,7 @@ def _stream(name: str, text: str) -> Any:
 
 
 def _owner(hooks: Any) -> str:
-    """Return for whom outputs are counted that a widget takes in."""
+    """Return the owner for whom outputs captured by a widget are counted."""
     return f"outputs of {hooks[-1].comm_id}"
 
 
@@ -487,9 +487,9 @@ def _size_of_output(message: Any) -> int:
 
 
 def _large_output(kind: str, content: Any) -> Any:
-    """Return an output as output_from_msg does, but that values stay what JSON made them.
+    """Return an output like output_from_msg, but with its values as plain JSON.
 
-    That makes a node of each object in them, which takes longer than all else.
+    output_from_msg turns each object in them into a node, which takes most of the time.
     """
     out = NotebookNode(output_type=kind)
     for part in ("data", "metadata"):
@@ -501,7 +501,7 @@ def _large_output(kind: str, content: Any) -> Any:
 
 
 def _as_text(kind: str, content: Any) -> str:
-    """Return what a log shows of an output."""
+    """Return the text that a log shows for an output."""
     if kind == "stream":
         return str(content["text"])
     if kind == "error":

@@ -1,7 +1,7 @@
-"""The kernel's process, adopted or started, before ``running`` imports and reads whatever else.
+"""The kernel's process, adopted or started, before ``running`` imports and reads anything else.
 
-A kernel takes most of a second to come up, on a core of its own; what ``running`` does meanwhile
-costs a run no time. ``cells`` goes on from here.
+A kernel takes most of a second to start, on a core of its own, so what ``running`` does meanwhile
+costs a run no time. ``cells`` continues from here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_kueue.runner.notebook.early_kernel import NO_HISTORY, PROGRAM, SEND
 
 try:
     from jupyter_client.provisioning import LocalProvisioner
-except ImportError:  # jupyter_client 6 of an older image: its kernels are started late
+except ImportError:  # jupyter_client 6 in an older image: kernels start later
     LocalProvisioner = None
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.notebook.early_kernel import EarlyKernel
 
 
-# Run by a kernel's Python: exit code 3 if a module is missing, whose name it prints.
+# Runs in the kernel's Python: exits with 3 and prints the name if a module is missing.
 MISSING_MODULE = 3
 PROBE = f"""
 import sys
@@ -46,38 +46,38 @@ except ModuleNotFoundError as error:
 """
 PROBE_SECONDS = 60.0
 LAUNCHER = "ipykernel_launcher"
-# jupyter_client since 8.9, with a ZeroMQ that was built with libsodium.
+# jupyter_client since 8.9, with a ZeroMQ that is built with libsodium.
 CAN_ENCRYPT = hasattr(AsyncKernelManager, "transport_encryption") and zmq.has("curve")
 
 
 class KernelspecError(RuntimeError):
-    """A kernelspec holds what none may hold."""
+    """A kernelspec is invalid."""
 
 
 @dataclass
 class Launched:
-    """A kernel's process, or why there is none, and what it was started from."""
+    """A kernel's process, or the error of its start, and what it was started from."""
 
     manager: Any
     kernel_name: str
     folder: Path
     environment: dict[str, str]
     error: Exception | None = None
-    argv: Sequence[str] | None = None  # the kernelspec's, where another one was used
+    argv: Sequence[str] | None = None  # the kernelspec's, if another command was used
 
     async def abandon(self) -> None:
-        """End a kernel that has run nothing."""
+        """End a kernel that has not run anything."""
         if self.manager.has_kernel:
             await self.manager.shutdown_kernel(now=True)
 
     async def again(self, *, encrypted: bool = True) -> Launched:
-        """Start it once more, with a connection of its own."""
+        """Start the kernel once more, with a new connection."""
         return await launch(
             self.kernel_name, self.folder, self.environment, None, encrypted=encrypted
         )
 
     def signalled(self) -> tuple[int | None, bool]:
-        """Return the kernel's process group, and whether SIGINT to that interrupts it."""
+        """Return the kernel's process group, and whether SIGINT to that group interrupts it."""
         provisioner = getattr(self.manager, "provisioner", None)
         spec = getattr(provisioner, "kernel_spec", None)
         group = getattr(provisioner, "pgid", None)
@@ -85,10 +85,10 @@ class Launched:
         return group, by_signal
 
     async def missing(self, error: Exception) -> str | None:
-        """Say what the environment lacks that this kernel needs, None where nothing is proven.
+        """Return what the kernel needs and the environment lacks; None if that is not certain.
 
         Args:
-            error: what came of its start.
+            error: the error of the kernel's start.
         """
         if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
             return f"its program cannot be run ({error})"
@@ -99,7 +99,7 @@ class Launched:
             return None
         at = command.index("-m")
         module = command[at + 1]
-        # Its launcher imports the kernel only when it is run.
+        # Its launcher imports the kernel only when it runs.
         modules = ["ipykernel.kernelapp"] if module == "ipykernel_launcher" else [module]
         python = sys.executable if command[0].startswith("python") else command[0]
         try:
@@ -136,14 +136,14 @@ async def launch(
     *,
     encrypted: bool = True,
 ) -> Launched:
-    """Return the kernel ``kernel_name`` in ``folder``; it is not ready to be talked to yet.
+    """Return the kernel ``kernel_name`` in ``folder``, which is not ready for messages yet.
 
-    That is ``early`` if jupyter_client would have started the same, else a new one.
+    This is ``early`` if jupyter_client would have started the same kernel, otherwise a new one.
     """
     manager = AsyncKernelManager(kernel_name=kernel_name)
-    # It sends on its own, to ask a kernel to shut down.
+    # The manager itself sends the shutdown request.
     manager.context.sndtimeo = SEND_MILLISECONDS
-    if CAN_ENCRYPT and encrypted:  # where the kernelspec says that its kernel can, too
+    if CAN_ENCRYPT and encrypted:  # if the kernelspec declares support, too
         manager.transport_encryption = "auto"
     launched = Launched(manager, kernel_name, folder, environment)
     try:
@@ -152,7 +152,7 @@ async def launch(
                 _adopt(early, manager)
                 return launched
             await asyncio.to_thread(early.end)
-        # jupyter_client goes by the name alone.
+        # jupyter_client decides by the name alone.
         is_ipykernel = LAUNCHER in manager.kernel_spec.argv
         arguments = [NO_HISTORY] if is_ipykernel else []
         if is_ipykernel:
@@ -175,10 +175,11 @@ def _with_program(argv: list[str]) -> list[str]:
 
 
 def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
-    """Tell whether the name means the kernel that was started early.
+    """Return whether the name means the kernel that was started early.
 
-    Another of that name may come first, from the user's folder or from JUPYTER_PATH. Where the name
-    leads is asked of jupyter_core: its kernelspec manager would import IPython for the answer.
+    The user's folder or JUPYTER_PATH may have another kernel of the same name that takes
+    precedence. jupyter_core resolves the name, because the kernelspec manager would import IPython
+    for it.
     """
     if LocalProvisioner is None or (early.is_encrypted and not CAN_ENCRYPT):
         return False
@@ -190,7 +191,7 @@ def _is_same(early: EarlyKernel, kernel_name: str, folder: Path) -> bool:
 
 
 def _adopt(early: EarlyKernel, manager: Any) -> None:
-    """Make ``manager`` what it would be had it started the kernel itself."""
+    """Give ``manager`` the state that it would have if it had started the kernel itself."""
     manager.connection_file = early.connection_file
     manager.load_connection_info(early.connection)
     provisioner = LocalProvisioner(

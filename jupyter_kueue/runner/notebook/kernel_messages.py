@@ -1,4 +1,4 @@
-"""What a kernel sent, once it has the shape of a message.
+"""Messages from a kernel, checked for their shape.
 
 Code in the kernel has its keys and can send anything. Source: "Messaging in Jupyter".
 """
@@ -15,13 +15,13 @@ _COMMS = frozenset({"comm_open", "comm_msg", "comm_close"})
 
 
 def read(session: Any, frames: list[Any], max_content_bytes: int) -> dict[str, Any]:
-    """Return the message in ``frames``, and the ``size`` of its content in bytes.
+    """Return the message in ``frames`` and the ``size`` of its content in bytes.
 
-    Where the content cannot be taken it is None, and ``why`` says so, or is empty if it is larger
-    than ``max_content_bytes``.
+    If the content cannot be used it is None, and ``why`` gives the reason; ``why`` is empty if the
+    content is larger than ``max_content_bytes``.
 
     Raises:
-        Exception: it is no message of this kernel, or it is not known of which cell.
+        Exception: it is not a message of this kernel, or its cell is unknown.
     """
     _, parts = session.feed_identities(frames)
     size = len(parts[4])
@@ -48,10 +48,10 @@ def read(session: Any, frames: list[Any], max_content_bytes: int) -> dict[str, A
 
 
 def reply(session: Any, frames: list[Any]) -> dict[str, Any]:
-    """Return the reply in ``frames``; what it says of an error is text.
+    """Return the reply in ``frames``, with the fields of an error as text.
 
     Raises:
-        Exception: it is none.
+        Exception: it is not a reply.
     """
     _, parts = session.feed_identities(frames)
     message: dict[str, Any] = session.deserialize(parts)
@@ -78,10 +78,10 @@ def _check_envelope(message: dict[str, Any]) -> None:
 
 
 def _misshapen(message: dict[str, Any]) -> str:
-    """Say that a message's content is none, an empty text where it may be one."""
+    """Return what is wrong with a message's content, or an empty text."""
     content = message["content"]
     is_content = isinstance(content, dict)
-    # The notebook's widgets are stored by it, as the keys of an object.
+    # The notebook's widget state uses it as a key of an object.
     if is_content and message["msg_type"] in _COMMS:
         is_content = isinstance(content.get("comm_id"), str)
     return "" if is_content else NOT_UNDERSTOOD.format("TypeError")

@@ -1,8 +1,7 @@
-"""The last word of a run, its notebook and ended.json, for which a full disk has room all the same.
+"""The last files of a run, its notebook and ended.json, which fit even on a full disk.
 
-Used by ``running``. A run that filled the disk has to be told as such, and so do its neighbours on
-the node be told as what they are: so a part of the disk is taken at the start and given back to
-write the end.
+A run that filled the disk must end with that reason, and other runs on the node with theirs. Disk
+space is therefore reserved at the start and released to write the end.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# The first is for a notebook, whose outputs are left out where that is too little; the second for
-# ended.json, whose texts are bounded.
+# The first is for a notebook, whose outputs are left out if that is too little; the second for
+# ended.json, whose texts have limits.
 NOTEBOOK_BYTES = 4 * 2**20
 ENDED_BYTES = 512 * 2**10
 
@@ -30,7 +29,7 @@ LOST = "lost"
 
 
 class LastWord:
-    """Writes the end of a run into ``folder``, where room is reserved as soon as this is made."""
+    """Writes the end of a run into ``folder``; reserves disk space when created."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,14 +44,14 @@ class LastWord:
             _reserve(self._room[name], size)
 
     def write_notebook(self, whole: list[bytes], cut: Callable[[], list[bytes]]) -> str:
-        """Write the notebook, and return WHOLE, CUT or LOST: what there was room for.
+        """Write the notebook and return WHOLE, CUT or LOST, depending on the space.
 
         Args:
             whole: its text.
             cut: returns its text without large outputs, for a disk that stays full.
 
         Raises:
-            OSError: for another reason than a full disk.
+            OSError: the write failed for another reason than a full disk.
         """
         name = pod_contract.NOTEBOOK_FILE
         if self._write(name, whole):
@@ -66,10 +65,10 @@ class LastWord:
         return self._write(name, parts) or _overwrite(self._folder / name, parts)
 
     def write_ended(self, data: bytes) -> None:
-        """Write ended.json, and give back whatever is still reserved.
+        """Write ended.json and release all reserved space.
 
         Raises:
-            OSError: there was no room even so.
+            OSError: there was not enough space.
         """
         self._release(pod_contract.NOTEBOOK_FILE)
         if not self._write(pod_contract.ENDED_FILE, [data]):
@@ -92,19 +91,19 @@ class LastWord:
 
 
 def is_full(folder: Path) -> bool:
-    """Tell whether the disk below ``folder`` has next to no room left."""
+    """Return whether the disk below ``folder`` has almost no space left."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize < 2**20
 
 
 def _reserve(path: Path, size: int) -> None:
-    # On a disk that is full already, the run goes on without: it may free some.
+    # If the disk is already full, the run continues without a reserve: it may free some space.
     with contextlib.suppress(OSError), path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _overwrite(path: Path, parts: list[bytes]) -> bool:
-    """Write ``parts`` over an older version of the file, in the room that it has."""
+    """Write ``parts`` over an older version of the file, in the space that it occupies."""
     size = sum(len(part) for part in parts)
     try:
         with path.open("r+b") as file:

@@ -1,11 +1,10 @@
-"""The process that keeps a run's limits, whatever the one that talks to the kernel is busy with.
+"""The process that keeps a run's limits, even while the kernel's client is busy.
 
-``execute`` forks: its child runs the notebook (``running``), and the parent only waits here.
-Reading what a notebook printed takes the longer the more it is, and for much of that time neither a
-signal handler nor another thread of the same Python can run. So SIGTERM and time limits are heeded
-by a process that reads no output. Its loop does nothing but receive short messages, look at the
-clock, and send signals. Beside it a thread watches the disk (``disk_use``). ``keeper_link`` is the
-other end.
+``execute`` forks: its child runs the notebook (``running``), and the parent only waits here. The
+more a notebook prints, the longer it takes to read, and for much of that time neither a signal
+handler nor another thread of the same Python can run. This process therefore reads no output: its
+loop only receives short messages, checks the clock and sends signals. A second thread watches the
+disk (``disk_use``). ``keeper_link`` is the other end.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
 # How long a cell may take to react to an interrupt before its kernel is killed.
 INTERRUPT_SECONDS_AT_LIMIT = 5.0
 INTERRUPT_SECONDS_AT_STOP = 3.0
-# How long after a limit the other process may take to store what was printed until then.
+# How long after a limit the other process may take to store the output so far.
 STORING_SECONDS = 120.0
-# What is left of the grace period when the other process is given up.
+# How much of the grace period is left when the other process is given up.
 GRACE_MARGIN_SECONDS = 1.0
 
-# ENDED, whose texts are bounded, is the longest of them.
+# ENDED, whose texts have limits, is the longest message.
 MESSAGE_BYTES = 131_072
 
 LIMIT = "limit"
@@ -44,14 +43,14 @@ STOP = "stop"
 
 
 class LimitKeeper:
-    """Watches one run. ``client`` is the process id of the child, ``link`` leads to it."""
+    """Watches one run. ``client`` is the child's process id, ``link`` the socket to it."""
 
     def __init__(self, stop: Stop, client: int, link: socket.socket) -> None:
         self._stop = stop
         self._client = client
         self._link = link
         self._kernel: int | None = None  # its process group
-        self._by_signal = True  # the kernel takes SIGINT for an interrupt
+        self._by_signal = True  # SIGINT interrupts the kernel
         self._cell_runs = False
         self._limit_at: float | None = None
         self._kill_at: float | None = None
@@ -62,13 +61,13 @@ class LimitKeeper:
         self._disk: DiskWatch | None = None
 
     def keep(self) -> NoReturn:
-        """Watch until the other process has ended, and end as it did."""
+        """Watch until the other process has ended, and exit with its status."""
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         self._watch_disk(wake)
         while True:
-            self._heed_disk()  # first: a kubelet that evicts for it sends SIGTERM as well
+            self._heed_disk()  # first: a kubelet that evicts for it also sends SIGTERM
             self._heed_stop()
             self._heed_clock()
             sources = [self._link.fileno(), woken]
@@ -85,7 +84,7 @@ class LimitKeeper:
             try:
                 os.write(wake, b"\0")
             except BlockingIOError:
-                return  # enough waits there to be read
+                return  # more than enough to read already
 
         self._disk = DiskWatch(waken)
         self._disk.start()
@@ -102,7 +101,7 @@ class LimitKeeper:
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _hear(self) -> bool:
-        """Take in a message; return False if there will be no more."""
+        """Handle a message; return False if there will be no more."""
         try:
             data = self._link.recv(MESSAGE_BYTES)
         except OSError:
@@ -131,7 +130,7 @@ class LimitKeeper:
         try:
             self._link.send(json.dumps(message).encode())
         except OSError:
-            return  # it has ended, which the next look shows
+            return  # it has ended, which the next check notices
 
     def _heed_stop(self) -> None:
         if self._stop.at is None or self._stop_passed_on:
@@ -156,7 +155,7 @@ class LimitKeeper:
             self._give_up()
 
     def _end_cells(self, why: str, patience: float, said: Sentence | None = None) -> None:
-        """Say that no further cell runs, and interrupt the one that does."""
+        """Allow no further cell, and interrupt the one that runs."""
         self._limit_at = None
         if self._over is None:
             self._over = why
@@ -180,7 +179,7 @@ class LimitKeeper:
             return
 
     def _give_up(self) -> NoReturn:
-        """End for a process that does not come to its end, with what it saved so far."""
+        """End for a process that does not finish, with what it has saved so far."""
         self._signal_kernel(signal.SIGKILL)
         self._signal_client(signal.SIGKILL)
         os.waitpid(self._client, 0)
@@ -213,7 +212,7 @@ class LimitKeeper:
 
 
 def _seconds(name: str, default: float) -> float:
-    # As control.seconds, whose module imports too much for so early.
+    # Like control.seconds, whose module is too slow to import here.
     try:
         return float(os.environ[name])
     except (KeyError, ValueError):

@@ -1,8 +1,7 @@
-"""A notebook as the text of its file, made again and again while its outputs grow.
+"""A notebook as the text of its file, encoded repeatedly while its outputs grow.
 
-Used by ``saving``. The text is nbformat's, but what was encoded once is kept: each save costs what
-is new since the last one, not what there is. And large JSON in an output stands on one line, which
-Python writes ten times as fast.
+The text is the same as nbformat's, but encoded parts are kept, so that each save costs only what is
+new. Large JSON in an output is written on one line, which is ten times as fast in Python.
 """
 
 from __future__ import annotations
@@ -11,24 +10,24 @@ import json
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-# As nbformat's rwbase has it: what a file holds as lists of lines.
+# As in nbformat's rwbase: what a file stores as lists of lines.
 _SPLIT_MIME_TYPES = ("application/javascript", "image/svg+xml")
 _NOT_STORED = ("orig_nbformat", "orig_nbformat_minor", "signature")
 
 # Longer JSON is written without line breaks.
 LARGE_CHARACTERS = 2**20
 
-# Of a notebook for which a full disk has little room: an output, and all of them together.
+# For a notebook on a nearly full disk: the limit of one output, and of all together.
 MAX_CUT_OUTPUT_BYTES = 100_000
 MAX_CUT_BYTES = 2 * 2**20
 
-# What holds values of many lines within an output.
+# The parts of an output that hold texts of many lines.
 _BUNDLES = ("data", "metadata")
 
-# Where a notebook's cells, and a cell's outputs, stand in their text.
+# The place of a notebook's cells, and of a cell's outputs, in their text.
 _NO_CELLS = '\n "cells": []'
 _NO_OUTPUTS = '\n "outputs": []'
-# In front of each line of a cell, and of an output, in the notebook's text.
+# Precedes each line of a cell, and of an output, in the notebook's text.
 _CELL_INDENT = "\n  "
 _OUTPUT_INDENT = "\n    "
 
@@ -36,8 +35,8 @@ _OUTPUT_INDENT = "\n    "
 class NotebookText:
     """The text of ``notebook``, a node of nbformat 4.
 
-    Whoever changes a cell says so with ``touch``, or with ``extend`` if outputs were added at its
-    end, the last of which may still grow.
+    After each change of a cell, call ``touch``, or ``extend`` if outputs were only added at its
+    end; the last output may still grow.
     """
 
     def __init__(self, notebook: Any) -> None:
@@ -55,7 +54,7 @@ class NotebookText:
         self._cells.pop(cell_index, None)
 
     def encode(self) -> list[bytes]:
-        """Return the text in UTF-8 as parts that follow each other."""
+        """Return the text in UTF-8, as consecutive parts."""
         cells = self._notebook.get("cells", [])
         metadata = {k: v for k, v in self._notebook["metadata"].items() if k not in _NOT_STORED}
         frame = _dumps({**self._notebook, "metadata": metadata, "cells": []})
@@ -78,7 +77,7 @@ class NotebookText:
 
 
 class _GrowingCell:
-    """The text of a cell's outputs, but for a stream at the end, which may still grow."""
+    """The text of a cell's outputs; a stream at the end may still grow and is not kept."""
 
     def __init__(self) -> None:
         self._done: list[bytes] = []
@@ -114,7 +113,7 @@ class _GrowingCell:
 
 
 def cut_text(notebook: Any) -> list[bytes]:
-    """Return a notebook's text with a word in place of each large output."""
+    """Return a notebook's text with a note in place of each large output."""
     room = MAX_CUT_BYTES
     cells = []
     for cell in notebook["cells"]:
@@ -133,13 +132,13 @@ def cut_text(notebook: Any) -> list[bytes]:
 
 
 def _word(why: str) -> dict[str, Any]:
-    """Return what stands in the place of an output that is left out."""
+    """Return the output that stands in for one that is left out."""
     text = f"--- An output is left out here: {why}\n"
     return {"output_type": "stream", "name": "stderr", "text": text}
 
 
 def _stored_cell(cell: Any) -> dict[str, Any]:
-    """Return a cell as files hold it, without its outputs."""
+    """Return a cell as stored in files, without its outputs."""
     stored = dict(cell)
     if isinstance(stored.get("source"), str):
         stored["source"] = stored["source"].splitlines(keepends=True)
@@ -172,7 +171,7 @@ def _stored_bundle(bundle: Any) -> dict[str, Any]:
 
 
 def _object_text(value: dict[str, Any]) -> str:
-    """Return an output, or a part of it, as ``_dumps`` does, which takes long for many lines."""
+    """Return an output, or a part of it, as ``_dumps`` does, which is slow for many lines."""
     if not value:
         return "{}"
     items = (
@@ -202,5 +201,5 @@ def _dumps(value: Any) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    # Half a character, which a kernel may print, becomes an escape that JSON knows.
+    # A lone surrogate, which a kernel may print, becomes an escape that is valid in JSON.
     return text.encode("utf-8", "backslashreplace")

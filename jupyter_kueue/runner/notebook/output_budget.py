@@ -1,14 +1,14 @@
-"""How much a notebook's outputs hold: a flood must not fill memory, or a file that nobody can open.
+"""The size of a notebook's outputs, limited so that they fill neither memory nor an unusable file.
 
-Used by ``kernel_client``, which asks before it keeps an output. What is cleared or replaced counts
-no more: a loop that draws over its own output may run for ever.
+Outputs that are cleared or replaced no longer count, so a loop that redraws its own output may run
+forever.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# What an output takes beside its texts: its keys, and what Python needs for them.
+# What an output needs besides its texts: its keys, and Python's overhead.
 OUTPUT_BYTES = 200
 VALUE_BYTES = 20
 
@@ -22,7 +22,7 @@ class OutputBudget:
         self._total = 0
 
     def take(self, owner: object, size: int) -> bool:
-        """Count ``size`` more bytes, or fewer if negative, unless that is too much."""
+        """Count ``size`` more bytes (fewer if negative) and return True, if they fit."""
         if not self.fits(size):
             return False
         self._held[owner] = self._held.get(owner, 0) + size
@@ -30,9 +30,9 @@ class OutputBudget:
         return True
 
     def take_text(self, owner: object, size: int, text: str) -> str:
-        """Count a text and ``size`` more bytes; return as much of its beginning as there is room.
+        """Count a text and ``size`` more bytes; return as much of the text's beginning as fits.
 
-        It is empty if there is no room for ``size``.
+        The result is empty if ``size`` alone does not fit.
         """
         if self.take(owner, size + size_of_text(text)):
             return text
@@ -44,16 +44,16 @@ class OutputBudget:
         return kept
 
     def fits(self, size: int) -> bool:
-        """Tell whether there is room for ``size`` more bytes."""
+        """Return whether ``size`` more bytes fit."""
         return size <= 0 or self._total + size <= self.limit_bytes
 
     def clear(self, owner: object) -> None:
-        """Count nothing of this owner any more."""
+        """Stop counting this owner's outputs."""
         self._total -= self._held.pop(owner, 0)
 
 
 def size_of(value: Any) -> int:
-    """Return about how many bytes a value out of JSON takes in a file."""
+    """Return the approximate size of a JSON value in a file, in bytes."""
     total = 0
     waiting = [value]
     while waiting:

@@ -1,7 +1,7 @@
-"""The output widget of a notebook (ipywidgets.Output), as nbclient plays a front end's part in it.
+"""The output widget (ipywidgets.Output), with the part of a front end that nbclient plays.
 
-Used by ``kernel_client`` alone. nbclient sends the kernel all outputs of the widget after each one,
-and copies a stream's text for each piece: a thousand pieces cost a thousand times what is there.
+nbclient sends all outputs of the widget to the kernel after each one, and copies a stream's text
+for each piece, so that a thousand pieces cost a thousand times the total.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class OutputWidget(StockOutputWidget):  # type: ignore[misc]  # nbclient ships no types
-    """Keeps what is put out inside the widget, and tells the kernel when ``tell`` is called.
+    """Collects the outputs captured by the widget, and sends them when ``tell`` is called.
 
-    The kernel looks at the message once the cell that runs has ended, so that is soon enough.
+    That is soon enough: the kernel handles the message only after the running cell has ended.
     """
 
     outputs: list[Any]
@@ -29,12 +29,12 @@ class OutputWidget(StockOutputWidget):  # type: ignore[misc]  # nbclient ships n
     def __init__(
         self, comm_id: str, state: Any, client: Any, executor: Any, behind: Callable[[Any], None]
     ) -> None:
-        """As nbclient's. ``behind`` is called when the kernel does not know of all outputs."""
+        """Create the widget; ``behind`` is called when the kernel lacks some of its outputs."""
         super().__init__(comm_id, state, client, executor)
         self._behind = behind
 
     def sync_state(self) -> None:
-        """Note that there is something to tell."""
+        """Note that the kernel lacks some outputs."""
         self._behind(self)
 
     def tell(self) -> None:
@@ -42,7 +42,7 @@ class OutputWidget(StockOutputWidget):  # type: ignore[misc]  # nbclient ships n
         super().sync_state()
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> None:
-        """Take an output in; a stream's text goes on where the last piece ended."""
+        """Add an output; text of a stream is appended to the previous piece."""
         del outs, display_id, cell_index
         if self.clear_before_next_output:
             self.outputs = []

@@ -1,7 +1,7 @@
-"""The work of ``execute``: wait for the inputs, run the notebook, say how it ended.
+"""The work of ``execute``: wait for the inputs, run the notebook, report how it ended.
 
-Called by ``execute``, and running in the user's image as that does, in the process that talks to
-the kernel. ``limit_keeper``, in the other one, ends here too where this one did not.
+It runs in the user's image, in the process that talks to the kernel. If that process is given up,
+``limit_keeper`` continues at ``put_away``.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 COMMIT_POLL_SECONDS = 0.01
 STAGED_POLL_SECONDS = 0.01
-# Left of the grace period when execute stops waiting, so that its exit code is its own.
+# Time left of the grace period when execute stops waiting, so that it sets its own exit code.
 GRACE_MARGIN_SECONDS = 2.0
 
-# How long a word at the end waits for somebody to read this container's log.
+# How long the last message waits for a reader of this container's log.
 LOG_SECONDS = 0.5
 STDERR = 2
 
@@ -54,10 +54,10 @@ def main(
     """Run the notebook that run.json names and exit.
 
     Args:
-        stop: SIGTERM, which the keeper passes on.
-        link: leads to the keeper of the limits.
-        environment: the kernel's.
-        kernel: one that was started already, perhaps not the right one.
+        stop: SIGTERM, which the keeper forwards.
+        link: the socket to the keeper of the limits.
+        environment: the kernel's environment.
+        kernel: a kernel that is already running, possibly the wrong one.
     """
     folder = control.folder(pod_contract.ENV_CONTROL_DIR)
     runner = control.folder(pod_contract.ENV_RUNNER_DIR)
@@ -84,7 +84,7 @@ def main(
 
 
 def put_away(ended: control.Json, stop: Stop, last_word: LastWord | None = None) -> NoReturn:
-    """Say how the run ended, wait until its outputs are put away, and exit."""
+    """Report how the run ended, wait until its outputs are stored, and exit."""
     folder = control.folder(pod_contract.ENV_CONTROL_DIR)
     data = json.dumps(ended, ensure_ascii=False).encode("utf-8", "backslashreplace")
     try:
@@ -92,49 +92,49 @@ def put_away(ended: control.Json, stop: Stop, last_word: LastWord | None = None)
             control.write_bytes(folder / pod_contract.ENDED_FILE, data)
         else:
             last_word.write_ended(data)
-    except OSError as error:  # the disk was full already when room was to be reserved
+    except OSError as error:  # the disk was already full when space was to be reserved
         end_now(pod_contract.EXIT_STAGING, f"The run's end could not be written: {error}.")
     end_now(*_after_commit(control.folder(pod_contract.ENV_RUNNER_DIR), ended, stop))
 
 
 def end_now(code: int, message: str) -> NoReturn:
-    """Leave a termination message and exit, whether or not somebody reads this container's log."""
+    """Leave a termination message and exit, even if nobody reads this container's log."""
     sys.stdout = sys.stderr = _Unread()
     control.end_now(code, message)
 
 
 class _Unread(io.TextIOBase):
-    """Writes to the container's log what fits into its pipe at once, and forgets the rest."""
+    """Writes to the container's log what fits into its pipe, and drops the rest."""
 
     def write(self, text: str) -> int:
         _, ready, _ = select.select([], [STDERR], [], LOG_SECONDS)
-        if ready:  # then that much can be written without waiting (pipe(7))
+        if ready:  # then that much can be written without blocking (pipe(7))
             os.write(STDERR, text.encode("utf-8", "backslashreplace")[: select.PIPE_BUF])
         return len(text)
 
 
 class Kernel(NamedTuple):
-    """What is known of the kernel before the notebook is there: its environment, and a process."""
+    """What is known of the kernel before the notebook arrives: its environment and a process."""
 
     environment: dict[str, str]
     early: EarlyKernel | None
 
 
 def _import_ahead() -> None:
-    """Import what running needs while the inputs are on their way."""
+    """Import what the run needs while the inputs are being fetched."""
     with slow_imports.left_out(), slow_imports.jsonschema_left_out():
         for module in ("kernel_launch", "cells"):
             try:
                 importlib.import_module(f"jupyter_kueue.runner.notebook.{module}")
             except ImportError:
-                return  # met again, and told, once there is a run to tell it of
+                return  # it occurs again once the run can report it
 
 
 def _staged(runner: Path, stop: Stop) -> control.Json | None:
     """Wait for the inputs and return run.json; None if they do not come or are not needed."""
     deadline = time.monotonic() + pod_contract.START_SECONDS
     while True:
-        # Asked first: whoever ends after its work has left its word by then.
+        # Checked first: stage-in writes its files before it releases the lock.
         is_at_work = stage_in_lock.is_held(runner)
         if is_at_work is None:
             is_at_work = time.monotonic() < deadline
@@ -146,7 +146,7 @@ def _staged(runner: Path, stop: Stop) -> control.Json | None:
 
 
 def _without_inputs(runner: Path, stop: Stop) -> tuple[int, str]:
-    """Return exit code and message of a pod whose notebook does not run."""
+    """Return exit code and message for a notebook that does not run."""
     if (runner / pod_contract.FINISHED_FILE).exists():
         return pod_contract.EXIT_SUCCEEDED, ""
     if stop.at is not None:
@@ -184,7 +184,7 @@ class _Attempt:
         self._elsewhere: Elsewhere | None = None
 
     def run(self, kernel: Kernel) -> control.Json:
-        """Run the notebook and return ENDED, whatever happened."""
+        """Run the notebook and return ENDED in every case."""
         error = None
         try:
             ending = asyncio.run(self._run_heeding_keeper(kernel))
@@ -207,7 +207,7 @@ class _Attempt:
             )
             self._log.write(traceback.format_exc())
         finally:
-            if kernel.early is not None:  # where it was adopted, it has ended already
+            if kernel.early is not None:  # an adopted kernel has already ended
                 kernel.early.end()
         if self._saver is not None:
             try:
@@ -241,14 +241,14 @@ class _Attempt:
             "ended_at": control.now(),
             "cells": saver.cells if saver else None,
             "cells_done": saver.done if saver else 0,
-            # Kilobytes on Linux, of the largest process below this one (getrusage(2)).
+            # Of the largest descendant process, in kilobytes on Linux (getrusage(2)).
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
             or None,
             "elsewhere": self._elsewhere.written() if self._elsewhere else [],
         }
 
     def _save_last(self, saver: Saver, outcome: str, message: Sentence) -> tuple[str, Sentence]:
-        """Save the notebook as it ended; return outcome and message of a disk with no room too."""
+        """Save the final notebook; return outcome and message, changed on a full disk."""
         saver.finish()
         kept = self._last_word.write_notebook(saver.text.encode(), lambda: cut_text(self._notebook))
         if kept == WHOLE:
@@ -286,7 +286,7 @@ class _Attempt:
                 kernel_name, path.parent, kernel.environment, kernel.early
             )
             try:
-                # Imported and read while the kernel comes up.
+                # Imported while the kernel starts.
                 cells = importlib.import_module("jupyter_kueue.runner.notebook.cells")
                 document = notebook_document.read(path.read_bytes())
                 self._notebook = notebook_upgrade.upgraded(document)
@@ -329,7 +329,7 @@ def _named(error: Exception) -> str:
 
 
 def _named_kernel(path: Path) -> str | None:
-    """Return the kernel a notebook names, None where it names none or cannot be read."""
+    """Return the kernel that a notebook names; None if it names none or cannot be read."""
     try:
         return notebook_document.kernel_name(notebook_document.read(path.read_bytes()))
     except notebook_document.NotebookError:
@@ -337,7 +337,7 @@ def _named_kernel(path: Path) -> str | None:
 
 
 def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, str]:
-    """Wait for stage-out's word and return exit code and termination message."""
+    """Wait for stage-out's answer and return exit code and termination message."""
     patience = control.seconds(pod_contract.ENV_COMMIT_SECONDS, pod_contract.DEFAULT_COMMIT_SECONDS)
     grace = control.seconds(
         pod_contract.ENV_GRACE_PERIOD, pod_contract.DEFAULT_GRACE_PERIOD_SECONDS
@@ -356,7 +356,7 @@ def _after_commit(runner: Path, ended: control.Json, stop: Stop) -> tuple[int, s
         time.sleep(COMMIT_POLL_SECONDS)
         committed = control.read(runner / pod_contract.COMMITTED_FILE)
     if stop.at is not None:
-        # Also where the result is up: a pod that is told to stop must not decide the Job's fate.
+        # Even if the result is stored: a pod that was asked to stop must not decide the Job's fate.
         is_full = ended["outcome"] == pod_contract.DISK_FULL
         code = pod_contract.EXIT_DISK_FULL_AT_STOP if is_full else pod_contract.EXIT_INTERRUPTED
         return code, ended["message"] or "The cluster stopped the run."
@@ -373,7 +373,7 @@ def _time_of_change(path: Path) -> int | None:
 
 
 def _verdict(ended: control.Json, committed: control.Json) -> tuple[int, str]:
-    """Return exit code and message for what the notebook and stage-out said."""
+    """Return exit code and message for the notebook's end and stage-out's answer."""
     if committed.get("superseded"):
         return pod_contract.EXIT_INTERRUPTED, committed["message"]
     if committed.get("result_of"):

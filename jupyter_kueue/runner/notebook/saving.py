@@ -1,9 +1,9 @@
-"""What ``execute`` leaves in the control folder while a notebook runs: progress, notebook, log.
+"""What ``execute`` writes to the control folder while a notebook runs: progress, notebook, log.
 
-Used by ``running`` and ``cells`` alone, inside the user's image. Threads do the writing. While the
-notebook runs all of it is best effort: a full disk ends no run that frees it again. Room for the
-last word is reserved at the start (``last_word``). Saving is paced by what it costs: a notebook
-with many megabytes of outputs is written more rarely than a small one.
+Threads do the writing. While the notebook runs, it is best effort: a full disk does not end a run
+that frees space again. Space for the final files is reserved at the start (``last_word``). The more
+a save costs, the rarer it is: a notebook with many megabytes of outputs is saved less often than a
+small one.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAVE_EVERY_SECONDS = 2.0
-# At most this share of the time goes into writing partial notebooks.
+# The share of the time that may be spent on writing partial notebooks.
 SAVE_SHARE = 0.05
-# How long the end waits for the container's log to be read, and for a slow disk.
+# How long to wait at the end for the container's log to be read, and for a slow disk.
 LAST_LOG_SECONDS = 1.0
 LAST_FILE_SECONDS = 10.0
 
 
 class Log:
-    """Everything the notebook prints: to the container's log and to the control folder's.
+    """The notebook's printed output, written to the container's log and the control folder's.
 
-    The file holds ``max_bytes`` of what is printed, and says so once that is reached; our own lines
-    are always written.
+    The file holds at most ``max_bytes`` of it, and then says so; the runner's own lines are always
+    written.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -47,7 +47,7 @@ class Log:
         self._drain = Drain("log", self._write_file)
 
     def write(self, text: str) -> None:
-        """Pass on what a cell printed."""
+        """Write what a cell printed."""
         if not text:
             return
         self._at_line_start = text.endswith("\n")
@@ -63,14 +63,14 @@ class Log:
         self._drain.put(text)
 
     def say(self, text: str) -> None:
-        """Write a line of our own, on a line of its own."""
+        """Write a message of the runner, on a line of its own."""
         line = f"{'' if self._at_line_start else chr(10)}--- {text}\n"
         self._at_line_start = True
         self._stdout.put(line)
         self._drain.put(line)
 
     def close(self) -> None:
-        """Wait for what is on its way, as far as somebody takes it. Nothing is said afterwards."""
+        """Wait for pending output, as far as it is being read. Nothing is written afterwards."""
         self._drain.flush(LAST_FILE_SECONDS)
         self._stdout.flush(LAST_LOG_SECONDS)
 
@@ -89,7 +89,8 @@ def _write_stdout(data: bytes) -> None:
 class Saver:
     """Keeps progress and partial notebook in the control folder up to date.
 
-    ``notebook`` is the node that the cells run in; ``done`` of the ``cells`` that run are done.
+    ``notebook`` is the node that the cells run in; ``cells`` is how many run, ``done`` how many
+    have ended.
     """
 
     def __init__(self, folder: Path, notebook: Any, cells: int) -> None:
@@ -113,12 +114,12 @@ class Saver:
         self.text.touch(cell_index)
 
     def cell_started(self, cell: int, cell_index: int) -> None:
-        """Note that cell ``cell`` runs, which is at ``cell_index`` among all cells."""
+        """Note that cell number ``cell``, at index ``cell_index`` of the notebook, runs."""
         self._running = {"cell": cell, "cell_index": cell_index, "since": control.now()}
         self.write_progress()
 
     def cell_ended(self, cell_index: int) -> None:
-        """Note that the running cell came to its end, and save, unless that was just done."""
+        """Note that the running cell has ended, and save, unless that has just been done."""
         self.done += 1
         self._running = {"cell": None, "cell_index": None, "since": None}
         self.extended(cell_index)
@@ -137,7 +138,7 @@ class Saver:
         self._files.put(pod_contract.PROGRESS_FILE, [json.dumps(progress).encode()])
 
     def save_if_due(self, interval_seconds: float) -> None:
-        """Save if there is something new, and the last time is long enough ago."""
+        """Save if something is new and the last save was long enough ago."""
         cost = self._cost_seconds + self._files.cost_seconds(pod_contract.NOTEBOOK_FILE)
         interval_seconds = max(interval_seconds, cost / SAVE_SHARE)
         is_due = time.monotonic() - self._saved_at >= interval_seconds
@@ -145,7 +146,7 @@ class Saver:
             self.save()
 
     def save(self) -> None:
-        """Have the notebook written as it stands."""
+        """Queue the current notebook for writing."""
         started = time.monotonic()
         self._has_changed = False
         self._files.put(pod_contract.NOTEBOOK_FILE, self.text.encode())
@@ -159,6 +160,6 @@ class Saver:
             self.save_if_due(SAVE_EVERY_SECONDS * 0.9)
 
     def finish(self) -> None:
-        """Write the progress a last time, and wait until nothing is being written any more."""
+        """Write the progress a last time, and wait until all files are written."""
         self.write_progress()
         self._files.flush()

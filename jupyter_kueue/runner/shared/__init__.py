@@ -1,1 +1,1 @@
-"""What all containers of a pod use. It travels into the user's image: standard library alone."""
+"""What all containers of a pod use. It is copied into the user's image: standard library only."""

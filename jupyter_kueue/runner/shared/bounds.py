@@ -1,7 +1,7 @@
-"""What a run says of its end, cut to the bounds of ``contract``, each cut with a word about it.
+"""Reports of a run's end, cut to the limits in ``pod_contract``, with a note about each cut.
 
-Used by ``running`` for ended.json and by ``kernel_client``. A notebook's exception may hold
-megabytes, and what is said of a run stands in every list: the whole is in the notebook alone.
+An exception in a notebook may hold megabytes, and a run's message appears in every list. Only the
+notebook keeps the whole text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from jupyter_kueue.contract import pod_contract
 
 
 def text(value: Any, length: int) -> str:
-    """Return ``value`` as a text of at most ``length`` characters, and a word on what was cut."""
+    """Return ``value`` as a text of at most ``length`` characters, with a note if it was cut."""
     whole = value if isinstance(value, str) else str(value)
     if len(whole) <= length:
         return whole
@@ -20,7 +20,7 @@ def text(value: Any, length: int) -> str:
 
 
 def error(value: dict[str, Any]) -> dict[str, Any]:
-    """Return ERROR with each of its texts within its bounds."""
+    """Return ERROR with each of its texts within its limit."""
     return {
         **value,
         "name": text(value["name"], pod_contract.MAX_ERROR_NAME_LENGTH),
@@ -31,7 +31,7 @@ def error(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def error_output(content: dict[str, Any]) -> dict[str, Any]:
-    """Return an output of the kind ``error`` with its texts within the same bounds."""
+    """Return an output of type ``error`` with its texts within the same limits."""
     return {
         "ename": text(content["ename"], pod_contract.MAX_ERROR_NAME_LENGTH),
         "evalue": text(content["evalue"], pod_contract.MAX_ERROR_VALUE_LENGTH),
@@ -40,7 +40,7 @@ def error_output(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def ends_of_text(whole: str, length: int) -> str:
-    """Return a text's beginning and end, where it is longer than ``length`` characters."""
+    """Return a text's beginning and end if it is longer than ``length`` characters."""
     if len(whole) <= length:
         return whole
     half = length // 2
@@ -52,7 +52,7 @@ def ends_of_text(whole: str, length: int) -> str:
 
 
 def traceback(lines: Any) -> list[str]:
-    """Return the first lines of a traceback and the last, which say most."""
+    """Return the first and last lines of a traceback, which say the most."""
     if not isinstance(lines, list):
         return []
     most = pod_contract.MAX_TRACEBACK_LINES
@@ -75,5 +75,5 @@ def traceback(lines: Any) -> list[str]:
 
 
 def in_megabytes(number: int) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes as text in megabytes."""
     return f"{number / 2**20:.4g} MiB"

@@ -1,7 +1,7 @@
 """A container's view of its pod: folders and numbers from the environment, and the shared files.
 
-Used by all three programs of the runner, ``execute`` in a user's image included: Python 3.9, the
-standard library and ``contract``, nothing else. It never talks to the bucket or a kernel.
+``execute`` uses it in any user's image, so it needs only Python 3.9's standard library and
+``contract``. It never accesses the bucket or a kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TERMINATION_MESSAGE_BYTES = 4096
 
 
 def folder(name: str) -> Path:
-    """Return the folder that the environment variable ``name`` holds; without it, exit."""
+    """Return the folder in the environment variable ``name``; exit if it is not set."""
     value = os.environ.get(name)
     if not value:
         end(
@@ -35,7 +35,7 @@ def folder(name: str) -> Path:
 
 
 def seconds(name: str, default: float) -> float:
-    """Return the number of seconds that the environment variable ``name`` holds."""
+    """Return the number of seconds in the environment variable ``name``."""
     try:
         return float(os.environ[name])
     except (KeyError, ValueError):
@@ -43,7 +43,7 @@ def seconds(name: str, default: float) -> float:
 
 
 def whole_number(name: str, default: int) -> int:
-    """Return the whole number that the environment variable ``name`` holds."""
+    """Return the integer in the environment variable ``name``."""
     try:
         return int(os.environ[name])
     except (KeyError, ValueError):
@@ -51,20 +51,20 @@ def whole_number(name: str, default: int) -> int:
 
 
 def now() -> str:
-    """Return this moment as RFC 3339 in UTC, with milliseconds."""
+    """Return the current time as RFC 3339 in UTC, with milliseconds."""
     moment = datetime.now(timezone.utc)  # noqa: UP017 - datetime.UTC is Python 3.11's
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def pod_uid() -> str:
-    """Return the uid of this pod, which is the name of this attempt."""
+    """Return the uid of this pod, which names this attempt."""
     return os.environ.get(pod_contract.ENV_POD_UID, "")
 
 
 def read(path: Path) -> Json | None:
-    """Return the JSON object in a file of the runner folder, None if it is not there (yet).
+    """Return the JSON object in a file of the runner folder, None if it does not exist (yet).
 
-    Never of the control folder, which a notebook writes to: see ``reports``.
+    Do not use it for the control folder, where notebooks can write: see ``stage_out.reports``.
     """
     try:
         value: Json = json.loads(path.read_bytes())
@@ -74,20 +74,20 @@ def read(path: Path) -> Json | None:
 
 
 def write(path: Path, value: Json) -> None:
-    """Replace a control file, so that a reader sees the old or the new content and no mixture."""
+    """Replace a control file atomically."""
     write_bytes(path, json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step, whatever stands in its place."""
+    """Replace a file atomically, whatever is in its place."""
     write_parts(path, [data])
 
 
 def write_parts(path: Path, parts: list[bytes]) -> None:
-    """Replace a file in one step by ``parts``, one after the other."""
+    """Replace a file atomically by ``parts``, concatenated."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except FileNotFoundError:  # a notebook removed the folder, where it can
+    except FileNotFoundError:  # a notebook removed the folder, if it could
         path.parent.mkdir()
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -97,7 +97,7 @@ def write_parts(path: Path, parts: list[bytes]) -> None:
         os.chmod(name, 0o664)  # noqa: PTH101 - shared within the pod on purpose
         try:
             os.replace(name, path)  # noqa: PTH105 - both names are strings
-        except IsADirectoryError:  # a notebook's doing
+        except IsADirectoryError:  # left by a notebook
             os.rename(path, f"{name}.replaced")  # noqa: PTH104
             os.replace(name, path)  # noqa: PTH105
     except BaseException:
@@ -106,10 +106,10 @@ def write_parts(path: Path, parts: list[bytes]) -> None:
 
 
 def end_now(code: int, message: str) -> NoReturn:
-    """Do as ``end`` and leave Python without its farewells; for who has nothing left to write.
+    """Like ``end``, but exit without Python's clean-up; for programs with nothing left to write.
 
-    They cost a tenth of a second of tidying up, and a thread of the bucket's client that is still
-    at work during them aborts the process.
+    The clean-up takes a tenth of a second, and a bucket client's thread that still runs during it
+    aborts the process.
     """
     try:
         end(code, message)
@@ -131,11 +131,11 @@ def end(code: int, message: str) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Leave a termination message for when this container ends."""
+    """Leave a termination message for the container's end."""
     print(f"jupyter-kueue: {message}", file=sys.stderr, flush=True)
     named = os.environ.get(pod_contract.ENV_TERMINATION_LOG)
     log = Path(named or DEFAULT_TERMINATION_LOG)
-    if named or log.exists():  # outside of a pod there is none, and none is made
+    if named or log.exists():  # outside a pod there is no such file, and none is created
         _leave(log, message)
 
 

@@ -1,8 +1,8 @@
-"""A home that can be written to, whatever image and user a container runs with.
+"""A writable home, whatever image and user a container runs with.
 
-Called first of all by the runner's programs. All containers of a run have one numeric user, whose
-home in an image is often another user's, or ``/``. IPython, matplotlib and many others warn then,
-fetch again what they could have kept, or fail. Python 3.9's standard library, as ``execute`` is.
+All containers of a run use one numeric user, whose home in an image is often another user's, or
+``/``. Many programs, such as IPython and matplotlib, then warn, fetch again what they could have
+cached, or fail. Needs only Python 3.9's standard library.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 
 from jupyter_kueue.contract import pod_contract
 
-# What an image may point into the home of the user that it was made for; unset, it follows HOME.
+# Variables that an image may point into its own user's home; if unset, they follow HOME.
 FOLLOWING = (
     "IPYTHONDIR",
     "JUPYTER_CONFIG_DIR",
@@ -25,10 +25,11 @@ FOLLOWING = (
 
 
 def ensure() -> None:
-    """Set HOME to a new folder if it cannot be written to, and unset what points into such a one.
+    """Make HOME writable, with a new folder if necessary.
 
-    The folder is on the scratch volume, or in /tmp where there is none. Nothing is changed where
-    not even that can be written.
+    The folder is on the scratch volume, or in TMPDIR or /tmp without one. If it cannot be created,
+    HOME is not changed. Variables of FOLLOWING that point to a folder that is not writable are
+    unset.
     """
     for name in FOLLOWING:
         if name in os.environ and not _is_writable(os.environ[name]):
@@ -46,7 +47,7 @@ def ensure() -> None:
 
 
 def _is_writable(path: str) -> bool:
-    """Tell whether a folder can be written to, or be made, by trying: modes alone do not tell."""
+    """Return whether a folder can be written to or created, by trying: its mode is not enough."""
     while path and not os.path.lexists(path):
         path = os.path.dirname(path)  # noqa: PTH120
     probe = os.path.join(path, f".{os.urandom(8).hex()}")  # noqa: PTH118

@@ -1,8 +1,4 @@
-"""Import nbformat without what only slows it down.
-
-Used by each program of the runner before it imports nbformat or nbconvert. It changes
-what those do in nothing that concerns notebooks.
-"""
+"""Imports of nbformat and nbconvert without slow dependencies that notebooks do not need."""
 
 from __future__ import annotations
 
@@ -14,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# jsonschema imports these, where installed, to check formats (IRIs, durations) that no notebook
-# schema uses, and does without where they are missing. The first builds a grammar for two seconds.
+# If these are installed, jsonschema imports them to check formats (IRIs, durations) that no
+# notebook schema uses; it works without them. The first takes two seconds to build a grammar.
 SLOW_AND_UNUSED = ("rfc3987_syntax", "isoduration", "rfc3986_validator")
 
 
 @contextlib.contextmanager
 def left_out() -> Iterator[None]:
-    """Make those modules look uninstalled while something is imported inside."""
+    """Make these modules appear uninstalled inside the context."""
     blocked = [name for name in SLOW_AND_UNUSED if name not in sys.modules]
     for name in blocked:
-        # None there makes an import fail (Python reference, "The module cache").
+        # None makes an import fail (Python reference, "The module cache").
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
@@ -34,7 +30,7 @@ def left_out() -> Iterator[None]:
 
 
 class _NoErrors(Exception):  # noqa: N818 - stands in for a class of errors too
-    """What nbformat finds in place of each class of jsonschema."""
+    """Replaces each class of jsonschema for nbformat."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -48,11 +44,11 @@ class _NoErrors(Exception):  # noqa: N818 - stands in for a class of errors too
 
 @contextlib.contextmanager
 def jsonschema_left_out() -> Iterator[None]:
-    """Make jsonschema a module of empty classes while nbformat is imported inside.
+    """Replace jsonschema by a module of empty classes inside the context, to import nbformat.
 
-    For ``execute``, which runs notebooks that are not quite valid too. nbformat validates with
-    fastjsonschema, and asks jsonschema for words on what that found: then it gets none. Importing
-    jsonschema takes a tenth of a second, on the way to the first cell.
+    ``execute`` also runs notebooks that are not quite valid. nbformat validates with
+    fastjsonschema, and uses jsonschema only to describe errors; it then gets no description.
+    Importing jsonschema would delay the first cell by a tenth of a second.
     """
     names = [name for name in ("jsonschema", "jsonschema.exceptions") if name not in sys.modules]
     for name in names:

@@ -1,8 +1,8 @@
-"""Whether ``stage_in`` is still at work: a file lock, which no way of ending leaves behind.
+"""Whether ``stage_in`` is still running: a file lock, which ends with the process in any case.
 
-``stage_in`` takes it in the runner folder first of all; ``execute``, in another container of the
-pod, asks. So a
-stage-in that is killed is noticed at once. Python 3.9's standard library, as all of ``execute``.
+``stage_in`` takes it in the runner folder before anything else, and ``execute`` checks it from
+another container of the pod, so that a killed stage-in is noticed at once. Needs only Python 3.9's
+standard library.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def take(folder: Path) -> None:
-    """Hold the lock until this program ends or becomes another (the descriptor is closed then)."""
+    """Hold the lock until this program ends or calls exec (the descriptor is then closed)."""
     path = f"{folder}/{pod_contract.STAGE_IN_LOCK_FILE}"
     descriptor = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT, 0o664)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    # It is locked from its first moment: a file that is not means that stage-in has ended.
+    # It is locked before it gets its name: a file without a lock means that stage-in has ended.
     os.rename(f"{path}.new", path)  # noqa: PTH104 - pathlib is slow to import
 
 
 def is_held(folder: Path) -> bool | None:
-    """Tell whether stage-in is at work: None before its begin, False after its end."""
+    """Return whether stage-in is running: None before it has started, False after it has ended."""
     try:
         descriptor = os.open(folder / pod_contract.STAGE_IN_LOCK_FILE, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""SIGTERM, heeded from a program's first moment on.
+"""SIGTERM, handled from the moment a program starts.
 
-Used by ``execute`` and ``stage_out``, before they import anything slow: a process that is its
-container's first ignores SIGTERM until it has a handler, and the signal does not come twice.
+A container's first process ignores SIGTERM until it has a handler, and the kubelet sends it only
+once, so this is imported before anything slow.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import signal
 import time
 
-TYPE_CHECKING = False  # typing is slow to import, and a handler comes first
+TYPE_CHECKING = False  # typing is slow to import, and the handler is set first
 if TYPE_CHECKING:
     import asyncio
 
 
 class Stop:
-    """Whether the pod is to stop. ``at`` is when SIGTERM came (time.monotonic), None before."""
+    """Whether the pod is being stopped; ``at`` is the time.monotonic of SIGTERM, None before."""
 
     def __init__(self) -> None:
         self.at: float | None = None
@@ -30,7 +30,7 @@ class Stop:
             self._loop.call_soon_threadsafe(self._event.set)
 
     def event(self) -> asyncio.Event:
-        """Return an event of the running loop that is set once SIGTERM has come."""
+        """Return an event of the running loop that is set when SIGTERM arrives."""
         import asyncio  # noqa: PLC0415 - slow, and a handler comes first
 
         self._event = asyncio.Event()
@@ -40,5 +40,5 @@ class Stop:
         return self._event
 
     def forget_loop(self) -> None:
-        """Go on without the loop, which is about to close."""
+        """Detach from the event loop, which is about to close."""
         self._loop = None

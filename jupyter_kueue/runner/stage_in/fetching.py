@@ -1,6 +1,6 @@
-"""The work of ``stage_in``: fetch what a run needs, and say what the other containers must know.
+"""The work of ``stage_in``: fetch what a run needs, and pass on what the other containers need.
 
-Called by ``stage_in``. It tries again by itself while the bucket is away, for a bounded time.
+It retries for a limited time while the bucket is unavailable.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 DOWNLOADS_AT_ONCE = 16
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
-# A refusal or a missing object is rarely mended by waiting: these are tried for no longer.
+# Waiting rarely helps against a refusal or a missing object, so these are retried only so long.
 HOPELESS_SECONDS = 10.0
-# Servers take smaller ones (max_notebook_bytes).
+# Servers accept only smaller ones (max_notebook_bytes).
 MAX_NOTEBOOK_BYTES = 2**30
 
 
@@ -54,7 +54,7 @@ class StageIn:
         self._slots = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
 
     async def run(self) -> None:
-        """Stage everything in, trying again while that may help."""
+        """Stage all inputs, retrying errors that may pass."""
         patience = control.seconds(
             pod_contract.ENV_STAGING_SECONDS, pod_contract.DEFAULT_STAGING_SECONDS
         )
@@ -65,7 +65,7 @@ class StageIn:
             try:
                 return await self._stage()
             except errors.InvalidRequestError:
-                raise  # the same at every time
+                raise  # a retry cannot change it
             except errors.JupyterKueueError as error:
                 passing = isinstance(error, errors.UnavailableError)
                 limit = patience if passing else min(patience, HOPELESS_SECONDS)
@@ -75,10 +75,10 @@ class StageIn:
             await asyncio.sleep(pause)
 
     async def tell(self) -> None:
-        """Note in the bucket that the notebook runs now, which no container's state shows."""
+        """Record in the bucket that the notebook runs now, which no container's state shows."""
         if not (self.runner / pod_contract.RUN_FILE).exists():
             return None
-        # From here on nothing is left undone by whoever ends this.
+        # From here on SIGTERM may end the process at any time: everything is staged.
         signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(pod_contract.EXIT_SUCCEEDED))
         backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
@@ -87,7 +87,7 @@ class StageIn:
             except errors.JupyterKueueError as error:
                 print(f"stage-in: {error.message} Trying again.", flush=True)
             if os.path.lexists(self.control / pod_contract.ENDED_FILE):  # noqa: ASYNC240 - a look at a local folder
-                return None  # stage-out's word on it says more
+                return None  # stage-out records more
             await asyncio.sleep(backoff.next())
 
     async def _stage(self) -> None:
@@ -97,7 +97,7 @@ class StageIn:
             self._find_verdict(),
             return_exceptions=True,
         )
-        # Its failure is the one to tell: the answer to a HEAD does not say why it refuses.
+        # Its error is the one to report: the answer to a HEAD does not say why it is refused.
         record = await self._find_record()
         result, checkpoints, verdict = await reading
         if isinstance(result, BaseException):
@@ -151,9 +151,10 @@ class StageIn:
         return former_attempts.verdict(records, self.attempt.uid, int(most), retries)
 
     async def _end(self, verdict: former_attempts.Verdict) -> None:
-        """Leave the last word of a run that can't go on, and have this pod end well.
+        """Record the result of a run that cannot go on, and end this pod successfully.
 
-        So the Job is complete, whichever exit codes it counts, and the word says how the run ended.
+        The Job is then complete, whatever exit codes its policy counts, and the record says how the
+        run ended.
         """
         print(f"stage-in: {verdict.message} Nothing to do.", flush=True)
         await self.attempt.take_over()
@@ -166,9 +167,9 @@ class StageIn:
         control.write(self.runner / pod_contract.FINISHED_FILE, {})
 
     async def _find_record(self) -> control.Json | None:
-        """Return record.json, making that of a run which a CronJob started while no server was up.
+        """Return record.json; create it if a CronJob started the run while no server was running.
 
-        None where the schedule's end, its ``max_runs`` or a delete says that this run must not be.
+        Returns None if the schedule has ended or was deleted, or its ``max_runs`` is reached.
         """
         try:
             record: control.Json = await self.bucket.get_json(self.prefix + pod_contract.RECORD_KEY)
@@ -191,10 +192,10 @@ class StageIn:
         return made.as_json() if made is not None else None
 
     def _tree_of(self, checkpoints: Iterable[ObjectMeta]) -> list[str]:
-        """Return the paths of the checkpoints, without those whose place a newer one needs.
+        """Return the paths of the checkpoints, without older ones whose place a newer one needs.
 
-        A file that became a folder, or the reverse, stands in the bucket as both where an attempt
-        ended before it could delete the older one.
+        If a file became a folder or the reverse, the bucket has both when an attempt ended before
+        it could delete the older one.
         """
         cut = len(self.prefix + pod_contract.CHECKPOINTS_PREFIX)
         files: set[str] = set()
@@ -223,7 +224,7 @@ class StageIn:
         sha256: str | None,
         marks: FileMarks = NO_MARKS,
     ) -> None:
-        """Download one file and check its digest, where one is known."""
+        """Download one file and verify its digest if it is known."""
         async with self._slots:
             with folder.replaced_file(path) as file:
                 stored = await self.bucket.download_into(f"{self.prefix}{prefix}{path}", file)
@@ -238,7 +239,7 @@ class StageIn:
             raise errors.ConflictError(foreign(message))
 
     def _write_run(self, record: control.Json, folder: UntrustedFolder) -> None:
-        """Inject the parameters and write what the other containers need to know."""
+        """Inject the parameters and write the files for the other containers."""
         request = record["request"]
         if request.get("parameters"):
             from jupyter_kueue.runner.stage_in import parameters_cell  # noqa: PLC0415 - only where needed
@@ -270,7 +271,7 @@ class StageIn:
 
 
 def main() -> int:
-    """Stage in and return the exit code; why it failed is in the termination message."""
+    """Stage in and return the exit code; the termination message has the reason of a failure."""
     try:
         bucket = Bucket.open(control.folder(pod_contract.ENV_BUCKET_DIR))
         asyncio.run(_stage_in(bucket))
@@ -284,7 +285,7 @@ def main() -> int:
 
 
 class FailedError(Exception):
-    """Something unforeseen happened; the text is a sentence about it."""
+    """An unforeseen error; the text is a sentence about it."""
 
 
 async def _stage_in(bucket: Bucket) -> None:

@@ -1,7 +1,7 @@
-"""What former attempts say of the next one: whether it makes sense to run the notebook again.
+"""Whether the notebook may run again, given the records of former attempts.
 
-``staging`` asks before it fetches anything, so that a run which can't go on ends also while no
-server is up. Pure. Preempted attempts say so in their records, and are not counted.
+It is checked before any input is fetched, so that a run also ends while no server is running. Pure.
+Preempted attempts say so in their records and are not counted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Of a run that was preempted more often, the last ones say enough.
+# For a run with more attempts, the last ones are enough.
 MOST_READ = 50
 
 
 class Verdict(NamedTuple):
-    """Why the notebook is not run again: one of the reasons of contract, and a sentence."""
+    """Why the notebook does not run again: a reason of ``pod_contract`` and a sentence."""
 
     reason: str
     message: Sentence
@@ -35,12 +35,12 @@ def verdict(
 ) -> Verdict | None:
     """Return why a run must end, None if its notebook may run once more.
 
-    An attempt that left no last word was killed with its pod: evicted, lost with its node, or
-    killed for its memory, which ``max_retries`` allows for.
+    An attempt without an end in its record was killed with its pod: evicted, lost with its node, or
+    killed for its memory. ``max_retries`` limits these as well.
 
     Args:
-        records: those of the attempts, this one's own may be among them.
-        own_uid: this attempt's.
+        records: the attempts' records, possibly with this one's.
+        own_uid: the uid of this attempt.
         max_evictions: how often nodes may evict a run.
         max_retries: how often it may fail otherwise.
     """

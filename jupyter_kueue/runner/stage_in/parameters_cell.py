@@ -1,7 +1,6 @@
-"""Write a run's parameters into its notebook as a cell, as papermill does.
+"""A cell with a run's parameters, injected into its notebook as papermill does.
 
-Called by ``stage_in``, and only for runs with parameters. Values become literals of the kernel's
-language (``parameter_literals``), never code.
+Values become literals of the kernel's language (``parameter_literals``), never code.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ INJECTED_TAG = "injected-parameters"
 def inject(data: bytes, parameters: dict[str, Any], kernel_name: str | None) -> bytes:
     """Return the notebook file ``data`` with a cell that sets ``parameters``, in format 4.
 
-    It stands after the cell tagged ``parameters``, whose defaults it overrides, or first; a cell
-    injected by an earlier run is replaced.
+    The cell follows the one tagged ``parameters``, whose defaults it overrides, or comes first. It
+    replaces a cell injected by an earlier run.
 
     Raises:
-        InvalidRequestError: it is no notebook, or the parameters cannot be written for the kernel's
-            language.
+        InvalidRequestError: the file is not a notebook, or the kernel's language has no literals
+            for the parameters.
     """
     try:
         notebook = notebook_document.read(data)

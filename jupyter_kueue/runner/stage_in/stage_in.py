@@ -1,9 +1,9 @@
-"""``stage-in``: brings a run's inputs, checkpoints and the program that runs it into the pod.
+"""``stage-in``: brings a run's inputs and checkpoints into the pod.
 
-It starts together with the notebook container, which gets its kernel ready meanwhile, and stays
-until the pod ends: a container that had ended would leave the pod not ready, and Kueue evicts runs
-whose pods are not ready for half an hour (waitForPodsReady). What it could not do is told in its
-termination message. It runs no user code. The work itself is ``staging``'s.
+It starts together with the notebook container, which starts its kernel meanwhile, and stays until
+the pod ends: a container that has ended makes the pod not ready, and Kueue evicts runs whose pods
+are not ready for half an hour (waitForPodsReady). Its termination message says what failed. It runs
+no user code. ``fetching`` does the work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.runner.shared import control, home, stage_in_lock
 from jupyter_kueue.runner.staging import unforeseen
 
-# A process without all that staging needed; what is blocked before it begins, it does not miss.
+# A small process that replaces staging. A signal that is blocked before it starts is not lost.
 WAIT = "import signal, sys; signal.sigwait({signal.SIGTERM}); sys.exit(int(sys.argv[1]))"
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     os.nice(pod_contract.STAGING_NICENESS)
     folder = control.folder(pod_contract.ENV_RUNNER_DIR)
     if stage_in_lock.is_held(folder) is not None:
-        # Killed before and started again. Nothing is fetched over what the notebook works on; if
-        # the inputs were not all there, it has noticed.
+        # A former stage-in was killed. Nothing may overwrite the files that the notebook works on;
+        # if inputs are missing, execute has noticed.
         _wait_for_the_pods_end(pod_contract.EXIT_SUCCEEDED)
     stage_in_lock.take(folder)
     _wait_for_the_pods_end(_stage_in())
@@ -48,14 +48,14 @@ def _stage_in() -> int:
 
 
 def _wait_for_the_pods_end(code: int) -> NoReturn:
-    """Give back the memory and the lock; exit with ``code`` once told to stop."""
+    """Release memory and lock by exec; exit with ``code`` on SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", WAIT, str(code)])  # noqa: S606 - itself
 
 
 def _interrupted(_signal: int, _frame: object) -> None:
-    # Nothing is held that another attempt would miss, and no download may delay the end.
+    # Another attempt needs nothing from this one, and a download must not delay the end.
     os._exit(pod_contract.EXIT_INTERRUPTED)
 
 

@@ -1,1 +1,1 @@
-"""The sidecar that brings progress and outputs into the bucket."""
+"""The sidecar that uploads progress and outputs to the bucket."""

@@ -1,9 +1,8 @@
-"""Have the executed notebook exported to the formats the user asked for, and take what was made.
+"""Exports of the executed notebook to the formats that the user asked for.
 
-Called by ``outputs``. Exporting runs what a notebook's author wrote, so it is done by a container
-that has no credential and shares two folders with this one: it reads its request in the first and
-leaves what it made in the second (``export``). A format that fails, or takes too long, is left out
-and told; it never keeps a run from being committed.
+Exporting runs code of the notebook's author, so ``export`` does it in a container without
+credentials that shares two folders with this one: one for the request, one for the files. A format
+that fails or takes too long is left out and reported; it never prevents the run's result.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from jupyter_kueue.runner.shared import control
 from jupyter_kueue.storage.untrusted_folder import FoundFile, UntrustedFolder
 
 MAX_NOTEBOOK_BYTES = 512 * 2**20
-# What is taken of all formats together.
+# Limits of all formats together.
 MAX_FILES = 1_000
 MAX_BYTES = 2**30
 MAX_REPLY_BYTES = 2**18
 MAX_PROBLEM_LENGTH = 1_000
-# Longer than the export container's own limits: a pod may be starting it again.
+# More than the export container's own limits: it may have to restart.
 MARGIN_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
@@ -41,13 +40,14 @@ NO_CONTAINER = say(
 
 @dataclass
 class Exports:
-    """What was made of a notebook.
+    """The files exported from a notebook.
 
     Attributes:
-        folder: where the files are; None where there is none.
+        folder: the folder of the files; None if there are none.
         files: path relative to the notebook's folder -> path below ``folder``.
-        formats: the path of each format's document -> the format; pictures beside it have none.
-        errors: format -> why it was not made.
+        formats: the path of each format's document -> the format; other files, such as images, are
+            not listed.
+        errors: format -> why it failed.
     """
 
     folder: Path | None = None
@@ -57,7 +57,7 @@ class Exports:
 
 
 async def export(control_folder: Path, name: str, formats: list[str]) -> Exports:
-    """Export the notebook in the control folder, whose own name is ``name``, to ``formats``."""
+    """Export the control folder's notebook, whose original name is ``name``, to ``formats``."""
     wanted = [one for one in dict.fromkeys(formats) if one != pod_contract.NOTEBOOK_FORMAT]
     if not wanted:
         return Exports()
@@ -90,7 +90,7 @@ async def export(control_folder: Path, name: str, formats: list[str]) -> Exports
 
 
 def _request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
-    """Leave a copy of the notebook, under its own name as exports are named after it."""
+    """Write the request and a copy of the notebook, whose name determines the exports' names."""
     copy = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / name
     copy.parent.mkdir(exist_ok=True)
     with (
@@ -159,7 +159,7 @@ def _collect(folder: Path, wanted: list[str], problems: dict[str, Sentence]) -> 
 
 
 def _add(exports: Exports, file: FoundFile, output_format: str) -> None:
-    """Add one file; a document whose name is taken gets the format into it."""
+    """Add one file; if a document's name is taken, insert the format into it."""
     path = PurePosixPath(file.path.partition("/")[2])
     name = path.as_posix()
     if len(path.parts) == 1:

@@ -1,8 +1,7 @@
-"""Put a finished notebook's outputs away: notebook, exports, files it wrote, log; result.json last.
+"""The upload of a finished notebook's outputs: notebook, exports, files, log; result.json last.
 
-Called by ``stage_out`` once ``execute`` has ended. It may be called again after a failure and then
-goes on where it was. result.json is what commits the outputs, so it is written once, by whichever
-attempt comes first.
+After a failure, it can be repeated and continues where it stopped. result.json commits the outputs,
+so it is written once, by the first attempt to do so.
 """
 
 from __future__ import annotations
@@ -35,17 +34,17 @@ if TYPE_CHECKING:
     from jupyter_kueue.storage.untrusted_folder import FoundFile
 
 UPLOADS_AT_ONCE = 8
-# What no program opens as a notebook any more.
+# No program opens larger notebooks.
 MAX_NOTEBOOK_BYTES = 2 * 2**30
-# Of the log, beside what is printed: the runner's own lines.
+# What the log may hold besides printed output: the runner's own lines.
 LOG_BEYOND_BYTES = 32 * 2**20
 RESULT_VERSION = 1
 
 
 class Source(NamedTuple):
-    """Where one output is read from: a file's path below a folder, never followed out of it.
+    """Where to read one output: a path below a folder, without following links out of it.
 
-    Without a folder it is the log that was kept open.
+    Without a folder, it is the log that ``kept_log`` keeps open.
     """
 
     folder: Path | None
@@ -55,7 +54,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the outputs of a run are, and what was there before it began."""
+    """The folders of a run's outputs, and the files that existed before it began."""
 
     control: Path
     files: Path
@@ -64,7 +63,7 @@ class Folders:
 
 
 class Outputs:
-    """The outputs of one attempt that ended as ``ended`` says."""
+    """The outputs of one attempt that ended as described in ``ended``."""
 
     def __init__(
         self, attempt: Attempt, folders: Folders, run: control.Json, ended: control.Json
@@ -75,19 +74,19 @@ class Outputs:
         self._ended = ended
         self._limits = workspace.Limits.from_environment()
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self._stored: dict[str, dict[str, Any]] = {}  # by the path below output/
-        self._formats: dict[str, str] = {}  # of exported documents, by the path below output/
+        self._stored: dict[str, dict[str, Any]] = {}  # by path below output/
+        self._formats: dict[str, str] = {}  # of exported documents, by path below output/
         self._exports: export_requests.Exports | None = None
         self._plan: dict[str, Source] | None = None
         self._left_out = workspace.LeftOut()
-        self._refused: set[str] = set()  # paths below output/ that are left out for good
+        self._refused: set[str] = set()  # paths below output/ that are never uploaded
         self._bytes_left = self._limits.total_bytes
 
     async def commit(self) -> str | None:
-        """Upload everything, then result.json. May be repeated, and goes on where it was.
+        """Upload everything, then result.json. Repeatable; continues where it stopped.
 
         Returns:
-            None, or the pod uid of the attempt whose result.json was there first.
+            None, or the pod uid of the attempt that wrote result.json first.
 
         Raises:
             SupersededError: a newer attempt has taken over.
@@ -116,7 +115,7 @@ class Outputs:
     def _planned(
         self, name: str, executed: Source, exports: export_requests.Exports
     ) -> dict[str, Source]:
-        """Return what is stored under which path below output/, in the order of the result."""
+        """Return the source of each output by its path below output/, in the result's order."""
         names = workspace.StoredNames()
         plan: dict[str, Source] = {}
 
@@ -143,7 +142,7 @@ class Outputs:
         return plan
 
     def _changed(self) -> dict[str, FoundFile]:
-        """Return the files that the notebook wrote, by their path and in its order."""
+        """Return the files that the notebook wrote, by path and in its order."""
         try:
             with UntrustedFolder(self._folders.files) as folder:
                 found = workspace.take(folder, self._folders.staged, self._limits, self._left_out)
@@ -157,7 +156,7 @@ class Outputs:
         return dict(sorted(found.items()))
 
     async def _store(self, files: dict[str, Source]) -> None:
-        """Upload ``files`` (path below output/ -> where it is) that are not up already."""
+        """Upload those of ``files`` (path below output/ -> source) that are not uploaded yet."""
         waiting = [
             (path, source)
             for path, source in files.items()
@@ -178,7 +177,7 @@ class Outputs:
                         content_type=object_names.media_type(path),
                         last_bytes=self._most_bytes(source),
                     )
-            except OSError as error:  # the file's; the bucket's are errors of ours
+            except OSError as error:  # of the file; the bucket's errors are JupyterKueueErrors
                 self._refused.add(path)
                 self._left_out.add(path, workspace.unreadable(error.strerror or str(error)))
                 return
@@ -194,7 +193,7 @@ class Outputs:
     def _most_bytes(self, source: Source) -> int:
         if source.role != pod_contract.ROLE_LOG:
             return self._limits.file_bytes
-        # What execute writes into it, and not what a notebook makes of the file.
+        # The limit of what execute writes; a notebook may have written more into the file.
         printed = control.whole_number(
             pod_contract.ENV_MAX_NOTEBOOK_OUTPUT_BYTES,
             pod_contract.DEFAULT_MAX_NOTEBOOK_OUTPUT_BYTES,
@@ -202,7 +201,7 @@ class Outputs:
         return printed + LOG_BEYOND_BYTES
 
     def _reserve(self, path: str, source: Source, file: IO[bytes]) -> None:
-        """Count a file the notebook wrote; it may have grown since it was found."""
+        """Count a file that the notebook wrote; it may have grown since it was listed."""
         if source.role != pod_contract.ROLE_SIDE_EFFECT:
             return
         size = os.fstat(file.fileno()).st_size
@@ -244,7 +243,7 @@ class Outputs:
                 key, encode_json(result), content_type="application/json"
             )
         except errors.ConflictError:
-            # Another attempt's, or ours where the answer to a first try was lost.
+            # Another attempt's, or ours if the answer to an earlier try was lost.
             uid: str = (await self._attempt.bucket.get_json(key))["pod_uid"]
             return None if uid == self._attempt.uid else uid
         return None

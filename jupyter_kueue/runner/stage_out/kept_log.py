@@ -1,7 +1,7 @@
-"""The run's log, which a notebook's code can unlink or replace by something else.
+"""The run's log, safe from a notebook's code that unlinks or replaces the file.
 
-``stage_out`` makes the file before any such code runs and keeps it open; ``execute`` writes into
-it. So what is uploaded is what was printed, whatever stands under its name by then.
+``stage_out`` creates the file before any such code runs and keeps it open; ``execute`` writes to
+it. The uploaded log is therefore what was printed, whatever has its name by then.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _MODE = 0o664  # the containers of a pod may run as different users of one group
 
 
 class KeptLog:
-    """The log's file, kept open from the first moment; none where it was replaced before."""
+    """The log's file, kept open from the start; no file if it was replaced before that."""
 
     def __init__(self, control_folder: str) -> None:
         self._descriptor = _keep(f"{control_folder}/{pod_contract.LOG_FILE}")
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[IO[bytes] | None]:
-        """Give the log to be read from its beginning, None where there is none."""
+        """Yield the log opened at its beginning, None if there is none."""
         if self._descriptor is None:
             yield None
             return
-        # Opened anew, so that each reader has a place of its own in it (proc(5)).
+        # Opened again, so that each reader has its own offset (proc(5)).
         with open(f"/proc/self/fd/{self._descriptor}", "rb") as file:  # noqa: PTH123
             yield file
 
@@ -43,7 +43,7 @@ def _keep(path: str) -> int | None:
         made = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, _MODE)
         os.fchmod(made, _MODE)
         return made
-    # A sidecar that was killed and started again.
+    # A sidecar that was killed and restarted.
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:

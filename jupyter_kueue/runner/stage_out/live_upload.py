@@ -1,7 +1,7 @@
-"""A run's progress, notebook so far, log and checkpoints, brought to the bucket while it runs.
+"""Uploads of progress, partial notebook, log and checkpoints while a run is running.
 
-Called by ``sidecar``. Only what changed goes up, and nothing once a newer attempt has taken over.
-All of it lies where a notebook's code can write: see ``untrusted_folder``, ``reports``.
+Only changes are uploaded, and nothing once a newer attempt has taken over. A notebook's code can
+write all of these files: see ``storage.untrusted_folder`` and ``reports``.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from jupyter_kueue.runner.stage_out.kept_log import KeptLog
     from jupyter_kueue.runner.staging.attempt import Attempt
 
-# A checkpoint that changed more recently may still be being written.
+# A file that changed more recently may still be being written.
 SETTLED_SECONDS = 2.0
-# A notebook with more is put away at the end alone; of a longer log, the end is shown meanwhile.
+# A larger notebook is uploaded only at the end; of a longer log, only its end until then.
 MAX_NOTEBOOK_BYTES = 256 * 2**20
 MAX_LOG_BYTES = 128 * 2**20
 
 
 class Live:
-    """The live files of one attempt and what of them is up already.
+    """The live files of one attempt and which of them are already uploaded.
 
-    ``say`` gets a sentence on what does not go up.
+    ``say`` is called with a sentence about what is not uploaded.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Live:
         self._sent: dict[str, Any] = {}
 
     async def upload(self) -> None:
-        """Upload progress, notebook and log, those of them that changed.
+        """Upload progress, notebook and log if they have changed.
 
         Raises:
             SupersededError: a newer attempt has taken over.
@@ -123,10 +123,10 @@ class Live:
             yield stack.enter_context(file)
 
     async def upload_checkpoints(self, *, all_of_them: bool = False) -> None:
-        """Make the bucket's checkpoints what the folder holds; deleted ones are deleted there too.
+        """Make the bucket's checkpoints equal to the folder's, deletions included.
 
         Args:
-            all_of_them: also those that changed a moment ago, because no later chance will come.
+            all_of_them: include files that have just changed, because there is no later chance.
         """
         left_out = workspace.LeftOut()
         with UntrustedFolder(self._checkpoints) as folder:
@@ -148,14 +148,14 @@ class Live:
             prefix = self._attempt.prefix + pod_contract.CHECKPOINTS_PREFIX
             await self._delete(_in_the_way(gone, [file.path for file in new]))
             for file in sorted(new, key=lambda file: file.mtime_ns):
-                # Rotated away or replaced by the notebook: the next look sees that.
+                # Rotated away or replaced by the notebook: the next pass handles that.
                 with contextlib.suppress(FileNotFoundError, RefusedFileError):
                     with folder.open_file(
                         file.real_path, max_bytes=self._limits.file_bytes
                     ) as opened:
                         await self._attempt.bucket.put_file(prefix + file.path, opened)
                     self._kept[file.path] = workspace.signature(file)
-        # After the uploads, so that the bucket is never without any.
+        # After the uploads, so that the bucket always has some.
         await self._delete([path for path in gone if path in self._kept])
 
     async def _delete(self, checkpoints: list[str]) -> None:
@@ -166,22 +166,22 @@ class Live:
 
 
 def _gone(folder: UntrustedFolder, paths: list[str]) -> list[str]:
-    """Return those of ``paths`` where no file is any more; a walk may have ended before them."""
+    """Return the ``paths`` that have no file; a limited walk may have missed some files."""
     gone = []
     for path in paths:
         try:
             folder.open_file(path).close()
         except FileNotFoundError:
             gone.append(path)
-        except RefusedFileError:  # a folder now, or something that is no file
+        except RefusedFileError:  # it is now a folder or a special file
             gone.append(path)
-        except OSError:  # it cannot be read, and that may pass
+        except OSError:  # it cannot be read, possibly only for now
             continue
     return gone
 
 
 def _in_the_way(gone: list[str], new: list[str]) -> list[str]:
-    """Return those of ``gone`` that are a folder among ``new``, or lie below a file of these."""
+    """Return the ``gone`` paths that are folders of ``new`` ones or below a file in ``new``."""
     files = set(new)
     folders = {str(above) for path in new for above in PurePosixPath(path).parents}
     return [

@@ -1,9 +1,9 @@
-"""Whether a pod's node has run short of memory or disk since the pod began.
+"""Whether the pod's node has run short of memory or disk since the pod started.
 
-``sidecar`` asks when the pod is told to stop: if so, a kubelet evicts it, which nothing else in a
-pod tells from a preemption. The thresholds are about the kubelet's defaults
-(https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/); a node that was
-beyond them from the start has others, and says nothing.
+If it has when the pod receives SIGTERM, a kubelet is evicting the pod; nothing else inside a pod
+distinguishes this from a preemption. The thresholds are close to the kubelet's defaults
+(https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/). A node that
+exceeds them from the start is configured differently, and is ignored.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _MEMORY = Path("/proc/meminfo")
 
 
 class NodeRoom(NamedTuple):
-    """What a node has left: bytes of memory, and shares of its disk's bytes and inodes."""
+    """What a node has left: bytes of memory, and fractions of its disk's bytes and inodes."""
 
     memory_bytes: float
     disk: float
     inodes: float
 
     def shortages(self) -> set[str]:
-        """Return what the node is short of."""
+        """Return the resources that the node is short of."""
         return {
             what
             for what, is_short in (
@@ -38,7 +38,7 @@ class NodeRoom(NamedTuple):
 
 
 def arisen(begin: NodeRoom, now: NodeRoom) -> set[str]:
-    """Return what the node is short of ``now`` and was not at the pod's begin."""
+    """Return the resources that the node is short of ``now`` but not at ``begin``."""
     return now.shortages() - begin.shortages()
 
 
@@ -48,13 +48,13 @@ def measure(folder: Path) -> NodeRoom:
     return NodeRoom(
         memory_bytes=_available_memory(_MEMORY.read_text()),
         disk=disk.f_bavail / max(disk.f_blocks, 1),
-        # Some file systems make inodes as they need them, and say 0.
+        # Some file systems create inodes on demand and report 0.
         inodes=disk.f_favail / disk.f_files if disk.f_files else 1.0,
     )
 
 
 def _available_memory(meminfo: str) -> float:
-    """Return MemAvailable of proc(5) in bytes, infinity where a kernel does not say."""
+    """Return MemAvailable of proc(5) in bytes, infinity if the kernel does not report it."""
     for line in meminfo.splitlines():
         name, _, value = line.partition(":")
         if name == "MemAvailable":

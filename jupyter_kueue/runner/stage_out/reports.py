@@ -1,10 +1,9 @@
-"""What ``execute`` reports, as far as the staging containers may believe it.
+"""What ``execute`` reports, as far as staging containers may trust it.
 
-Progress and end lie in a folder that a notebook's code can write as well. It may lie about its own
-run; what it writes must not stop, crash or grow whoever reads it. So nothing is taken from there
-but the fields below, of these kinds and within these bounds: a longer text is cut, a field of
-another kind counts as missing, and what is no regular file is not there. Used by ``live`` and
-``sidecar``.
+Progress and end are in a folder where a notebook's code can write, too. A notebook may lie about
+its own run, but it must not block, crash or bloat the reader. Only the fields below are read, with
+these types and limits: a longer text is cut, a field of another type counts as missing, and
+anything but a regular file counts as absent.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ MAX_FILE_BYTES = 2**20
 MAX_TEXT_LENGTH = 20_000
 MAX_LINES = 500
 ILLEGIBLE_SECONDS = 10.0
-_MAX_NUMBER = 2**53  # what every reader of JSON keeps exactly
+_MAX_NUMBER = 2**53  # what every JSON reader represents exactly
 
 
 class IllegibleReportError(ValueError):
-    """A report is there and says nothing that can be used."""
+    """A report exists but is unusable."""
 
 
 def read_progress(folder: Path) -> control.Json | None:
-    """Return PROGRESS, None where there is none to be read."""
+    """Return PROGRESS, None if it cannot be read."""
     try:
         found = _read(folder, pod_contract.PROGRESS_FILE)
     except IllegibleReportError:
@@ -55,10 +54,10 @@ def read_progress(folder: Path) -> control.Json | None:
 
 
 def read_ended(folder: Path) -> control.Json | None:
-    """Return ENDED, None while there is none.
+    """Return ENDED, None until it exists.
 
     Raises:
-        IllegibleReportError: a file is there, and it is no such report.
+        IllegibleReportError: the file is not such a report.
     """
     found = _read(folder, pod_contract.ENDED_FILE)
     if found is None:
@@ -82,10 +81,10 @@ def read_ended(folder: Path) -> control.Json | None:
 
 
 class End:
-    """Whether ``execute`` has said how it ended; asked again and again.
+    """Reads repeatedly whether ``execute`` has reported its end.
 
-    A report that is there and cannot be used may be a notebook's doing, which ``execute`` replaces
-    by its own at its end. It is that end where it stays for ILLEGIBLE_SECONDS.
+    An unusable report may come from a notebook, and ``execute`` replaces it at its end. If it stays
+    for ILLEGIBLE_SECONDS, it counts as the end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,7 +94,7 @@ class End:
         self._since = 0.0
 
     def read(self) -> control.Json | None:
-        """Return ENDED, None while there is none. Reads the same illegible report but once."""
+        """Return ENDED, None until it exists. An unusable report is read only once."""
         try:
             status = os.lstat(self._folder / pod_contract.ENDED_FILE)
         except OSError:
@@ -113,7 +112,7 @@ class End:
 
 
 def _illegible_end(why: str) -> control.Json:
-    """Return ENDED for an ``execute`` whose own report cannot be used."""
+    """Return ENDED for an ``execute`` whose own report is unusable."""
     message = say(
         "end-illegible",
         "The report on how the notebook ended cannot be read ({file}: "
@@ -183,7 +182,7 @@ def _names(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str | None:
-    """Return a text that can be written as UTF-8, with a word where it was cut; None for others."""
+    """Return a text as valid UTF-8, with a note if it was cut; None for anything else."""
     if not isinstance(value, str):
         return None
     if len(value) > MAX_TEXT_LENGTH:

@@ -1,7 +1,7 @@
-"""The work of ``stage_out``: upload while the notebook runs, put the outputs away at its end.
+"""The work of ``stage_out``: upload while the notebook runs, and store the outputs at its end.
 
-Called by ``stage_out``. It tells ``execute`` when it may exit, tries again while the bucket is
-away, and never decides how a run ended: that is what ``execute``, or the pod's status, says.
+It tells ``execute`` when to exit and retries while the bucket is unavailable. How a run ended is
+decided by ``execute`` or the pod's status, never here.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.02
 LIVE_SECONDS = 2.0
-# At most this share of the time goes into live uploads.
+# The share of the time that may be spent on live uploads.
 LIVE_SHARE = 0.1
-# So many different messages are remembered as said.
+# How many different messages are remembered, so that each is logged once.
 MAX_SAID = 100
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
-# Of the grace period, what the last upload of a stopped pod may take.
+# The share of the grace period for the last upload of a stopped pod.
 GRACE_SHARE = 0.8
-# Where all containers are stopped at once, not the sidecar last, execute has this long to end.
+# If all containers are stopped at once, not the sidecar last, execute has this long to end.
 LAST_WORD_SECONDS = 1.0
 
 
@@ -81,7 +81,7 @@ class Sidecar:
             await self._flush_stopped()
             ended = await self._ended(LAST_WORD_SECONDS)
         if ended is not None:
-            # Without an end, large outputs included: execute waits for as long as it sees this.
+            # For any duration, because outputs may be large: execute waits while it sees this.
             alive = asyncio.ensure_future(self._show_life())
             committed = await self._finish(ended)
             alive.cancel()
@@ -89,12 +89,12 @@ class Sidecar:
 
     async def _show_life(self) -> None:
         while True:
-            with contextlib.suppress(OSError):  # the disk is full: what is up may do without
+            with contextlib.suppress(OSError):  # the disk is full; the upload can continue
                 (self._runner / pod_contract.STORING_FILE).touch()
             await asyncio.sleep(pod_contract.STORING_SECONDS)
 
     async def _ended(self, seconds: float | None = None) -> control.Json | None:
-        """Return ENDED, or None if the pod stops first (or ``seconds`` are over)."""
+        """Return ENDED, or None if the pod stops first (or after ``seconds``)."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             ended = self._end.read()
@@ -107,7 +107,7 @@ class Sidecar:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _keep_uploading(self, upload: Callable[[], Awaitable[None]]) -> None:
-        """Upload what is new every few seconds, until cancelled or a newer attempt took over."""
+        """Upload changes every few seconds, until cancelled or until a newer attempt takes over."""
         pause = LIVE_SECONDS
         while True:
             await asyncio.sleep(pause)
@@ -120,7 +120,7 @@ class Sidecar:
             except (
                 errors.JupyterKueueError,
                 OSError,
-            ) as error:  # OSError: a file's, or a full disk
+            ) as error:  # OSError: of a file, or a full disk
                 self._say(str(error))
             except Exception as error:  # noqa: BLE001 - the end must be put away in any case
                 self._say(
@@ -128,14 +128,14 @@ class Sidecar:
                         say("state-not-saved", "The state so far could not be saved"), error
                     )
                 )
-            # Large files go up more rarely than small ones.
+            # Large files are uploaded less often than small ones.
             pause = max(LIVE_SECONDS, (time.monotonic() - started) / LIVE_SHARE)
 
     def _unforeseen(self, doing: Sentence, error: Exception) -> Sentence:
         return unforeseen.sentence(doing, pod_contract.STAGE_OUT, error)
 
     def _say(self, message: str) -> None:
-        """Say something in the log, once."""
+        """Log a message, once."""
         if message in self._said:
             return
         if len(self._said) >= MAX_SAID:
@@ -144,9 +144,9 @@ class Sidecar:
         print(f"stage-out: {message}", flush=True)
 
     async def _flush(self, reason: str | None, message: Sentence, seen: control.Json) -> None:
-        """Upload what a next attempt, or somebody who looks at this one, needs."""
+        """Upload what the next attempt, or a user who looks at this one, needs."""
         if self._terminated.is_set() and (short := self._node_is_short_of()):
-            # A kubelet that evicts leaves two seconds: first what the next attempt counts.
+            # An evicting kubelet leaves two seconds: first store what the next attempt counts.
             ran_out = say("node-ran-out-of", "Its machine ran out of {what}.", what=short)
             reason = pod_contract.EVICTED
             message = both(ran_out, message) if message else ran_out
@@ -164,7 +164,7 @@ class Sidecar:
         return " and ".join(sorted(node_pressure.arisen(self._room, now)))
 
     async def _flush_stopped(self) -> None:
-        """Save what there is of an ``execute`` that was killed; why, the pod's status knows."""
+        """Save the state of an ``execute`` that was killed; the pod's status has the reason."""
         progress = reports.read_progress(self._folders.control) or {}
         grace = control.seconds(
             pod_contract.ENV_GRACE_PERIOD, pod_contract.DEFAULT_GRACE_PERIOD_SECONDS
@@ -176,7 +176,7 @@ class Sidecar:
             self._say(f"The last state of the run could not be saved: {error}")
 
     async def _finish(self, ended: control.Json) -> control.Json:
-        """Put everything away, trying again while that may help, and return COMMITTED."""
+        """Store everything, retrying errors that may pass, and return COMMITTED."""
         outputs = Outputs(self._attempt, self._folders, self._run, ended)
         patience = control.seconds(
             pod_contract.ENV_STAGING_SECONDS, pod_contract.DEFAULT_STAGING_SECONDS
@@ -208,9 +208,9 @@ class Sidecar:
             await asyncio.sleep(pause)
 
     async def _given_up(self, message: Sentence, ended: control.Json) -> control.Json:
-        """Note in the attempt's record that its outputs are not put away; return COMMITTED."""
+        """Note in the attempt's record that its outputs are not stored; return COMMITTED."""
         try:
-            if ended["outcome"] != pod_contract.DISK_FULL:  # its record says what matters more
+            if ended["outcome"] != pod_contract.DISK_FULL:  # already recorded
                 await self._record(pod_contract.STAGING, message, ended)
         except Exception as error:  # noqa: BLE001 - execute says the same, and the pod's status
             self._say(f"The attempt's record could not be written: {error}")
@@ -223,10 +223,10 @@ class Sidecar:
             await self._flush(outcome, message, ended)
             return None
         if outcome == pod_contract.DISK_FULL:
-            # It may be evicted any moment, and the next attempt must know.
+            # It may be evicted at any moment, and the next attempt must know.
             await self._record(outcome, message, ended)
         result_of = await outputs.commit()
-        # The result is up: a record that cannot follow it must not undo that.
+        # The result is stored; an error of the record must not undo that.
         try:
             await self._record(outcome, message, ended)
         except errors.JupyterKueueError as error:
@@ -235,10 +235,10 @@ class Sidecar:
 
 
 def main(stop: Stop, log: KeptLog) -> None:
-    """Work until ``stop`` says so, and exit.
+    """Work, wait for ``stop``, and exit.
 
-    After its work the sidecar only waits: one that ends by itself would be started again. What
-    keeps it from its work is raised.
+    The sidecar waits after its work, because the kubelet would restart it if it ended. Unexpected
+    errors are raised.
     """
     asyncio.run(_work(stop, log))
     control.end_now(pod_contract.EXIT_SUCCEEDED, "")
@@ -247,7 +247,7 @@ def main(stop: Stop, log: KeptLog) -> None:
 async def _work(stop: Stop, log: KeptLog) -> None:
     terminated = stop.event()
     runner = control.folder(pod_contract.ENV_RUNNER_DIR)
-    # A sidecar that was killed is started again, and may find its work done.
+    # A killed sidecar is restarted, and its work may already be done.
     done = (pod_contract.FINISHED_FILE, pod_contract.COMMITTED_FILE)
     run = control.read(runner / pod_contract.RUN_FILE)
     if run is not None and not any((runner / name).exists() for name in done):

@@ -1,8 +1,8 @@
-"""``stage-out``: the sidecar that brings a run's progress and outputs into the bucket.
+"""``stage-out``: the sidecar that uploads a run's progress and outputs to the bucket.
 
-Runs beside the notebook container from before its start until after its end, and exits when it is
-told to stop. First it leaves that container's program for it. It never touches the kernel. The work
-itself is ``sidecar``'s.
+It runs beside the notebook container from before its start until after its end, and exits on
+SIGTERM. First it copies that container's program into the runner folder. It never accesses the
+kernel. ``sidecar`` does the work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.02
 
 
 def main() -> None:
-    """Do the sidecar's work and exit once told to stop."""
+    """Do the sidecar's work and exit on SIGTERM."""
     stop = Stop()
     # Before any code of a notebook can run: execute waits for its folder.
     log = KeptLog(os.environ[pod_contract.ENV_CONTROL_DIR])
@@ -33,7 +33,7 @@ def main() -> None:
     os.nice(pod_contract.STAGING_NICENESS)
     _wait_for_notebook(stop)
     try:
-        # Slow to import, and not needed before.
+        # Slow to import, and not needed earlier.
         from jupyter_kueue.runner.stage_out import sidecar  # noqa: PLC0415
 
         sidecar.main(stop, log)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _give_up(error: Exception) -> None:
-    """Say in all places why there will be no outputs."""
+    """Report everywhere why there will be no outputs."""
     from jupyter_kueue.runner.shared import control  # noqa: PLC0415 - as above
     from jupyter_kueue.runner.staging import unforeseen  # noqa: PLC0415 - as above
 
@@ -60,7 +60,7 @@ def _give_up(error: Exception) -> None:
 
 
 def _wait_for_notebook(stop: Stop) -> None:
-    """Leave the processor to what comes first: fetching the inputs and starting the kernel."""
+    """Leave the CPU to what comes first: fetching the inputs and starting the kernel."""
     folder, runner = (
         os.environ[pod_contract.ENV_CONTROL_DIR],
         os.environ[pod_contract.ENV_RUNNER_DIR],

@@ -1,1 +1,1 @@
-"""What both staging containers use. They alone have the bucket's credential."""
+"""What both staging containers use. Only they have the bucket's credentials."""

@@ -1,7 +1,7 @@
 """This attempt's place in the bucket: its record, and whether a newer attempt has taken over.
 
-Used by ``stage_in`` and ``stage_out``. A pod on a lost node may go on while its successor runs, so
-the newest ``stage_in`` writes its pod's uid into current.json, and older pods that read it stop.
+A pod on a lost node may continue while its successor runs. The newest ``stage_in`` therefore writes
+its pod's uid to current.json, and older pods that read it stop.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SAYS_NOTHING = (errors.NotFoundError, errors.UnreadableError)
 
 
 class SupersededError(errors.ConflictError):
-    """A newer attempt of the run has started: nothing may be written any more."""
+    """A newer attempt of the run has started; this one must not write any more."""
 
 
 class Attempt:
@@ -70,11 +70,11 @@ class Attempt:
         """Write the attempt's record.
 
         Args:
-            reason: one of contract.OUTCOMES; None while it runs, or where nobody could say.
+            reason: one of OUTCOMES or EVICTED; None while it runs, or if nobody knows.
             message: a sentence on how it ended.
             ended_at: RFC 3339, None while it runs.
-            seen: progress or ended file, for the cells done and the memory used.
-            is_staged: whether all inputs are there, so that the notebook runs.
+            seen: PROGRESS or ENDED, for the number of cells and the memory used.
+            is_staged: whether all inputs are staged, so that the notebook runs.
         """
         seen = seen or {}
         record: dict[str, Any] = {
@@ -102,14 +102,14 @@ class Attempt:
             *(self.bucket.get_json(meta.key) for meta in newest), return_exceptions=True
         )
         for one in found:
-            # One that is damaged or goes away says nothing, and holds nothing up.
+            # A damaged or vanished record is ignored and blocks nothing.
             if isinstance(one, BaseException) and not isinstance(one, _SAYS_NOTHING):
                 raise one
         records = [one for one in found if isinstance(one, dict)]
         return [record for record in records if record.get("pod_uid") != self.uid]
 
     async def uids(self) -> list[str]:
-        """Return the pod uids of all attempts on record, oldest record first."""
+        """Return the pod uids of all recorded attempts, oldest record first."""
         records = await self.bucket.list(self.prefix + pod_contract.ATTEMPTS_PREFIX)
         ordered = sorted(records, key=lambda meta: meta.last_modified)
         return [meta.key.rsplit("/", 1)[-1].removesuffix(".json") for meta in ordered]

@@ -1,8 +1,8 @@
 """The folder of modules that carries ``execute`` into a user's image.
 
-It holds as plain source what ``execute`` imports, because the image's Python may be another than
-ours, and what Python keeps of it compiled, for where it is the same. A run waits for it, so it is
-written first of all and imports nothing slow.
+It contains the source of everything that ``execute`` imports, because the image may have another
+version of Python, and compiled files for the case that it has the same. A run waits for it, so it
+is written first, without slow imports.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-# Beside these files, every module of these folders travels: nothing is listed twice.
+# Besides these files, every module in these folders is copied.
 _PACKAGE_FILES = ("__init__.py", "_version.py", "runner/__init__.py")
 FOLDERS = ("contract", "runner/shared", "runner/notebook")
 PACKAGE = "jupyter_kueue"
 
 
 def modules() -> list[str]:
-    """Return the modules that travel, as paths below this package's folder."""
+    """Return the modules to copy, as paths below this package's folder."""
     package = _package_folder()
     return [
         *_PACKAGE_FILES,
@@ -35,9 +35,9 @@ def _package_folder() -> str:
 
 
 def write(target: str) -> None:
-    """Make ``target`` a folder to import ``execute`` from; it appears as a whole.
+    """Create the folder ``target``, from which ``execute`` can be imported, atomically.
 
-    Nothing is done where it is there already: a sidecar that was killed is started again.
+    Does nothing if it exists: a killed sidecar is restarted.
     """
     if os.path.exists(target):  # noqa: PTH110 - pathlib is slow to import
         return
@@ -48,7 +48,7 @@ def write(target: str) -> None:
         source = os.path.join(package, folder)  # noqa: PTH118
         copy = os.path.join(new, PACKAGE, folder)  # noqa: PTH118
         _copy(os.path.join(source, name), os.path.join(copy, name))  # noqa: PTH118
-        # PEP 3147's name, as importlib.util.cache_from_source has it, which is slow to import.
+        # PEP 3147's name, as in importlib.util.cache_from_source, which is slow to import.
         compiled = os.path.join(  # noqa: PTH118
             "__pycache__", f"{name[:-3]}.{sys.implementation.cache_tag}.pyc"
         )
@@ -58,7 +58,7 @@ def write(target: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a file with its time, by which Python knows what a compiled module was compiled from."""
+    """Copy a file with its modification time, by which Python validates a compiled module."""
     os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
     with open(source, "rb") as original, open(target, "wb") as copy:  # noqa: PTH123
         copy.write(original.read())

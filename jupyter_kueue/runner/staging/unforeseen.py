@@ -1,7 +1,7 @@
-"""What a staging container says of an error that nobody foresaw: a sentence, not a traceback.
+"""A staging container's report of an unforeseen error: a sentence, not a traceback.
 
-Used at the outermost edge of ``stage_in`` and ``stage_out``. The traceback goes to the container's
-log; termination message and attempt's record get the sentence.
+The traceback goes to the container's log; the termination message and the attempt's record get the
+sentence.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MAX_ERROR_LENGTH = 300
 
 
 def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
-    """Log the error's traceback and return what to tell the user.
+    """Log the error's traceback and return a message for the user.
 
     Args:
         doing: what failed, as in "The inputs could not be fetched".
         container: whose log has the traceback.
-        error: what was raised.
+        error: the error.
     """
     traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, ImportError):
@@ -55,7 +55,7 @@ def sentence(doing: Sentence, container: str, error: BaseException) -> Sentence:
             container=container,
         )
     message = getattr(error, "message", None)
-    if isinstance(message, str):  # of this package's own errors: a sentence already
+    if isinstance(message, str):  # this package's own errors have a sentence already
         return say("failed-because", "{doing}: {problem}", doing=doing, problem=message)
     text = " ".join(str(error).split())[:MAX_ERROR_LENGTH]
     return say(

@@ -1,7 +1,7 @@
-"""The files of a workspace: what was staged, and what a notebook wrote since.
+"""The files of a workspace: what was staged, and what a notebook has written since.
 
-Used by ``stage_in`` and ``stage_out``. It never follows a link out of the workspace, and sees
-regular files only (``storage.untrusted_folder``).
+It never follows a link out of the workspace, and sees only regular files
+(``storage.untrusted_folder``).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence, Value
     from jupyter_kueue.storage.untrusted_folder import FoundFile
 
-# Written by Python and Jupyter on the way; nobody asked for them.
+# Written by Python and Jupyter as a side effect; nobody asked for them.
 IGNORED_FOLDERS = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
-# S3 takes 1,024 bytes; the run's own prefix needs some.
+# S3 allows 1,024 bytes; the run's own prefix needs some.
 LONGEST_PATH_BYTES = 800
 TOO_LONG = say("file-name-too-long", "Its name is too long to be stored. Give it a shorter one.")
 
-# Of the files that are left out, so many are named, each with so many characters at most.
+# How many of the files that are left out are named, and the length of each name.
 MAX_NAMED = 100
 LONGEST_NAME_SHOWN = 300
 
-# A walk ends there, whatever lies in the folder.
+# A walk stops there, whatever the folder contains.
 MAX_ENTRIES = 1_000_000
 
 Signature = dict[str, int]
@@ -42,7 +42,7 @@ Signature = dict[str, int]
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken of a folder: number of files, bytes of one file, bytes of all."""
+    """Limits of a folder: the number of files, the bytes of one file, the bytes of all."""
 
     files: int
     file_bytes: int
@@ -50,7 +50,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return what the server sent along, by contract's variables."""
+        """Return the limits in the variables of ``pod_contract``."""
         return cls(
             control.whole_number(
                 pod_contract.ENV_MAX_OUTPUT_FILES, pod_contract.DEFAULT_MAX_OUTPUT_FILES
@@ -65,7 +65,7 @@ class Limits:
 
 
 class LeftOut:
-    """Which files were left out and why: the first of them by name, the rest as a number."""
+    """Which files were left out and why: the first ones by name, the rest as a number."""
 
     def __init__(self) -> None:
         self._named: dict[str, Sentence] = {}
@@ -94,10 +94,10 @@ class LeftOut:
 def take(
     folder: UntrustedFolder, before: dict[str, Signature], limits: Limits, left_out: LeftOut
 ) -> dict[str, FoundFile]:
-    """Return the files below ``folder`` by their path that differ from ``before``, within limits.
+    """Return the files below ``folder`` that differ from ``before``, by path and within ``limits``.
 
-    Those with the signature that ``before`` has are passed over, and so are Python's and Jupyter's
-    own folders. Memory grows with ``limits.files`` at most. Blocking.
+    Files with their signature in ``before`` are skipped, and so are Python's and Jupyter's own
+    folders. At most ``limits.files`` files are held in memory. Blocking.
     """
     found: dict[str, FoundFile] = {}
     total_bytes = 0
@@ -157,21 +157,21 @@ def unreadable(why: Value) -> Sentence:
 
 
 def signature(file: FoundFile) -> Signature:
-    """Return what tells whether a file has changed: its size in bytes, its time of change."""
+    """Return what shows whether a file has changed: its size in bytes and its modification time."""
     return {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns}
 
 
 def signatures(folder: Path) -> dict[str, Signature]:
-    """Return the signature of each file below ``folder``, which nobody else has written to yet."""
+    """Return the signature of each file below ``folder``, which no other program writes to yet."""
     with UntrustedFolder(folder) as opened:
         return {file.path: signature(file) for file in opened.walk(without=IGNORED_FOLDERS)}
 
 
 class StoredNames:
-    """The names below output/ that are given away already.
+    """The names below output/ that are taken.
 
-    Together they are the paths of a tree: none is a file and a folder, so that whoever downloads
-    all of them finds a place for each.
+    Together they form a tree: none is both a file and a folder, so that all of them can be
+    downloaded into one folder.
     """
 
     def __init__(self) -> None:
@@ -181,10 +181,10 @@ class StoredNames:
         self._next: dict[str, int] = {}
 
     def take(self, path: str) -> str | None:
-        """Return the name to store ``path`` under, and take it; None if it is too long for any.
+        """Return the name to store ``path`` under, and reserve it; None if it would be too long.
 
-        Mostly ``path`` itself. Characters that no store keeps become underscores, and where the
-        name of the file, or of a folder above it, is taken, a number is put before its extension.
+        Usually this is ``path``. Characters that stores do not accept become underscores; if the
+        name of the file or of a folder above it is taken, a number precedes its extension.
         """
         fit = object_names.UNFIT.sub("_", path)
         if len(fit.encode()) > LONGEST_PATH_BYTES:
@@ -208,7 +208,7 @@ class StoredNames:
     def _free(self, wanted: str, taken: tuple[set[str], ...]) -> str:
         pure = PurePosixPath(wanted)
         name = wanted
-        # Many names may become the same one: each goes on where the last one ended.
+        # Many names may map to the same one: each search continues where the last one ended.
         number = self._next.get(wanted, 1)
         while any(name in names for names in taken):
             name = pure.with_name(f"{pure.stem}-{number}{pure.suffix}").as_posix()

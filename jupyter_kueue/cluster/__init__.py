@@ -1,5 +1,5 @@
-"""The only place that talks to the Kubernetes API.
+"""The only package that talks to the Kubernetes API.
 
-Objects cross as raw JSON (plain dicts), because the client's typed models cost ten times the time
-on lists that grow. Nothing here decides anything about runs.
+Objects are raw JSON, because the client's typed models take ten times as long on growing lists.
+Nothing here makes decisions about runs.
 """

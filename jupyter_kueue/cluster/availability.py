@@ -1,8 +1,7 @@
-"""Whether an API server answers as it should: what it refuses for a moment only, and who waits.
+"""Whether an API server works normally: which refusals may pass, and when waiting callers retry.
 
-``cluster.connection`` notes what it sees, ``cluster.watching`` waits here between two tries, and
-``service.application`` says when the API server is back. An API server that has just started
-refuses what it allows a moment later: it answers before it has read its roles.
+An API server that has just started refuses requests that it allows a moment later: it answers
+before it has read its roles.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ STARTING_UP = say("cluster-starting-up", "The cluster is starting up. Try again 
 
 
 class Availability:
-    """What one connection has seen. Kinds of requests are (verb, collection) as ``kind_of`` gives.
+    """What one connection has seen. A kind of request is (verb, collection), from ``kind_of``.
 
-    All of it is memory: to a new connection the API server has to say itself that it is starting.
+    It has only memory: for a new connection, the API server must be asked whether it is starting.
     """
 
     def __init__(self) -> None:
@@ -32,12 +31,12 @@ class Availability:
 
     @property
     def is_new(self) -> bool:
-        """Whether too little was seen yet to know whether the API server has just started."""
+        """Whether the connection is too new to know whether the API server has just started."""
         return time.monotonic() - self._began_at < patience.CLUSTER_SETTLING_SECONDS
 
     @property
     def is_settling(self) -> bool:
-        """Whether the API server did not answer a moment ago, so that refusals may pass."""
+        """Whether the API server was unavailable a moment ago, so that refusals may pass."""
         return (
             self._failed_at is not None
             and time.monotonic() - self._failed_at < patience.CLUSTER_SETTLING_SECONDS
@@ -45,7 +44,7 @@ class Availability:
 
     @property
     def is_recovering(self) -> bool:
-        """Whether it answers again, if only with refusals: what is asked soon may be granted."""
+        """Whether it answers again, if only with refusals: a retry may soon succeed."""
         return self.is_settling and not self._is_silent
 
     def note_silence(self) -> None:
@@ -54,35 +53,35 @@ class Availability:
         self._is_silent = True
 
     def note_answer(self) -> None:
-        """Note that it answered, whatever that was."""
+        """Note that the API server answered, with any status."""
         self._is_silent = False
 
     def note_start(self) -> None:
-        """Note that it said that it is just starting."""
+        """Note that the API server reports that it is starting."""
         self._failed_at = time.monotonic()
 
     def note_allowed(self, kind: tuple[str, str]) -> None:
-        """Note that a request of this kind was let in."""
+        """Note that a request of this kind was allowed."""
         self._allowed.add(kind)
         self._refused_since.pop(kind, None)
 
     def may_pass(self, kind: tuple[str, str]) -> bool:
-        """Tell whether a refusal that was just met may be gone in a moment."""
+        """Note a refusal of this kind and return whether it may pass soon."""
         since = self._refused_since.setdefault(kind, time.monotonic())
         is_new = time.monotonic() - since < patience.CLUSTER_SETTLING_SECONDS
         return self.is_settling or (kind in self._allowed and is_new)
 
     def tell_back(self) -> None:
-        """Wake all who pause: the API server answers again."""
+        """Wake all pauses: the API server answers again."""
         self._back.notify_all()
 
     async def pause(self, seconds: float) -> bool:
-        """Wait ``seconds``, or until the API server is back; tell whether it was that."""
+        """Wait ``seconds``, or until the API server is back; return whether it is."""
         return await self._back.wait(seconds)
 
 
 def kind_of(verb: str, path: str) -> tuple[str, str]:
-    """Return what the API server's roles tell requests apart by: the verb and the collection."""
+    """Return what the API server's roles distinguish: the verb and the collection."""
     parts = path.split("/")
     at = parts.index("namespaces") + 3 if "namespaces" in parts else 5
     return verb, "/".join(parts[:at])

@@ -1,8 +1,8 @@
-"""One authenticated connection to a Kubernetes API server, speaking raw JSON.
+"""One authenticated connection to a Kubernetes API server, with raw JSON.
 
-``service``, ``local`` and the modules beside this one use it. The ``kubernetes`` package supplies
-credentials (kubeconfig with exec plug-ins and OIDC, or in-cluster) and the HTTP session; it is
-imported on first use, because it takes longer to import than a server may spend on starting.
+The ``kubernetes`` package provides credentials (kubeconfig with exec plug-ins and OIDC, or
+in-cluster) and the HTTP session. It is imported on first use, because its import takes longer than
+a server's start may.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-_SHOWN_BYTES = 256  # of an answer that is no Kubernetes object
-# What an API server says that has not read a kind's objects yet (apiserver's storage cacher).
+_SHOWN_BYTES = 256  # of an answer that is not a Kubernetes object
+# The answer of an API server that has not read a kind's objects yet (apiserver's storage cacher).
 _TOO_MANY = 429
 _INITIALIZING = "storage is (re)initializing"
-# Everybody with credentials may ask this by Kubernetes' own roles, once the API server has read
-# them (system:public-info-viewer); it is ready only then (the check informer-sync).
+# Kubernetes' default roles allow this to everybody with credentials, once the API server has read
+# them (system:public-info-viewer); only then is it ready (the check informer-sync).
 _READY = "/readyz"
 _MAY_NOT_ASK = f'cannot get path "{_READY}"'
 _ITEMS = '"items":['  # as API servers write it; metadata, which may come before, has no such field
@@ -49,13 +49,13 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Connection:
-    """Requests to one API server as one user. Make it with one of the class methods.
+    """Requests to one API server as one user. Create it with one of the class methods.
 
     Attributes:
-        namespace: the namespace that the kubeconfig's context or the pod's service account names,
-            else ``default``.
+        namespace: the namespace of the kubeconfig's context or of the pod's service account,
+            otherwise ``default``.
         host: the API server's address, for messages.
-        availability: whether it answers as it should.
+        availability: whether the API server works normally.
     """
 
     def __init__(self, api_client: Any, namespace: str) -> None:
@@ -70,10 +70,10 @@ class Connection:
     async def from_kubeconfig(
         cls, path: str | Path | None = None, context: str | None = None
     ) -> Connection:
-        """Connect as the kubeconfig says: ``path``, else ``$KUBECONFIG``, else ``~/.kube/config``.
+        """Connect with a kubeconfig: ``path``, else ``$KUBECONFIG``, else ``~/.kube/config``.
 
         Raises:
-            NotConfiguredError: there is no such file or context, or it cannot be read.
+            NotConfiguredError: the file or the context does not exist, or the file cannot be read.
         """
         import yaml  # noqa: PLC0415 - as slow, and needed with it alone
         from kubernetes.aio import client, config  # noqa: PLC0415 - slow to import
@@ -104,14 +104,15 @@ class Connection:
             chosen = next(item for item in contexts if item["name"] == context)
         namespace = chosen.get("context", {}).get("namespace") or "default"
         connection = cls(_api_client(client, configuration), namespace)
-        # The client has written the kubeconfig's private key to a temporary file, which it removes
-        # when the process ends well. It is read now; a killed server must not leave it behind.
+        # The client writes the kubeconfig's private key to a temporary file, which it removes when
+        # the process exits normally. The key is read by now; a killed server must not leave it
+        # behind.
         config.kube_config._cleanup_temp_files()  # noqa: SLF001 - it offers no other way
         return connection
 
     @classmethod
     async def in_cluster(cls) -> Connection:
-        """Connect as the service account of the pod this runs in.
+        """Connect as the service account of the pod that this process runs in.
 
         Raises:
             NotConfiguredError: this is not a pod, or it has no token.
@@ -137,8 +138,8 @@ class Connection:
         """Close the connections. Later requests raise ClusterUnavailableError."""
         self._is_closed = True
         await self._api_client.close()
-        # aiohttp does not wait for the TLS goodbyes of requests that were given up; its own advice
-        # is to leave the loop a moment (docs.aiohttp.org, "Graceful shutdown").
+        # aiohttp does not wait for the TLS shutdown of abandoned requests; its documentation
+        # advises to leave the loop a moment (docs.aiohttp.org, "Graceful shutdown").
         await asyncio.sleep(patience.CLUSTER_GOODBYE_SECONDS)
 
     async def get(
@@ -154,10 +155,11 @@ class Connection:
     async def list(
         self, path: str, params: Params | None = None, *, trim: Callable[[Json], Json]
     ) -> Json:
-        """GET the collection ``path`` and return the list object, each item as ``trim`` leaves it.
+        """GET the collection ``path`` and return the list object, each item reduced by ``trim``.
 
-        All at once: only so an API server answers from its cache. Pages come from etcd, and the
-        API server needs milliseconds for each Workload in them. ``trim`` is called in a thread.
+        The list is requested as a whole, because only then does the API server answer from its
+        cache. Pages come from etcd, and take the API server milliseconds per Workload. ``trim`` is
+        called in a thread.
         """
         async with self._response("GET", path, params, patience.CLUSTER_LIST_SECONDS) as response:
             try:
@@ -198,10 +200,10 @@ class Connection:
         return await self._call("PATCH", path, params, body, content_type=content_type)
 
     async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        """DELETE ``path``; ``body`` is a DeleteOptions object or None. Returns what was answered.
+        """DELETE ``path`` with a DeleteOptions object or None as ``body``; return the answer.
 
         Raises:
-            NotFoundError: it is gone already.
+            NotFoundError: it no longer exists.
         """
         return await self._call("DELETE", path, None, body)
 
@@ -214,12 +216,12 @@ class Connection:
     ) -> AsyncIterator[Json]:
         """Yield the watch events of the collection ``path``, each ``{"type", "object"}``.
 
-        Ends when the server ends the watch, at the latest after ``timeout_seconds``; that says
-        nothing about the objects, so watch again from the last resource version.
+        Ends when the server ends the watch, at the latest after ``timeout_seconds``. That says
+        nothing about the objects: watch again from the last resource version.
 
         Raises:
-            ExpiredError: the resource version is too old: list again (HTTP 410, or an ERROR event
-                of that code).
+            ExpiredError: the resource version is too old, list again (HTTP 410, or an ERROR event
+                with that code).
         """
         asked: Params = {"watch": "true", "timeoutSeconds": timeout_seconds, **(params or {})}
         longest = timeout_seconds + patience.CLUSTER_WATCH_MARGIN_SECONDS
@@ -232,7 +234,7 @@ class Connection:
     async def stream_lines(
         self, path: str, params: Params | None = None, *, timeout_seconds: float | None = None
     ) -> AsyncIterator[bytes]:
-        """GET ``path`` and yield the body line by line, as it comes, without the line ends."""
+        """GET ``path`` and yield the body line by line as it arrives, without line ends."""
         pending = b""
         async for chunk in self.stream_bytes(path, params, timeout_seconds=timeout_seconds):
             *lines, pending = (pending + chunk).split(b"\n")
@@ -244,7 +246,7 @@ class Connection:
     async def stream_bytes(
         self, path: str, params: Params | None = None, *, timeout_seconds: float | None = None
     ) -> AsyncIterator[bytes]:
-        """GET ``path`` and yield the body as it comes."""
+        """GET ``path`` and yield the body as it arrives."""
         async with self._response("GET", path, params, timeout_seconds) as response:
             try:
                 async for chunk in response.content.iter_any():
@@ -272,11 +274,11 @@ class Connection:
         return self._parsed(text) if text else {}
 
     def _parsed(self, text: bytes) -> Json:
-        """Return a JSON object; anything else is half an answer, or a proxy's page."""
+        """Return a JSON object; anything else is an incomplete answer or a proxy's page."""
         try:
             parsed = json.loads(text)
         except (ValueError, RecursionError) as error:
-            # A proxy that loses its connection to the server may end a body as if it were whole.
+            # A proxy that loses its connection to the server may end a body normally.
             raise (
                 self._broken(error) if text.startswith(b"{") else self._not_the_api(text)
             ) from error
@@ -285,10 +287,10 @@ class Connection:
         return parsed
 
     def _parsed_list(self, text: bytes, trim: Callable[[Json], Json]) -> Json:
-        """Return a list object, parsed item by item if it is as API servers write it.
+        """Return a list object, parsed item by item if it has the API server's usual form.
 
-        A thousand objects are tens of megabytes: parsed in one go, no other thread has a turn, and
-        before they are trimmed they need ten times that.
+        A thousand objects are tens of megabytes: parsing all at once would block other threads, and
+        the objects need ten times as much memory before they are trimmed.
         """
         try:
             return _parse_items(text.decode(), trim)
@@ -311,7 +313,7 @@ class Connection:
     def _refused(
         self, kind: tuple[str, str], code: int, status: Json, path: str
     ) -> errors.JupyterKueueError:
-        """Return the error for an answer that is one; a refusal that may pass is an outage."""
+        """Return the error for a refused request; a refusal that may pass counts as an outage."""
         if code == _TOO_MANY and _INITIALIZING in str(status.get("message")):
             self.availability.note_start()
             return errors.ClusterUnavailableError(
@@ -323,7 +325,7 @@ class Connection:
         return error
 
     async def _is_starting(self) -> bool:
-        """Ask an API server that refuses something whether it has just started."""
+        """Return whether an API server that refuses a request has just started."""
         try:
             async with self._response("GET", _READY, None, patience.CLUSTER_READY_SECONDS):
                 return False
@@ -358,7 +360,7 @@ class Connection:
         import aiohttp  # noqa: PLC0415 - comes with the client, slow to import
 
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        # Asked each time: an exec plug-in's or a service account's token is renewed in there.
+        # Evaluated each time: this renews the token of an exec plug-in or a service account.
         for setting in (await self._api_client.configuration.auth_settings()).values():
             headers[setting["key"]] = setting["value"]
         query = f"?{urlencode(params)}" if params else ""
@@ -382,7 +384,7 @@ class Connection:
         except _network_errors() as error:
             self._outages.note_failure(f"{method} {path}", str(error) or type(error).__name__)
             self.availability.note_silence()
-            # What passes by itself needs no words of the system's; a certificate must be mended.
+            # A passing error needs no details from the system; a certificate must be fixed.
             raise errors.ClusterUnavailableError(
                 say(
                     "cluster-certificate",
@@ -432,9 +434,9 @@ def _parse_items(text: str, trim: Callable[[Json], Json]) -> Json:
 
 
 def _let_go(response: Any) -> None:
-    """Return a connection to the pool, or cut it where the answer is still coming.
+    """Return a connection to the pool, or close it if the answer is still arriving.
 
-    A watch that is given up would else say goodbye by TLS in its own time, after the loop's end.
+    Otherwise an abandoned watch would shut down TLS later, possibly after the event loop's end.
     """
     connection = response.connection
     if connection is not None and not response.content.at_eof() and connection.transport:
@@ -446,7 +448,7 @@ def _api_client(client: Any, configuration: Any) -> Any:
     # No retries inside the client: callers decide, and a create must not be repeated blindly.
     configuration.retries = None
     configuration.connection_pool_maxsize = 64
-    # A proxy from the environment must never stand between us and a server on this machine.
+    # A proxy from the environment must not be used for a server on this machine.
     if urlsplit(configuration.host).hostname in _LOOPBACK:
         configuration.client_session_kwargs = {"trust_env": False}
     return client.ApiClient(configuration)
@@ -464,7 +466,7 @@ async def _status_object(response: Any) -> Json:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
-    # What is no Status object may be a proxy's page and hold anything: it is cut short.
+    # Anything but a Status object may be a proxy's page: it is shortened.
     return parsed if isinstance(parsed, dict) else {"message": text[:_SHOWN_BYTES]}
 
 

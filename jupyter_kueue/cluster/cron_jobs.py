@@ -18,24 +18,24 @@ _FIELD_MANAGER = "jupyter-kueue"
 
 
 async def get(connection: Connection, namespace: str, name: str) -> Json:
-    """Return a CronJob as it is now.
+    """Return a CronJob.
 
     Raises:
-        NotFoundError: there is none of this name.
+        NotFoundError: it does not exist.
     """
     return await connection.get(f"{resources.cron_jobs(namespace)}/{name}")
 
 
 async def apply(connection: Connection, cron_job: Json, *, dry_run: bool = False) -> Json:
-    """Create a CronJob or bring the one of its name to this state; return what is there then.
+    """Create a CronJob or update the existing one; return the result.
 
-    Server-side apply: a repeat changes nothing, and a field that is left out is removed. With
-    ``dry_run`` nothing is stored, but all is judged. With a ``resourceVersion`` in its metadata it
-    is changed only while that is its version.
+    Server-side apply: a repeat changes nothing, and a missing field is removed. With ``dry_run`` it
+    is only validated. With a ``resourceVersion`` in its metadata it is updated only if that is its
+    current version.
 
     Raises:
-        ConflictError: it is not there in that version any more.
-        InvalidRequestError: the API server refuses it, naming fields as Kubernetes does.
+        ConflictError: it no longer has that version.
+        InvalidRequestError: the API server refuses it and names the fields.
     """
     metadata = cron_job["metadata"]
     return await connection.patch(
@@ -51,7 +51,7 @@ async def apply(connection: Connection, cron_job: Json, *, dry_run: bool = False
 
 
 async def suspend(connection: Connection, namespace: str, name: str) -> None:
-    """Have a CronJob make no more Jobs; one that is gone makes none."""
+    """Suspend a CronJob; one that does not exist is ignored."""
     with contextlib.suppress(errors.NotFoundError):
         await connection.patch(
             f"{resources.cron_jobs(namespace)}/{name}", {"spec": {"suspend": True}}
@@ -59,7 +59,7 @@ async def suspend(connection: Connection, namespace: str, name: str) -> None:
 
 
 async def delete(connection: Connection, namespace: str, name: str) -> None:
-    """Delete a CronJob and leave its Jobs alone; one that is gone is no error."""
+    """Delete a CronJob but not its Jobs; one that does not exist is ignored."""
     body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Orphan"}
     with contextlib.suppress(errors.NotFoundError):
         await connection.delete(f"{resources.cron_jobs(namespace)}/{name}", body)

@@ -1,4 +1,4 @@
-"""Read the Events about one object: what the cluster's own parts say of it."""
+"""The Events about one object, reported by the cluster's components."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# A pod that is in trouble has some dozens; no more are read than a sentence needs.
+# A pod in trouble has a few dozen; a message does not need more.
 _MOST_EVENTS = 200
 _KEPT = (
     "type", "reason", "message", "firstTimestamp", "lastTimestamp", "eventTime", "series", "count",
@@ -19,12 +19,12 @@ _KEPT = (
 
 
 async def list_about(connection: Connection, namespace: str, uid: str) -> tuple[Json, ...]:
-    """Return the Events about the object with that uid, without what nobody here reads.
+    """Return the Events about the object with that uid, reduced to the fields in use.
 
-    They are kept for an hour, unless the API server is told otherwise (--event-ttl).
+    The API server keeps them for an hour by default (--event-ttl).
 
     Raises:
-        ForbiddenError: events may not be read here.
+        ForbiddenError: the user may not read events.
     """
     params: Params = {"fieldSelector": f"involvedObject.uid={uid}", "limit": _MOST_EVENTS}
     listed = await connection.get(resources.events(namespace), params)

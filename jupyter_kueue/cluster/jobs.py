@@ -16,20 +16,20 @@ Json = dict[str, Any]
 
 
 async def create(connection: Connection, job: Json) -> Json:
-    """Create a Job and return it; the same one, if it is there already.
+    """Create a Job and return it, or the existing one of the same run.
 
-    The name is made from the run id, so a repeat after a lost answer meets itself.
+    Its name is derived from the run id, so that a repeat after a lost answer finds the first Job.
 
     Raises:
         ClusterUnavailableError: the API server does not answer, or an earlier Job of that name is
             still being removed.
-        ConflictError: somebody else's Job has that name.
+        ConflictError: an unrelated Job has that name.
     """
     path = resources.jobs(job["metadata"]["namespace"])
     try:
         return await connection.create(path, job)
     except errors.ClusterUnavailableError:
-        # The answer may have got lost. If it did not, this says the same.
+        # The answer may have been lost. If the Job was not created, this fails in the same way.
         with contextlib.suppress(errors.ConflictError):
             return await connection.create(path, job)
     except errors.ConflictError:
@@ -62,7 +62,7 @@ def _is_same(job: Json, there: Json) -> bool:
 
 
 async def find(connection: Connection, namespace: str, name: str) -> Json | None:
-    """Return the Job of that name, None if there is none."""
+    """Return the Job of that name, None if it does not exist."""
     try:
         return await connection.get(f"{resources.jobs(namespace)}/{name}")
     except errors.NotFoundError:
@@ -72,7 +72,7 @@ async def find(connection: Connection, namespace: str, name: str) -> Json | None
 async def list_of_schedule(
     connection: Connection, namespace: str, owner_slug: str, schedule_id: str
 ) -> list[Json]:
-    """Return the Jobs of an owner's schedule as the API server has them now."""
+    """Return the current Jobs of an owner's schedule."""
     mine = {names.LABEL_OWNER: owner_slug, names.LABEL_SCHEDULE_ID: schedule_id}
     params = {"labelSelector": ",".join(f"{key}={value}" for key, value in mine.items())}
     listed = await connection.get(resources.jobs(namespace), params)
@@ -83,10 +83,10 @@ async def list_of_schedule(
 async def delete(
     connection: Connection, namespace: str, name: str, *, uid: str | None = None
 ) -> None:
-    """Delete a Job and, behind it, its pods and its Workload; one that is gone is no error.
+    """Delete a Job and, in the background, its pods and its Workload.
 
-    Nor is one that is another by now than the one with ``uid``, if that is given. ``Background``
-    has to be said: the API's default for Jobs orphans the pods.
+    A Job that no longer exists is ignored, and so is one with another uid than ``uid``, if given.
+    ``Background`` must be explicit: the API's default for Jobs orphans the pods.
     """
     body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
     gone: tuple[type[Exception], ...] = (errors.NotFoundError,)
@@ -100,7 +100,7 @@ async def delete(
 async def set_labels(
     connection: Connection, namespace: str, name: str, labels: dict[str, str]
 ) -> Json:
-    """Change labels of a Job; Kueue follows its queue-name and priority-class labels."""
+    """Change labels of a Job; Kueue reacts to its queue-name and priority-class labels."""
     return await connection.patch(
         f"{resources.jobs(namespace)}/{name}", {"metadata": {"labels": labels}}
     )

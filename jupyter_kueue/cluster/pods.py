@@ -1,4 +1,4 @@
-"""Read the logs of a run's pods, and end pods."""
+"""Read logs of a run's pods, and delete pods."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 async def stream_log(
     connection: Connection, namespace: str, name: str, *, follow: bool, tail: int | None
 ) -> AsyncIterator[bytes]:
-    """Yield the notebook container's log as it comes, whatever the length of its lines.
+    """Yield the notebook container's log as it arrives, with lines of any length.
 
     Raises:
-        NotFoundError: the pod is gone.
+        NotFoundError: the pod no longer exists.
         InvalidRequestError: the container has not started yet.
     """
     params: Params = {
@@ -35,7 +35,7 @@ async def stream_log(
 
 
 async def delete(connection: Connection, namespace: str, name: str, uid: str) -> None:
-    """Have a pod end within its own grace period; one that is gone or another by now is no error.
+    """Delete a pod within its own grace period; one that is gone or has another uid is ignored.
 
     Raises:
         ForbiddenError: the user may not delete pods.

@@ -1,4 +1,4 @@
-"""The paths of the collections this package uses.
+"""The paths of the collections that this package uses.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
 """
@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-ur
 from __future__ import annotations
 
 VISIBILITY = "/apis/visibility.kueue.x-k8s.io/v1beta2"
-# Where Kueue's own manifests install it.
+# The namespace in Kueue's own manifests.
 KUEUE_NAMESPACE = "kueue-system"
 KUEUE_DEPLOYMENT = "kueue-controller-manager"
 
@@ -57,10 +57,10 @@ def workload_priority_classes() -> str:
 
 
 def kueue_deployment() -> str:
-    """Return the path of the Deployment that Kueue's own manifests install."""
+    """Return the path of the Deployment in Kueue's own manifests."""
     return f"/apis/apps/v1/namespaces/{KUEUE_NAMESPACE}/deployments/{KUEUE_DEPLOYMENT}"
 
 
 def pending_workloads(namespace: str, local_queue: str) -> str:
-    """Return the path of the pending Workloads of a LocalQueue, in order (Kueue's position API)."""
+    """Return the path of a LocalQueue's pending Workloads, in order (Kueue's position API)."""
     return f"{VISIBILITY}/namespaces/{namespace}/localqueues/{local_queue}/pendingworkloads"

@@ -1,7 +1,7 @@
-"""A live copy of all objects of one kind in one namespace: list, then watch, for ever.
+"""A live copy of all objects of one kind in one namespace: list, then watch, forever.
 
-``service.cluster_state`` keeps one per kind, and nothing else watches. A watch that ends says
-nothing about the objects: it is taken up again, and listed anew when the server forgot its place.
+The end of a watch says nothing about the objects: the watch is resumed, or the objects are listed
+again if the resource version has expired.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 
 class Watched:
-    """All objects at one collection path, kept up to date.
+    """All objects of one collection path, kept up to date.
 
     Attributes:
-        items: the objects by uid, as ``trim`` left them.
+        items: the objects by uid, reduced by ``trim``.
         synced: set once the first list is complete; never cleared.
-        unreadable: objects that are there and cannot be understood: name -> why. They are not among
-            ``items``, and harm no other.
+        unreadable: invalid objects: name -> reason. They are not among ``items`` and do not affect
+            others.
         error: why the last request failed, None while it works.
     """
 
@@ -56,8 +56,8 @@ class Watched:
 
         ``changed`` is notified when ``synced`` or ``error`` changes.
 
-        Whoever may write in the namespace may write anything under our labels: an object on which
-        ``trim`` or ``on_change`` fails, with whatever error, is noted and left out.
+        Anybody with write access to the namespace may create objects with our labels, so an object
+        for which ``trim`` or ``on_change`` raises any error is noted and left out.
         """
         self._connection = connection
         self._path = path
@@ -69,11 +69,11 @@ class Watched:
         self.unreadable: dict[str, Sentence] = {}
         self.synced = asyncio.Event()
         self.error: errors.JupyterKueueError | None = None
-        # The newest resourceVersion that the list or the watch has shown.
+        # The newest resourceVersion from the list or the watch.
         self._shown = ""
 
     async def run(self) -> None:
-        """Keep the copy true until cancelled."""
+        """Keep the copy up to date until cancelled."""
         backoff = Backoff(patience.WATCH_FIRST_PAUSE_SECONDS, patience.WATCH_LONGEST_PAUSE_SECONDS)
         version = ""
         clock = asyncio.get_running_loop().time
@@ -92,13 +92,13 @@ class Watched:
                     version = self._shown = event["object"]["metadata"]["resourceVersion"]
                     self._apply(event)
             except errors.ExpiredError:
-                # Its place is forgotten.
+                # The resource version has expired.
                 version = ""
             except errors.JupyterKueueError as error:
                 if self.error is None:
                     log.warning("watching path=%s failed: %s", self._path, error)
                 self._note_error(self._in_words(error))
-                # What was missed meanwhile may be more than the server remembers: list again.
+                # The server may not remember everything that was missed meanwhile: list again.
                 version = ""
             if clock() - watching_since >= patience.WATCH_SHORT_SECONDS:
                 backoff.reset()
@@ -119,7 +119,7 @@ class Watched:
     def _in_words(self, error: errors.JupyterKueueError) -> errors.JupyterKueueError:
         if not isinstance(error, errors.NotFoundError):
             return error
-        # A collection that is not there is an API that is not installed.
+        # A missing collection means that its API is not installed.
         return errors.NotConfiguredError(
             say(
                 "kueue-not-served",
@@ -131,9 +131,9 @@ class Watched:
         )
 
     def note(self, item: Json) -> None:
-        """Take over an object as a request returned it, before the watch shows it.
+        """Apply an object from a request's answer, before the watch reports it.
 
-        The answer may come after the watch's word on a later change, or on the object's end.
+        The watch may already have reported a later change, or the object's deletion.
         """
         trimmed = self._trimmed(item)
         if trimmed is None:
@@ -178,7 +178,7 @@ class Watched:
                 self._tell(gone, gone=True)
             if event["type"] == "DELETED":
                 self.unreadable.pop(_name_of(item), None)
-        elif not self._knows_newer(trimmed):  # which ``note`` brought
+        elif not self._knows_newer(trimmed):  # set by ``note``
             self._store(trimmed["metadata"]["uid"], trimmed)
 
     def _store(self, uid: str, item: Json) -> None:
@@ -198,7 +198,7 @@ class Watched:
             return None
 
     def _tell(self, item: Json, *, gone: bool) -> bool:
-        """Hand a change on; tell whether it was understood."""
+        """Report a change; return whether that succeeded."""
         try:
             self._on_change(item, gone)
         except Exception as error:  # noqa: BLE001 - see __init__
@@ -210,16 +210,16 @@ class Watched:
         name = _name_of(item)
         if name not in self.unreadable:
             log.warning("path=%s name=%s is not understood: %r", self._path, name, error)
-        # A list object is small beside so many objects.
+        # Lists do not need the full error objects of so many invalid objects.
         known = error.message if isinstance(error, errors.JupyterKueueError) else None
         self.unreadable[name] = known or foreign(str(error) or type(error).__name__)
 
 
 def _is_older(version: str, other: str) -> bool:
-    """Tell whether one resourceVersion is older than another of the same kind of objects.
+    """Return whether one resourceVersion is older than another of the same kind of objects.
 
-    They are whole numbers to be compared as such (Kubernetes API concepts, "Resource versions",
-    from 1.35 on; etcd's revisions before). Of others nothing is known.
+    They are integers to be compared as such (Kubernetes API concepts, "Resource versions", from
+    1.35 on; etcd revisions before). Other values are not comparable.
     """
     return version.isdecimal() and other.isdecimal() and int(version) < int(other)
 

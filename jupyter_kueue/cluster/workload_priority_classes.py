@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def list_names(connection: Connection) -> list[str] | None:
-    """Return the names of the classes, None where this user may not read them."""
+    """Return the names of the classes, None if this user may not read them."""
     try:
         answer = await connection.get(resources.workload_priority_classes())
     except errors.ForbiddenError:

@@ -1,1 +1,1 @@
-"""The only part of the package that talks to the bucket."""
+"""The only part of the package that accesses the bucket."""

@@ -1,8 +1,7 @@
-"""The bucket: objects by key, in any S3, GCS, Azure or directory that obstore opens.
+"""The bucket: objects by key, in any S3, GCS or Azure store or directory that obstore opens.
 
-Called by the rest of ``storage``, by ``service`` through it, and by the staging half of the runner.
-It is where obstore's errors become ours. It knows no key by name, keeps no state besides the
-client's connections, and puts no credential into a message.
+It translates obstore's errors into this package's errors. It knows no particular key, keeps no
+state besides the client's connections, and puts no credential into a message.
 """
 
 from __future__ import annotations
@@ -35,26 +34,26 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.storage.file_marks import FileMarks
 
-# Objects above this go up in parts and come down in ranges, so that no single request can outlive
-# the client's time-out, and a file of any size needs a bounded amount of memory.
+# Larger objects are uploaded in parts and downloaded in ranges, so that no single request exceeds
+# the client's time-out, and a file of any size needs a limited amount of memory.
 PART_BYTES = 8 * 2**20
-# S3 allows 10,000 parts: larger files get larger parts.
+# S3 allows 10,000 parts; larger files use larger parts.
 MAX_PARTS = 9_000
 PARTS_AT_ONCE = 4
-# How often an object that is gone again before it is read is created anew.
+# How often to create an object again that disappears before it can be read.
 _CREATE_TRIES = 3
-# A document of ours with a folder's files or a large request in it stays well below. Anybody may
-# have written another, and it is read whole.
+# Above this package's own documents, even with a folder's files or a large request. Others may have
+# written larger ones, and documents are read into memory.
 MAX_JSON_BYTES = 32 * 2**20
-# About what a document of that size with the files of a folder has.
+# The approximate number of values in a document of that size that lists a folder's files.
 MAX_JSON_VALUES = 2_000_000
-# From here on it costs less to change threads than to let others wait.
+# From this size on, parsing in a thread costs less than blocking the event loop.
 _READ_AT_ONCE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
 class ObjectMeta:
-    """What a listing says of one object. ``etag`` is None where the store has none."""
+    """An object in a listing. ``etag`` is None if the store has none."""
 
     key: str
     size: int
@@ -64,16 +63,16 @@ class ObjectMeta:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What went up: ``size`` in bytes and the hexadecimal SHA-256 of exactly those bytes."""
+    """An uploaded file: its ``size`` in bytes and the hexadecimal SHA-256 of these bytes."""
 
     size: int
     sha256: str
 
 
 class Download:
-    """An object, or a range of it, arriving in chunks; iterate over it once.
+    """An object, or a range of it, as chunks of bytes; iterate over it once.
 
-    ``meta`` is the whole object's; ``start`` and ``end`` (exclusive) are the bytes that come.
+    ``meta`` describes the whole object; ``start`` and ``end`` (exclusive) are the range in bytes.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Bucket:
     """One bucket (or the part of it below the URL's path), through obstore's async functions.
 
     Every method raises NotFoundError, ForbiddenError, ConflictError or BucketUnavailableError.
-    ``name`` is how messages call it: its URL and, where set, its endpoint.
+    ``name`` identifies it in messages: its URL and, if set, its endpoint.
     """
 
     def __init__(self, store: ObjectStore, name: str) -> None:
@@ -122,19 +121,19 @@ class Bucket:
         retries: int = patience.BUCKET_RETRIES,
         retry_seconds: float = patience.BUCKET_RETRY_SECONDS,
     ) -> Self:
-        """Open a bucket; nothing is sent yet.
+        """Open a bucket without sending a request.
 
         Args:
             where: a URL (``s3://outputs/default``, ``gs://``, ``az://``, ``file:///``), or a folder
-                whose file ``url`` holds it and whose other files each hold one option of obstore's
-                store or client, as a mounted Kubernetes Secret does (``endpoint``,
-                ``access_key_id``, ``secret_access_key``, ``region``, ``allow_http``, …).
-            options: more options, which win over the folder's.
-            retries: how often the client repeats a request that met a server or network error.
+                like a mounted Kubernetes Secret: its file ``url`` holds the URL, each other file
+                one option of obstore's store or client (``endpoint``, ``access_key_id``,
+                ``secret_access_key``, ``region``, ``allow_http``, …).
+            options: more options, which override the folder's.
+            retries: how often the client repeats a request after a server or network error.
             retry_seconds: no repeat starts later than this after the first attempt.
 
         Raises:
-            NotConfiguredError: the folder, the URL or an option is missing or not understood.
+            NotConfiguredError: the folder, the URL or an option is missing or invalid.
         """
         store, name = bucket_settings.open_store(where, options or {}, retries, retry_seconds)
         return cls(store, name)
@@ -146,7 +145,7 @@ class Bucket:
 
     @contextlib.contextmanager
     def translated(self, doing: str, key: str) -> Iterator[None]:
-        """Turn what obstore raises inside into this package's errors, cause chained."""
+        """Translate obstore's errors inside the context into this package's, causes chained."""
         try:
             yield
         except bucket_errors.OBSTORE_ERRORS as error:
@@ -155,30 +154,30 @@ class Bucket:
     # --- Reading ---------------------------------------------------------------------------------
 
     async def get_bytes(self, key: str, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
-        """Return an object's content. For small objects: it is held in memory.
+        """Return an object's content. For small objects: it is read into memory.
 
         Raises:
-            UnreadableError: it has more than ``max_bytes``, none of which were read.
+            UnreadableError: it has more than ``max_bytes``; none of them is read.
         """
         with self.translated("read", key):
             result = await obstore.get_async(self.store, key)
             return await self._content(result, max_bytes)
 
     async def get_json(self, key: str, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
-        """Return an object parsed as JSON (``plain_json``).
+        """Return an object parsed as JSON (``strict_json``).
 
         Raises:
-            UnreadableError: it has more than ``max_bytes``, or its content is no such JSON.
+            UnreadableError: it has more than ``max_bytes``, or is not valid.
         """
         return await self._parse(key, await self.get_bytes(key, max_bytes=max_bytes))
 
     async def get_json_if_changed(
         self, key: str, etag: str | None, *, max_bytes: int = MAX_JSON_BYTES
     ) -> tuple[Any, str | None] | None:
-        """Return (parsed content, its ETag), or None while the object still has this ``etag``.
+        """Return (parsed content, its ETag), or None if the object still has ``etag``.
 
         Raises:
-            UnreadableError: as ``get_json``.
+            UnreadableError: as for ``get_json``.
         """
         with self.translated("read", key):
             try:
@@ -194,12 +193,12 @@ class Bucket:
         """Open an object for reading in chunks.
 
         Args:
-            key: the object.
-            start: the first byte, from the beginning if None; negative for the last ``-start``.
-            end: the byte after the last, the object's end if None or beyond it.
+            key: the object's key.
+            start: the first byte; None for the beginning, negative for the last ``-start`` bytes.
+            end: the byte after the last; None for the object's end.
 
         Raises:
-            RangeNotSatisfiableError: ``start`` lies at or after the object's end.
+            RangeNotSatisfiableError: ``start`` is at or after the object's end.
         """
         options: dict[str, Any] = {}
         if start is not None and start < 0:
@@ -217,7 +216,7 @@ class Bucket:
         return Download(self, _meta(result.meta), result, result.range)
 
     async def download(self, key: str, path: Path, marks: FileMarks = NO_MARKS) -> StoredFile:
-        """Write an object to ``path``, which appears only when it is complete, with ``marks``."""
+        """Write an object to ``path``, which appears once it is complete, with ``marks``."""
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
@@ -245,7 +244,7 @@ class Bucket:
         return StoredFile(size, digest.hexdigest())
 
     async def head(self, key: str) -> ObjectMeta | None:
-        """Return what the store says of an object, None if there is none."""
+        """Return the metadata of an object, None if it does not exist."""
         try:
             with self.translated("read", key):
                 return _meta(await obstore.head_async(self.store, key))
@@ -253,7 +252,7 @@ class Bucket:
             return None
 
     async def list(self, prefix: str = "") -> Sequence[ObjectMeta]:
-        """Return every object below ``prefix``, which is a folder: its slash may be left out."""
+        """Return every object in the folder ``prefix``; its trailing slash is optional."""
         with self.translated("list", prefix):
             return [
                 _meta(entry)
@@ -262,14 +261,14 @@ class Bucket:
             ]
 
     async def list_folder(self, prefix: str = "") -> tuple[Sequence[ObjectMeta], Sequence[str]]:
-        """Return the objects and the folders right below ``prefix``; folders end in a slash."""
+        """Return the objects and folders directly in ``prefix``; folders end in a slash."""
         with self.translated("list", prefix):
             result = await obstore.list_with_delimiter_async(self.store, prefix.rstrip("/") or None)
         folders = [f"{child}/" for child in result["common_prefixes"]]
         return [_meta(entry) for entry in result["objects"]], folders
 
     async def list_prefixes(self, prefix: str = "") -> Sequence[str]:
-        """Return the folders right below ``prefix``, as whole prefixes ending in a slash."""
+        """Return the folders directly in ``prefix``, as full prefixes with a trailing slash."""
         _, folders = await self.list_folder(prefix)
         return folders
 
@@ -283,7 +282,7 @@ class Bucket:
         content_type: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> str | None:
-        """Write an object, replacing what was there. Returns its ETag where the store has one."""
+        """Write an object, replacing an existing one. Returns its ETag if the store has ETags."""
         with self.translated("write", key):
             result = await obstore.put_async(
                 self.store,
@@ -295,16 +294,16 @@ class Bucket:
         return result["e_tag"]
 
     async def put_json(self, key: str, value: Any) -> str | None:
-        """Write ``value`` as JSON, replacing what was there. Returns the ETag."""
+        """Write ``value`` as JSON, replacing an existing object. Returns the ETag."""
         return await self.put_bytes(key, encode_json(value), content_type="application/json")
 
     async def replace_json(self, key: str, value: Any, etag: str | None) -> None:
         """Write ``value`` as JSON in place of the object with this ETag.
 
-        A directory has no such condition, nor has a store without ETags: there the last one wins.
+        A directory and a store without ETags cannot check this; there the last writer wins.
 
         Raises:
-            ConflictError: somebody else replaced it meanwhile.
+            ConflictError: another writer has replaced the object meanwhile.
         """
         if etag is None or isinstance(self.store, LocalStore):
             await self.put_json(key, value)
@@ -320,10 +319,10 @@ class Bucket:
             )
 
     async def create(self, key: str, data: bytes, *, content_type: str | None = None) -> str | None:
-        """Write an object that must not be there yet (If-None-Match), else ConflictError.
+        """Create an object (If-None-Match); ConflictError if it exists.
 
-        A repeat that the client sends because the first answer was lost meets its own object:
-        whoever must tell that from another writer calls ``create_once``.
+        If the first answer is lost, the client's retry conflicts with its own object. Use
+        ``create_once`` to distinguish this from another writer.
         """
         with self.translated("create", key):
             result = await obstore.put_async(
@@ -334,13 +333,13 @@ class Bucket:
     async def create_once(
         self, key: str, data: bytes, *, content_type: str | None = "application/json"
     ) -> bytes:
-        """Write an object that is written once, by whoever comes first; return what is there then.
+        """Create an object unless it exists; return its content then.
 
-        That is ``data``, also where an earlier try wrote it and its answer was lost, or what
-        another writer put there. Decides between writers that do not know of each other.
+        This is ``data``, even if an earlier try wrote it and its answer was lost, or the content
+        that another writer created first. Independent writers thereby agree on one of them.
 
         Raises:
-            ConflictError: it comes and goes, because somebody deletes it at the same time.
+            ConflictError: the object keeps disappearing, because somebody deletes it.
         """
         for _ in range(_CREATE_TRIES):
             try:
@@ -363,11 +362,11 @@ class Bucket:
         metadata: dict[str, str] | None = None,
         last_bytes: int | None = None,
     ) -> StoredFile:
-        """Upload an open file in parts, replacing what was there, with user ``metadata``.
+        """Upload an open file in parts, replacing an existing object, with user ``metadata``.
 
-        What the file holds beyond the size it had when this began is not sent: a log that grows
-        has an end. Of a file with more than ``last_bytes``, those are sent. The digest is of what
-        was sent. Raises OSError if the file cannot be read.
+        Bytes appended after the upload has begun are not sent, so a growing log has an end. If the
+        file has more than ``last_bytes``, only that many of its last bytes are sent. The digest
+        covers what is sent. Raises OSError if the file cannot be read.
         """
         size = os.fstat(file.fileno()).st_size
         if last_bytes is not None and size > last_bytes:
@@ -391,13 +390,13 @@ class Bucket:
         return StoredFile(parts.size, parts.digest.hexdigest())
 
     async def copy(self, source: str, target: str) -> None:
-        """Copy an object inside the bucket, replacing what was there."""
+        """Copy an object inside the bucket, replacing an existing one."""
         with self.translated("copy", source):
             await obstore.copy_async(self.store, source, target)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; those that are not there are no error."""
-        for at in range(0, len(keys), 1000):  # S3 takes 1,000 keys in one request
+        """Delete objects; missing ones are ignored."""
+        for at in range(0, len(keys), 1000):  # S3 allows 1,000 keys in one request
             some = keys[at : at + 1000]
             with contextlib.suppress(errors.NotFoundError), self.translated("delete", some[0]):
                 await obstore.delete_async(self.store, some)
@@ -411,7 +410,7 @@ class Bucket:
     async def check(self, prefix: str = "") -> None:
         """Write, read and delete a small object below ``prefix``.
 
-        Raises the error, with words, that says which of them fails and what to do about it.
+        Raises an error that says which operation fails and how to fix it.
         """
         key = f"{prefix}.check-{uuid.uuid4().hex}"
         data = b"jupyter-kueue looks whether this bucket can be used\n"
@@ -428,7 +427,7 @@ class Bucket:
     def _attributes(
         self, content_type: str | None, metadata: dict[str, str] | None = None
     ) -> dict[str, str] | None:
-        """Return the attributes of a put; a directory cannot keep any."""
+        """Return the attributes of a put; none for a directory, which cannot store any."""
         if isinstance(self.store, LocalStore):
             return None
         attributes = dict(metadata or {})
@@ -437,7 +436,7 @@ class Bucket:
         return attributes or None
 
     async def _content(self, result: obstore.GetResult, max_bytes: int) -> bytes:
-        """Return what an open object holds; nothing of it has come yet."""
+        """Return the content of an open object, of which nothing has been read yet."""
         meta = result.meta
         if meta["size"] > max_bytes:
             name = bucket_errors.object_name(meta["path"])
@@ -472,7 +471,7 @@ class Bucket:
 
 
 class _Parts:
-    """A file's bytes in parts for obstore, which reads them on a thread of its own."""
+    """A file's bytes in parts for obstore, which reads them in its own thread."""
 
     def __init__(self, file: IO[bytes], part_bytes: int, most_bytes: int) -> None:
         self.file = file
@@ -489,7 +488,7 @@ class _Parts:
 
 
 def encode_json(value: Any) -> bytes:
-    """Return ``value`` as the JSON this package writes (``plain_json``)."""
+    """Return ``value`` as the JSON that this package writes (``strict_json``)."""
     return strict_json.encode(value)
 
 

@@ -1,9 +1,8 @@
-"""What obstore's errors mean, in this package's own.
+"""Translation of obstore's errors into this package's errors.
 
-Called by ``storage.bucket`` alone. obstore tells a missing key, a refusal and a conflict apart by
-type; a full, missing or silent bucket only by the server's answer, which is looked into here.
-Messages name the bucket and the object's name, without the keys of ours before it, and never repeat
-the answer, which may hold more than is to be seen.
+obstore has types for a missing key, a refusal and a conflict; a full, missing or silent bucket
+shows only in the text of the server's answer. Messages name the bucket and the object without its
+key prefix, and never quote the answer, which may contain secrets.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from obstore import exceptions
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
 
-# What obstore's functions raise: its own tree, and four builtins.
+# What obstore's functions raise: its own exceptions and three builtins.
 OBSTORE_ERRORS = (exceptions.BaseError, FileNotFoundError, NotImplementedError, ValueError, OSError)
 
 # Error codes of S3, GCS, Azure and SeaweedFS, and texts of a file system.
@@ -41,7 +40,7 @@ REFUSED = (
     "lacked valid authentication",
 )
 NO_SUCH_RANGE = ("status code: 416", "Requested range was invalid")
-# SeaweedFS says no more than this when its disk is full.
+# All that SeaweedFS answers when its disk is full.
 SERVER_ERROR = "status code: 5"
 SILENT = ("HTTP error:", "error sending request", "operation timed out")
 
@@ -57,12 +56,12 @@ _DOING = {
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters of it."""
+    """Return the first line of an error's text, at most 200 characters."""
     return next(iter(str(error).splitlines()), "")[:200].rstrip(".")
 
 
 def object_name(key: str) -> str:
-    """Return what messages call an object: users know files and not where we keep them."""
+    """Return an object's name for messages: users know files, not keys."""
     return key.rstrip("/").rpartition("/")[2]
 
 
@@ -131,7 +130,7 @@ def translate(error: Exception, *, doing: str, key: str, bucket: str) -> errors.
 
 
 def _trouble(text: str, doing: str, what: str, bucket: str) -> errors.JupyterKueueError | None:
-    """Return the error for a bucket that is full, refuses or does not answer, else None."""
+    """Return the error for a bucket that is full, refuses or does not answer, otherwise None."""
     if any(word in text for word in FULL):
         return errors.BucketUnavailableError(
             say(

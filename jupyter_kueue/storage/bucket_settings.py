@@ -1,6 +1,6 @@
-"""Where a bucket is and how it is reached: a URL and obstore's options, from a folder of files.
+"""How to access a bucket: a URL and obstore's options, from a folder of files.
 
-Called by ``storage.bucket`` alone. It sends nothing, and names options in messages, never values.
+It sends no request. Messages name options, never their values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_kueue.storage import bucket_errors
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-# Settings of the HTTP client rather than of the store (obstore's ClientConfig).
+# Options of the HTTP client instead of the store (obstore's ClientConfig).
 CLIENT_OPTIONS = frozenset(
     {
         "allow_http",
@@ -39,10 +39,10 @@ CLIENT_OPTIONS = frozenset(
 def open_store(
     where: Path | str, options: dict[str, str], retries: int, retry_seconds: float
 ) -> tuple[ObjectStore, str]:
-    """Return the store at a URL, or described by a folder, and how messages call it.
+    """Return the store at a URL or described by a folder, and its name for messages.
 
     Raises:
-        NotConfiguredError: the folder, the URL or an option is missing or not understood.
+        NotConfiguredError: the folder, the URL or an option is missing or invalid.
     """
     settings = read_folder(where) if isinstance(where, Path) else {"url": where}
     settings |= options
@@ -89,15 +89,15 @@ def open_store(
 
 
 def _shown(url: str) -> str:
-    """Return a URL without what may be a credential: user, password and query."""
+    """Return a URL without possible credentials: user, password and query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """Return the options in a folder of files, one a file; ``url`` is always among them.
+    """Return the options in a folder with one file per option; ``url`` is required.
 
-    A Secret volume holds ``..data`` and a dated folder besides the files: both start with two dots.
+    A Secret volume also contains ``..data`` and a dated folder; both start with two dots.
     """
     try:
         files = [path for path in folder.iterdir() if not path.name.startswith(".")]

@@ -1,7 +1,7 @@
-"""What goes along with a file's content: whether it can be executed, and when it was changed.
+"""A file's executable bit and modification time, which are kept along with its content.
 
-Used wherever files move between folders and the bucket: as the fields ``executable`` and
-``modified_at`` (RFC 3339, UTC) of a file in a run's records. Owners and other modes stay behind.
+A run's records hold them as the file's fields ``executable`` and ``modified_at`` (RFC 3339, UTC).
+Owners and other modes are not kept.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class FileMarks(NamedTuple):
-    """The marks of one file; ``modified_at`` is None where it is not known."""
+    """The marks of one file; ``modified_at`` is None if unknown."""
 
     executable: bool = False
     modified_at: str | None = None
 
     @classmethod
     def of_status(cls, status: os.stat_result) -> Self:
-        """Return the marks of a file on disk; a time that records may not hold is not known."""
+        """Return the marks of a file on disk; a time outside the valid range counts as unknown."""
         executable = bool(status.st_mode & stat.S_IXUSR)
         try:
             moment = _EPOCH + dt.timedelta(microseconds=status.st_mtime_ns // 1000)
@@ -40,13 +40,13 @@ class FileMarks(NamedTuple):
 
     @classmethod
     def of_item(cls, item: Mapping[str, Any]) -> Self:
-        """Return the marks in a file's record, which may have none."""
+        """Return the marks in a file's record, which may lack them."""
         return cls(bool(item.get("executable")), item.get("modified_at"))
 
     def apply(self, descriptor: int) -> None:
-        """Put the marks on an open file that was written to its end.
+        """Set the marks on an open file that is completely written.
 
-        Whoever may read it may execute it.
+        Everybody who may read the file may then execute it.
         """
         if self.executable:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)

@@ -1,11 +1,11 @@
 """One line of an ignore file, in gitignore's syntax, matched in time linear in path and pattern.
 
-The lines come from folders that anybody may have written, a cloned repository for one, and are
-matched in the server's process. Translated to one regular expression, ``*a*a*a*b`` takes time
-exponential in its stars. Here each part of a path is matched alone, and each ``*`` takes the first
-place where what follows fits and never tries another (an atomic group): a later one could not fit
-where the first does not. The same holds for ``**`` and whole parts.
-Source: gitignore(5), and git's dir.c and wildmatch.c.
+The lines come from folders that anybody may have written, such as a cloned repository, and are
+matched in the server's process. As one regular expression, ``*a*a*a*b`` would take time exponential
+in its stars. Here each part of a path is matched separately, and each ``*`` takes the first place
+where the following text fits, without backtracking (an atomic group): a later place could not
+succeed if the first does not. The same holds for ``**`` and whole parts. Source: gitignore(5), and
+git's dir.c and wildmatch.c.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_LENGTH = 1000
-# In steps of about a letter compared, some tens of nanoseconds: what reading one letter of a line
-# with wildcards costs, and what looking at one part of a path does beside its letters.
+# Costs in steps of a few tens of nanoseconds: reading one character of a line with wildcards, and
+# visiting one part of a path.
 _READ_STEPS = 256
 _LOOK_STEPS = 16
-# So many letters are compared in one.
+# How many characters are compared in one step.
 _LETTERS = 16
 
 _CLASSES = {
@@ -44,21 +44,21 @@ _CLASSES = {
 
 
 class TooMuchWorkError(Exception):
-    """The work that a ``Work`` allows is done."""
+    """The steps that a ``Work`` allows are used up."""
 
 
 @dataclass
 class Work:
-    """What reading and matching may cost together, in steps, and has cost."""
+    """The steps that reading and matching may take together, and have taken."""
 
     most: int
     done: int = 0
 
     def spend(self, steps: int) -> None:
-        """Count steps that are about to be done.
+        """Count steps before they are done.
 
         Raises:
-            TooMuchWorkError: they are more than what is left.
+            TooMuchWorkError: fewer steps are left.
         """
         self.done += steps
         if self.done > self.most:
@@ -67,7 +67,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Part:
-    """What one part of a path, between slashes, must be; ``regex`` if it is not the text itself.
+    """A pattern for one part of a path, between slashes; ``regex`` is None for a literal ``text``.
 
     ``length`` is that of the text or of the regular expression.
     """
@@ -77,7 +77,7 @@ class Part:
     regex: re.Pattern[str] | None = None
 
     def matches(self, name: str, work: Work) -> bool:
-        """Tell whether it is."""
+        """Return whether ``name`` matches."""
         if self.regex is None:
             work.spend(_LOOK_STEPS)
             return self.text == name
@@ -85,19 +85,19 @@ class Part:
         return self.regex.match(name) is not None
 
 
-# Any number of parts, none too.
+# Any number of parts, including none.
 _ANY_PARTS = None
 
 
 @dataclass(frozen=True)
 class IgnorePattern:
-    """What a line names.
+    """The pattern of one line.
 
     Attributes:
         takes_back: it begins with ``!``.
-        is_folder: it ends in a slash, and names folders alone.
-        parts: what the whole path must be; None stands for ``**``.
-        is_name: it has no other slash: its one part names entries in whatever folder.
+        is_folder: it ends in a slash, and names only folders.
+        parts: the patterns of the whole path; None stands for ``**``.
+        is_name: it has no other slash: its one part names entries in any folder.
     """
 
     takes_back: bool
@@ -107,11 +107,11 @@ class IgnorePattern:
 
     @classmethod
     def read(cls, line: str, work: Work) -> Self | None:
-        """Read a line without its end; None for an empty one, a comment, and what names nothing.
+        """Read a line without its end; None for a comment and for a line that names nothing.
 
         Raises:
-            ValueError: it is no pattern, in words that follow the file's name.
-            TooMuchWorkError: there is more of it than ``work`` allows.
+            ValueError: it is not a pattern; the message follows the file's name.
+            TooMuchWorkError: it takes more steps than ``work`` allows.
         """
         text = _without_trailing_blanks(line)
         if not text or text.startswith("#"):
@@ -138,20 +138,20 @@ class IgnorePattern:
             return None
         parts = [_part(part) for part in _split(tokens)]
         if not is_name and parts[-1] is _ANY_PARTS:
-            # Whatever is below a folder, and not the folder itself.
+            # Everything below a folder, but not the folder itself.
             parts.append(_part([_STAR]))
         match parts:
-            case [None, Part()]:  # **/name: the same as the name alone, which is quicker
+            case [None, Part()]:  # **/name: the same as the name alone, which is faster
                 is_name, parts = True, parts[1:]
         if is_name:
             parts = [_part([_STAR]) if part is _ANY_PARTS else part for part in parts]
         return cls(takes_back, is_folder, is_name, tuple(parts))
 
     def matches(self, path: Sequence[str], work: Work, *, is_folder: bool) -> bool:
-        """Tell whether it names an entry, given the parts of its path below the file's folder.
+        """Return whether it names an entry, given the parts of its path below the file's folder.
 
         Raises:
-            TooMuchWorkError: that takes more than ``work`` allows.
+            TooMuchWorkError: that takes more steps than ``work`` allows.
         """
         work.spend(_LOOK_STEPS)
         if self.is_folder and not is_folder:
@@ -163,7 +163,7 @@ class IgnorePattern:
 
 
 def _match(parts: Sequence[Part | None], path: Sequence[str], work: Work) -> bool:
-    """Match part by part, going back to the last ``**`` alone."""
+    """Match part by part, backtracking only to the last ``**``."""
     at = here = 0
     last_any, resume = -1, 0
     while here < len(path):
@@ -187,7 +187,7 @@ _END = object()
 
 
 class _NothingError(Exception):
-    """A pattern that names nothing: git passes over it."""
+    """A pattern that names nothing, which git ignores."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ _SLASH = _Token("/")
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Yield what a pattern is made of, from left to right."""
+    """Yield the tokens of a pattern from left to right."""
     at = 0
     while at < len(text):
         letter = text[at]
@@ -225,7 +225,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _class(text: str, at: int) -> tuple[str, int]:
-    """Return the regular expression of ``[…]``, whose inside begins at ``at``, and its end."""
+    """Return the regular expression of the class whose inside begins at ``at``, and its end."""
     is_negated = text[at : at + 1] in tuple("!^")
     at += is_negated
     ranges: list[str] = []
@@ -244,7 +244,7 @@ def _class(text: str, at: int) -> tuple[str, int]:
                 at = end + 2
                 continue
         low, at = _letter(text, at)
-        ranges.append(_escaped(low))  # also where the range that it begins holds nothing
+        ranges.append(_escaped(low))  # even if its range is empty
         if text[at : at + 1] == "-" and text[at + 1 : at + 2] not in ("]", ""):
             high, at = _letter(text, at + 1)
             if low <= high:
@@ -297,7 +297,7 @@ def _part(tokens: Sequence[_Token]) -> Part | None:
 
 
 def _without_trailing_blanks(line: str) -> str:
-    """Return a line without the blanks at its end, but for those behind a backslash."""
+    """Return a line without trailing blanks, except those after a backslash."""
     text = line.rstrip(" ")
     if len(text) < len(line):
         slashes = len(text) - len(text.rstrip("\\"))

@@ -1,7 +1,7 @@
-"""Which files of a notebook's folder stay behind: ``.jupyterkueueignore``, in gitignore's syntax.
+"""Files that are not uploaded with a notebook: ``.jupyterkueueignore``, in gitignore's syntax.
 
-Each folder may hold a file of its own, whose rules count for what is below it and win over those
-from above, as in git. It parses these files and reads nothing.
+As in git, each folder may have such a file, whose rules hold below it and override those from
+above. This module parses the files' content and does no I/O.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Source = Literal["hidden", "built-in", "file"]
 
 FILE_NAME = ".jupyterkueueignore"
 MAX_BYTES = 2**20
-# What tools make, and no run's input. An ignore file can take them back: ``!.git/``.
+# Created by tools, never a run's input. An ignore file can include them again: ``!.git/``.
 _BUILT_IN = (".ipynb_checkpoints/", "__pycache__/", ".git/")
-# What the contents API does not show: keys, tokens, settings. An ignore file can take it back.
+# What the contents API hides: keys, tokens, settings. An ignore file can include it again.
 _HIDDEN = ".*"
-# Rules in all files of a folder together.
+# The number of rules in all ignore files of a notebook's folder.
 MAX_RULES = 10_000
-# What reading the rules and comparing may cost for one folder (ignore_patterns.Work), some seconds'
-# work. Two hundred rules and ten thousand files need half of it.
+# The steps for one notebook's folder (ignore_patterns.Work), a few seconds' work. Two hundred rules
+# and ten thousand files need half of them.
 MAX_WORK = 2**27
 _TOO_MUCH = say(
     "ignore-too-much",
@@ -43,11 +43,11 @@ _TOO_MUCH = say(
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of an ignore file, about paths below ``folder``.
+    """One line of an ignore file, about paths below its folder.
 
     Attributes:
-        depth: how many parts the path of ``folder`` has.
-        source: who made it: it is about hidden files, built in, or stands in a file of the user's.
+        depth: the number of parts in the folder's path.
+        source: the rule for hidden files, a built-in rule, or a user's file.
     """
 
     depth: int
@@ -55,13 +55,13 @@ class Rule:
     source: Source = "file"
 
     def is_about(self, path: Sequence[str], work: Work, *, is_folder: bool) -> bool:
-        """Tell whether the rule names this path, which lies below its folder."""
+        """Return whether the rule matches this path, which is below its folder."""
         return self.pattern.matches(path[self.depth :], work, is_folder=is_folder)
 
 
 @dataclass
 class _Spent:
-    """What one walk has cost."""
+    """What one walk has used up."""
 
     work: Work = dataclasses.field(default_factory=lambda: Work(MAX_WORK))
     rules: int = 0
@@ -69,14 +69,14 @@ class _Spent:
 
 @dataclass(frozen=True)
 class IgnoreRules:
-    """The rules that hold in one folder, the strongest last."""
+    """The rules for one folder; later ones take precedence."""
 
     rules: tuple[Rule, ...]
     _spent: _Spent = dataclasses.field(default_factory=_Spent)
 
     @classmethod
     def built_in(cls, *, allow_hidden: bool) -> IgnoreRules:
-        """Return the rules that hold where no file says otherwise; make them anew for each walk."""
+        """Return the rules without any ignore file; call it once per walk, which has own limits."""
         spent = _Spent()
         hidden = [] if allow_hidden else _read_rules(0, [_HIDDEN], spent.work, "hidden")
         return cls((*hidden, *_read_rules(0, _BUILT_IN, spent.work, "built-in")), spent)
@@ -85,12 +85,12 @@ class IgnoreRules:
         """Return the rules for ``folder``, whose ignore file holds ``data``.
 
         Args:
-            folder: its path from the notebook's folder with a slash at its end; empty for that
-                folder itself.
-            data: at most MAX_BYTES and one more.
+            folder: its path from the notebook's folder with a trailing slash; empty for that folder
+                itself.
+            data: at most MAX_BYTES + 1 bytes.
 
         Raises:
-            InvalidRequestError: on ``include_folder``; the file cannot be understood.
+            InvalidRequestError: on ``include_folder``; the file is invalid.
         """
         if len(data) > MAX_BYTES:
             _refuse(
@@ -131,12 +131,12 @@ class IgnoreRules:
         return dataclasses.replace(self, rules=(*self.rules, *rules))
 
     def find(self, path: str, *, is_folder: bool) -> Rule | None:
-        """Return the rule by which ``path``, from the notebook's folder, stays behind, if any.
+        """Return the rule that excludes ``path``, from the notebook's folder; None if none does.
 
-        What is below a folder that stays behind is not asked for, as in git.
+        As in git, paths below an excluded folder are not asked about.
 
         Raises:
-            InvalidRequestError: on ``include_folder``; rules and files are too many together.
+            InvalidRequestError: on ``include_folder``; there are too many rules for so many files.
         """
         parts = path.split("/")
         try:

@@ -1,7 +1,4 @@
-"""Inputs that are staged already, copied within the bucket for another run.
-
-``service.runs.submission`` and ``storage.scheduled_runs`` call it.
-"""
+"""Copies of stored inputs, within the bucket, for another run."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ _AT_ONCE = 16
 
 
 async def copy(bucket: Bucket, source: str, target: str, spec: RunSpec) -> None:
-    """Copy the inputs of ``spec`` from below one prefix to below another.
+    """Copy the inputs of ``spec`` from one prefix to another.
 
     Raises:
-        NotFoundError: they are gone.
+        NotFoundError: they no longer exist.
     """
     slots = asyncio.Semaphore(_AT_ONCE)
 

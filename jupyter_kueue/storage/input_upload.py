@@ -1,7 +1,7 @@
-"""A run's input on its way from the server's folders into the bucket.
+"""The upload of a run's input from the server's folders to the bucket.
 
-``find_input`` reads the disk: call it in a thread. It never lets a path lead out of the server's
-root, never changes a file there, and holds no file in memory.
+``find_input`` reads the disk: call it in a thread. No path leads out of the server's root, no file
+is changed, and none is held in memory.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from jupyter_kueue.domain.run_record import UploadedFile
     from jupyter_kueue.storage.bucket import Bucket
 
-# Parsing JSON holds the interpreter: above this size another process does it.
+# Parsing JSON blocks the interpreter; larger notebooks are parsed by another process.
 PARSED_HERE_BYTES = 2**19
-# Without the packages of the environment, which it takes longer to find than to read a notebook.
+# Runs without the environment's packages, whose lookup takes longer than reading a notebook.
 _FACTS_PROGRAM = (
     sys.executable,
     *("-I", "-S", "-c"),
@@ -47,9 +47,9 @@ _FACTS_PROGRAM = (
     "from jupyter_kueue.contract import notebook_document; notebook_document.main()",
 )
 
-# A folder that holds it is a Python environment: as large as it is useless on another machine.
+# A folder with this file is a Python environment: large, and useless on another machine.
 ENVIRONMENT_MARK = "pyvenv.cfg"
-# S3 takes keys of 1024 bytes; the rest is for what stands before a path in the bucket.
+# S3 allows keys of 1024 bytes; the rest is for the prefix in the bucket.
 MAX_PATH_BYTES = 800
 
 FIELD_NOTEBOOK = "input_path"
@@ -58,7 +58,7 @@ FIELD_FOLDER = "include_folder"
 
 @dataclass(frozen=True)
 class InputLimits:
-    """How much a run may take along: the settings of the same names."""
+    """Limits of a run's input: the settings of the same names."""
 
     max_notebook_bytes: int
     max_folder_files: int
@@ -67,10 +67,11 @@ class InputLimits:
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to stage: ``path`` below ``input/``, and the real file it is read from.
+    """One file to stage: ``path`` below ``input/``, and the real file to read.
 
-    It is found first and read later. In between somebody may swap it, or a folder on its way, for a
-    link: so it is opened below ``root`` by ``real_path``, where no link was and none is followed.
+    It is found first and read later, and somebody may replace it, or a folder in its path, by a
+    link in between. It is therefore opened below ``root`` by ``real_path``, which had no link,
+    without following any.
     """
 
     path: str
@@ -81,19 +82,19 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Input:
-    """What a run takes along.
+    """A run's input.
 
     Attributes:
         notebook: the notebook's path below ``input/``.
         files: all files, the notebook first.
-        empty_folders: folders that nothing lies in, below ``input/``.
+        empty_folders: empty folders below ``input/``.
         kernel_name: the kernel that the notebook names, None if it names none.
-        language: that kernel's language in lower case, empty if the notebook does not say.
-        left_behind: hidden files and folders of the folder that do not go along, by their path
-            below it, folders with a slash at the end: the first MAX_LEFT_BEHIND.
-        left_behind_count: how many there are.
-        ignored: what an ignore file leaves behind, in the same way.
-        ignored_count: how many there are.
+        language: the notebook's language in lower case, empty if unknown.
+        left_behind: hidden files and folders that are not uploaded, by their path below the
+            notebook's folder; folders with a trailing slash: the first MAX_LEFT_BEHIND.
+        left_behind_count: the number of all of them.
+        ignored: what an ignore file excludes, in the same form.
+        ignored_count: the number of all of them.
     """
 
     notebook: str
@@ -117,24 +118,24 @@ def find_input(
 ) -> Input:
     """Find the notebook ``input_path`` below ``root`` and, if asked, the files of its folder.
 
-    Blocking: call it in a thread. Links are followed as long as they stay below ``root``. Of the
-    folder, Python environments and what ``ignore_rules`` says are left out; the notebook never is.
+    Blocking: call it in a thread. Links are followed if they stay below ``root``. Python
+    environments and what ``ignore_rules`` excludes are skipped, but never the notebook.
 
     Args:
-        root: the server's root, or a folder of the caller's.
+        root: the server's root, or another folder.
         input_path: the notebook below it, as a user wrote it.
-        include_folder: take its folder along.
-        limits: how much there may be.
-        allow_hidden: files and folders whose name begins with a dot are as any others, as with
-            ContentsManager.allow_hidden; else they are not there for a user.
+        include_folder: whether its folder is uploaded, too.
+        limits: the limits of the input.
+        allow_hidden: whether names that begin with a dot are treated as any others, as with
+            ContentsManager.allow_hidden; otherwise users cannot see them.
 
     Raises:
-        InvalidRequestError: on ``input_path`` or ``include_folder``, saying what is wrong.
+        InvalidRequestError: on ``input_path`` or ``include_folder``, with the reason.
         TooLargeError: over one of ``limits``, which the message names.
     """
     real_root = root.resolve()
     if not allow_hidden and any(part.startswith(".") for part in _parts(input_path)):
-        # Whether it is there or not: the contents API says as much.
+        # Whether it exists or not: the contents API answers the same.
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
@@ -169,16 +170,16 @@ def find_input(
 async def upload(
     bucket: Bucket, prefix: str, found: Input, concurrency: int = 16
 ) -> tuple[UploadedFile, ...]:
-    """Put the files of ``found`` below ``prefix``, which ends in a slash.
+    """Upload the files of ``found`` below ``prefix``, which ends in a slash.
 
     Returns:
         ``{"path", "size_bytes", "sha256", "executable", "modified_at"}`` of each file, in the
         order of ``found.files``.
 
     Raises:
-        InvalidRequestError: a file is gone or cannot be read any more.
-        JupyterKueueError: what the bucket answered. What is up by then stays: the caller removes
-            the whole prefix.
+        InvalidRequestError: a file has disappeared or can no longer be read.
+        JupyterKueueError: the bucket's error. Files that were uploaded before it stay: the
+            caller removes the whole prefix.
     """
     stored: list[UploadedFile | None] = [None] * len(found.files)
 
@@ -217,7 +218,7 @@ async def _upload_file(bucket: Bucket, prefix: str, file: InputFile) -> Uploaded
 
 @contextlib.asynccontextmanager
 async def _opening(file: InputFile) -> AsyncIterator[IO[bytes]]:
-    """Open a file in a thread, and close it, also where nobody waits for the thread any more."""
+    """Open a file in a thread, and close it even if the context was cancelled meanwhile."""
     lock, opened, is_given_up = threading.Lock(), [], threading.Event()
 
     def open_it() -> None:
@@ -243,7 +244,7 @@ def _opened(file: InputFile) -> IO[bytes]:
 
 
 def _parts(input_path: str) -> tuple[str, ...]:
-    """Return the parts of a path of the user's, refusing whatever could mean a place elsewhere."""
+    """Return the parts of a user's path; refuse any that could lead elsewhere."""
     if "\\" in input_path or "\0" in input_path:
         _refuse(
             FIELD_NOTEBOOK,
@@ -280,14 +281,14 @@ def _find_notebook(root: Path, input_path: str, limits: InputLimits) -> InputFil
             say("path-circle", "is a link that leads back to itself; remove the link"),
         )
     except (OSError, ValueError) as error:
-        # Their texts name the path on this machine, which is not for everybody.
+        # Their texts contain the path on this machine, which not everybody should see.
         why = getattr(error, "strerror", None) or say("path-no-path", "not a path")
         _refuse(
             FIELD_NOTEBOOK,
             input_path,
             say("path-not-read", "cannot be read ({problem})", problem=why),
         )
-    # Told before anything else about the file: what lies outside is nobody's business.
+    # Checked before anything else: nothing about files outside may be revealed.
     if not real.is_relative_to(root):
         _refuse(
             FIELD_NOTEBOOK,
@@ -353,7 +354,7 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
             say("path-not-read", "cannot be read ({problem})", problem=error.strerror or ""),
         )
     except subprocess.CalledProcessError as error:
-        # Killed, most likely for want of memory.
+        # Killed, most likely because it ran out of memory.
         last = error.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
         _refuse(
             FIELD_NOTEBOOK,
@@ -369,7 +370,7 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
     if facts["problem"]:
         problem = run_facts.stored_sentence(facts["problem"], facts["problem_sentence"])
         _refuse(FIELD_NOTEBOOK, notebook.path, problem or foreign(""))
-    # They go where a user's own words go, and by the same rules.
+    # They are shown like a user's own text, so the same rules apply.
     for field, text in (("name", facts["kernel_name"]), ("language", facts["language"])):
         if text is not None and (problem := text_rules.problem(text, MAX_NAME_LENGTH)):
             _refuse(
@@ -387,13 +388,13 @@ def _notebook_facts(notebook: InputFile) -> dict[str, Any]:
 
 
 class _FolderWalk:
-    """One look through a notebook's folder.
+    """One walk through a notebook's folder.
 
     Attributes:
-        files: what goes along, without the notebook.
-        empty_folders: folders that go along with nothing in them: notebooks write into them.
-        left_behind: hidden files and folders, these with a slash at the end.
-        ignored: files and folders that an ignore file names.
+        files: the files to upload, without the notebook.
+        empty_folders: folders to create empty, because notebooks may write into them.
+        left_behind: hidden files and folders, folders with a trailing slash.
+        ignored: files and folders that an ignore file excludes.
     """
 
     def __init__(self, root: Path, notebook: InputFile, limits: InputLimits) -> None:
@@ -407,7 +408,7 @@ class _FolderWalk:
         self._size_bytes = notebook.size_bytes
 
     def visit(self, folder: Path, below: str, above: tuple[Path, ...], rules: IgnoreRules) -> None:
-        """Take what is in ``folder``, a real one, as ``below`` + its path in it.
+        """Add the contents of ``folder``, a real path, under the path ``below``.
 
         Raises:
             InvalidRequestError, TooLargeError: on ``include_folder``.
@@ -556,7 +557,7 @@ _LEAVE_BEHIND = say(
 
 
 def _largest(files: Iterable[InputFile], weight: Callable[[InputFile], int]) -> tuple[str, int]:
-    """Return the heaviest file or folder right in the notebook's folder, and its weight."""
+    """Return the heaviest file or folder directly in the notebook's folder, and its weight."""
     total: Counter[str] = Counter()
     for file in files:
         name, slash, _ = file.path.partition("/")
@@ -568,7 +569,7 @@ def _largest(files: Iterable[InputFile], weight: Callable[[InputFile], int]) -> 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle: told if it is to go along
+    except OSError:  # a circular link; reported if it would be uploaded
         return False
 
 

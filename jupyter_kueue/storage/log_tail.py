@@ -1,6 +1,6 @@
-"""Where the last lines of a stored log begin, found without reading what is before them.
+"""The start of a stored log's last lines, found without reading the lines before them.
 
-``service.runs.outputs`` calls it. A notebook can print gigabytes, and a line may have any length.
+A notebook can print gigabytes, and a line may have any length.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from jupyter_kueue.domain import errors
 if TYPE_CHECKING:
     from jupyter_kueue.storage.bucket import Bucket
 
-# So far back from a log's end the last lines are looked for; more are cut, in the midst of a line.
+# How far back from a log's end to search; a longer tail is cut in the middle of a line.
 MAX_TAIL_BYTES = 64 * 2**20
 _RANGE_BYTES = 2**20
 
 
 async def find_start(bucket: Bucket, key: str, lines: int) -> int | None:
-    """Return the byte at which the last ``lines`` lines of an object begin; None for none at all.
+    """Return the byte at which the last ``lines`` lines of an object begin; None if there are none.
 
     Raises:
-        NotFoundError: there is no such object.
+        NotFoundError: the object does not exist.
     """
     meta = await bucket.head(key)
     if meta is None:
@@ -35,7 +35,7 @@ async def find_start(bucket: Bucket, key: str, lines: int) -> int | None:
     while end > oldest:
         start = max(oldest, end - _RANGE_BYTES)
         part = b"".join([chunk async for chunk in await bucket.stream(key, start, end)])
-        # The line end at the log's own end ends its last line and begins none.
+        # A newline at the log's end ends its last line and begins none.
         at = len(part) - 1 if end == meta.size else len(part)
         while (at := part.rfind(b"\n", 0, at)) >= 0:
             left -= 1

@@ -1,7 +1,7 @@
-"""What never changes of the open runs, many in one object, so that a start need not read each.
+"""What never changes about open runs, many per object, so that a start need not read each run.
 
-Rebuildable, and never the last word: a run that is missing here is read from its own records, and
-``service.runs.reconciler`` reads those of the others as well, once their rows are shown.
+It is a cache: a run that is missing here is read from its own records. ``service.runs.reconciler``
+also reads the records of the others, after their rows are shown.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.storage.bucket import Bucket
 
-# So many are read one by one in less than a second: they are not worth an object.
+# Up to this many are read one by one in less than a second, so they need no object.
 FEW = 100
-# Jobs in one object: whoever reads or writes one must not hold an event loop up.
+# Runs per object: reading or writing one must not block the event loop for long.
 MAX_RUNS = 200
 
 log = logging.getLogger(__name__)
 
 
 class OpenRuns:
-    """One owner's runs that were open when ``store`` was called last."""
+    """One owner's runs that were open at the last ``store``."""
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self._bucket = bucket
@@ -38,7 +38,7 @@ class OpenRuns:
         self._unread = Unread()
 
     async def load(self) -> dict[str, BucketFacts]:
-        """Return record, acceptance and changed fields of each, by run id; it may have ended."""
+        """Return record, acceptance and changed fields of each run by id; it may have ended."""
         keys = [item.key for item in await self._bucket.list(self._prefix)]
         parts = await asyncio.gather(*(self._read(key) for key in keys))
         found = {facts.record.run_id: facts for part in parts for facts in part}
@@ -46,7 +46,7 @@ class OpenRuns:
         return found
 
     async def store(self, runs: Iterable[BucketFacts]) -> None:
-        """Store the open runs anew, if many of them are not stored yet."""
+        """Store the open runs, if many of them are not stored yet."""
         runs = [facts for facts in runs if facts.accepted is not None]
         if sum(facts.record.run_id not in self._stored for facts in runs) <= FEW:
             return
@@ -66,7 +66,7 @@ class OpenRuns:
     async def _read(self, key: str) -> list[BucketFacts]:
         try:
             return _items(await self._bucket.get_json(key))
-        except errors.NotFoundError:  # written anew by another server just now
+        except errors.NotFoundError:  # just replaced by another server
             return []
         except errors.UnavailableError as error:
             self._unread.note(key, error)

@@ -1,7 +1,6 @@
 """The small JSON objects of a run in the bucket: its request, its marks and its end.
 
-``service`` calls it. Keys are built here and in ``contract`` only; a run id is checked before it
-becomes part of one.
+Keys are built only here and in ``pod_contract``; a run id is checked before it becomes part of one.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ _MARKS = {
     pod_contract.FINAL_KEY: "final",
 }
 CLAIM_KEY = "claim.json"
-# Why a tombstone is there.
+# Why a run has a tombstone.
 DELETED = "delete"
 FAILED_SUBMIT = "failed-submit"
 
-# Marks are small; what has a folder's files in it is not (bucket.MAX_JSON_BYTES).
+# For documents without a list of files (see bucket.MAX_JSON_BYTES).
 MAX_MARK_BYTES = 2**20
 _MAX_UNREADABLE = 1000
 
@@ -64,10 +63,10 @@ _KINDS: dict[str, Kind[Any]] = {
     pod_contract.RESULT_KEY: run_documents.RESULT,
     pod_contract.FINAL_KEY: run_documents.FINAL,
 }
-# Nobody else changes the same run more often than that at once.
+# More conflicts in a row do not occur in practice.
 _CHANGE_TRIES = 8
 _LARGE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY)
-# Without these nothing true can be said of a run; the others have something that stands for them.
+# Without these nothing true can be said about a run; the others can be substituted.
 _INDISPENSABLE = (pod_contract.RECORD_KEY, pod_contract.RESULT_KEY, pod_contract.FINAL_KEY)
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """What lies below a run's prefix.
+    """The content of a run's prefix.
 
     Attributes:
         facts: None where there is no record.json: leftovers of a submit that never ended.
@@ -99,8 +98,7 @@ class Records:
     """The records of one owner's runs.
 
     Attributes:
-        unreadable: what was found that cannot be understood: key -> why. For ``health``; it keeps
-            the last few.
+        unreadable: the last few invalid objects, for ``health``: key -> reason.
     """
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
@@ -112,7 +110,7 @@ class Records:
         """Return the key prefix of a run.
 
         Raises:
-            NotFoundError: this cannot be the id of a run.
+            NotFoundError: this is not a valid run id.
         """
         if not names.is_run_id(run_id):
             raise errors.NotFoundError(
@@ -121,16 +119,17 @@ class Records:
         return pod_contract.run_prefix(self.owner_slug, run_id)
 
     async def list_ids(self) -> list[str]:
-        """Return the ids of all runs that have anything in the bucket."""
+        """Return the ids of all runs with any object in the bucket."""
         prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/runs/")
         ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
         return [run_id for run_id in ids if names.is_run_id(run_id)]
 
     async def load(self, run_id: str, known: BucketFacts | None = None) -> Loaded:
-        """Read everything but inputs, outputs and live data of a run.
+        """Read everything about a run except inputs, outputs and live data.
 
-        One listing, another if it shows attempts, then all reads at once; of ``known`` is taken
-        what never changes. What cannot be understood is named by ``problem`` of the facts.
+        It takes one listing, a second one if there are attempts, and then all reads at once;
+        unchanging documents are taken from ``known``. ``problem`` of the facts names invalid
+        documents.
         """
         prefix = self.prefix(run_id)
         objects, folders = await self.bucket.list_folder(prefix)
@@ -173,7 +172,7 @@ class Records:
         began = [document for key in attempts if (document := documents[key]) is not None]
         marks = {_MARKS[key]: documents[key] for key in wanted}
         if pod_contract.STOP_KEY in unreadable:
-            # It is there, so a stop was asked.
+            # The object exists, so a stop was requested.
             marks["stop"] = {}
         if pod_contract.ACCEPTED_KEY in unreadable:
             marks["accepted"] = {"job_name": names.job_name(run_id)}
@@ -182,12 +181,12 @@ class Records:
             deleted=deleted_at is not None,
             attempts=tuple(sorted(began, key=lambda item: str(item.get("started_at")))),
             problem=next((unreadable[key] for key in _INDISPENSABLE if key in unreadable), None),
-            **marks,  # its keys are the fields of _MARKS
+            **marks,  # the keys are the fields of _MARKS
         )
         return Loaded(facts, deleted_at, is_empty=False)
 
     def placeholder(self, run_id: str, written_at: dt.datetime) -> RunRecord:
-        """Return what stands for a record that cannot be had, so that its run can be deleted."""
+        """Return a substitute for an unreadable record, so that its run can be deleted."""
         nothing = "unreadable.ipynb"
         return RunRecord(
             run_id=run_id,
@@ -204,13 +203,13 @@ class Records:
         )
 
     async def claim(self, run_id: str, digest: str, submit: str) -> bool:
-        """Claim an id that was made from an idempotency key for one request's digest.
+        """Claim an id derived from an idempotency key, for one request's digest.
 
         Returns:
-            Whether ``submit``, which names this one try, is the first.
+            Whether ``submit``, which identifies this try, is the first.
 
         Raises:
-            ConflictError: the key stands for another request.
+            ConflictError: the key belongs to another request.
         """
         claim: Claim = {"digest": digest, "submit": submit}
         there = await self._write_once(run_id, CLAIM_KEY, claim, run_documents.CLAIM)
@@ -224,10 +223,10 @@ class Records:
         return there is claim
 
     async def write_record(self, record: RunRecord) -> RunRecord:
-        """Write record.json; return ``record``, or the one that another writer put there first.
+        """Write record.json; return ``record``, or the one that another writer stored first.
 
         Raises:
-            UnreadableError: what is there cannot be understood.
+            UnreadableError: the existing one is invalid.
         """
         there = await self._write_once(
             record.run_id, pod_contract.RECORD_KEY, record, run_record.KIND
@@ -235,22 +234,22 @@ class Records:
         return record if there is None else there
 
     async def accept(self, run_id: str, accepted: Accepted) -> Accepted | None:
-        """Decide that a submit is accepted, with what accepted.json says of its Job.
+        """Decide that a submit is accepted, with the name and uid of its Job for accepted.json.
 
-        Whether it is accepted or cleared is decided once, by whichever server writes that object
-        first: no run that somebody was told of is ever taken for leftovers.
+        The first server to write that object decides once between accepted and cleared, so a run
+        that a user has heard of is never removed as leftovers.
 
         Returns:
-            What was decided, by this server or before; None where it was cleared.
+            What was decided, by this server or before; None if the submit was cleared.
         """
         decided = await self._decide(run_id, accepted)
         return None if decided is None or decided.get("cleared_at") is not None else decided
 
     async def clear(self, run_id: str, why: str) -> Accepted | None:
-        """Decide that a submit is not accepted any more, so that what it left may be removed.
+        """Decide that a submit is not accepted, so that its leftovers may be removed.
 
         Returns:
-            None, or what accepted.json says of its Job: it was accepted before, and stays.
+            None; or accepted.json, if it was accepted before and stays.
         """
         cleared: Accepted = {"cleared_at": times.now(), "by": _this_server(), "why": why}
         decided = await self._decide(run_id, cleared)
@@ -261,7 +260,7 @@ class Records:
         try:
             return await self._write_once(run_id, pod_contract.ACCEPTED_KEY, document, kind)
         except errors.UnreadableError:
-            # Somebody damaged it. It is not ours to say that nobody was told of the run.
+            # The object is damaged, so a user may have heard of the run.
             return {"job_name": names.job_name(run_id)}
 
     async def _is_cleared(self, run_id: str) -> bool:
@@ -273,18 +272,18 @@ class Records:
         return (found or {}).get("cleared_at") is not None
 
     async def write_end(self, run_id: str, final: Final) -> Final:
-        """Write final.json, once; return what is there: the words of the server that came first.
+        """Write final.json once; return it, or the one that another server stored first.
 
         Raises:
-            UnreadableError: what is there cannot be understood.
+            UnreadableError: the existing one is invalid.
         """
         there = await self._write_once(run_id, pod_contract.FINAL_KEY, final, run_documents.FINAL)
         return final if there is None else there
 
     async def _write_once(self, run_id: str, key: str, document: T, kind: Kind[T]) -> T | None:
-        """Write a document that is written once; return it, or the one that is there already.
+        """Write a document once; return it, or the one that already exists.
 
-        None where that is gone again.
+        Returns None if that disappears meanwhile.
         """
         whole, mine = f"{self.prefix(run_id)}{key}", encode_json(_stored(document))
         if await self.bucket.create_once(whole, mine) == mine:
@@ -294,15 +293,15 @@ class Records:
     async def write(
         self, run_id: str, key: str, document: Result | Final | Stop | Tombstone
     ) -> None:
-        """Write one of a run's documents, replacing what was there."""
+        """Write one of a run's documents, replacing an existing one."""
         await self.bucket.put_json(f"{self.prefix(run_id)}{key}", document)
 
     async def change(self, run_id: str, asked: Meta) -> Meta:
-        """Put ``asked`` into meta.json beside what other changes left there; return all of it.
+        """Merge ``asked`` into meta.json and return all of it.
 
-        Its ``updated_at`` grows with each change, whatever the servers' clocks say: rows that were
-        made from it are compared by that. A mark of the change is written before it, so that it is
-        found (``list_changed``) also where this server dies right after.
+        Its ``updated_at`` grows with each change, whatever the servers' clocks say, because rows
+        are compared by it. A mark of the change is written first, so that ``list_changed`` reports
+        it even if this server dies right after.
 
         Raises:
             ConflictError: others change it all the time.
@@ -325,7 +324,7 @@ class Records:
         )
 
     async def _read_meta(self, key: str) -> tuple[Meta, str | None]:
-        """Return meta.json, empty where it cannot be understood, and its ETag if it is there."""
+        """Return meta.json, empty if it is invalid, and its ETag if it exists."""
         there = await self.bucket.head(key)
         if there is None:
             return {}, None
@@ -336,20 +335,20 @@ class Records:
         return found or {}, there.etag or ""
 
     async def list_changed(self) -> dict[str, ObjectMeta]:
-        """Return which runs were changed of late, with the mark of the last change to each."""
+        """Return the recently changed runs, with the mark of each run's last change."""
         listed = await self.bucket.list(f"{self.owner_slug}/changed/")
         return {item.key.rpartition("/")[2]: item for item in listed}
 
     async def forget_change(self, run_id: str) -> None:
-        """Remove the mark of a change that all rows show by now."""
+        """Remove the mark of a change that all rows already show."""
         await self.bucket.delete([self._changed_key(run_id)])
 
     async def has_record(self, run_id: str) -> bool:
-        """Tell whether record.json is there."""
+        """Return whether record.json exists."""
         return await self.bucket.head(f"{self.prefix(run_id)}{pod_contract.RECORD_KEY}") is not None
 
     async def has_result(self, run_id: str) -> bool:
-        """Tell whether result.json is there."""
+        """Return whether result.json exists."""
         return await self.bucket.head(f"{self.prefix(run_id)}{pod_contract.RESULT_KEY}") is not None
 
     async def newest(self, run_id: str) -> dt.datetime | None:
@@ -358,24 +357,24 @@ class Records:
         return max((item.last_modified for item in listed), default=None)
 
     async def list_keys(self, run_id: str) -> frozenset[str]:
-        """Return what there is of a run, by its key below the run's prefix."""
+        """Return the objects of a run by key below its prefix."""
         prefix = self.prefix(run_id)
         return frozenset(item.key.removeprefix(prefix) for item in await self.bucket.list(prefix))
 
     async def write_tombstone(self, run_id: str, why: str, by: str | None = None) -> None:
-        """Mark a run as deleted, for whoever looks at it and for ``list_deleted``.
+        """Mark a run as deleted, for readers of the run and for ``list_deleted``.
 
         Args:
             run_id: the run.
             why: DELETED or FAILED_SUBMIT.
-            by: the user who asked for it, None where a server did it of itself.
+            by: the user who asked for it, None if a server acted on its own.
         """
         document = tombstone(why, by)
         await self.bucket.put_json(self._deleted_key(run_id), document)
         await self.write(run_id, pod_contract.DELETED_KEY, document)
 
     async def read_tombstone(self, run_id: str) -> Tombstone:
-        """Return who deleted a run and why, as ``at``, ``by`` and ``why``; empty if unknown."""
+        """Return ``at``, ``by`` and ``why`` of a run's deletion; empty if unknown."""
         try:
             found = await self._read(
                 f"{self.prefix(run_id)}{pod_contract.DELETED_KEY}", run_documents.TOMBSTONE
@@ -385,18 +384,18 @@ class Records:
         return found or {}
 
     async def list_deleted(self) -> list[str]:
-        """Return the ids of the runs that were deleted of late, in one listing.
+        """Return the ids of recently deleted runs, from one listing.
 
-        Rows of finished runs outlive them in summaries and in other servers' memory.
+        Rows of finished runs survive them in summaries and in other servers' memory.
         """
         listed = await self.bucket.list(f"{self.owner_slug}/deleted/")
         return [item.key.rpartition("/")[2] for item in listed]
 
     async def purge(self, run_id: str) -> None:
-        """Delete everything of a run but its tombstone; the record first.
+        """Delete everything of a run except its tombstone, record.json first.
 
-        Without a record the rest is taken for leftovers, if this ends half way and there is no
-        tombstone.
+        If this is interrupted and there is no tombstone, objects without a record count as
+        leftovers.
         """
         prefix = self.prefix(run_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
@@ -410,9 +409,9 @@ class Records:
             del self.unreadable[key]
 
     async def forget(self, run_id: str) -> None:
-        """Delete everything of a run, its tombstone too; last, whether it was accepted or cleared.
+        """Delete everything of a run including its tombstone, and accepted.json last.
 
-        A submit that goes on meanwhile learns from that that it came too late.
+        A submit that is still running learns from accepted.json that it is too late.
         """
         prefix = self.prefix(run_id)
         decision = f"{prefix}{pod_contract.ACCEPTED_KEY}"
@@ -427,10 +426,10 @@ class Records:
         return f"{self.owner_slug}/deleted/{run_id}"
 
     async def _read(self, key: str, kind: Kind[T]) -> T | None:
-        """Return a document; None where it was deleted between a listing and now.
+        """Return a document; None if it was deleted since the listing.
 
         Raises:
-            UnreadableError: it is none of ours.
+            UnreadableError: it is invalid.
         """
         most = MAX_JSON_BYTES if key.endswith(_LARGE) else MAX_MARK_BYTES
         try:
@@ -451,7 +450,7 @@ class Records:
         return read
 
     def _difference_from(self, key: str, record: RunRecord) -> Sentence | None:
-        """Say how a record is another run's than ``key`` says: its id and owner become keys."""
+        """Return how a record differs from ``key``: its id and owner are used in keys."""
         found = pod_contract.run_prefix(record.owner.slug, record.run_id)
         return (
             None
@@ -482,12 +481,12 @@ def _stored(document: object) -> object:
 
 
 def tombstone(why: str, by: str | None) -> Tombstone:
-    """Return what a tombstone says; ``by`` is a user, None where a server wrote it of itself."""
+    """Return a tombstone; ``by`` is a user, None if a server acted on its own."""
     return {"at": times.now(), "by": by or _this_server(), "why": why}
 
 
 def _next_moment(before: str | None) -> str:
-    """Return the present time, later than ``before`` in any case."""
+    """Return the current time, or a later one that follows ``before``."""
     moment = times.now()
     if before is None or before < moment:
         return moment

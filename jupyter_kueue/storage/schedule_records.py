@@ -1,6 +1,6 @@
-"""What the bucket holds of schedules: what each is now, and what its runs are made from.
+"""The objects of schedules in the bucket: definitions, revisions, inputs and tombstones.
 
-Revisions and inputs are never changed, so that a Job that waits for quota finds what it was made
+Revisions and inputs never change, so that a Job that waits for quota finds what it was created
 from.
 """
 
@@ -32,16 +32,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class LoadedSchedule:
-    """What lies below a schedule's prefix.
+    """The content of a schedule's prefix.
 
     Attributes:
-        record: None where there is no definition.json; where that cannot be understood, one that
-            stands for it.
-        problem: why it cannot be understood, None if it can.
-        deleted: the tombstone is there.
+        record: None without definition.json; a substitute if that is invalid.
+        problem: why it is invalid, None if it is valid.
+        deleted: there is a tombstone.
         runs_counted: how many runs counted against max_runs.
-        age: since the newest of definition, tombstone, revisions and inputs was written; None
-            where there is nothing.
+        age: the time since the newest definition, tombstone, revision or input was written; None
+            if there is nothing.
         has_more: there is more than the tombstone.
         has_unused: there are revisions or inputs that its next runs do not use.
     """
@@ -59,7 +58,7 @@ class ScheduleRecords:
     """The schedules of one owner.
 
     Attributes:
-        unreadable: definitions that cannot be understood: key -> why.
+        unreadable: invalid definitions: key -> reason.
     """
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
@@ -71,7 +70,7 @@ class ScheduleRecords:
         """Return the key prefix of a schedule.
 
         Raises:
-            NotFoundError: this cannot be the id of a schedule.
+            NotFoundError: this is not a valid schedule id.
         """
         if not names.is_run_id(schedule_id):
             raise errors.NotFoundError(
@@ -84,17 +83,17 @@ class ScheduleRecords:
         return pod_contract.schedule_prefix(self.owner_slug, schedule_id)
 
     def input_prefix(self, schedule_id: str, input_id: str) -> str:
-        """Return where the inputs of that id lie, with the slash at its end."""
+        """Return the key prefix of the inputs with that id, with a trailing slash."""
         return f"{self.prefix(schedule_id)}{pod_contract.INPUTS_PREFIX}{input_id}/"
 
     async def list_ids(self) -> list[str]:
-        """Return the ids of all schedules that have anything in the bucket."""
+        """Return the ids of all schedules with any object in the bucket."""
         prefixes = await self.bucket.list_prefixes(f"{self.owner_slug}/schedules/")
         ids = (prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
         return [schedule_id for schedule_id in ids if names.is_run_id(schedule_id)]
 
     async def load(self, schedule_id: str) -> LoadedSchedule:
-        """Read a schedule as it stands."""
+        """Read the current state of a schedule."""
         prefix = self.prefix(schedule_id)
         objects = await self.bucket.list(prefix)
         keys = {item.key.removeprefix(prefix) for item in objects}
@@ -105,7 +104,7 @@ class ScheduleRecords:
         if pod_contract.DEFINITION_KEY in keys:
             try:
                 record = self._read(definition, await self.bucket.get_json(definition))
-            except errors.NotFoundError:  # deleted between the listing and now
+            except errors.NotFoundError:  # deleted since the listing
                 record = None
             except errors.UnreadableError as error:
                 problem = say(
@@ -134,7 +133,7 @@ class ScheduleRecords:
         )
 
     def _read(self, key: str, body: Json) -> ScheduleRecord:
-        """Return a definition; its id and owner become keys, so they must be those of ``key``."""
+        """Return a definition; its id and owner are used in keys, so they must match ``key``."""
         record = ScheduleRecord.from_json(body)
         found = pod_contract.schedule_prefix(record.owner.slug, record.schedule_id)
         if key != f"{found}{pod_contract.DEFINITION_KEY}":
@@ -149,7 +148,7 @@ class ScheduleRecords:
         return record
 
     def placeholder(self, schedule_id: str, written_at: dt.datetime) -> ScheduleRecord:
-        """Return what stands for a definition that cannot be understood, so it can be deleted."""
+        """Return a substitute for an invalid definition, so that it can be deleted."""
         moment = rfc3339(written_at)
         return ScheduleRecord(
             schedule_id=schedule_id,
@@ -168,32 +167,32 @@ class ScheduleRecords:
         """Return a revision.
 
         Raises:
-            NotFoundError: it is gone, because the schedule was deleted.
-            UnreadableError: it cannot be understood.
+            NotFoundError: it no longer exists, because the schedule was deleted.
+            UnreadableError: it is invalid.
         """
         key = f"{self.prefix(schedule_id)}{pod_contract.REVISIONS_PREFIX}{revision}.json"
         return ScheduleRevision.from_json(await self.bucket.get_json(key))
 
     async def write_revision(self, schedule_id: str, revision: ScheduleRevision) -> None:
-        """Write a revision; its name is its content's, so that a repeat changes nothing."""
+        """Write a revision; its name is a digest of its content, so a repeat changes nothing."""
         key = f"{self.prefix(schedule_id)}{pod_contract.REVISIONS_PREFIX}{revision.revision}.json"
         await self.bucket.create_once(key, encode_json(revision.as_json()))
 
     async def create(self, record: ScheduleRecord) -> bool:
-        """Write the definition of a new schedule; false where there is another one already."""
+        """Write the definition of a new schedule; return False if one already exists."""
         key = f"{self.prefix(record.schedule_id)}{pod_contract.DEFINITION_KEY}"
         mine = encode_json(record.as_json())
         return await self.bucket.create_once(key, mine) == mine
 
     async def write(self, record: ScheduleRecord) -> None:
-        """Write the definition, replacing what was there."""
+        """Write the definition, replacing an existing one."""
         key = f"{self.prefix(record.schedule_id)}{pod_contract.DEFINITION_KEY}"
         await self.bucket.put_json(key, record.as_json())
 
     async def write_tombstone(
         self, schedule_id: str, why: str, by: str | None = None, *, with_runs: bool = False
     ) -> None:
-        """Mark a schedule as deleted, ``with_runs`` those of its runs too that nobody knows yet.
+        """Mark a schedule as deleted; ``with_runs`` includes its runs that are not taken in yet.
 
         ``why`` and ``by`` are as in a run's tombstone (``storage.run_records``).
         """
@@ -203,7 +202,7 @@ class ScheduleRecords:
         )
 
     async def sweep(self, record: ScheduleRecord, kept_revisions: AbstractSet[str]) -> None:
-        """Remove the revisions and inputs that neither ``record`` nor ``kept_revisions`` use."""
+        """Remove revisions and inputs that neither ``record`` nor ``kept_revisions`` use."""
         prefix = self.prefix(record.schedule_id)
         kept = {record.revision, *kept_revisions}
         revisions = await self.bucket.list(f"{prefix}{pod_contract.REVISIONS_PREFIX}")
@@ -221,7 +220,7 @@ class ScheduleRecords:
         await self.bucket.delete(unused)
 
     async def purge(self, schedule_id: str) -> None:
-        """Delete everything of a schedule but its tombstone; the definition first."""
+        """Delete everything of a schedule except its tombstone, the definition first."""
         prefix = self.prefix(schedule_id)
         keys = [item.key for item in await self.bucket.list(prefix)]
         definition = f"{prefix}{pod_contract.DEFINITION_KEY}"
@@ -230,5 +229,5 @@ class ScheduleRecords:
         await self.bucket.delete([key for key in keys if key not in kept])
 
     async def forget(self, schedule_id: str) -> None:
-        """Delete everything of a schedule, its tombstone too."""
+        """Delete everything of a schedule including its tombstone."""
         await self.bucket.delete_prefix(self.prefix(schedule_id))

@@ -1,7 +1,7 @@
-"""A run that a CronJob made becomes a run like any other: its inputs and its records.
+"""Taking in a run that a CronJob created: its inputs are copied and its records are written.
 
-Whoever sees the run first does it: a server as soon as its Job exists, or its own ``stage-in``
-while no server is up. Both do the same writes in the same order, at once or in turn.
+Whoever sees the run first does this: a server as soon as its Job exists, or its own ``stage-in``
+while no server is running. Both make the same writes in the same order, possibly at the same time.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# In the tombstone of a schedule: its runs that nobody has taken in yet are deleted with it.
+# In a schedule's tombstone: runs that are not taken in yet are deleted with it.
 WITH_RUNS = "with_runs"
 _MAX_MARK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class ScheduledRun:
-    """A run as its Job tells of it; ``run_id`` is the Job's uid."""
+    """A run as described by its Job; ``run_id`` is the Job's uid."""
 
     owner_slug: str
     schedule_id: str
@@ -42,7 +42,7 @@ class ScheduledRun:
 
     @property
     def due_at(self) -> str:
-        """When it was due; of a Job that nobody's clock made, when it was created."""
+        """When it was due; for a Job that was not created on schedule, its creation time."""
         minute = names.scheduled_minute(self.job_name)
         if minute is None:
             return self.created_at
@@ -52,15 +52,14 @@ class ScheduledRun:
 async def take_in(bucket: Bucket, run: ScheduledRun) -> RunRecord | None:
     """Copy the inputs of a run's revision and write its records; return its record.
 
-    Inputs come first and record.json last, so that a run with a record lacks nothing.
+    Inputs come first and record.json last, so that a run with a record is complete.
 
     Returns:
-        The record, also where it was there already; None where the run must not be: it was due
-        after the schedule's end, is more than ``max_runs`` allows, or was deleted, alone or with
-        its schedule.
+        The record, even if it existed before; None if the run must not start: it was due after
+        the schedule's end, exceeds ``max_runs``, or was deleted, alone or with its schedule.
 
     Raises:
-        NotFoundError: the revision is gone, because the schedule was deleted.
+        NotFoundError: the revision no longer exists, because the schedule was deleted.
     """
     prefix = pod_contract.run_prefix(run.owner_slug, run.run_id)
     schedule = pod_contract.schedule_prefix(run.owner_slug, run.schedule_id)
@@ -101,7 +100,7 @@ async def _is_deleted_with_runs(bucket: Bucket, schedule_prefix: str) -> bool:
             f"{schedule_prefix}{pod_contract.DELETED_KEY}", max_bytes=_MAX_MARK_BYTES
         )
     except (errors.NotFoundError, errors.UnreadableError):
-        # Whatever is in a tombstone, its runs go only where it says so.
+        # An invalid tombstone does not delete its runs.
         return False
     return isinstance(found, dict) and found.get(WITH_RUNS) is True
 
@@ -111,10 +110,10 @@ def _is_after_the_end(run: ScheduledRun, revision: ScheduleRevision) -> bool:
 
 
 async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
-    """Count a run; tell whether it is among the first ``max_runs``. One that is counted stays so.
+    """Count a run; return whether it is among the first ``max_runs``. A count is permanent.
 
-    Each slot is created by one run alone, so that runs that start at once are counted right. Runs
-    that somebody made from the CronJob by hand are not counted.
+    Each slot is created by exactly one run, so that runs that start at once are counted correctly.
+    Runs that were created from the CronJob by hand are not counted.
     """
     if names.scheduled_minute(run.job_name) is None:
         return True
@@ -126,7 +125,7 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
     mine = encode_json({"run_id": run.run_id, "due_at": run.due_at})
     for number in range(len(taken) + 1, max_runs + 1):
         key = f"{prefix}{number:06d}.json"
-        # Another run's may be there, or this one's: its stage-in and a server may count at once.
+        # It may be another run's, or this run's: its stage-in and a server may count it at once.
         is_mine = await bucket.create_once(key, mine) == mine
         if is_mine or await _holder(bucket, key) == run.run_id:
             return True
@@ -134,7 +133,7 @@ async def _take_slot(bucket: Bucket, run: ScheduledRun, max_runs: int) -> bool:
 
 
 async def _holder(bucket: Bucket, key: str) -> str | None:
-    """Return the run id that holds a slot; None where that cannot be understood: it counts."""
+    """Return the run id that holds a slot; None if the slot is invalid, which still counts."""
     try:
         slot = await bucket.get_json(key, max_bytes=_MAX_MARK_BYTES)
     except errors.UnreadableError:

@@ -1,7 +1,6 @@
-"""What jupyter-scheduler's own backend wrote down: its SQLite database, read and never written.
+"""The SQLite database of jupyter-scheduler's own backend, read and never written.
 
-``service.stock_backend`` counts what is in it, ``scheduler.stock_import`` brings it over. Any
-release of 2.x may have made the file: a column that an older one lacks is read as None. Everything
+Any 2.x release may have created it: a column that an older one lacks is read as None. Everything
 here blocks; call it in a thread.
 """
 
@@ -25,7 +24,7 @@ Row = dict[str, Any]
 FILE_NAME = "scheduler.sqlite"
 STAGING_FOLDER = "scheduler_staging_area"
 
-# jupyter-scheduler's own words (models.py, Status).
+# jupyter-scheduler's statuses (models.py, Status).
 COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
 FINISHED_STATUSES = (COMPLETED, FAILED, STOPPED)
 
@@ -59,10 +58,10 @@ _DEFINITION_COLUMNS = ("job_definition_id", "schedule", "timezone", "active", *_
 
 
 def find_path(db_url: str | None, data_dir: Path) -> Path | None:
-    """Return where the database is, by jupyter-scheduler's ``db_url``; None where it is no file.
+    """Return the database's path for jupyter-scheduler's ``db_url``; None if it is not a file.
 
-    An empty one, or one in memory, is what this package's backend sets: the stock backend's file is
-    then where it is by default.
+    This package's backend sets an empty or in-memory database; the stock backend's file is then at
+    its default place.
     """
     if not db_url or db_url in ("sqlite://", "sqlite:///:memory:"):
         return data_dir / FILE_NAME
@@ -74,33 +73,33 @@ def find_path(db_url: str | None, data_dir: Path) -> Path | None:
 class StockDatabase:
     """One database file.
 
-    Every method raises NotFoundError where there is no such file, InvalidRequestError where it is
-    not one of jupyter-scheduler's, and UnavailableError while it cannot be read.
+    Every method raises NotFoundError if the file does not exist, InvalidRequestError if it is not
+    jupyter-scheduler's, and UnavailableError while it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def job_ids(self) -> list[str]:
-        """Return the ids of the jobs that have ended, the oldest first."""
+        """Return the ids of the jobs that have ended, oldest first."""
         marks = ", ".join("?" * len(FINISHED_STATUSES))
         return self._ids("jobs", "job_id", f"WHERE status IN ({marks})", FINISHED_STATUSES)
 
     def definition_ids(self) -> list[str]:
-        """Return the ids of the job definitions, the oldest first."""
+        """Return the ids of the job definitions, oldest first."""
         return self._ids("job_definitions", "job_definition_id", "", ())
 
     def unfinished_runs(self) -> list[Row]:
-        """Return the jobs that have not ended, as ``jobs`` does."""
+        """Return the jobs that have not ended, in the form of ``finished_jobs``."""
         marks = ", ".join("?" * len(FINISHED_STATUSES))
         where = f"status IS NULL OR status NOT IN ({marks})"
         return list(self._rows("jobs", _JOB_COLUMNS, where, FINISHED_STATUSES))
 
     def finished_jobs(self) -> Iterator[Row]:
-        """Yield the jobs that have ended, the oldest first, a few at a time.
+        """Yield the jobs that have ended, oldest first, in batches.
 
-        Values are as they are stored: times in ms since 1970, JSON as text. The file is not locked
-        between one few and the next, so a server may write to it meanwhile.
+        Values are returned as stored: times in ms since 1970, JSON as text. The file is not locked
+        between batches, so that a server can write to it meanwhile.
         """
         marks = ", ".join("?" * len(FINISHED_STATUSES))
         yield from self._rows("jobs", _JOB_COLUMNS, f"status IN ({marks})", FINISHED_STATUSES)
@@ -113,7 +112,7 @@ class StockDatabase:
         with self._opened() as connection:
             if not self._columns(connection, table):
                 return []
-            # The names are this module's own.
+            # All names are constants of this module.
             query = f'SELECT "{column}" FROM "{table}" {where} ORDER BY rowid'  # noqa: S608
             return [str(row[0]) for row in connection.execute(query, tuple(values))]
 
@@ -140,7 +139,7 @@ class StockDatabase:
                 return
 
     def _columns(self, connection: sqlite3.Connection, table: str) -> frozenset[str]:
-        """Return a table's columns; none of definitions, which the first releases did not have."""
+        """Return a table's columns; none for definitions in the first releases, which lack them."""
         found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
         columns = frozenset(str(row[0]) for row in found)
         if table == "jobs" and not {"job_id", "status", "input_filename"} <= columns:
@@ -159,7 +158,7 @@ class StockDatabase:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for reading, and turn what SQLite raises into this package's errors."""
+        """Open the file for reading, and translate SQLite's errors into this package's."""
         try:
             is_there = self.path.is_file()
         except OSError as error:
@@ -188,7 +187,7 @@ class StockDatabase:
             ) as connection:
                 yield connection
         except sqlite3.OperationalError as error:
-            # Locked, no permission, or left in the middle of a write by a server that died.
+            # Locked, not permitted, or left in the middle of a write by a server that died.
             raise errors.UnavailableError(
                 say(
                     "stock-database-busy",

@@ -1,7 +1,7 @@
-"""Which of the stock backend's jobs and definitions were brought over: ids, many in one object.
+"""Which of the stock backend's jobs and definitions were imported: ids, many per object.
 
-``scheduler.stock_import`` writes it, ``service.stock_backend`` counts by it. What was brought over
-and then deleted stays in it, so that it neither comes back nor is offered again.
+Ids of imported jobs that were deleted since stay in it, so that they are neither imported nor
+offered again.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Imported:
-    """Ids as the stock backend has them."""
+    """Ids of the stock backend."""
 
     jobs: frozenset[str] = frozenset()
     definitions: frozenset[str] = frozenset()
 
 
 class StockImports:
-    """What one owner has brought over. Objects are never changed, and each is read once."""
+    """What one owner has imported. Objects never change, and each is read once."""
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self._bucket = bucket
@@ -40,7 +40,7 @@ class StockImports:
         self._read: dict[str, Imported] = {}
 
     async def load(self) -> Imported:
-        """Return all that was brought over, by whichever server or command."""
+        """Return all imported ids, whichever server or command imported them."""
         keys = [item.key for item in await self._bucket.list(self._prefix)]
         unread = [key for key in keys if key not in self._read]
         self._read.update(
@@ -53,7 +53,7 @@ class StockImports:
         )
 
     async def add(self, *, jobs: Iterable[str] = (), definitions: Iterable[str] = ()) -> None:
-        """Note that these are there."""
+        """Note that these are imported."""
         added = Imported(frozenset(jobs), frozenset(definitions))
         if not added.jobs and not added.definitions:
             return
@@ -69,7 +69,7 @@ class StockImports:
     async def _read_one(self, key: str) -> Imported:
         try:
             body = await self._bucket.get_json(key)
-        except errors.NotFoundError:  # removed by hand between the listing and now
+        except errors.NotFoundError:  # removed by hand since the listing
             return Imported()
         except errors.UnreadableError as error:
             log.warning("what was brought over is not fully known: %s", error)

@@ -1,8 +1,8 @@
-"""The list rows of finished runs, many in one object, so that a start reads a few objects only.
+"""The list rows of finished runs, many per object, so that a start reads only a few objects.
 
-Rebuildable: a row that is missing here is read from its run's own records. Several servers may
-write at once, because each writes segments of its own. Of several rows of a run the one with the
-latest ``updated_at`` counts: another server may have stored an older one again since.
+It is a cache: a row that is missing here is read from its run's own records. Several servers may
+write at once, because each writes its own segments. Of several rows of a run, the one with the
+latest ``updated_at`` counts, because another server may have stored an older one since.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.storage.bucket import Bucket
 
-# Rows in one object at most: whoever reads or writes one must not hold an event loop up.
+# Rows per object: reading or writing one must not block the event loop for long.
 MAX_ROWS = 500
-# More segments with few rows than this are written anew together.
+# If more segments than this have only a few rows, they are merged.
 MAX_SMALL_SEGMENTS = 16
 _FEW_ROWS = MAX_ROWS // 2
-# What has come is parsed in one go, while others wait for their turn.
+# Each segment is parsed in one piece, which blocks other tasks.
 _READS_AT_ONCE = 4
-# A million parameters in each of its rows would not be too many.
+# Even with a million characters of parameters in each of its rows.
 _MAX_SEGMENT_BYTES = 128 * 2**20
 
 log = logging.getLogger(__name__)
 
 
 class Summaries:
-    """The finished runs' rows of one owner."""
+    """The rows of one owner's finished runs."""
 
     def __init__(self, bucket: Bucket, owner_slug: str) -> None:
         self._bucket = bucket
@@ -50,7 +50,7 @@ class Summaries:
         self._unread = Unread()
 
     async def load(self) -> list[RunRow]:
-        """Return the stored rows, one a run."""
+        """Return the stored rows, one per run."""
         found = await self._bucket.list(self._prefix)
         self._segments = sorted(item.key for item in found)
         parts: dict[str, list[RunRow]] = {}
@@ -69,11 +69,11 @@ class Summaries:
         return list(rows.values())
 
     def is_stored(self, row: RunRow) -> bool:
-        """Tell whether the next start finds this row, as far as this server has stored or read."""
+        """Return whether the next start finds this row, as far as this server knows."""
         return self._version_of.get(row["run_id"]) == _version(row)
 
     async def store(self, rows: Iterable[RunRow]) -> None:
-        """Store the rows of finished runs that are not stored yet; ``rows`` are all there are."""
+        """Store the rows of finished runs that are not stored yet; ``rows`` are all rows."""
         finished = {row["run_id"]: row for row in rows if row["state"] in FINISHED_STATES}
         new = [row for row in finished.values() if not self.is_stored(row)]
         if not new:
@@ -90,13 +90,13 @@ class Summaries:
         self._segments = [key for key in self._segments if key not in merged]
 
     def _to_merge(self, finished: Mapping[str, RunRow]) -> set[str]:
-        """Return the segments in which few rows are left that count, if these are many."""
+        """Return the segments with few current rows, if there are many such segments."""
         sizes = Counter(key for run_id, key in self._segment_of.items() if run_id in finished)
         small = {key for key in self._segments if sizes[key] < _FEW_ROWS}
         return small if len(small) >= MAX_SMALL_SEGMENTS else set()
 
     async def _write(self, rows: Sequence[RunRow]) -> None:
-        # Nanoseconds first: segments are read in the order of their names.
+        # Starts with nanoseconds: segments are read in the order of their names.
         key = f"{self._prefix}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
         await self._bucket.put_json(key, {"version": 1, "rows": rows})
         for row in rows:
@@ -110,7 +110,7 @@ class Summaries:
     async def _read(self, key: str) -> list[RunRow]:
         try:
             segment = await self._bucket.get_json(key, max_bytes=_MAX_SEGMENT_BYTES)
-        except errors.NotFoundError:  # merged by another server just now
+        except errors.NotFoundError:  # just merged by another server
             return []
         except errors.UnavailableError as error:
             self._unread.note(key, error)
@@ -130,14 +130,14 @@ class Summaries:
         rows = [row for item in stored if (row := _read(item)) is not None]
         if odd := len(stored) - len(rows):
             log.warning("%d rows of %s are read from their runs' own records", odd, key)
-        # They stay for good, at a server's start, which makes a lot of garbage: collecting it would
-        # go through all rows each time and hold the event loop up for as long.
+        # The rows stay for good and are read at a server's start, which creates much garbage: each
+        # collection would traverse all rows and block the event loop.
         gc.freeze()
         return rows
 
 
 def _version(row: RunRow) -> str:
-    """Return what tells an older row of a finished run from a newer one, as text to compare."""
+    """Return a text by which versions of a finished run's row can be compared."""
     return row.get("updated_at") or ""
 
 

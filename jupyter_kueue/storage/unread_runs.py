@@ -1,8 +1,7 @@
-"""What a listing shows and could not be read yet: why, and since when.
+"""Listed objects that could not be read yet: why, and since when.
 
-A bucket that is away fails everything, and is waited for. One object that fails alone, for ever,
-must not keep everything else from being shown: after a while whoever asks goes on without it, and
-says so.
+If the bucket is unavailable, every read fails, and callers wait for it. One object that fails alone
+must not hide everything else forever: after a while callers continue without it, and report that.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Unread:
-    """Errors by what could not be read: the keys or ids that the caller uses."""
+    """Errors by the keys or ids that could not be read."""
 
     def __init__(self) -> None:
         self._errors: dict[str, errors.JupyterKueueError] = {}
@@ -32,7 +31,7 @@ class Unread:
         return len(self._errors)
 
     def note(self, name: str, error: errors.JupyterKueueError | None) -> None:
-        """Note that it could not be read, or with None that it could."""
+        """Note that reading failed, or with None that it succeeded."""
         if error is None:
             self._errors.pop(name, None)
             self._since.pop(name, None)
@@ -41,10 +40,10 @@ class Unread:
             self._since.setdefault(name, time.monotonic())
 
     def find(self, name: str) -> errors.JupyterKueueError | None:
-        """Return why it could not be read, None if it could or was never tried."""
+        """Return why it could not be read; None if it could, or was never tried."""
         return self._errors.get(name)
 
     def is_given_up(self, name: str) -> bool:
-        """Tell whether it has failed for so long that others wait no longer for it."""
+        """Return whether it has failed for so long that callers should not wait for it."""
         since = self._since.get(name)
         return since is not None and time.monotonic() - since >= patience.UNREAD_OBJECT_SECONDS

@@ -1,11 +1,11 @@
-"""A folder that somebody else can write in, and the only way to read and write what lies there.
+"""A folder that others can write to, and the only way to read and write files in it.
 
-Whoever writes in a folder can swap a file for a link, a pipe or a device between any check of its
-path and any use of it. So nothing here is checked by path: a file is opened once, component by
-component below a directory's descriptor, without following a link and without waiting for a
-pipe's other end; the descriptor is then checked with fstat(2), and read. openat2(2) with
-RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS does the same in one call, but Python has no name for it,
-and some kernels and sandboxes don't offer it.
+Whoever can write to a folder can replace a file by a link, a pipe or a device between a check of
+its path and its use. Nothing here is therefore checked by path: a file is opened component by
+component below a directory's descriptor, without following links and without waiting for a pipe's
+other end; the descriptor is then checked with fstat(2), and read. openat2(2) with RESOLVE_BENEATH
+and RESOLVE_NO_SYMLINKS does the same in one call, but Python does not offer it, and some kernels
+and sandboxes lack it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ _NEW_FILE_MODE = 0o664
 
 
 class RefusedFileError(OSError):
-    """What lies at a path is not read: a link, no regular file, or too large.
+    """The entry at a path is refused: a link, not a regular file, or too large.
 
-    ``strerror`` says why, in words that follow the file's name. ``is_too_large`` tells a regular
-    file from the rest.
+    ``strerror`` is the reason, to follow the file's name. ``is_too_large`` marks a regular file.
     """
 
     def __init__(self, why: Sentence, path: str, *, is_too_large: bool = False) -> None:
@@ -52,8 +51,8 @@ class FoundFile:
     Attributes:
         path: its name below the folder, with ``/`` between its parts. Bytes that are not UTF-8 are
             lone surrogates, as everywhere in Python.
-        real_path: where it lies: the same, but for a link, which leads here.
-        size_bytes, mtime_ns: of the file at ``real_path``, when the walk came by.
+        real_path: the same, or for a link its target below the folder.
+        size_bytes, mtime_ns: of the file at ``real_path``, at the time of the walk.
     """
 
     path: str
@@ -63,13 +62,13 @@ class FoundFile:
 
 
 class UntrustedFolder:
-    """A folder whose own path is ours and whose content is not.
+    """A folder with a trusted path and untrusted content.
 
     Use it as a context manager, or call ``close``: it holds the folder's descriptor.
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Raises OSError: the folder is not there, is a link itself, or cannot be read."""
+        """Raises OSError: the folder does not exist, is itself a link, or cannot be read."""
         try:
             self._descriptor = os.open(path, _FOLDER_FLAGS)
         except OSError as error:
@@ -83,16 +82,16 @@ class UntrustedFolder:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._descriptor)
 
     def open_file(self, path: str, *, max_bytes: int | None = None) -> IO[bytes]:
         """Open the regular file at ``path``, relative to the folder, for reading.
 
         Raises:
-            FileNotFoundError: nothing is there.
-            RefusedFileError: it is, or leads through, a link; is no regular file; or has more than
-                ``max_bytes`` now.
+            FileNotFoundError: it does not exist.
+            RefusedFileError: it is a link or below one, is not a regular file, or currently has
+                more than ``max_bytes``.
             OSError: it cannot be opened.
         """
         parts = _parts(path)
@@ -113,7 +112,7 @@ class UntrustedFolder:
             raise
 
     def read_bytes(self, path: str, *, max_bytes: int) -> bytes:
-        """Return the content of a small file; raises as ``open_file`` does."""
+        """Return the content of a small file; raises like ``open_file``."""
         with self.open_file(path, max_bytes=max_bytes) as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:  # it grew after it was opened
@@ -126,9 +125,9 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def replaced_file(self, path: str) -> Iterator[IO[bytes]]:
-        """Give a new file, which takes the place of ``path`` once the block has ended well.
+        """Yield a new file, which replaces ``path`` if the context ends without an error.
 
-        Folders on the way are made where they are missing, and never entered through a link.
+        Missing folders are created; links in the path are not followed.
 
         Raises:
             RefusedFileError: the path leads through a link or out of the folder.
@@ -151,7 +150,7 @@ class UntrustedFolder:
             os.close(folder)
 
     def make_folder(self, path: str) -> None:
-        """Make the folder ``path``, with those above it; raises as ``replaced_file`` does."""
+        """Create the folder ``path`` and its parents; raises like ``replaced_file``."""
         os.close(self._open_folder(_parts(path), path, make=True))
 
     def walk(
@@ -162,18 +161,18 @@ class UntrustedFolder:
         max_path_bytes: int | None = None,
         passed_over: Callable[[str, str], None] = lambda _path, _why: None,
     ) -> Iterator[FoundFile]:
-        """Yield each regular file below the folder, and each link that leads to one in here.
+        """Yield each regular file below the folder, and each link to one of them.
 
-        Links to folders and whatever else lies there are passed over, and so is what vanishes or
-        cannot be read. Memory grows with the folders alone, so the caller may stop at any number.
+        Links to folders and other kinds of entries are skipped, and so is what disappears or cannot
+        be read. Memory grows only with the number of folders, so the caller may stop at any time.
 
         Args:
-            without: names of folders that are not looked into.
-            max_entries: the walk ends when it has met so many files, folders and other entries. Of
-                folders, a tenth of that may wait to be looked into.
-            max_path_bytes: folders with a longer path are not looked into.
-            passed_over: gets path and reason of each folder that could not or must not be looked
-                into, and of the folder itself (``.``) where ``max_entries`` ended the walk.
+            without: names of folders to skip.
+            max_entries: the walk ends after so many files, folders and other entries. At most a
+                tenth of that many folders may be pending.
+            max_path_bytes: folders with a longer path are skipped.
+            passed_over: called with path and reason for each folder that is skipped or cannot be
+                read, and with ``.`` if ``max_entries`` ended the walk.
         """
         left = max_entries
         waiting: list[str] = [""]
@@ -245,9 +244,9 @@ class UntrustedFolder:
             yield FoundFile(path, real_path, status.st_size, status.st_mtime_ns)
 
     def _followed(self, path: str) -> tuple[str, os.stat_result] | None:
-        """Return where a link leads and what is there; None if that is not in this folder.
+        """Return a link's target and its status; None if the target is not in this folder.
 
-        A hint, no check: whoever opens the real path meets no link on the way, or is refused.
+        A hint, not a check: opening the real path follows no link, or is refused.
         """
         real = os.path.realpath(os.path.join(self._real, path))  # noqa: PTH118 - of a str, in a loop
         if not real.startswith(f"{self._real}/"):
@@ -255,7 +254,7 @@ class UntrustedFolder:
         return real[len(self._real) + 1 :], os.lstat(real)
 
     def _open_folder(self, parts: tuple[str, ...], path: str, *, make: bool = False) -> int:
-        """Return a descriptor of the folder that ``parts`` lead to, which the caller closes."""
+        """Return a descriptor of the folder with the given ``parts``; the caller closes it."""
         folder = os.dup(self._descriptor)
         try:
             for part in parts:
@@ -292,9 +291,9 @@ def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
 
 
 def _translated(error: OSError, path: str) -> OSError:
-    """Return the error with the path that was asked for, and links called by their name."""
+    """Return the error with the requested path, and with a clear reason for links."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return RefusedFileError(say("file-is-link", "is a link, or is reached through one"), path)
-    if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, a device that is not there
+    if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that does not exist
         return RefusedFileError(say("file-not-regular", "is not a regular file"), path)
     return OSError(error.errno, error.strerror, path)

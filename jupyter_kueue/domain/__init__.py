@@ -1,1 +1,1 @@
-"""Words, typed data and pure decisions. Nothing here does I/O."""
+"""Types, names and pure decisions. Nothing here does I/O."""

@@ -1,7 +1,7 @@
-"""When a cron expression is due, read as Kubernetes reads it: for showing next runs, never firing.
+"""When a cron expression is due, parsed as Kubernetes does, to show the next runs.
 
 Pure. Follows robfig/cron v3's ``ParseStandard`` (parser.go, spec.go), which the CronJob controller
-uses. What it cannot read is not thereby wrong: whether an expression is, only the API server says.
+uses. An expression that this module cannot parse may still be valid: the API server decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-# robfig gives up after as long.
+# robfig stops its search after this time.
 _HORIZON_YEARS = 5
 _FIELDS = 5
 _NOON = 12
@@ -43,11 +43,12 @@ class CronExpression:
     both_days: bool
 
     def next_after(self, moment: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
-        """Return when it is due next after ``moment``, in UTC; None within five years never.
+        """Return the next time after ``moment``, in UTC; None if there is none within five years.
 
-        A time that the clocks skip in spring is not due that day; one that comes twice in autumn
-        is due twice. In zones whose clocks change at midnight or by half an hour robfig's search
-        stumbles now and then, and so does this one: what is shown is when it will fire.
+        A time that the clocks skip in spring is not due that day; one that occurs twice in autumn
+        is due twice. In zones whose clocks change at midnight or by half an hour, robfig's search
+        sometimes gives odd results. This one gives the same, so that it shows when the schedule
+        will fire.
         """
         clock = _Clock(moment, zone)
         searches = (self._month, self._day, self._hour, self._minute, self._second)
@@ -57,8 +58,8 @@ class CronExpression:
                 return clock.utc
         return None
 
-    # Each goes on to the first of its values; false where a larger unit began meanwhile, so that
-    # the search starts anew.
+    # Each advances to the first of its values; False if a larger unit changed meanwhile, so that
+    # the search starts again.
 
     def _month(self, clock: _Clock) -> bool:
         while clock.wall.month not in self.months:
@@ -76,12 +77,12 @@ class CronExpression:
             clock.start_at(clock.wall.replace(hour=0, minute=0, second=0))
             before = clock.utc
             clock.go_to(clock.wall + dt.timedelta(days=1))
-            # Midnight may not exist, and the day begins an hour before or after it.
+            # Midnight may not exist; the day then begins an hour earlier or later.
             hour = clock.wall.hour
             if hour:
                 clock.add(dt.timedelta(hours=24 - hour if hour > _NOON else -hour))
             if clock.utc <= before:
-                # A whole day is missing (Apia, 2011), where robfig's search never ends.
+                # A whole day is missing (Apia, 2011); robfig's search never ends there.
                 clock.add(dt.timedelta(days=1))
             if clock.wall.day == 1:
                 return False
@@ -117,12 +118,12 @@ class CronExpression:
 
 
 class _Clock:
-    """The moment that a search has come to, as a zone's clocks show it and in UTC.
+    """The moment that a search has reached, in UTC and on a zone's clocks.
 
     Attributes:
         utc: the moment.
-        wall: what the clocks show, without their zone.
-        is_at_start: the smaller units were set to their beginning, which is done once.
+        wall: the clocks' time, without a zone.
+        is_at_start: the smaller units have been reset, which happens once.
     """
 
     def __init__(self, moment: dt.datetime, zone: ZoneInfo) -> None:
@@ -131,25 +132,25 @@ class _Clock:
         self._set(moment.astimezone(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=1))
 
     def start_at(self, wall: dt.datetime) -> None:
-        """Go back to ``wall``, where a larger unit began, unless that was done."""
+        """Go back to ``wall``, the start of a larger unit, unless this has been done before."""
         if not self.is_at_start:
             self.is_at_start = True
             self.go_to(wall)
 
     def to_whole_minute(self) -> None:
-        """Set the seconds to their beginning, which no clock change can make another moment."""
+        """Reset the seconds in UTC, where no clock change can interfere."""
         self.is_at_start = True
         self._set(self.utc.replace(second=0))
 
     def add(self, duration: dt.timedelta) -> None:
-        """Let that much time pass."""
+        """Advance by a duration."""
         self._set(self.utc + duration)
 
     def go_to(self, wall: dt.datetime) -> None:
-        """Go to what the clocks show; one of both moments where they show it twice or never.
+        """Go to a time on the clocks; if it occurs twice or never, to one of two moments.
 
-        Go's time.Date: the offset is looked up as if the clocks showed UTC, and once more at the
-        moment that this gives.
+        As in Go's time.Date: the offset is looked up as if the clocks showed UTC, and again at the
+        resulting moment.
         """
         as_utc = wall.replace(tzinfo=dt.UTC)
         self._set(as_utc - self._offset(as_utc - self._offset(as_utc)))
@@ -163,7 +164,7 @@ class _Clock:
 
 
 def parse(text: str) -> CronExpression | None:
-    """Read an expression; None where this module does not understand it (``@every``, mistakes)."""
+    """Parse an expression; None if it is invalid or not supported here (``@every``)."""
     fields = _DESCRIPTORS.get(text, text).split()
     if len(fields) != _FIELDS:
         return None

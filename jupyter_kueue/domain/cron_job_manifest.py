@@ -1,6 +1,6 @@
-"""From a schedule's record to its CronJob: pure, so that a test can compare the whole object.
+"""The CronJob of a schedule, built from its record. Pure, so that tests can compare whole objects.
 
-The Job inside is built as any run's, so that a run is the same whoever made it.
+Its Jobs are built like any run's, so that all runs behave the same.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ Json = dict[str, Any]
 
 DEFAULT_TIMEZONE = "Etc/UTC"
 _TIMING = ("schedule", "timeZone", "concurrencyPolicy", "startingDeadlineSeconds")
-# Kubernetes' own defaults of 3 and 1 would drop runs that nobody has seen.
+# Kubernetes' defaults of 3 and 1 would delete runs that nobody has seen.
 _KEPT_RUNS = 100
 
 
 def build_timing(schedule: ScheduleRecord) -> Json:
-    """Return the part of a CronJob's spec that says when it fires."""
+    """Return the part of a CronJob's spec that determines when it fires."""
     request = schedule.request
     deadline = request.starting_deadline_seconds
     return {
         "schedule": request.schedule,
-        # Said even where it is the default: else it would be the control plane's own.
+        # Explicit even for the default, which would otherwise be the control plane's time zone.
         "timeZone": request.timezone or DEFAULT_TIMEZONE,
         "concurrencyPolicy": request.concurrency_policy,
         **({} if deadline is None else {"startingDeadlineSeconds": deadline}),
@@ -36,14 +36,14 @@ def build_timing(schedule: ScheduleRecord) -> Json:
 
 
 def timing_of(cron_job: Json) -> Json:
-    """Return the same part of a CronJob that is there."""
+    """Return the same part of an existing CronJob."""
     return {key: cron_job["spec"][key] for key in _TIMING if key in cron_job["spec"]}
 
 
 def build_cron_job(
     schedule: ScheduleRecord, runs: RunSpec, policy: PodPolicy, *, suspend: bool
 ) -> Json:
-    """Return the CronJob of a schedule with a cron expression; ``runs`` is what it makes."""
+    """Return the CronJob of a schedule with a cron expression; ``runs`` describes its runs."""
     labels = {
         names.LABEL_SCHEDULE_ID: schedule.schedule_id,
         names.LABEL_OWNER: schedule.owner.slug,

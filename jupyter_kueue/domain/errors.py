@@ -1,21 +1,21 @@
 """Every error this package raises on purpose.
 
-    JupyterKueueError                 a sentence for the user: what is so, and what to do
+    JupyterKueueError                 a sentence for the user: what is wrong, and what to do
     ├── InvalidRequestError           422  names each bad field
     ├── NotFoundError                 404
     ├── ConflictError                 409
     ├── ForbiddenError                403
     ├── TooLargeError                 413
     ├── RangeNotSatisfiableError      416
-    ├── UnavailableError              503  something outside does not answer; try again
+    ├── UnavailableError              503  another system does not answer; try again
     │   ├── ClusterUnavailableError
     │   └── BucketUnavailableError
     ├── NotConfiguredError            503  something must be set up first
-    ├── UnreadableError               500  what the bucket holds is none of ours, or was damaged
-    └── ExpiredError                  410  a cursor or resource version is too old: start anew
+    ├── UnreadableError               500  an object in the bucket is foreign or damaged
+    └── ExpiredError                  410  a cursor or resource version is too old: start again
 
-Errors of other libraries are translated once, where they cross into this package, with the cause
-chained. They become HTTP in ``server``, exit codes in ``runner`` and ``cli``, and nothing else.
+Errors of other libraries are translated once, where they enter this package, with the cause
+chained. Only ``server`` turns them into HTTP, and only ``runner`` and ``cli`` into exit codes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _MAX_FIELD_LENGTH = 1000
 
 
 class JupyterKueueError(Exception):
-    """Base of all.
+    """Base of all errors.
 
     ``message`` may be shown to users: it never holds a credential, has at most MAX_MESSAGE_LENGTH
-    characters, and none that an encoding or a terminal cannot take. It keeps its code and values.
+    characters, and none that an encoding or a terminal cannot handle. It keeps its code and values.
     """
 
     status = 500
@@ -54,9 +54,9 @@ class JupyterKueueError(Exception):
 
 
 class InvalidRequestError(JupyterKueueError):
-    """The request cannot be done as asked.
+    """The request is invalid.
 
-    ``fields`` maps each bad field to what is wrong with it; of many, the first MAX_FIELDS.
+    ``fields`` maps each bad field to its problem; of many, it keeps the first MAX_FIELDS.
     """
 
     status = 422
@@ -74,28 +74,28 @@ class InvalidRequestError(JupyterKueueError):
 
 
 class NotFoundError(JupyterKueueError):
-    """What was named does not exist (any more)."""
+    """The named object does not exist (any more)."""
 
     status = 404
     reason = "not-found"
 
 
 class ConflictError(JupyterKueueError):
-    """It exists already, or changed in the meantime."""
+    """The object already exists, or changed in the meantime."""
 
     status = 409
     reason = "conflict"
 
 
 class ForbiddenError(JupyterKueueError):
-    """The cluster or the bucket knows us and refuses."""
+    """The cluster or the bucket refuses these credentials."""
 
     status = 403
     reason = "forbidden"
 
 
 class TooLargeError(JupyterKueueError):
-    """Over a limit, which the message names. ``fields`` is as in InvalidRequestError, or empty."""
+    """Over a limit that the message names. ``fields`` is as in InvalidRequestError, or empty."""
 
     status = 413
     reason = "too-large"
@@ -106,14 +106,14 @@ class TooLargeError(JupyterKueueError):
 
 
 class RangeNotSatisfiableError(JupyterKueueError):
-    """A byte range lies outside the file."""
+    """A byte range is outside the file."""
 
     status = 416
     reason = "range-not-satisfiable"
 
 
 class UnavailableError(JupyterKueueError):
-    """Something outside this process does not answer; the same call may go through later."""
+    """Another system does not answer; the same call may succeed later."""
 
     status = 503
     reason = "unavailable"
@@ -139,9 +139,9 @@ class NotConfiguredError(JupyterKueueError):
 
 
 class UnreadableError(JupyterKueueError):
-    """What the bucket holds is not what this package wrote there, and trying again gives the same.
+    """An object in the bucket is not what this package wrote; a retry gives the same.
 
-    The message names the object and says where it differs.
+    The message names the object and the first difference.
     """
 
     reason = "unreadable"

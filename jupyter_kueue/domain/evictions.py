@@ -1,7 +1,7 @@
-"""Why a kubelet evicted a pod: for what the pod itself did, or for what its node lacked.
+"""Why a kubelet evicted a pod: because of the pod's own use, or because its node ran short.
 
-Pure; ``status`` asks. The texts are the kubelet's (``pkg/kubelet/eviction/helpers.go``); the reason
-is always ``Evicted``, and only node pressure adds the condition DisruptionTarget.
+Pure. The texts are the kubelet's (``pkg/kubelet/eviction/helpers.go``). The reason is always
+``Evicted``; only node pressure adds the condition DisruptionTarget.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Eviction:
     """Why a pod was evicted.
 
     Attributes:
-        reason: ``disk-full`` if it filled its own share of the disk, which the next attempt would
-            do again; ``node-full`` if its node's disk was full before it began; else ``evicted``.
+        reason: ``disk-full`` if it exceeded its own disk limit, as the next attempt would;
+            ``node-full`` if its node's disk was full before it began; otherwise ``evicted``.
         message: a sentence.
-        cause: what its node did, as a part of a sentence.
+        cause: what its node did, as part of a sentence.
     """
 
     reason: str

@@ -1,8 +1,8 @@
-"""The types of the fields that users send: what each takes, with its bounds and what to do instead.
+"""The types of the fields that users send: values, limits, and messages that say what to do.
 
-Pure. Every type is declared here once: ``parse`` (``domain.parsing``) checks with it, the OpenAPI
-document and the documentation are made from it, and what is read back from the bucket is held
-against it. A validator raises ValueError with a sentence that follows the field's name.
+Pure. Every type is declared once: ``domain.parsing`` validates requests and stored documents with
+it, and the OpenAPI document and the documentation are generated from it. A validator raises
+ValueError with a sentence that follows the field's name.
 """
 
 import datetime as dt
@@ -19,8 +19,8 @@ from jupyter_kueue.contract.sentences import Sentence, say
 from jupyter_kueue.domain import names, quantities, text_rules, times
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 
-# Bounds of a request. More than a team's quota is accepted and shown as blocked; more than this is
-# a slip of the finger.
+# Limits of a request. A request above a team's quota is accepted and shown as blocked; one above
+# these limits is a mistake.
 MAX_PATH_LENGTH = 4096  # Linux' PATH_MAX
 MAX_TAGS = 50
 MAX_ANNOTATIONS = 20
@@ -30,18 +30,18 @@ MAX_CPUS = Decimal(1024)
 MAX_MEMORY_BYTES = Decimal(2) ** 50
 MIN_MEMORY_BYTES = Decimal(2) ** 20
 MAX_PARAMETERS_BYTES = 1 << 20
-MAX_PARAMETER_DEPTH = 32  # of lists and objects within each other
+MAX_PARAMETER_DEPTH = 32  # levels of nested lists and objects
 MAX_RETRIES = 100
 MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 MAX_EXPRESSION_LENGTH = 256
-MIN_STARTING_DEADLINE_SECONDS = 10  # the CronJob controller looks every ten seconds
+MIN_STARTING_DEADLINE_SECONDS = 10  # the CronJob controller runs every ten seconds
 MAX_STARTING_DEADLINE_SECONDS = 366 * 24 * 3600
 MAX_RUNS = 10_000
 OUTPUT_FORMAT_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def kind_of(value: Any) -> Sentence | str:
-    """Return what kind of JSON value this is, in words."""
+    """Return the type of a JSON value, in words."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -54,22 +54,22 @@ def kind_of(value: Any) -> Sentence | str:
 
 
 def shown_key(text: Any) -> str:
-    """Return a field's name as sent, short and fit for any encoding, to stand in a message."""
+    """Return a field's name as sent, shortened and printable, for messages."""
     return str(text)[:100].encode("utf-8", "backslashreplace").decode()
 
 
 def text(value: Any) -> str:
-    """Read any text that JSON, files and keys can hold."""
+    """Validate any text that JSON, files and keys can hold."""
     if not isinstance(value, str):
         raise ValueError(say("field-no-text-but", "must be text, not {kind}", kind=kind_of(value)))
-    # JSON may escape half a character; no file, key or label can hold one.
+    # JSON can escape a lone surrogate; no file, key or label can contain one.
     if problem := text_rules.problem(value, len(value), lines=True):
         raise ValueError(problem)
     return value
 
 
 def name(value: Any) -> str:
-    """Read a display name: 1 to 255 characters of any text without control characters."""
+    """Validate a display name: 1 to 255 characters without control characters."""
     read = text(value)
     if not read.strip() or len(read) > MAX_NAME_LENGTH:
         raise ValueError(
@@ -86,7 +86,7 @@ def name(value: Any) -> str:
 
 
 def dns_label(value: Any) -> str:
-    """Read the name of a LocalQueue."""
+    """Validate the name of a LocalQueue."""
     read = text(value)
     if not names.is_dns_label(read):
         raise ValueError(
@@ -100,7 +100,7 @@ def dns_label(value: Any) -> str:
 
 
 def dns_subdomain(value: Any) -> str:
-    """Read the name of a WorkloadPriorityClass."""
+    """Validate the name of a WorkloadPriorityClass."""
     read = text(value)
     if not names.is_dns_subdomain(read):
         raise ValueError(
@@ -114,7 +114,7 @@ def dns_subdomain(value: Any) -> str:
 
 
 def path(value: Any) -> str:
-    """Read a notebook's path below the server's root."""
+    """Validate a notebook's path below the server's root."""
     read = text(value)
     if not read or len(read) > MAX_PATH_LENGTH:
         raise ValueError(
@@ -127,7 +127,7 @@ def path(value: Any) -> str:
 
 
 def flag(value: Any) -> bool:
-    """Read true or false."""
+    """Validate true or false."""
     if not isinstance(value, bool):
         raise ValueError(
             say("field-no-flag", "must be true or false, not {value}", value=repr(str(value)[:40]))
@@ -136,7 +136,7 @@ def flag(value: Any) -> bool:
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
-    """Return the reader of a whole number within bounds."""
+    """Return the validator of an integer within bounds."""
 
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -164,8 +164,8 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
     return read
 
 
-# The context of what is read back from the bucket: a run that was imported, or made with kubectl,
-# may have asked for less than users may.
+# The validation context for stored documents: an imported run, or one created with kubectl, may
+# request less than users may.
 STORED = "stored"
 
 
@@ -255,10 +255,10 @@ def _annotations(value: Any) -> Any:
 
 
 class FieldsError(ValueError):
-    """Several things are wrong inside one field.
+    """Several problems inside one field.
 
     Attributes:
-        fields: what is wrong, by the name below the field, such as ``alpha`` of ``parameters``.
+        fields: the problems by the name below the field, such as ``alpha`` of ``parameters``.
     """
 
     def __init__(self, fields: dict[str, Sentence]) -> None:
@@ -286,7 +286,7 @@ def _parameters(value: Any) -> dict[str, Any]:
 
 
 def _problem_in(value: Any, depth: int = 0) -> Sentence | None:
-    """Say why a parameter's value cannot travel as JSON; None where it can."""
+    """Return why JSON cannot hold a parameter's value; None if it can."""
     if isinstance(value, float) and not math.isfinite(value):
         return say(
             "parameter-not-json",

@@ -1,6 +1,6 @@
-"""From a run's record to its Job: pure, so that a test can compare the whole object.
+"""The Job of a run, built from its record. Pure, so that tests can compare whole objects.
 
-The pod's shape and the reasons for its exit-code rules are in docs/architecture.md.
+docs/architecture.md describes the pod and the reasons for its exit-code rules.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# A finished Job is deleted by the reconciler long before; this is the net under it.
+# The reconciler deletes a finished Job long before this; it is a safety net.
 _KEEP_FINISHED_SECONDS = 7 * 24 * 3600
-# The run's own limit counts the notebook's time only. The Job's deadline is the net under it and
+# The run's own limit counts only the notebook's time. The Job's deadline is a safety net that
 # leaves room for pulling, staging and the upload.
 _DEADLINE_MARGIN_SECONDS = 3600
 
@@ -43,18 +43,18 @@ class PodPolicy:
         runner_image: the image of the staging containers.
         bucket_secret: the Secret with the bucket's credential files, in the run's namespace.
         grace_period_seconds: between SIGTERM and SIGKILL.
-        max_notebook_output_bytes: what a notebook keeps of its outputs, and its log.
-        staging_cpu, staging_memory: what the staging containers ask for, as quantities.
-        staging_memory_limit: what each of them may use, the one for exports too.
-        staging_seconds: how long a pod waits for a bucket that is away, at its begin and its end.
-        max_output_files, max_output_file_bytes, max_output_bytes: what is kept of what a notebook
-            writes, and of its checkpoints: files, bytes of one, bytes of all.
+        max_notebook_output_bytes: the limit of a notebook's outputs, and of its log.
+        staging_cpu, staging_memory: the requests of the staging containers, as quantities.
+        staging_memory_limit: the limit of each of them, including ``export``.
+        staging_seconds: how long a pod waits for an unavailable bucket, at its start and its end.
+        max_output_files, max_output_file_bytes, max_output_bytes: the limits of a notebook's files,
+            and of its checkpoints: their number, the bytes of one, the bytes of all.
         max_evictions: how often nodes may evict a run.
-        limits: what the containers may use of CPU and disk.
-        run_as_user, run_as_group: one numeric identity for all containers, so that images that
-            name their user or run as root can share the volumes.
-        template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...);
-            its lists are appended, and it cannot touch the containers' commands.
+        limits: the CPU and disk limits of the containers.
+        run_as_user, run_as_group: one numeric identity for all containers, so that images that name
+            their user or run as root can share the volumes.
+        template: merged into the pod's spec (nodeSelector, tolerations, imagePullSecrets, ...); its
+            lists are appended, and it cannot change the containers' commands.
     """
 
     runner_image: str
@@ -77,11 +77,11 @@ class PodPolicy:
 
 @dataclass(frozen=True)
 class _Identity:
-    """Which run a Job is of.
+    """The run that a Job belongs to.
 
     Attributes:
-        run_id: None of the Jobs that a CronJob makes: their uid is the run's id.
-        revision: the schedule's revision that it is made from, None of a run by itself.
+        run_id: None for a CronJob's Jobs: the Job's uid is the run's id.
+        revision: the schedule's revision that it is created from, None without a schedule.
     """
 
     run_id: str | None
@@ -96,7 +96,7 @@ def build_job(record: RunRecord, policy: PodPolicy) -> Json:
 
 
 def build_job_template(spec: RunSpec, revision: str, policy: PodPolicy) -> Json:
-    """Return what a CronJob makes its Jobs from (``jobTemplate``)."""
+    """Return the template of a CronJob's Jobs (``jobTemplate``)."""
     job = _job(spec, policy, _Identity(None, revision))
     kept = ("labels", "annotations")
     return {"metadata": {key: job["metadata"][key] for key in kept}, "spec": job["spec"]}
@@ -129,7 +129,7 @@ def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
         "template": {
             "metadata": {
                 "labels": labels,
-                # What ``kubectl logs`` shows.
+                # The default container of ``kubectl logs``.
                 "annotations": {names.KUBECTL_DEFAULT_CONTAINER: pod_contract.NOTEBOOK},
             },
             "spec": _pod_spec(run, policy, identity),
@@ -188,12 +188,13 @@ def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
             "runAsGroup": policy.run_as_group,
             "fsGroup": policy.run_as_group,
         },
-        # Sidecars both: the environment is pulled and its kernel comes up while the inputs are
-        # fetched, for which the notebook waits, so that what it asked for is there for stage-in.
+        # Both are sidecars, so that the environment is pulled and its kernel starts while the
+        # inputs are fetched. The notebook waits for stage-in, so stage-in can use the notebook's
+        # requests.
         "initContainers": [
             _sidecar(_with_requests(_stage_in(run, policy, identity), _NOTHING)),
             _sidecar(_stage_out(run, policy, identity, exports=exports)),
-            # It works once the notebook has ended, so that what that asked for is there for it.
+            # It works after the notebook has ended, so it can use the notebook's requests.
             *([_sidecar(_with_requests(_export(policy), _NOTHING))] if exports else []),
         ],
         "containers": [_notebook_container(run, policy, identity)],
@@ -217,7 +218,7 @@ def _with_requests(container: Json, requests: Json) -> Json:
 
 
 class _Volume(NamedTuple):
-    """An emptyDir, where it is mounted, and which containers write to it; others may read it."""
+    """An emptyDir, its mount path, and which containers write to it or only read it."""
 
     name: str
     path: str
@@ -225,7 +226,7 @@ class _Volume(NamedTuple):
     readers: tuple[str, ...] = ()
 
     def mount(self, container: str) -> list[Json]:
-        """Return its mount in a container, none where that has nothing to do with it."""
+        """Return its mount in a container, none if the container does not use it."""
         if container in self.writers:
             return [{"name": self.name, "mountPath": self.path}]
         if container in self.readers:
@@ -235,14 +236,14 @@ class _Volume(NamedTuple):
 
 _STAGING = (pod_contract.STAGE_IN, pod_contract.STAGE_OUT)
 _VOLUMES = (
-    # What execute says, and a notebook can forge.
+    # Written by execute, and possibly forged by a notebook.
     _Volume(
         "control",
         pod_contract.CONTROL_MOUNT,
         (pod_contract.STAGE_OUT, pod_contract.NOTEBOOK),
         _STAGING,
     ),
-    # What the staging containers say, and the program that they leave for the notebook's.
+    # Written by the staging containers, including the program for the notebook's container.
     _Volume("runner", pod_contract.RUNNER_MOUNT, _STAGING, (pod_contract.NOTEBOOK,)),
     _Volume(
         "workspace",
@@ -275,7 +276,7 @@ def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]
 
 
 def _exports(run: RunSpec) -> bool:
-    """Tell whether a run asks for a format that somebody has to make."""
+    """Return whether a run requests a format that needs an export."""
     formats = run.request.output_formats
     return any(wanted != pod_contract.NOTEBOOK_FORMAT for wanted in formats)
 
@@ -308,7 +309,7 @@ def _stage_out(run: RunSpec, policy: PodPolicy, identity: _Identity, *, exports:
 
 
 def _export(policy: PodPolicy) -> Json:
-    """Return the container that runs what a notebook's author wrote: it gets nothing else."""
+    """Return the container that runs code of the notebook's author: it gets nothing else."""
     container = _staging_container(pod_contract.EXPORT, "export", policy)
     container["command"] = ["python", "-I", *container["command"][1:]]
     container["env"] = [
@@ -418,7 +419,7 @@ def _identity_variables(run: RunSpec, identity: _Identity) -> list[Json]:
 
 
 def _user_value(name: str, value: str) -> Json:
-    """Return a variable whose value may hold ``$(...)``, which Kubernetes would expand."""
+    """Return a variable whose value may contain ``$(...)``, which Kubernetes would expand."""
     return {"name": name, "value": value.replace("$", "$$")}
 
 
@@ -427,7 +428,7 @@ def _field(name: str, path: str) -> Json:
 
 
 def _merged(spec: Json, template: Json) -> Json:
-    """Return ``spec`` with the admin's template laid over it; containers stay as they are."""
+    """Return ``spec`` merged with the admin's template; containers are not changed."""
     merged = dict(spec)
     for key, value in template.items():
         if key in ("containers", "initContainers", "restartPolicy"):

@@ -1,4 +1,4 @@
-"""Dataclasses as the JSON documents that are stored of them. Pure."""
+"""Dataclasses as stored JSON documents. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def json_of(value: DataclassInstance) -> dict[str, Any]:
-    """Return a dataclass as plain JSON: tuples become lists, nested ones objects."""
+    """Return a dataclass as plain JSON: tuples become lists, nested dataclasses objects."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(value)))
     return plain
 
 
 def digest(value: DataclassInstance) -> str:
-    """Return 16 hexadecimal digits that stand for all that a dataclass holds."""
+    """Return 16 hexadecimal digits that identify the content of a dataclass."""
     content = json.dumps(json_of(value), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""What objects of the cluster must look like to be believed: shapes as data, and where one differs.
+"""Checks of the cluster's objects: their expected shapes as data, and the first difference.
 
-Pure. Whoever may write in the namespace may have written something else into a Job or a pod, and
-one such object must not stop the rest.
+Pure. Anybody with write access to the namespace can create malformed Jobs or pods, and one such
+object must not affect others.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# None stands for itself, a type for its values, a tuple for one of several shapes, a list for a
-# list of that shape, a dict for an object with at least these fields (one that is not there counts
-# as None), a function for whatever it is true of, and a Kind for its shape.
+# None matches itself, a type its instances, a tuple one of several shapes, a list a list of that
+# shape, a dict an object with at least these fields (a missing one counts as None), a function the
+# values for which it is true, and a Kind its shape.
 Shape = Any
 
 
 class Kind:
-    """A shape made ready for many values: a server's start asks it of thousands of rows.
+    """A compiled shape: a server's start checks thousands of rows.
 
     Attributes:
-        shape: as given.
-        fits: tells whether a value has the shape.
-        complete: returns a value that fits with None for each field of an object that is not there.
+        shape: the shape as given.
+        fits: returns whether a value has the shape.
+        complete: returns a matching value with None for each missing field of an object.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -36,7 +36,7 @@ class Kind:
         self.complete: Callable[[Any], Any] = _completer(shape) or (lambda value: value)
 
     def difference(self, value: Any) -> str | None:
-        """Return where ``value`` first differs, in words; None where it fits."""
+        """Return the first difference of ``value``, in words; None if it matches."""
         return None if self.fits(value) else _difference(value, self.shape, "")
 
 
@@ -57,7 +57,7 @@ def _difference(value: Any, shape: Shape, path: str) -> str | None:
 
 
 def checker(shape: Shape) -> Callable[[Any], bool]:
-    """Return what tells whether a value has the shape."""
+    """Return a function that checks whether a value has the shape."""
     if isinstance(shape, Kind):
         return shape.fits
     if shape is None:
@@ -91,7 +91,7 @@ def _object_checker(fields: list[tuple[str, Callable[[Any], bool]]]) -> Callable
 
 
 def _completer(shape: Shape) -> Callable[[Any], Any] | None:
-    """Return what completes a value that fits, None where nothing can be missing."""
+    """Return a function that completes a matching value, None if nothing can be missing."""
     if isinstance(shape, Kind):
         return _completer(shape.shape)
     if isinstance(shape, tuple):
@@ -119,18 +119,18 @@ _MAX_WHOLE = 2**63 - 1
 
 
 def number(value: Any) -> bool:
-    """Tell whether a value is a whole number of 64 bits; JSON's true and false are none."""
+    """Return whether a value is a 64-bit integer; true and false are not."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     return is_whole and -_MAX_WHOLE <= value <= _MAX_WHOLE
 
 
 def count(value: Any) -> bool:
-    """Tell whether a value is such a number from 0 on."""
+    """Return whether a value is such an integer and not negative."""
     return number(value) and value >= 0
 
 
 def mapping(name: Shape, content: Shape) -> Callable[[Any], bool]:
-    """Return the shape of an object whose names and values have a shape each."""
+    """Return the shape of an object with the given shapes of its names and values."""
     is_name, is_content = checker(name), checker(content)
     return lambda value: (
         isinstance(value, dict)

@@ -1,8 +1,8 @@
-"""What Kueue's conditions say about a waiting Workload, in words.
+"""Kueue's conditions of a waiting Workload, translated into sentences.
 
-Understands the reasons of v0.19's default and those of the gate UnadmittedWorkloadsObservability
-(on from 0.20), and shows an unknown one as it is. ``status.derive`` is the caller.
-Sources: kueue apis/kueue/v1beta2/workload_types.go, pkg/scheduler/flavorassigner/.
+It knows the reasons of v0.19 and those of the feature gate UnadmittedWorkloadsObservability (on
+from 0.20), and shows others unchanged. Sources: kueue apis/kueue/v1beta2/workload_types.go,
+pkg/scheduler/flavorassigner/.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _OVER_MAXIMUM = re.compile(
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 _MORE_NEEDED = re.compile(r"insufficient unused quota for (\S+) in flavor \S+, (\S+) more needed")
 _PREEMPTED = re.compile(r"due to ([A-Za-z ]+); preemptor path: \S*?([^/\s;]+);")
-# Reasons of the condition QuotaReserved that say no more than that it waits.
+# Reasons of the condition QuotaReserved that only mean that the Workload waits.
 _WAITS = frozenset(
     ("", "Pending", "Inadmissible", "Waiting", "WaitingForQuota", "PendingEvaluation")
 )
-# Reasons of the condition Evicted, beside Preempted.
+# Reasons of the condition Evicted other than Preempted.
 _INTERRUPTIONS = {
     "AdmissionCheck": say("paused-no-machine", "the cluster could not prepare a machine"),
     "ClusterQueueStopped": say("paused-queue-stopped", "an admin stopped its queue"),
@@ -56,12 +56,12 @@ def conditions(workload: Json) -> Mapping[str, Json]:
 
 
 def is_true(condition: Json | None) -> bool:
-    """Tell whether a condition is there and True."""
+    """Return whether a condition exists and is True."""
     return condition is not None and condition.get("status") == "True"
 
 
 def is_pending(workload: Json) -> bool:
-    """Tell whether a Workload stands in its queue: active, unfinished and without quota."""
+    """Return whether a Workload is in its queue: active, unfinished and without quota."""
     found = conditions(workload)
     return (
         workload["spec"].get("active", True)
@@ -73,12 +73,12 @@ def is_pending(workload: Json) -> bool:
 def blocked(
     workload: Json, local_queue: str, most: Mapping[str, Decimal] | None = None
 ) -> Sentence | None:
-    """Say why a pending Workload will not start by itself, None where it may.
+    """Return why a pending Workload cannot start without a change; None if it can.
 
-    It takes what ``waiting_status`` takes.
+    The arguments are those of ``waiting_status``.
     """
     reserved = conditions(workload).get("QuotaReserved", {})
-    # What is looked for in it may be found in many places, and looked for from each of them.
+    # Bounds the time of the searches, whose patterns may match in many places.
     text = (reserved.get("message") or "")[:_MAX_SEARCHED]
     asked = workload["spec"].get("asked") or {}
     return _blocked(reserved.get("reason", ""), text, local_queue, asked) or _over(
@@ -95,12 +95,11 @@ def waiting_status(
     """Return the status of a Workload whose quota is not reserved.
 
     Args:
-        workload: its spec may have ``requests`` and ``asked``: what it requests in all, and for the
-            notebook alone, by resource in base units.
-        local_queue: its queue's name.
-        now: the time.
-        most: how much of each resource a run could ever have in this queue, None where it is not
-            known.
+        workload: its spec may have ``requests`` and ``asked``: the requests of all its pods, and of
+            the notebook alone, by resource in base units.
+        local_queue: the name of its queue.
+        now: the current time.
+        most: the most that a run can ever have of each resource in this queue, None if unknown.
     """
     found = conditions(workload)
     reserved = found.get("QuotaReserved", {})
@@ -153,7 +152,7 @@ def waiting_status(
 
 
 def waits_for_turn(local_queue: str) -> Sentence:
-    """Return what to say of a run that waits, with nothing in its way."""
+    """Return the message of a run that waits, with no obstacle."""
     return say("waits-for-turn", "Waiting in {queue}.", queue=local_queue)
 
 
@@ -179,7 +178,7 @@ def _held(kind: str, name: str, local_queue: str) -> Sentence:
 
 
 def _interruption(evicted: Json, requeued: Json) -> Sentence:
-    """Say why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
+    """Return why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
     reason = evicted.get("reason") or requeued.get("reason")
     if reason != "Preempted":
         return _INTERRUPTIONS.get(
@@ -197,9 +196,9 @@ def _interruption(evicted: Json, requeued: Json) -> Sentence:
 
 
 def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) -> Sentence | None:
-    """Say that a run asks for more than its queue could ever have.
+    """Return that a run requests more than its queue can ever have, or None.
 
-    Kueue says so of one of several equal Workloads only, and of the others nothing.
+    Kueue reports this for only one of several equal Workloads.
     """
     spec = workload["spec"]
     for resource, amount in (spec.get("requests") or {}).items():
@@ -247,8 +246,8 @@ def _blocked(
             queue=local_queue,
         )
     match = _OVER_MAXIMUM.search(text)
-    # Too much for one flavor, while another has enough of it and is only in use: that one is waited
-    # for.
+    # Too much for one flavor, while another has enough of it but in use: the run waits for that
+    # one.
     may_fit = {found[1] for found in _MORE_NEEDED.finditer(text)}
     if match and reason != "WaitingForQuota" and match[1] not in may_fit:
         return _too_much(
@@ -258,7 +257,7 @@ def _blocked(
             local_queue,
         )
     if match := _UNCOVERED.search(text):
-        if match[1] == "ephemeral-storage":  # no field of a request has it
+        if match[1] == "ephemeral-storage":  # no field of a request sets it
             return say(
                 "no-quota-for-disk",
                 "Will not start: {queue} has no quota for disk "
@@ -303,7 +302,7 @@ def _needs(text: str, asked: Mapping[str, Decimal]) -> Sentence | None:
 
 
 def _number(text: str) -> Decimal:
-    """Return an amount of a message; a text that is none, as Kueue writes none, counts as 0."""
+    """Return a number in a message; Kueue writes a missing one as text, which counts as 0."""
     try:
         return quantities.reported(text)
     except ValueError:

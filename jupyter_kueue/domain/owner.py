@@ -1,4 +1,4 @@
-"""Whose runs these are. Pure, and quick to import: Jupyter's start needs it."""
+"""The owner of runs. Pure, and quick to import: Jupyter's start needs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_kueue.domain import names, text_rules
 
 @dataclass(frozen=True)
 class Owner:
-    """The name as people write it, and its form for labels and keys."""
+    """The owner's name, and its form for labels and keys."""
 
     name: str
     slug: str

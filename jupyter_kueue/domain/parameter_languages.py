@@ -1,6 +1,6 @@
-"""Which language a run's parameters are written in, and which names can be assigned to there.
+"""The language of a run's parameters, and which names can be assigned in it.
 
-Pure. The server asks before a run is accepted and the pod asks again, so that both say the same.
+Pure. The server checks before a run is accepted and the pod checks again, by the same rules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CSHARP = "C#"
 FSHARP = "F#"
 POWERSHELL = "PowerShell"
 
-# What a kernel's name begins with, where nothing but digits and marks follows.
+# The start of a kernel's name; only digits and punctuation may follow.
 _BY_KERNEL_NAME = {
     "python": PYTHON,
     "xpython": PYTHON,
@@ -66,11 +66,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Names that a language keeps to itself, that its shell or session gives a meaning (the value of
-# bash's PS0 is code), or that ``parameter_literals`` writes: a parameter of that name would change
-# what the next one means.
+# Names that a language reserves, that its shell or session gives a meaning (the value of bash's PS0
+# is code), or that ``parameter_literals`` writes: a parameter of that name would change the meaning
+# of the next one.
 _RESERVED = {
-    # __debug__ is no keyword to the tokenizer, but an assignment to it is a syntax error.
+    # __debug__ is not a keyword of the tokenizer, but assigning to it is a syntax error.
     PYTHON: frozenset([*keyword.kwlist, "__debug__"]),
     R: _words(
         "if else repeat while function for next break in TRUE FALSE NULL Inf NaN NA NA_integer_ "
@@ -81,7 +81,7 @@ _RESERVED = {
         "do struct module baremodule using import export end else elseif catch finally true "
         "false public nothing Any Dict String"
     ),
-    # Bash's manual, "Shell Variables"; those with one of _BASH_PREFIXES too.
+    # Bash's manual, "Shell Variables"; also all names with one of _BASH_PREFIXES.
     BASH: _words(
         "_ CDPATH CHILD_MAX COLUMNS COMPREPLY COPROC DIRSTACK EMACS ENV EPOCHREALTIME "
         "EPOCHSECONDS EUID EXECIGNORE FCEDIT FIGNORE FUNCNAME FUNCNEST GLOBIGNORE GLOBSORT GROUPS "
@@ -120,7 +120,7 @@ _RESERVED = {
         "protected public pure rec return sealed select sig static struct tailcall then to trait "
         "true try type upcast use val virtual void when while with yield _ Map None System box obj"
     ),
-    # In lower case: PowerShell's names are of any.
+    # In lower case: PowerShell's names ignore case.
     POWERSHELL: _words(
         "_ args consolefilename error event eventargs eventsubscriber executioncontext false "
         "foreach home host input iscoreclr islinux ismacos iswindows lastexitcode matches "
@@ -131,19 +131,19 @@ _RESERVED = {
     ),
 }
 _BASH_PREFIXES = ("BASH", "COMP_", "DYLD_", "LC_", "LD_", "READLINE_")
-# Those whose names are letters, digits and _ of ASCII alone.
+# Languages whose names are ASCII letters, digits and _ only.
 _ASCII_NAMES = frozenset({BASH, MATLAB})
 # MATLAB's namelengthmax.
 _MATLAB_NAME_LENGTH = 63
 
 
 def find_language(kernel_name: str | None, notebooks_kernel: str | None, stated: str) -> str | None:
-    """Return the language of the kernel that a notebook will run in; None if it is not one of ours.
+    """Return the language of the kernel that a notebook will run in; None if it is unknown.
 
     Args:
-        kernel_name: the kernel that the run asks for, None for the notebook's own.
-        notebooks_kernel: the one that the notebook names, None if it names none.
-        stated: what the notebook says of its language, empty if nothing.
+        kernel_name: the kernel that the run requests, None for the notebook's own.
+        notebooks_kernel: the kernel that the notebook names, None if it names none.
+        stated: the language that the notebook states, empty if none.
     """
     name = kernel_name or notebooks_kernel
     known = _KERNEL_NAME.match(name or "")
@@ -155,7 +155,7 @@ def find_language(kernel_name: str | None, notebooks_kernel: str | None, stated:
 
 
 def unknown_language(kernel_name: str | None, stated: str) -> Sentence:
-    """Return what to say where ``find_language`` found none."""
+    """Return the message for a language that ``find_language`` does not know."""
     return say(
         "parameter-language-unknown",
         "cannot be passed to the kernel {kernel} (language {language}), only "
@@ -168,7 +168,7 @@ def unknown_language(kernel_name: str | None, stated: str) -> Sentence:
 
 
 def problem_of_name(name: str, language: str) -> Sentence | None:
-    """Say why nothing can be assigned to ``name``, an identifier, in that language; None if so."""
+    """Return why ``name``, an identifier, cannot be assigned in that language; None if it can."""
     shown = name.lower() if language == POWERSHELL else name
     is_bashs = language == BASH and name.startswith(_BASH_PREFIXES)
     if is_bashs or shown in _RESERVED[language]:

@@ -1,8 +1,8 @@
 """Parameters as source code: assignments whose values arrive exactly as they were sent.
 
-Pure. The server refuses what a language cannot hold; the pod writes the same. Each language has its
-own quoting rules, whose source each class names. A text becomes a literal that nothing is
-interpolated in; what has no such literal there is refused by the parameter's name.
+Pure. The server refuses what a language cannot represent; the pod applies the same rules. Each
+language has its own quoting rules, whose source its class names. A text becomes a literal in which
+nothing is interpolated; a parameter that has no such literal is refused by name.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.contract.sentences import Sentence
 
-# Whole numbers up to this one are each a double of their own.
+# Every integer up to this one has its own double.
 EXACT_IN_A_DOUBLE = 2**53
 DIGITS_IN_A_DOUBLE = 15
-# Python refuses to read a decimal literal of more digits than 4300 (sys.set_int_max_str_digits).
+# Python refuses to parse decimal literals of more than 4300 digits (sys.set_int_max_str_digits).
 LONGEST_DECIMAL = 10**4000
 LAST_OF_FOUR_DIGITS = 0xFFFF
 
 
 class _RefusedError(ValueError):
-    """A value that a language cannot hold; the message says what to do, without its subject."""
+    """A value that a language cannot represent; the message advises, without its subject."""
 
 
 def write_cell(parameters: dict[str, Any], language: str) -> str:
@@ -65,7 +65,7 @@ def write_cell(parameters: dict[str, Any], language: str) -> str:
 
 
 class _Writer:
-    """Writes values of JSON in one language."""
+    """Writes JSON values in one language."""
 
     language: ClassVar[str]
     comment = "#"
@@ -76,7 +76,7 @@ class _Writer:
         return [f"{name} = {self.value(value)}"]
 
     def known_as(self, name: str) -> str:
-        """Return what two names have in common that are one to this language."""
+        """Return a key that is equal for names that are the same to this language."""
         return name
 
     def value(self, value: Any) -> str:
@@ -122,7 +122,7 @@ class _Writer:
 
 
 class _Python(_Writer):
-    """The Python Language Reference, "Literals": ``repr`` of these types is one."""
+    """The Python Language Reference, "Literals": ``repr`` of these types is a literal."""
 
     language = parameter_languages.PYTHON
     true, false, nothing = "True", "False", "None"
@@ -145,11 +145,11 @@ class _Python(_Writer):
 
 
 class _R(_Writer):
-    r"""R's help page ``Quotes`` and ``NumericConstants``.
+    r"""R's help pages ``Quotes`` and ``NumericConstants``.
 
-    Nothing is interpolated. A text holds no NUL, and one with ``\u`` escapes no more than 10,000
-    characters, so that a longer one is put together. Every number is a double; R reads a decimal
-    of more than 15 digits inexactly, a hexadecimal one exactly.
+    Nothing is interpolated. A text cannot contain NUL, and a literal with ``\u`` escapes has at
+    most 10,000 characters, so that a longer one is pasted together. Every number is a double; R
+    reads a decimal of more than 15 digits inexactly, a hexadecimal one exactly.
     """
 
     language = parameter_languages.R
@@ -189,14 +189,14 @@ class _R(_Writer):
 class _Julia(_Writer):
     """Julia's manual, "Strings" (``$`` interpolates, so it is escaped) and "Integers".
 
-    A whole number is of the smallest type that holds it, up to BigInt. ``[1, true]`` and
-    ``[1, 0.5]`` would be converted to one type, so mixed values stand in ``Any``.
+    An integer has the smallest type that holds it, up to BigInt. ``[1, true]`` and ``[1, 0.5]``
+    would be converted to one type, so mixed values are in an array of ``Any``.
     """
 
     language = parameter_languages.JULIA
     nothing = "nothing"
 
-    # Two letters that look alike are one (julia/src/flisp/julia_extensions.c).
+    # Two look-alike letters are the same (julia/src/flisp/julia_extensions.c).
     ALIKE: ClassVar[dict[int, str]] = {0x00B5: "\u03bc", 0x025B: "\u03b5"}
 
     def known_as(self, name: str) -> str:
@@ -217,11 +217,12 @@ class _Julia(_Writer):
 
 
 class _Bash(_Writer):
-    """Bash's manual, "Quoting": nothing is special between single quotes; ``$'...'`` has escapes.
+    """Bash's manual, "Quoting": nothing is special in single quotes; ``$'...'`` has escapes.
 
-    The kernel types the cell into a terminal, which cuts lines of 4,096 bytes and acts on control
-    characters, so lines are short and control characters escaped, byte by byte as the locale's
-    encoding may be none. ``!`` is escaped too, for an interactive shell's history.
+    The kernel types the cell into a terminal, which truncates lines at 4,096 bytes and acts on
+    control characters. Lines are therefore short and control characters are escaped, byte by byte
+    because the locale may have no encoding for them. ``!`` is escaped, too, because of an
+    interactive shell's history.
     """
 
     language = parameter_languages.BASH
@@ -236,7 +237,7 @@ class _Bash(_Writer):
                     "is an object, which bash cannot hold; send text or a list",
                 )
             )
-        # What the notebook declared it as: an array would keep its other elements, and an integer
+        # The notebook's own declaration: an array would keep its other elements, and an integer
         # would evaluate the text.
         lines = [f"unset -v {name}"]
         if not isinstance(value, list):
@@ -278,9 +279,9 @@ class _Bash(_Writer):
 class _Scala(_Writer):
     r"""The Scala Language Specification, "Lexical Syntax".
 
-    Nothing is interpolated in a plain literal. Before Scala 2.13.2 ``\u`` was read before anything
-    else, so what ends a literal has escapes of its own. The JVM takes 65,535 bytes for one. Mixed
-    numbers would be widened to one type.
+    Nothing is interpolated in a plain literal. Before Scala 2.13.2, ``\u`` escapes were processed
+    first, so characters that end a literal have other escapes. The JVM limits a literal to 65,535
+    bytes. Mixed numbers would be widened to one type.
     """
 
     language = parameter_languages.SCALA
@@ -330,8 +331,8 @@ class _Scala(_Writer):
 class _Matlab(_Writer):
     """MATLAB's help page "Text in String and Character Arrays".
 
-    A double quote is doubled, and there are no escapes: other characters are made from their codes.
-    Every number is a double.
+    A double quote is doubled, and there are no escapes: other characters are created from their
+    codes. Every number is a double.
     """
 
     language = parameter_languages.MATLAB
@@ -362,7 +363,7 @@ class _Matlab(_Writer):
         if not value:
             return "containers.Map('KeyType', 'char', 'ValueType', 'any')"
         keys = ", ".join(f"char({self.text(key)})" for key in value)
-        # A value that is a cell array would be taken for several values.
+        # A cell array as a value would be taken for several values.
         items = self.array(list(value.values()))
         return f"containers.Map({{{keys}}}, {items}, 'UniformValues', false)"
 
@@ -394,7 +395,7 @@ class _CSharp(_Writer):
 
 
 class _FSharp(_Writer):
-    """The F# Language Specification, "Strings and Characters". ``%`` counts in formats alone."""
+    """The F# Language Specification, "Strings and Characters". ``%`` is special only in formats."""
 
     language = parameter_languages.FSHARP
     comment = "//"
@@ -426,9 +427,9 @@ class _FSharp(_Writer):
 class _PowerShell(_Writer):
     """PowerShell's ``about_Quoting_Rules`` and ``about_Arrays``.
 
-    Nothing is expanded between single quotes, which are doubled; four other quotation marks count
-    as single quotes too. An array of one array is unrolled, unless a comma stands before it.
-    Names and a table's keys are of any case.
+    Nothing is expanded between single quotes, which are doubled; four other quotation marks act
+    like single quotes. An array that contains one array is unrolled unless a comma precedes it.
+    Names and a table's keys ignore case.
     """
 
     language = parameter_languages.POWERSHELL
@@ -498,7 +499,7 @@ def _is_plain_ascii(char: str) -> bool:
 
 
 def _unicode_escape(char: str) -> str:
-    # As many digits as are taken: the next character may be one.
+    # With the maximum number of digits: the next character may be a digit.
     code = ord(char)
     return f"\\u{code:04x}" if code <= LAST_OF_FOUR_DIGITS else f"\\U{code:08x}"
 
@@ -521,7 +522,7 @@ def _pieces(value: str, length: int) -> list[str]:
 
 
 def _runs(value: str, is_plain: Callable[[str], bool]) -> Iterator[tuple[bool, str]]:
-    """Yield the parts of a text that are plain throughout, or nowhere."""
+    """Yield the parts of a text that are entirely plain, or not at all."""
     begin = 0
     for at in range(1, len(value) + 1):
         if at == len(value) or is_plain(value[at]) != is_plain(value[begin]):
@@ -530,11 +531,11 @@ def _runs(value: str, is_plain: Callable[[str], bool]) -> Iterator[tuple[bool, s
 
 
 def _are_alike(values: list[Any], *, one_whole: bool = False) -> bool:
-    """Tell whether values are of one simple type, so that a language converts none to another's.
+    """Return whether values have one simple type, so that a language converts none of them.
 
     Args:
-        values: what is to stand in one array.
-        one_whole: numbers of 32 and of 64 bits are of one type.
+        values: the elements of one array.
+        one_whole: whether integers of 32 and of 64 bits count as one type.
     """
     kinds = {_kind(value) for value in values}
     if one_whole:
@@ -551,7 +552,7 @@ def _kind(value: Any) -> str:
 
 
 def _sized(value: int, beyond: str) -> str:
-    """Return a whole number as a literal of 32 bits, or with an L of 64, or as ``beyond``."""
+    """Return an integer as a literal of 32 bits, of 64 bits with an L, or as ``beyond``."""
     if -(2**31) <= value < 2**31:
         return str(value)
     return f"{value}L" if -(2**63) <= value < 2**63 else beyond

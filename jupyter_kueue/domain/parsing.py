@@ -1,8 +1,8 @@
-"""Reads JSON as a declared type, and says of every field that is wrong what is wrong with it.
+"""Parses JSON as a declared type, with an error for every invalid field.
 
-Pure. ``parse`` is for what users send: unknown fields are refused and all errors are said at once,
-in sentences that follow a field's name. ``read_back`` is for what lies in the bucket: fields of
-later versions are passed over, and the first difference is enough.
+Pure. ``parse`` is for what users send: unknown fields are refused, and all errors are reported at
+once, in sentences that follow a field's name. ``read_back`` is for documents in the bucket: it
+ignores fields of later versions and stops at the first difference.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Pydantic's names of errors, of a dataclass and of a TypedDict
+# Pydantic's error types, for a dataclass and a TypedDict
 # (https://docs.pydantic.dev/latest/errors/validation_errors/).
 _MISSING = ("missing", "missing_argument")
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 
 
 class Kind(Generic[T]):
-    """A declared type made ready for many documents."""
+    """A declared type, compiled for many documents."""
 
     def __init__(
         self,
@@ -44,13 +44,13 @@ class Kind(Generic[T]):
         *,
         absent_is_null: bool = False,
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             declared: a dataclass or a TypedDict.
-            check: raises ValueError for what the fields alone do not show.
-            absent_is_null: of a TypedDict, what takes null may be left out: rows that an earlier
-                version stored have no field of this one.
+            check: raises ValueError for problems that no single field shows.
+            absent_is_null: whether nullable fields of a TypedDict may be missing: rows stored by an
+                earlier version lack new fields.
         """
         self._declared = declared
         self._check = check
@@ -63,21 +63,21 @@ class Kind(Generic[T]):
 
     @property
     def adapter(self) -> TypeAdapter[T]:
-        """What checks and describes the type; made when it is asked for first, which takes long."""
+        """Validates and describes the type; created on first use, which takes long."""
         if self._made is None:
             self._made = TypeAdapter(self._declared)
         return self._made
 
     @property
     def fields(self) -> AbstractSet[str]:
-        """The names of a dataclass' fields."""
+        """The names of a dataclass's fields."""
         return {item.name for item in dataclasses.fields(self._declared)}  # type: ignore[arg-type]
 
     def read_back(self, document: Any) -> T:
-        """Return what a stored document holds.
+        """Return the content of a stored document.
 
         Raises:
-            ValueError: it holds something else; the message says where it first differs.
+            ValueError: it is invalid; the message names the first difference.
         """
         try:
             if self._absent and isinstance(document, dict):
@@ -89,10 +89,10 @@ class Kind(Generic[T]):
 
 
 def read_back(kind: Kind[T], what: str, document: Any) -> T:
-    """Return what a document of the bucket holds.
+    """Return the content of a document in the bucket.
 
     Raises:
-        UnreadableError: it holds something else; the message names ``what`` and where it differs.
+        UnreadableError: it is invalid; the message names ``what`` and the first difference.
     """
     try:
         return kind.read_back(document)
@@ -121,16 +121,16 @@ def parse(
     wrong: Mapping[str, Sentence] | None = None,
     is_null_default: bool = True,
 ) -> T:
-    """Return what a user's JSON object asks for.
+    """Return the content of a user's JSON object.
 
     Args:
         kind: a dataclass.
         body: what was sent.
-        below: the field that ``body`` is the value of, empty for a whole body.
-        missing: what to say of fields that must be there, by name.
-        unknown: what to say of a field that is none, by the name of the field it is in.
-        wrong: what is wrong already, by field.
-        is_null_default: null stands for the default; else it is no value of any field.
+        below: the field whose value ``body`` is, empty for a whole body.
+        missing: messages for required fields, by name.
+        unknown: messages for unknown fields, by the name of the field that contains them.
+        wrong: problems that are already known, by field.
+        is_null_default: whether null means the default; otherwise null is invalid.
 
     Raises:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
@@ -186,7 +186,7 @@ def _said(
 
 
 def _difference(detail: ErrorDetails) -> str:
-    """Return where a document first differs, in words."""
+    """Return the first difference of a document, in words."""
     where = "".join(
         f"[{part}]" if isinstance(part, int) else f".{shown_key(part)}" for part in detail["loc"]
     )

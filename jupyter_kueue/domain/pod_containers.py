@@ -1,7 +1,4 @@
-"""What a pod's status says of its containers and its conditions, as the API server returns it.
-
-Pure. ``status``, ``pod_start`` and ``evictions`` ask.
-"""
+"""The containers and conditions in a pod's status, as the API server returns it. Pure."""
 
 from __future__ import annotations
 
@@ -26,16 +23,16 @@ def statuses(pod: Json) -> list[Json]:
 
 
 def status_of(pod: Json, name: str) -> Json:
-    """Return the status of one container, empty where the kubelet has said nothing yet."""
+    """Return the status of one container, empty until the kubelet reports it."""
     return next((item for item in statuses(pod) if item["name"] == name), {})
 
 
 def terminated(pod: Json, name: str) -> Json | None:
-    """Return how a container ended, None while it has not."""
+    """Return how a container ended, None until it has ended."""
     ended: Json | None = status_of(pod, name).get("state", {}).get("terminated")
     return ended
 
 
 def waiting_reason(status: Json) -> str:
-    """Return why a container waits, as the kubelet spells it; empty where it does not wait."""
+    """Return why a container waits, as the kubelet spells it; empty if it does not wait."""
     return str((status.get("state", {}).get("waiting") or {}).get("reason") or "")

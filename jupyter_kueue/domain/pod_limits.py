@@ -1,7 +1,6 @@
-"""What the containers of a pod may use of CPU and disk, as the admin's settings say.
+"""CPU and disk limits of a pod's containers, from the admin's settings.
 
-``manifest`` calls ``applied`` on the pod that it has built. Pure. How disk limits are enforced:
-https://kubernetes.io/docs/concepts/storage/ephemeral-storage/
+Pure. How disk limits are enforced: https://kubernetes.io/docs/concepts/storage/ephemeral-storage/
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from jupyter_kueue.domain import quantities
 
 Json = dict[str, Any]
 
-# A staging container asks for next to nothing, and with a limit of next to nothing it would crawl.
+# A staging container requests almost nothing; with a limit of that size it would crawl.
 _LEAST_CPU_LIMIT = "500m"
 _NO_DISK = "0"
 
 
 @dataclass(frozen=True)
 class PodLimits:
-    """What an admin allows each pod. ``None`` stands for no limit, or for no request.
+    """What an admin allows each pod. ``None`` means no limit, or no request.
 
     Attributes:
-        cpu_limit: the CPU limit of a container as a multiple of what it asks for.
+        cpu_limit: a container's CPU limit as a multiple of its request.
         ephemeral_storage_request, ephemeral_storage_limit: of the node's disk, for the whole pod,
-            as quantities. They stand at the notebook's container; the others get 0.
+            as quantities. They are set on the notebook's container; the others get 0.
         volume_sizes: pairs of a volume and its sizeLimit, a quantity.
     """
 
@@ -38,7 +37,7 @@ class PodLimits:
 
 
 def applied(spec: Json, limits: PodLimits) -> Json:
-    """Return a pod's spec with the limits in it, and with what tells its notebook about them."""
+    """Return a pod's spec with these limits, and with variables that pass them to its notebook."""
     own = {item["name"] for item in spec["volumes"] if "emptyDir" in item}
     sizes = {name: size for name, size in limits.volume_sizes if size and name in own}
     names = [item["name"] for item in (*spec["initContainers"], *spec["containers"])]
@@ -86,8 +85,8 @@ def _volume(volume: Json, sizes: dict[str, str]) -> Json:
 def _told(containers: list[str], sizes: dict[str, str]) -> list[Json]:
     """Return the variables that ``runner.notebook.disk_use`` reads.
 
-    The limits of the containers are the kubelet's word, since a LimitRange may set them. Without a
-    limit it names what the node has.
+    The downward API provides the containers' limits, because a LimitRange may set them. Without a
+    limit it reports the node's capacity.
     """
     return [
         {

@@ -1,7 +1,7 @@
 """What keeps an admitted run from starting, and how long that may last.
 
-Its pod is refused, its machine is full, its image is being fetched or cannot be, ... Pure. Reasons
-and texts are those of Kubernetes: ``pkg/kubelet/events/event.go``, ``pkg/kubelet/images``,
+Examples: its pod is refused, its node is full, its image is being pulled or cannot be pulled. Pure.
+Reasons and texts are Kubernetes': ``pkg/kubelet/events/event.go``, ``pkg/kubelet/images``,
 ``pkg/controller/controller_utils.go``, and the admission plug-ins ResourceQuota, LimitRanger and
 PodSecurity.
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# What no waiting mends is shown for so long before it fails the run: an admin who is at work on it
-# sees it, and a refusal in passing does no harm.
+# How long an obstacle that waiting cannot remove is shown before it fails the run: an admin who is
+# fixing it can see it, and a brief refusal does no harm.
 _HOPELESS_AFTER = dt.timedelta(seconds=60)
-# An image that lacks a program is the same at every try.
+# An image that lacks a program lacks it at every try.
 _AT_ONCE = dt.timedelta(0)
 
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -39,7 +39,7 @@ _CANNOT_SET_UP = (
     "FailedCreatePodContainer", "FailedPrepareDynamicResources", "NetworkNotReady",
 )  # fmt: skip
 _NO_SPACE = ("no space left on device", "disk quota exceeded", "inodes exhausted")
-# runc's, crun's and the local node's words for a program that is not in the image.
+# How runc, crun and the local node report a program that is not in the image.
 _NO_PROGRAM = re.compile(
     r"executable file .*not found|exec: .*no such file or directory|not found in \$PATH"
     r"|No such file or directory \(os error 2\)",
@@ -56,7 +56,7 @@ _QUOTA = re.compile(
     r"exceeded quota: \S+, requested: (?P<asked>.+?), used: .+?, limited: (?P<limit>.+)"
 )
 _UNSET_IN_QUOTA = re.compile(r"failed quota: .*?must specify (?P<resources>.+)")
-# Which setting gives every container what a ResourceQuota may demand of it.
+# The setting that provides what a ResourceQuota may require of every container.
 _SETTINGS = {
     "limits.cpu": "cpu_limit",
     "requests.ephemeral-storage": "ephemeral_storage_request",
@@ -72,10 +72,10 @@ class Obstacle:
     """Why a run has not started.
 
     Attributes:
-        reason, message, detail: as in ``models.Status``.
-        since: since when, None where that is not known (yet) or does not matter.
-        failure: what to say if it has lasted for too long; None for what may last.
-        patience: how long it may last, where that is less than for what passes by itself.
+        reason, message, detail: as in ``run_facts.Status``.
+        since: its start, None if it is unknown (yet) or does not matter.
+        failure: the message if it has lasted for too long; None if it may last.
+        patience: how long it may last, if that is shorter than for what may pass.
     """
 
     reason: str
@@ -86,7 +86,7 @@ class Obstacle:
     patience: dt.timedelta | None = None
 
     def has_lasted(self, now: dt.datetime, patience: dt.timedelta) -> bool:
-        """Tell whether the run has to fail; ``patience`` is for what may pass by itself."""
+        """Return whether the run has to fail; ``patience`` applies to what may pass."""
         if self.failure is None or self.since is None:
             return False
         own = patience if self.patience is None else min(patience, self.patience)
@@ -94,7 +94,7 @@ class Obstacle:
 
 
 def in_words(patience: dt.timedelta) -> Sentence:
-    """Return a length of time as people say it."""
+    """Return a duration in words."""
     seconds = int(patience.total_seconds())
     if seconds % 60 or not seconds:
         return say("seconds", "{count} seconds", "{count} second", count=seconds)
@@ -108,12 +108,12 @@ def in_words(patience: dt.timedelta) -> Sentence:
 
 
 def refusal(events: Iterable[Json], since: dt.datetime, patience: dt.timedelta) -> Obstacle | None:
-    """Return why the API server takes no pod of a Job, None if it has refused none.
+    """Return why the API server refuses a Job's pods, None if it has refused none.
 
     Args:
-        events: those about the Job.
-        since: when the Job was resumed, or its last pod made: what was refused before is over.
-        patience: how long refusals may last, for the words.
+        events: the Events about the Job.
+        since: when the Job was resumed, or its last pod created: earlier refusals are over.
+        patience: how long refusals may last, for the message.
     """
     refused = [
         event for event in events if event["reason"] == "FailedCreate" and _last(event) >= since
@@ -142,7 +142,7 @@ def refusal(events: Iterable[Json], since: dt.datetime, patience: dt.timedelta) 
 
 
 def _of_refusal(text: str) -> tuple[bool, Sentence]:
-    """Return whether waiting for the end of a refusal is of no use, and what to say of it."""
+    """Return whether waiting for the end of a refusal is useless, and its message."""
     if match := _QUOTA.search(text):
         too_much = _over(match["asked"], match["limit"])
         if too_much:
@@ -158,7 +158,8 @@ def _of_refusal(text: str) -> tuple[bool, Sentence]:
             "The cluster refused its pod: the namespace's ResourceQuota is used up.",
         )
     if match := _UNSET_IN_QUOTA.search(text):
-        # "limits.cpu for: notebook,stage-in; requests.x for: notebook", without the names of old.
+        # "limits.cpu for: notebook,stage-in; requests.x for: notebook", or names alone in older
+        # versions.
         named = re.findall(r"([\w./-]+) for:", match["resources"]) or match["resources"].split(",")
         settings = [_SETTINGS[resource] for resource in named if resource in _SETTINGS]
         if settings:
@@ -203,7 +204,7 @@ def _of_refusal(text: str) -> tuple[bool, Sentence]:
 
 
 def _over(asked: str, limit: str) -> str | None:
-    """Return of what is asked more than there is in all, None where it would fit."""
+    """Return how much of a request exceeds a total limit, None if it would fit."""
     most = _amounts(limit)
     for resource, amount in _amounts(asked).items():
         if resource in most and amount > most[resource]:
@@ -228,13 +229,13 @@ def _amounts(text: str) -> dict[str, float]:
 def of_pod(
     pod: Json, events: Iterable[Json] | None, environment: str, patience: dt.timedelta
 ) -> Obstacle | None:
-    """Return why the containers of a pod that has a node do not run, None if nothing is known.
+    """Return why the containers of a pod with a node do not run, None if nothing is known.
 
     Args:
-        pod: it.
-        events: those about the pod; None while they have not been read.
+        pod: the pod.
+        events: the Events about the pod; None until they are read.
         environment: the notebook container's image.
-        patience: how long what passes by itself may last, for the words.
+        patience: how long what may pass may last, for the message.
     """
     known = list(events or ())
     if fault := image_fault(pod, environment):
@@ -259,7 +260,7 @@ def _of_container(
     reason = pod_containers.waiting_reason(status)
     detail = (status.get("state", {}).get("waiting") or {}).get("message")
     if reason in _NOT_YET and (failed := _failed_pull(events, status["name"])):
-        # The kubelet tells of it seconds before the pod's status does.
+        # The kubelet's event comes seconds before the pod's status.
         reason, detail = _CANNOT_PULL[0], str(failed.get("message") or "")
     is_staging = status["name"] in _STAGING
     image = str(status.get("image") or environment)
@@ -310,7 +311,7 @@ def _no_image_name(image: str, *, is_staging: bool) -> Sentence:
 
 
 def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sentence, Sentence]:
-    """Return what to say of an image that cannot be fetched, and if that has lasted too long."""
+    """Return the messages for an image that cannot be pulled, now and after too long."""
     if is_staging:
         return (
             say(
@@ -343,9 +344,9 @@ def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sen
 
 
 def image_fault(pod: Json, environment: str) -> Obstacle | None:
-    """Return what an image lacks, as a container says that has ended; None if it says nothing.
+    """Return what an image lacks, as a container that has ended shows; None if unknown.
 
-    A sidecar that ends is started again and again, so its last end counts as well.
+    A sidecar that ends is restarted again and again, so its last end counts as well.
     """
     for status in pod_containers.statuses(pod):
         if found := _fault_of(pod, status, str(status.get("image") or environment)):
@@ -360,7 +361,7 @@ def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
         if not ended:
             continue
         said = str(ended.get("message") or "")
-        # A program that has begun could say anything.
+        # Once a program has started, it could report anything.
         if ended.get("reason") in _NOT_BEGUN and _NO_PROGRAM.search(said):
             return _no_python(pod, image, is_staging=is_staging, detail=said)
         if is_staging and _NO_PACKAGE.search(said):
@@ -440,7 +441,7 @@ def _full_node(detail: str, since: dt.datetime | None, patience: dt.timedelta) -
 
 
 def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None:
-    """Return which image is being fetched, None where none is."""
+    """Return which image is being pulled, None if none is."""
     for status in pod_containers.statuses(pod):
         if not pod_containers.waiting_reason(status):
             continue
@@ -457,10 +458,10 @@ def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None
 
 
 def stand_ins(pod: Json) -> tuple[Json, ...]:
-    """Return what stands for the events about a pod where nobody may read them.
+    """Return substitutes for the events about a pod if nobody may read them.
 
-    Each container that waits counts as failing since the pod got its node, which is when its images
-    were asked for.
+    Each waiting container counts as failing since the pod got its node, when the kubelet began to
+    pull its images.
     """
     return tuple(
         {
@@ -479,12 +480,12 @@ def _latest_of_pull(events: list[Json], container: str) -> Json | None:
         for event in events
         if event["reason"] in ("Pulling", "Pulled", "Failed") and _is_about(event, container)
     ]
-    # What was told in the same second ended it: fetching begins before it ends.
+    # Of events in the same second, the one other than Pulling is the later one.
     return max(told, key=lambda event: (_last(event), event["reason"] != "Pulling"), default=None)
 
 
 def _failed_pull(events: list[Json], container: str) -> Json | None:
-    """Return the event that says why fetching a container's image failed, None if it did not."""
+    """Return the event about the failed pull of a container's image, None if there is none."""
     latest = _latest_of_pull(events, container)
     if latest is None or latest["reason"] != "Failed":
         return None
@@ -499,9 +500,9 @@ def _failed_pull(events: list[Json], container: str) -> Json | None:
 
 
 def _failing_since(container: str, events: Iterable[Json]) -> dt.datetime | None:
-    """Return when a container first failed to start, None while no event says so.
+    """Return when a container first failed to start, None if no event shows it.
 
-    Events are kept for an hour after they were last repeated (kube-apiserver's --event-ttl).
+    Events are kept for an hour after their last repetition (kube-apiserver's --event-ttl).
     """
     told = (
         _first(event)

@@ -1,4 +1,4 @@
-"""Kubernetes quantities: "500m", "4Gi", "2" to numbers in base units, and back to words.
+"""Kubernetes quantities: "500m", "4Gi", "2" as numbers in base units, and in words.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
@@ -36,22 +36,22 @@ _UNITS = {
 _QUANTITY = re.compile(
     r"([+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}))(?:[eE]([+-]?[0-9]{1,2}))?([A-Za-z]{0,2})"
 )
-# What a cluster may report: the API's own pattern (config/crd), with an end to it.
+# What a cluster may report: the API's own pattern (config/crd), with limited length.
 _REPORTED = re.compile(
     r"([+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100}))(?:[eE]([+-]?[0-9]{1,100}))?([A-Za-z]{0,2})"
 )
-# Larger ones are cut to it in Kubernetes too ("Quantity" in common-definitions).
+# Kubernetes also caps larger ones at this value ("Quantity" in common-definitions).
 MAX_REPORTED = Decimal(2**63 - 1)
 _MAX_EXPONENT = 30
 
 
 def parse(text: str) -> Decimal:
-    """Return the number that a quantity of a user's or an admin's stands for.
+    """Return the number of a quantity from a user or an admin.
 
-    In cores, bytes or pieces. More than a slip of the finger could mean is refused.
+    In cores, bytes or pieces. Values that can only be mistakes are refused.
 
     Raises:
-        ValueError: ``text`` is no quantity.
+        ValueError: ``text`` is not a quantity.
     """
     match = _QUANTITY.fullmatch(text.strip())
     if match is None or match[3] not in _UNITS or (match[2] and match[3]):
@@ -66,12 +66,12 @@ def parse(text: str) -> Decimal:
 
 
 def reported(value: object) -> Decimal:
-    """Return the number that a quantity stands for which the cluster or a record holds.
+    """Return the number of a quantity from the cluster or a record.
 
-    Beyond MAX_REPORTED, either way, it is cut to that.
+    Values beyond MAX_REPORTED, in either direction, are capped.
 
     Raises:
-        ValueError: it is no quantity.
+        ValueError: it is not a quantity.
     """
     text = "" if isinstance(value, bool) else text_rules.shown_line(value, 300).strip()
     match = _REPORTED.fullmatch(text)
@@ -83,7 +83,7 @@ def reported(value: object) -> Decimal:
 
 
 def is_amount(value: object) -> bool:
-    """Tell whether a value of a document is a text that ``parse`` can read."""
+    """Return whether a value of a document is a text that ``parse`` accepts."""
     try:
         parse(value if isinstance(value, str) else "")
     except ValueError:
@@ -92,13 +92,13 @@ def is_amount(value: object) -> bool:
 
 
 def number(text: str | int) -> float | int:
-    """Return a quantity as a JSON number in its base unit, an int where it is one."""
+    """Return a quantity as a JSON number in its base unit, an int if it is integral."""
     value = parse(str(text))
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def in_words(resource: str, value: float) -> Sentence:
-    """Return an amount as a person says it: ``2 GPUs``, ``4 GiB of memory``, ``1.5 CPUs``."""
+    """Return an amount in words: ``2 GPUs``, ``4 GiB of memory``, ``1.5 CPUs``."""
     amount = shortly(resource, value)
     if resource == "memory":
         return say("memory-amount", "{amount} of memory", amount=amount)
@@ -111,7 +111,7 @@ def in_words(resource: str, value: float) -> Sentence:
 
 
 def shortly(resource: str, value: float) -> str:
-    """Return an amount without what it is of: ``2``, ``4 GiB``, ``1.5``."""
+    """Return an amount without its resource: ``2``, ``4 GiB``, ``1.5``."""
     if resource == "memory":
         for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
             if value >= size:

@@ -1,9 +1,9 @@
-"""The small documents of a run in the bucket, beside its record: marks, attempts and ends. Pure."""
+"""The small documents of a run in the bucket besides its record: marks, attempts, ends. Pure."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain.field_types import MAX_TAGS
@@ -13,7 +13,7 @@ from jupyter_kueue.domain.stored_types import Count, Flag, Line, Moment, ObjectN
 
 
 class Accepted(TypedDict, total=False):
-    """``accepted.json``: what became of a submit, decided once: its Job, or that it was cleared."""
+    """``accepted.json``: the one decision about a submit: accepted, with its Job, or cleared."""
 
     job_name: ObjectName
     uid: Line | None
@@ -25,7 +25,7 @@ class Accepted(TypedDict, total=False):
 
 
 class Meta(TypedDict, total=False):
-    """``meta.json``: what was changed of a run after its submit."""
+    """``meta.json``: changes of a run after its submit."""
 
     name: Line | None
     tags: Annotated[list[Line], Field(max_length=MAX_TAGS)] | None
@@ -42,7 +42,7 @@ class Stop(TypedDict, total=False):
 
 
 class Error(TypedDict, total=False):
-    """What a failing cell raised; ``traceback`` is looked into where it is shown."""
+    """The error of a failing cell; ``traceback`` is checked where it is shown."""
 
     name: str | None
     value: str | None
@@ -65,11 +65,11 @@ class ResultFile(TypedDict):
 
 
 class Result(TypedDict):
-    """``result.json``: the notebook came to its end; its presence commits the outputs."""
+    """``result.json``: the notebook ran to its end; its presence commits the outputs."""
 
     outcome: Literal["succeeded", "notebook-failed", "time-limit", "disk-full"]
     message: NotRequired[str | None]
-    # Checked where it is shown: an odd one costs the code alone.
+    # Checked where it is shown: if it is invalid, only the code is lost.
     sentence: NotRequired[Any]
     error: NotRequired[Error | None]
     pod_uid: NotRequired[Any]
@@ -90,7 +90,7 @@ class Result(TypedDict):
 
 
 class Final(TypedDict):
-    """``final.json``: the closing word on a run."""
+    """``final.json``: the final status of a run."""
 
     state: Literal["stopped", "succeeded", "failed"]
     reason: NotRequired[Line | None]
@@ -121,14 +121,14 @@ class Attempt(TypedDict, total=False):
 
 
 class Claim(TypedDict):
-    """``claim.json``: which request an idempotency key stands for."""
+    """``claim.json``: the request that an idempotency key belongs to."""
 
     digest: str
     submit: NotRequired[str]
 
 
 class Tombstone(TypedDict, total=False):
-    """``deleted``: the run was deleted, or its submit was taken back."""
+    """``deleted``: the run was deleted, or its submit was undone."""
 
     at: Moment | None
     by: ShortText | None
@@ -145,7 +145,7 @@ class Progress(TypedDict, total=False):
 
 
 class OpenRun(TypedDict):
-    """What never changes of a run that was open (``open/…``)."""
+    """What never changes about a run that was open (``open/…``)."""
 
     record: RunRecord
     accepted: Accepted
@@ -153,13 +153,13 @@ class OpenRun(TypedDict):
 
 
 class OpenRuns(TypedDict):
-    """Several of them; each is believed by itself."""
+    """Several open runs; each is validated separately."""
 
     runs: list[Any]
 
 
 class Segment(TypedDict):
-    """Rows of finished runs (``index/…``); each is believed by itself."""
+    """Rows of finished runs (``index/…``); each is validated separately."""
 
     rows: list[Any]
 

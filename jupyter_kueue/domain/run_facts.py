@@ -1,4 +1,4 @@
-"""What bucket and cluster say of a run, and where it stands by that. Pure."""
+"""What bucket and cluster contain about a run, and the status that follows. Pure."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class BucketFacts:
-    """What the bucket says of one run; ``None`` where the object is not there.
+    """The bucket's documents of one run; ``None`` for missing ones.
 
     Attributes:
-        attempts: the attempts' documents in the order they began.
-        is_recorded: false of a Job that has no record: what is known is the Job's own word.
-        problem: why what the bucket holds of the run cannot be understood, None if it can.
+        attempts: the attempts' documents, oldest first.
+        is_recorded: False for a Job without a record: everything comes from the Job itself.
+        problem: why a document of the run is invalid, None if all are valid.
     """
 
     record: RunRecord
@@ -46,13 +46,13 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What the cluster says of one run, as raw objects; not ``known`` before the first list.
+    """The cluster's objects of one run, as raw JSON; not ``known`` before the first list.
 
     Attributes:
-        events: those about whatever keeps the run from starting: its Job where that gets no pod,
-            else its newest pod; None where they were not asked for.
-        most: how much of each resource a run could ever have in the run's queue, in base units;
-            None where that is not known.
+        events: those about what keeps the run from starting: its Job if that gets no pod, otherwise
+            its newest pod; None if they were not read.
+        most: the most that a run can ever have of each resource in the run's queue, in base units;
+            None if unknown.
     """
 
     job: Json | None = None
@@ -65,7 +65,7 @@ class ClusterFacts:
 
 @dataclass(frozen=True)
 class Limits:
-    """What an admin lets pass before a run fails.
+    """What an admin tolerates before a run fails.
 
     Attributes:
         max_evictions: how often nodes may evict a run; the next eviction fails it.
@@ -78,10 +78,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands. ``message`` is for users; ``detail`` is what the cluster said.
+    """The status of a run. ``message`` is for users; ``detail`` quotes the cluster.
 
-    Both quote what notebooks and the cluster said, and have at most MAX_STATUS_LENGTH characters.
-    ``admitted_at``, ``started_at`` and ``finished_at`` are RFC 3339 in UTC or None.
+    Both may contain text from notebooks and the cluster, and have at most MAX_STATUS_LENGTH
+    characters. ``admitted_at``, ``started_at`` and ``finished_at`` are RFC 3339 in UTC or None.
     """
 
     state: State
@@ -93,7 +93,7 @@ class Status:
     finished_at: str | None = None
 
     def __post_init__(self) -> None:
-        """Cut the texts, and drop times that are none: the cluster's objects may hold any."""
+        """Cut the texts, and drop invalid times: the cluster's objects may hold anything."""
         for field_name in ("reason", "message", "detail"):
             text = getattr(self, field_name)
             if text is not None:
@@ -103,10 +103,10 @@ class Status:
                 object.__setattr__(self, field_name, None)
 
     def final(self) -> Final:
-        """Return what is stored as final.json of a run that has ended.
+        """Return the final.json of a run that has ended.
 
         Raises:
-            ValueError: it goes on.
+            ValueError: it has not ended.
         """
         if self.state not in ("stopped", "succeeded", "failed"):
             raise ValueError(self.state)
@@ -123,7 +123,7 @@ class Status:
 
 
 def stored_sentence(text: str | None, stored: Any) -> Sentence | None:
-    """Return a text of the bucket with the code and values stored beside it, if these are any."""
+    """Return a text from the bucket with the code and values stored with it, if they are valid."""
     if text is None:
         return None
     return sentences.restored(text, stored if is_sentence(stored, MAX_STATUS_LENGTH) else None)

@@ -1,11 +1,11 @@
-"""A run as it was asked for and what its defaults became: ``record.json``, immutable. Pure."""
+"""A run as requested and with its defaults resolved: ``record.json``, immutable. Pure."""
 
 import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field
-from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
 from jupyter_kueue.domain.json_documents import json_of
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
@@ -51,7 +51,7 @@ _Some = Annotated[list[PathText], Field(max_length=MAX_LEFT_BEHIND)]
 
 
 class LeftBehind(TypedDict):
-    """What of a notebook's folder was not uploaded: how many, and the first of them."""
+    """What was not uploaded of a notebook's folder: the number of files, and the first of them."""
 
     count: Annotated[Count, Field(description="How many files and folders are hidden.")]
     paths: Annotated[
@@ -66,17 +66,17 @@ class LeftBehind(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """What runs: a request, and what its defaults became. A schedule holds one for its runs.
+    """What runs: a request with its defaults resolved. A schedule holds one for its runs.
 
     Attributes:
         request: as the user sent it.
-        local_queue, resources, priority_class, image, ...: what the defaults became.
+        local_queue, resources, priority_class, image, ...: the resolved values.
         notebook: the notebook's path relative to ``input/``.
-        kernel_name: the kernel asked for, or else the notebook's own; None where neither says.
+        kernel_name: the requested kernel, or the notebook's own; None if neither is known.
         input: what was uploaded.
-        empty_folders: folders with nothing in them, which a bucket cannot hold.
-        left_behind: None where everything was uploaded.
-        schedule_id: None for a run that somebody submitted.
+        empty_folders: folders without files, which a bucket cannot represent.
+        left_behind: None if everything was uploaded.
+        schedule_id: None for a run that a user submitted.
     """
 
     name: Line
@@ -97,11 +97,11 @@ class RunSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(RunSpec):
-    """What one run was made from.
+    """What one run is created from.
 
     Attributes:
-        schedule_revision: the revision of the schedule that a CronJob's run was made from.
-        rerun_of: the run whose input this one has.
+        schedule_revision: the revision of the schedule that a CronJob's run was created from.
+        rerun_of: the run whose input this one uses.
     """
 
     run_id: RunId
@@ -129,15 +129,15 @@ class RunRecord(RunSpec):
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is stored as record.json."""
+        """Return the content of record.json."""
         return {"version": 1, **json_of(self)}
 
     @classmethod
     def from_json(cls, body: Any) -> "RunRecord":
-        """Read a stored record.json; fields of later versions are passed over.
+        """Read a stored record.json; fields of later versions are ignored.
 
         Raises:
-            UnreadableError: it is none.
+            UnreadableError: it is invalid.
         """
         return read_back(KIND, "run", body)
 

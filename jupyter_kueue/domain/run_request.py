@@ -1,7 +1,7 @@
-"""What a user asks of one run: every field with its type, bounds, default and description, once.
+"""A user's request for one run: every field with its type, limits, default and description.
 
-Pure: it checks what needs no file, cluster or bucket. OpenAPI, docs/rest.md's table and the
-TypeScript types come from here.
+Pure: it validates what needs no file, cluster or bucket. The OpenAPI document, the table in
+docs/rest.md and the TypeScript types follow from it.
 """
 
 from collections.abc import Mapping
@@ -147,7 +147,7 @@ class RunRequest:
 FIELDS = tuple(item.name for item in fields(RunRequest))
 KIND = Kind(RunRequest)
 _RESOURCES = Kind(Resources)
-# What to say of a field that must be there, and of one inside ``resources`` that is none.
+# Messages for required fields, and for unknown fields inside ``resources``.
 MISSING = {
     "input_path": say(
         "input-path-required", "is required: the notebook's path inside the server's root folder"
@@ -157,7 +157,7 @@ UNKNOWN = {"resources": say("resource-unknown", "is not a resource; use cpu, mem
 
 
 def check_object(body: Any) -> Mapping[str, Any]:
-    """Return a body that is a JSON object.
+    """Return a body if it is a JSON object.
 
     Raises:
         InvalidRequestError: it is something else.
@@ -170,7 +170,7 @@ def check_object(body: Any) -> Mapping[str, Any]:
 
 
 def parse_run_request(body: Any) -> RunRequest:
-    """Read a JSON body as a RunRequest.
+    """Parse a JSON body as a RunRequest.
 
     Raises:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
@@ -180,7 +180,7 @@ def parse_run_request(body: Any) -> RunRequest:
 
 
 def wrong_together(body: Mapping[str, Any]) -> dict[str, Sentence]:
-    """Return what is wrong with fields that are fine by themselves."""
+    """Return problems of fields that are valid individually."""
     if body.get("profile") is not None and body.get("resources") is not None:
         said = say("profile-or-resources", "give either a profile or resources, not both")
         return {"profile": said}
@@ -188,11 +188,11 @@ def wrong_together(body: Mapping[str, Any]) -> dict[str, Sentence]:
 
 
 def parse_resources(value: Any) -> Resources:
-    """Read ``{"cpu": "2", "memory": "4Gi", "gpus": 1}``; each may be left out.
+    """Parse ``{"cpu": "2", "memory": "4Gi", "gpus": 1}``; each field is optional.
 
     Raises:
         InvalidRequestError: naming each bad amount as ``resources.<name>``.
-        ValueError: it is no object.
+        ValueError: it is not an object.
     """
     return parse(_RESOURCES, _without_nulls(value), below="resources", unknown=UNKNOWN)
 
@@ -203,14 +203,14 @@ def check_parameters(
     notebooks_kernel: str | None,
     stated: str,
 ) -> None:
-    """Refuse parameters that cannot be written for the kernel they are for.
+    """Refuse parameters that cannot be written in the language of their kernel.
 
-    Their pod writes them by the same rules. It takes as long as they are many: call it in a thread.
+    The pod writes them by the same rules. Many parameters take long: call it in a thread.
 
     Args:
-        parameters: those of the request.
+        parameters: the request's parameters.
         kernel_name: the kernel that the request names.
-        notebooks_kernel: the one that the notebook names.
+        notebooks_kernel: the kernel that the notebook names.
         stated: the language that the notebook states, empty if none.
 
     Raises:

@@ -1,12 +1,12 @@
-"""A run as lists show it, and what is added where one run is looked at: REST's fields, once.
+"""A run as lists show it, and the additional fields of a single run: REST's fields, once.
 
-Pure. Rows of finished runs are kept in the bucket (``storage.summaries``) and held against this.
+Pure. Stored rows of finished runs are validated with these types (``storage.summaries``).
 """
 
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
 from jupyter_kueue.domain.parsing import Kind
 from jupyter_kueue.domain.run_record import LeftBehind
@@ -34,7 +34,7 @@ STATES: tuple[State, ...] = (
     "failed",
 )
 FINISHED_STATES: frozenset[State] = frozenset({"stopped", "succeeded", "failed"})
-# Of what is missing of a run, a row says so much.
+# How many warnings about missing parts of a run a row contains.
 MAX_WARNINGS = 5
 MAX_TAGS_SHOWN = 50
 

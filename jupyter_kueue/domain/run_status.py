@@ -1,4 +1,4 @@
-"""Where a run stands: from the bucket's and the cluster's facts to one state with its reason.
+"""The status of a run: one state with its reason, from the facts in bucket and cluster.
 
 Pure, and never a guess: a watch that ended is no success, and an end without a result is a failure.
 The table that ``derive`` implements is in docs/architecture.md.
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# The reason of a run of which bucket or cluster hold something that is none of ours.
+# The reason of a run with an invalid object in bucket or cluster.
 UNREADABLE = "unreadable"
 
-# Kueue makes a Workload within a second or two. Without one for this long something is wrong.
+# Kueue creates a Workload within a second or two. After this long without one, something is wrong.
 _WORKLOAD_PATIENCE = dt.timedelta(seconds=30)
 
 # How long after the end of its grace period a pod that is being deleted is waited for.
 LOST_POD_PATIENCE = dt.timedelta(seconds=60)
 
-# The Job controller makes a pod within a second. Without one for this long, something is said.
+# The Job controller creates a pod within a second. After this long without one, events are read.
 POD_PATIENCE = dt.timedelta(seconds=2)
 
 
 def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits: Limits) -> Status:
-    """Return the status of one run. First match wins, in the order of the table."""
+    """Return the status of one run. The first match wins, in the order of the table."""
     if bucket.problem is not None:
         return Status(
             "failed",
@@ -104,7 +104,8 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
             )
         return kueue_conditions.waiting_status(workload, queue, now, cluster.most)
     if pod is None and kueue_conditions.is_true(found.get("Evicted")):
-        # Its quota is being taken back: the pods are gone or going, the reservation is not yet.
+        # Its quota is being taken back: the pods are gone or ending, but the reservation is still
+        # there.
         return kueue_conditions.waiting_status(workload, queue, now, cluster.most)
     if ended := _ended_by_itself(bucket, cluster, times):
         return ended
@@ -123,7 +124,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
 
 
 def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
-    """Return the object whose events say why a run does not start, None if none is needed.
+    """Return the object whose events show why a run does not start, None if none is needed.
 
     That is the Job if it should have a pod and has none, or the pod if its containers wait on its
     node.
@@ -171,7 +172,7 @@ def _obstacle(
 def _evicted(
     bucket: BucketFacts, cluster: ClusterFacts, limits: Limits, times: Json
 ) -> Status | None:
-    """Return the end of a run that its nodes evict, None while another attempt may do better."""
+    """Return the end of a run after too many evictions, None if another attempt may succeed."""
     found = [(pod, eviction) for pod in cluster.pods if (eviction := evictions.of(pod))]
     for pod, eviction in found:
         if eviction.is_its_own_doing:
@@ -214,10 +215,10 @@ def _evicted(
 
 
 def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) -> Status | None:
-    """Return the end of a run in which something sends SIGTERM, None while it may be retried.
+    """Return the end of a run that keeps sending itself SIGTERM, None while it may be retried.
 
-    The Job does not count such an end, since SIGTERM is also how a pod is deleted; but then the
-    pod, or its node, says so.
+    The Job does not count such an end, because pods are also deleted by SIGTERM; but then the pod
+    or its node shows that.
     """
     count = sum(_is_ended_by_itself(pod) for pod in cluster.pods)
     retries = bucket.record.request.max_retries
@@ -248,7 +249,7 @@ def _is_ended_by_itself(pod: Json) -> bool:
 
 
 def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None:
-    """Return the end of a run whose last attempt found that going on makes no sense."""
+    """Return the end of a run whose last attempt found that the run cannot succeed."""
     if not bucket.attempts:
         return None
     last = bucket.attempts[-1]
@@ -260,10 +261,10 @@ def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None
 
 
 def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
-    """Return the pods that still have to end.
+    """Return the pods that have not ended.
 
-    A pod on a machine that went away is never confirmed gone: it counts no longer once its own
-    grace period, which its deletionTimestamp includes, has long passed.
+    A pod on a lost node is never confirmed to be gone: it no longer counts long after its grace
+    period, which its deletionTimestamp includes.
     """
     return [
         pod
@@ -280,7 +281,7 @@ def goes_on(pod: Json) -> bool:
 
 
 def current_pod(cluster: ClusterFacts) -> Json | None:
-    """Return the newest pod that is not being deleted, None where there is none."""
+    """Return the newest pod that is not being deleted, None if there is none."""
     alive = [pod for pod in cluster.pods if "deletionTimestamp" not in pod["metadata"]]
     return max(alive, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
@@ -308,7 +309,7 @@ def _recorded_end(bucket: BucketFacts) -> Status | None:
 
 
 def _said_by_runner(document: Attempt | Result) -> Sentence | None:
-    """Return what an attempt or a result says of its end, None where it says nothing."""
+    """Return the message of an attempt or a result, None if it has none."""
     return stored_sentence(document.get("message") or None, document.get("sentence"))
 
 
@@ -433,7 +434,7 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
             **times,
         )
     if "terminated" in notebook:
-        # The Job has not counted this end yet: it may retry, or the result is on its way.
+        # The Job has not counted this end yet: a retry may follow, or the result.
         said = say("saving", "Saving outputs.")
         return Status("running", "finishing", said, **times)
     scheduled = next(
@@ -459,9 +460,9 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
 
 
 def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
-    """Tell whether a pod's inputs are there: its stage-in says so in the attempt's record.
+    """Return whether a pod's inputs are staged: stage-in notes this in the attempt's record.
 
-    A Job that somebody else made may have pods without one, and waits for nothing.
+    A Job that was created elsewhere may have pods without a stage-in, which wait for nothing.
     """
     if not pod_containers.status_of(pod, pod_contract.STAGE_IN):
         return True
@@ -470,17 +471,17 @@ def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
 
 
 def is_staging(pod: Json, bucket: BucketFacts) -> bool:
-    """Tell whether a pod's notebook waits for its inputs, as far as is known."""
+    """Return whether a pod's notebook waits for its inputs, as far as is known."""
     notebook = pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {})
     return "running" in notebook and not _is_staged(pod, bucket)
 
 
 def _failed_staging(pod: Json, bucket: BucketFacts) -> Json | None:
-    """Return how stage-in ended before the inputs were there, None if it did not."""
+    """Return how stage-in ended before the inputs were staged, None if it did not."""
     if _is_staged(pod, bucket):
         return None
     container = pod_containers.status_of(pod, pod_contract.STAGE_IN)
-    # It was killed and started again, or has ended with the pod.
+    # It was killed and restarted, or ended with the pod.
     ends = (container.get(key, {}).get("terminated") for key in ("lastState", "state"))
     return next(
         (end for end in ends if end and end.get("exitCode") != pod_contract.EXIT_SUCCEEDED), None
@@ -488,7 +489,7 @@ def _failed_staging(pod: Json, bucket: BucketFacts) -> Json | None:
 
 
 def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
-    """Tell whether another pod follows a failed one, if the Job is not said to have failed."""
+    """Return whether another pod follows a failed one, if the Job has not failed."""
     if pod.get("status", {}).get("phase") != "Failed":
         return False
     code = (pod_containers.terminated(pod, pod_contract.NOTEBOOK) or {}).get("exitCode")
@@ -536,12 +537,12 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
     return Status("failed", reason, message, detail, **times)
 
 
-# What the program itself decided on, out of memory or not.
+# Exit codes that the program itself chose, whether or not it ran out of memory.
 _ENDS_OF_ITS_OWN = frozenset(pod_contract.EXIT_CODES.values()) - {pod_contract.EXIT_KERNEL_DIED}
 
 
 def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
-    """Say why the last pod failed: the reason's code and a sentence."""
+    """Return why the last pod failed: the reason's code and a sentence."""
     last = bucket.attempts[-1] if bucket.attempts else {}
     if pod is None:
         reason = last.get("reason") or "node-lost"
@@ -554,8 +555,8 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
         ended = status.get("state", {}).get("terminated")
         if status["name"] == pod_contract.STAGE_IN:
             ended = unstaged
-        # With cgroup v1 the reason is OOMKilled also where a child was killed and the program went
-        # on to another end (kubelet, containerd 1.6).
+        # With cgroup v1 the reason is OOMKilled even if only a child was killed and the program
+        # ended otherwise (kubelet, containerd 1.6).
         own_end = ended and ended.get("exitCode") in _ENDS_OF_ITS_OWN
         if ended and ended.get("reason") == "OOMKilled" and not own_end:
             if status["name"] == pod_contract.NOTEBOOK:
@@ -583,7 +584,7 @@ def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
     pod_reason = pod.get("status", {}).get("reason", "")
     if pod_reason in ("NodeLost", "NodeShutdown", "Terminated") or _is_disrupted(pod):
         return "node-lost", say("node-lost", "The machine it ran on was lost. Run it again.")
-    # The notebook waited in vain for a stage-in that failed.
+    # The notebook waited for a stage-in that failed.
     ended = unstaged or pod_containers.terminated(pod, pod_contract.NOTEBOOK)
     if ended is None:
         message = pod.get("status", {}).get("message") or pod_reason
@@ -659,7 +660,7 @@ def _killed(cell: int | None) -> Sentence:
 
 
 def _default_words(outcome: str, cell: int | None = None) -> Sentence:
-    """Return what to say of an end that left no words; ``cell`` is the one that ran, if any."""
+    """Return the message for an end without one; ``cell`` is the cell that ran, if any."""
     if cell and outcome in _IN_CELL:
         return _IN_CELL[outcome](cell)
     return _DEFAULT_WORDS[outcome]

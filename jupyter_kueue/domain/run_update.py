@@ -1,4 +1,4 @@
-"""What may change of a run after its submit. Pure."""
+"""The changes that a run allows after its submit. Pure."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from jupyter_kueue.domain.run_documents import Meta
 
 @dataclass(frozen=True)
 class RunUpdate:
-    """The fields to change; ``None`` leaves one as it is."""
+    """The fields to change; ``None`` leaves a field unchanged."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class RunUpdate:
     ] = None
 
     def as_meta(self) -> Meta:
-        """Return what changes in ``meta.json``."""
+        """Return the changes of ``meta.json``."""
         changed: Meta = {}
         if self.name is not None:
             changed["name"] = self.name
@@ -46,7 +46,7 @@ FIELDS = tuple(item.name for item in fields(RunUpdate))
 
 
 def parse_run_update(body: Any) -> RunUpdate:
-    """Read a JSON body as a RunUpdate.
+    """Parse a JSON body as a RunUpdate.
 
     Raises:
         InvalidRequestError: naming every field that is unknown or wrong.

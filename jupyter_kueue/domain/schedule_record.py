@@ -1,4 +1,4 @@
-"""A schedule as it stands, and the revisions that its runs are made from. Pure."""
+"""A schedule's current definition, and the revisions that its runs are created from. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,10 @@ class ScheduleRecord:
     """A schedule: ``definition.json``, replaced by each edit.
 
     Attributes:
-        request: as the user sent it, edits included.
-        revision: which revision its next runs are made from.
-        input_id: where the inputs of that revision are.
-        local_queue: what the default became.
+        request: as the user sent it, with edits.
+        revision: the revision that its next runs are created from.
+        input_id: the id of that revision's inputs.
+        local_queue: the resolved queue.
         left_behind: as in RunSpec.
     """
 
@@ -36,33 +36,33 @@ class ScheduleRecord:
     left_behind: LeftBehind | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is stored as definition.json."""
+        """Return the content of definition.json."""
         return {"version": 1, **json_of(self)}
 
     @classmethod
     def from_json(cls, body: Any) -> "ScheduleRecord":
-        """Read a stored definition.json; fields of later versions are passed over.
+        """Read a stored definition.json; fields of later versions are ignored.
 
         Raises:
-            UnreadableError: it is none.
+            UnreadableError: it is invalid.
         """
         return read_back(_RECORD, "schedule", body)
 
     @property
     def digest(self) -> str:
-        """A digest of all that a CronJob is built from."""
+        """A digest of everything that a CronJob is built from."""
         return digest(self)
 
 
 @dataclass(frozen=True)
 class ScheduleRevision:
-    """What a schedule's runs are made from: ``revisions/<id>.json``, immutable.
+    """What a schedule's runs are created from: ``revisions/<id>.json``, immutable.
 
     Attributes:
         spec: what each run is.
         input_id: their inputs are below ``inputs/<input_id>/``.
-        end_date, max_runs: as in ScheduleRequest; whoever takes a run in heeds them.
-        concurrency_policy: the same; a run that is replaced has its Job deleted.
+        end_date, max_runs: as in ScheduleRequest; applied when a run is taken in.
+        concurrency_policy: as in ScheduleRequest; the Job of a replaced run is deleted.
     """
 
     spec: RunSpec
@@ -73,19 +73,19 @@ class ScheduleRevision:
 
     @property
     def revision(self) -> str:
-        """The revision's id: the same content has the same one."""
+        """The revision's id, a digest of its content."""
         return digest(self)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is stored."""
+        """Return the stored content."""
         return {"version": 1, **json_of(self)}
 
     @classmethod
     def from_json(cls, body: Any) -> "ScheduleRevision":
-        """Read a stored revision; fields of later versions are passed over.
+        """Read a stored revision; fields of later versions are ignored.
 
         Raises:
-            UnreadableError: it is none.
+            UnreadableError: it is invalid.
         """
         return read_back(_REVISION, "schedule's revision", body)
 

@@ -1,6 +1,6 @@
-"""What a user asks to be run again and again, or on demand: the fields beside a run's own.
+"""A user's request for repeated runs, by the clock or on demand: the fields besides a run's own.
 
-Pure. Whether an expression is one that Kubernetes takes, only the API server says.
+Pure. Only the API server decides whether Kubernetes accepts a cron expression.
 """
 
 from collections.abc import Mapping
@@ -55,19 +55,19 @@ class ScheduleRequest(RunRequest):
     ] = None
 
     def run_request(self) -> RunRequest:
-        """Return what each run is asked for."""
+        """Return the request of each run."""
         values = {name: getattr(self, name) for name in run_request.FIELDS}
         return RunRequest(**{**values, "idempotency_key": None})
 
 
 FIELDS = tuple(item.name for item in fields(ScheduleRequest))
 KIND = Kind(ScheduleRequest)
-# Only a clock can keep these.
+# These need a cron expression.
 _OF_A_CLOCK = ("max_runs", "end_date", "starting_deadline_seconds")
 
 
 def parse_schedule_request(body: Any) -> ScheduleRequest:
-    """Read a JSON body as a ScheduleRequest.
+    """Parse a JSON body as a ScheduleRequest.
 
     Raises:
         InvalidRequestError: naming every field that is missing, unknown or wrong.

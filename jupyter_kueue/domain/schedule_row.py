@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
 from jupyter_kueue.domain.field_types import ConcurrencyPolicy
 from jupyter_kueue.domain.run_row import ShownLeftBehind, State

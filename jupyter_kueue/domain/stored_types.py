@@ -1,8 +1,8 @@
-"""The types of what lies in the bucket, which anybody who may write there may have written.
+"""The types of documents in the bucket, where anybody with write access may have written anything.
 
-Pure. Each takes what this package itself writes and nothing that could harm a reader: bounded texts
-without control characters, numbers of 64 bits, paths that stay below where they begin, moments that
-any calendar can count with. The first difference of a document is enough to not believe it.
+Pure. Each accepts what this package writes and nothing that could harm a reader: bounded texts
+without control characters, 64-bit numbers, relative paths without ``..``, times that any calendar
+supports. A document is rejected at its first difference.
 """
 
 import math
@@ -16,7 +16,7 @@ from jupyter_kueue.domain import names, text_rules, times
 from jupyter_kueue.domain.field_types import MAX_PATH_LENGTH
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 
-# Of what a list says of a run: the whole error is in the notebook.
+# For the status in a list; the notebook has the whole error.
 MAX_STATUS_LENGTH = 1000
 _MAX_WHOLE = 2**63 - 1
 
@@ -31,8 +31,8 @@ def _fits(check: Callable[[Any], bool]) -> BeforeValidator:
 
 
 def is_line(value: Any, max_length: int = MAX_NAME_LENGTH) -> bool:
-    """Tell whether a value is a text of one line, by the rules for what users send."""
-    # What is printable is fine, which is quickly seen.
+    """Return whether a value is a text of one line, by the rules for users' texts."""
+    # Most texts are printable, which is a quick check.
     return isinstance(value, str) and (
         (len(value) <= max_length and value.isprintable())
         or text_rules.problem(value, max_length) is None
@@ -40,17 +40,17 @@ def is_line(value: Any, max_length: int = MAX_NAME_LENGTH) -> bool:
 
 
 def is_text(value: Any, max_length: int) -> bool:
-    """Tell whether a value is a text of any number of lines."""
+    """Return whether a value is a text of any number of lines."""
     return isinstance(value, str) and text_rules.problem(value, max_length, lines=True) is None
 
 
 def is_path(value: Any) -> bool:
-    """Tell whether a value is a path that stays below where it begins, with / between its parts."""
+    """Return whether a value is a relative path within its folder, with / between parts."""
     return is_text(value, MAX_PATH_LENGTH) and not {"", ".", ".."} & set(value.split("/"))
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number of 64 bits; JSON's true and false are none."""
+    """Return whether a value is a 64-bit integer; true and false are not."""
     return (
         isinstance(value, int)
         and not isinstance(value, bool)
@@ -59,26 +59,26 @@ def is_whole(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Tell whether a value is such a number from 0 on."""
+    """Return whether a value is such an integer and not negative."""
     return is_whole(value) and value >= 0
 
 
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _VALUE_NAME = re.compile("[a-z_]{1,40}")
 _MAX_CODE_LENGTH = 80
-# Each text of a sentence stands in it, and beside it stand the codes of the sentences in it.
+# Each text of a sentence is part of its message; the codes of nested sentences come on top.
 _SENTENCE_FACTOR = 8
 _MAX_SENTENCES_DEEP = 8
 
 
 def is_sentence(value: Any, max_length: int) -> bool:
-    """Tell whether a value is a sentence's code and values, if its text may have that length."""
+    """Return whether a value is a sentence's code and values, for a text of that length."""
     most = max_length * _SENTENCE_FACTOR
     return isinstance(value, dict) and _spent(value, most, _MAX_SENTENCES_DEEP) >= 0
 
 
 def _spent(value: Any, left: int, depth: int) -> int:
-    """Return what is left of a bound after a sentence or a value of one; less than 0 for none."""
+    """Return the rest of a size limit after a value of a sentence; negative if invalid."""
     if left < 0 or depth < 0:
         return -1
     if isinstance(value, str):
@@ -120,7 +120,7 @@ Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), _fits(
 Count = Annotated[int, Field(ge=0), _fits(is_count)]
 ObjectName = Annotated[str, _fits(names.is_dns_subdomain_value)]
 Flag = Annotated[bool, Strict()]
-# ``{"code", "values"}`` of a sentence; what REST calls Sentence.
+# ``{"code", "values"}`` of a sentence; called Sentence in REST.
 Said = Annotated[
     dict[str, Any],
     _fits(lambda value: is_sentence(value, MAX_STATUS_LENGTH)),

@@ -1,8 +1,8 @@
-"""JSON as it is read from anybody and written for anybody: strict in, total out.
+"""JSON that is read strictly and written without errors.
 
-Pure. Requests, answers, the feed of changes and the bucket's objects all go through here. Python's
-own reader takes more than JSON (NaN, half characters) and fails on some of what is JSON (numbers of
-thousands of digits, deep nesting); its writer fails on what such a reader let in.
+Pure. Requests, answers, the feed of changes and the bucket's objects all use it. Python's own
+reader accepts more than JSON (NaN, lone surrogates) and fails on some valid JSON (numbers of
+thousands of digits, deep nesting); its writer fails on what such a reader accepts.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from typing import Any, Protocol, cast
 from jupyter_kueue.contract import nesting
 from jupyter_kueue.domain import text_rules
 
-# More levels than anything of ours has, and few enough for whatever walks through a document.
+# More levels than any document of this package, and few enough for recursive code.
 MAX_DEPTH = 64
-# Python itself refuses to write numbers of more than 4300 digits.
+# Python refuses to format integers of more than 4300 digits.
 MAX_DIGITS = 1000
-# Values are what reading costs, not bytes: each takes about a microsecond, a megabyte of "[],[],…"
-# a second, and nothing else of a process runs meanwhile.
+# The cost of parsing depends on the number of values, not bytes: about a microsecond each, a second
+# per megabyte of "[],[],…", during which the process does nothing else.
 MAX_VALUES = 250_000
 _MAX_TEXT = 2**30
-# How an escaped half of a surrogate pair begins; most documents have none, which is quickly seen.
+# The start of an escaped surrogate half. Most documents contain none, so the search is cheap.
 _MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(data: bytes | str, *, max_values: int = MAX_VALUES) -> Any:
-    """Return what a JSON text stands for.
+    """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON in UTF-8, holds NaN or an infinite number, a number of more than
-            MAX_DIGITS digits, half a character, more than MAX_DEPTH levels, or more than
-            ``max_values`` values (each key counts as one). The message says which, in words that
-            follow "it is no JSON" or a name.
+        ValueError: it is not JSON in UTF-8, contains NaN or an infinite number, a number of more
+            than MAX_DIGITS digits, a lone surrogate, more than MAX_DEPTH levels, or more than
+            ``max_values`` values (each key counts as one). The message follows a name or "it".
     """
     text = data.decode() if isinstance(data, bytes) else data
     if _has_more_values_than(max_values, text):
@@ -56,8 +55,8 @@ def loads(data: bytes | str, *, max_values: int = MAX_VALUES) -> Any:
 def encode(value: Any) -> bytes:
     """Return ``value`` as compact JSON in UTF-8, whatever it is.
 
-    What JSON or UTF-8 cannot carry is replaced: half characters by U+FFFD, NaN and infinite numbers
-    by null, what is nested too deep by a word, and objects of other kinds by their text.
+    What JSON or UTF-8 cannot represent is replaced: lone surrogates by U+FFFD, NaN and infinite
+    numbers by null, values that are nested too deeply by a note, and other objects by their text.
     """
     try:
         return _dumps(value).encode()
@@ -72,10 +71,10 @@ def _dumps(value: Any) -> str:
 
 
 class Document(Protocol):
-    """A part of a document that is an object of ours, such as a run's request."""
+    """A part of a document that is an object of this package, such as a run's request."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the object as JSON."""
 
 
 def _document(value: object) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _has_more_values_than(most: int, text: str) -> bool:
-    """Count without reading: the work is a few passes over ``text``, whatever it holds."""
+    """Count values without parsing, in a few passes over ``text``."""
     if _separators(text) <= most:
         return False
     unescaped = text.replace("\\\\", "").replace('\\"', "")
@@ -119,7 +118,7 @@ def _has_more_values_than(most: int, text: str) -> bool:
 
 
 def _separators(text: str) -> int:
-    """Return a number that is no less than that of the values in ``text``, less one."""
+    """Return an upper bound of the number of values in ``text``, minus one."""
     return sum(text.count(character) for character in ",:[{")
 
 

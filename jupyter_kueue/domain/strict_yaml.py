@@ -1,23 +1,23 @@
-"""YAML that anybody who may write a ConfigMap has written: small, shallow, and without aliases.
+"""YAML from ConfigMaps, which may be written by many: small, shallow and without aliases.
 
-PyYAML's safe loader makes no objects of classes, but of a few hundred bytes with aliases it makes
-gigabytes, and it fails in ways of its own on dates and nested lists.
+PyYAML's safe loader creates no class instances, but it expands a few hundred bytes with aliases to
+gigabytes, and fails in its own ways on dates and nested lists.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# It is read by a program in Python, a megabyte in ten seconds.
+# Its parser is written in Python and takes ten seconds per megabyte.
 MAX_CHARACTERS = 8_000
 MAX_DEPTH = 10
 
 
 def loads(text: str) -> Any:
-    """Return what a YAML text stands for: texts, numbers, truth values, lists and objects.
+    """Return the value of a YAML text: strings, numbers, booleans, lists and mappings.
 
     Raises:
-        ValueError: it is not such YAML; the message says why and follows its name.
+        ValueError: it is not such YAML; the message follows the document's name.
     """
     import yaml  # noqa: PLC0415 - Jupyter's start does not wait for it
 

@@ -1,7 +1,7 @@
-"""Text from anybody: the one rule for what is accepted, and the one way to show what was not.
+"""The rules for text from outside: which text is accepted, and how to show any text safely.
 
-Pure. Users, notebooks, the bucket and the cluster send text, and each may hold half a character, a
-NUL, a control character, or megabytes. ``problem`` refuses it, ``shown`` makes it fit for anything.
+Pure. Text from users, notebooks, the bucket and the cluster may contain lone surrogates, NULs,
+control characters, or megabytes. ``problem`` rejects it, ``shown`` makes it safe for any output.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from typing import overload
 
 from jupyter_kueue.contract.sentences import Sentence, say
 
-# Half of a pair of UTF-16: JSON can escape one alone, and no encoding can carry it.
+# Half of a UTF-16 pair: JSON can escape one alone, but no encoding can represent it.
 _HALF = re.compile("[\ud800-\udfff]")
-# Unicode's categories Cc, Zl and Zp: what ends a line or does something to a terminal.
+# Unicode's categories Cc, Zl and Zp: characters that end a line or control a terminal.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# What no text may hold, however many lines it has. Colours of a terminal begin with ESC.
+# Not allowed in texts of several lines either. ESC starts a terminal's colors.
 _NEVER_SHOWN = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff]")
-# ECMA-48: a terminal's colours, its cursor, its title. And what turns the direction of a line, so
-# that it reads as another one (Unicode, UAX 9).
+# ECMA-48: a terminal's colors, its cursor, its title. Also characters that change a line's
+# direction, so that it reads like another one (Unicode, UAX 9).
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*\x07?|[ -~]?)")
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def problem(text: str, max_length: int, *, lines: bool = False) -> Sentence | None:
-    """Say what is wrong with a text, in words that follow its field's name; None if nothing is.
+    """Return what is wrong with a text, to follow its field's name; None if nothing is.
 
     Args:
         text: what was sent or read.
         max_length: in characters.
-        lines: it may have several lines, and control characters other than NUL.
+        lines: whether it may have several lines, and control characters other than NUL.
     """
     if len(text) <= max_length and text.isprintable():
         return None
@@ -51,7 +51,7 @@ def problem(text: str, max_length: int, *, lines: bool = False) -> Sentence | No
 
 
 def half_character(text: str) -> Sentence | None:
-    """Say that a text holds half a character, None if it does not: data may hold all others."""
+    """Return that a text contains a lone surrogate, or None: data may contain anything else."""
     if _HALF.search(text) is None:
         return None
     return say(
@@ -61,7 +61,7 @@ def half_character(text: str) -> Sentence | None:
 
 
 def shown(text: object, max_length: int) -> str:
-    """Return a text that any encoding carries, cut to ``max_length`` with a word about the rest."""
+    """Return a text that any encoding can represent, cut to ``max_length`` with a note."""
     whole = text if isinstance(text, str) else str(text)
     kept = whole
     if len(whole) > max_length:
@@ -75,9 +75,9 @@ def said(text: Sentence, max_length: int) -> Sentence: ...
 @overload
 def said(text: object, max_length: int) -> str: ...
 def said(text: object, max_length: int) -> str:
-    """Return the same as part of a sentence: without colours, and read from left to right.
+    """Return the same as part of a sentence: without colors, and read from left to right.
 
-    A sentence keeps its code, and its values become what its text does.
+    A sentence keeps its code, and its values are treated like its text.
     """
     if isinstance(text, Sentence):
         return text.cleaned(max_length, said)

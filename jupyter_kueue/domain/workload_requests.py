@@ -1,8 +1,8 @@
-"""What a Workload asks for: the amounts that Kueue holds against quotas, and those a user chose.
+"""What a Workload requests: the amounts that Kueue compares with quotas, and those a user chose.
 
-Pure; ``service.cluster_state`` keeps these in place of the pod templates. Sources: Kubernetes, "Pod
-resource requests" (sidecars add up with the containers, of init containers the largest counts,
-overhead comes on top); kueue pkg/workload/workload.go, totalRequestsFromPodSets.
+Pure. Sources: Kubernetes, "Pod resource requests" (sidecars are added to the containers, of init
+containers the largest counts, overhead is added); kueue pkg/workload/workload.go,
+totalRequestsFromPodSets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def total(pod_sets: Iterable[Json]) -> Amounts:
     """Return what all pods of a Workload request together, in base units.
 
     Raises:
-        ValueError: an amount is none.
+        ValueError: an amount is invalid.
     """
     found: Amounts = {}
     for pod_set in pod_sets:
@@ -35,10 +35,10 @@ def total(pod_sets: Iterable[Json]) -> Amounts:
 
 
 def of_notebook(pod_sets: Iterable[Json]) -> Amounts:
-    """Return what the container with the notebook requests, empty where there is none.
+    """Return the requests of the notebook's container, empty if there is none.
 
     Raises:
-        ValueError: an amount is none.
+        ValueError: an amount is invalid.
     """
     for pod_set in pod_sets:
         for container in pod_set["template"]["spec"].get("containers") or []:
@@ -67,7 +67,7 @@ def _of_pod(spec: Json) -> Amounts:
 
 
 def _requests(container: Json) -> Amounts:
-    """Return a container's requests; where it has a limit alone, that is the request."""
+    """Return a container's requests; a limit without a request counts as the request."""
     resources = container.get("resources") or {}
     return {**_amounts(resources.get("limits")), **_amounts(resources.get("requests"))}
 

@@ -1,7 +1,6 @@
-"""Emits a Jupyter event whenever a run comes into another state.
+"""Emits a Jupyter event whenever the state of a run changes.
 
-``extension`` wires it to the feed of changes. Events have no replay: who must not miss one listens
-to ``changes`` instead.
+Events are not replayed: use the feed of changes where none may be missed.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _FIELDS = ("run_id", "name", "state", "reason", "message", "local_queue")
 
 
 class Feed(Protocol):
-    """Where changes come from: ``service.changes``."""
+    """The source of changes: ``service.changes``."""
 
     def add_listener(self, listener: Callable[[Json], None]) -> None:
-        """Call ``listener`` with each change from now on."""
+        """Call ``listener`` with each future change."""
 
 
 def emit_changes(feed: Feed, event_logger: EventLogger) -> None:
-    """Emit an event for each change of state that ``feed`` tells from now on."""
+    """Emit an event for each future change of state in ``feed``."""
     if SCHEMA_ID not in event_logger.schemas:
         event_logger.register_event_schema(SCHEMA_PATH)
     emitter = _Emitter(event_logger)
@@ -43,7 +42,7 @@ class _Emitter:
         self._last: dict[str, tuple[str, str | None]] = {}
 
     def on_change(self, change: Json) -> None:
-        """Emit, unless only something else about the run changed."""
+        """Emit an event if the run's state has changed."""
         if change["type"] == "run-deleted":
             run_id = change["run_id"]
             self._last.pop(run_id, None)

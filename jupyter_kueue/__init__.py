@@ -1,14 +1,14 @@
 """Queue notebook runs on a shared Kubernetes cluster with Kueue.
 
-Importing the package imports nothing else, because the same package is imported by Jupyter's
-start, by the command line and inside pods.
+The package imports nothing else here, because Jupyter's start, the command line and pods all import
+it.
 """
 
 from __future__ import annotations
 
 from jupyter_kueue._version import __version__
 
-# typing itself is slow to import, and this file is imported on the way to a run's first cell.
+# typing itself is slow to import, and a run's first cell waits for this file.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

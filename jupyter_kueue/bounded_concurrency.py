@@ -1,4 +1,4 @@
-"""Work on many items, a few at once, where the first failure ends all of it."""
+"""Work on many items, a few at a time, until the first failure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Item = TypeVar("Item")
 async def few_at_once(
     most: int, items: Collection[Item], work: Callable[[Item], Awaitable[None]]
 ) -> None:
-    """Await ``work(item)`` for each item, at most ``most`` at the same time, in their order.
+    """Await ``work(item)`` for each item in order, at most ``most`` at a time.
 
     Raises:
-        Exception: the first that ``work`` raised, once none of it goes on any more.
+        Exception: the first one from ``work``, after all other work has ended.
     """
     waiting = iter(items)
 
@@ -29,7 +29,7 @@ async def few_at_once(
     try:
         await asyncio.gather(*workers)
     finally:
-        # After the first failure nothing may go on writing behind the caller's back.
+        # After the first failure, no other work may continue in the background.
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

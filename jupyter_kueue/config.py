@@ -1,8 +1,8 @@
 """Every setting: ``c.JupyterKueue.<name>``, or the environment variable ``JUPYTER_KUEUE_<NAME>``.
 
-The extension and the command line make ``Settings`` here, once, and pass them on; nothing else
-reads configuration. A setting in a configuration file or on the command line wins over the
-environment. docs/configuration.md lists them all, which a test checks.
+The extension and the command line create ``Settings`` here once and pass them on; nothing else
+reads configuration. A setting in a configuration file or on the command line overrides the
+environment. docs/configuration.md lists all settings, which a test checks.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Settings:
     """The settings in force. Names and meanings are those of ``JupyterKueue``'s traits.
 
     Attributes:
-        owner: never empty here: what was configured, else JupyterHub's user, else the OS user.
+        owner: never empty: the configured owner, else JupyterHub's user, else the OS user.
     """
 
     owner: str
@@ -340,7 +340,7 @@ class JupyterKueue(Configurable):
         """Return the settings in force.
 
         Args:
-            environ: where the owner's name is looked up, the process's environment if None.
+            environ: for the owner's name; the process's environment if None.
         """
         looked_up = os.environ if environ is None else environ
         values = {item.name: getattr(self, item.name) for item in fields(Settings)}
@@ -356,10 +356,10 @@ def environment_variable(name: str) -> str:
 
 
 def load(config: Config | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings from Jupyter's ``config`` over the environment over the defaults.
+    """Return the settings from Jupyter's ``config``, the environment and the defaults.
 
     Raises:
-        NotConfiguredError: a setting has a value it cannot have; the message names it.
+        NotConfiguredError: a setting has an invalid value; the message names it.
     """
     looked_up = os.environ if environ is None else environ
     layered = Config()
@@ -401,5 +401,5 @@ def _os_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # A container may run under a number that no user database knows.
+        # A container may run with a uid that no user database contains.
         return f"uid-{os.getuid()}"

@@ -1,8 +1,8 @@
-"""The Jupyter server extension: makes the application, its routes and its events, and ends them.
+"""The Jupyter server extension: creates the application, its routes and its events, and ends them.
 
-Jupyter loads it at start, whatever is missing: a bad setting, a cluster or bucket that is away are
-told by the routes and by ``health``, and never keep Jupyter from starting. Kubernetes, bucket and
-notebook libraries are imported later, because each would slow Jupyter's start down.
+Jupyter loads it at start, whatever is missing: the routes and ``health`` report a bad setting or an
+unavailable cluster or bucket, and none of these keeps Jupyter from starting. Kubernetes, bucket and
+notebook libraries are imported later, because they would slow Jupyter's start.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class KueueExtension(ExtensionApp):
     classes = [JupyterKueue]  # noqa: RUF012 - as ExtensionApp declares it
 
     def initialize_settings(self) -> None:
-        """Make the application from the configuration; connecting begins with the server."""
+        """Create the application from the configuration; it connects when the server starts."""
         server: Any = self.serverapp
         settings: Settings | errors.NotConfiguredError
         try:
@@ -48,7 +48,7 @@ class KueueExtension(ExtensionApp):
         self._kueue = Application(
             settings,
             Path(server.root_dir),
-            # Files that the contents API does not show are none of a run's.
+            # Files that the contents API hides are not part of a run.
             allow_hidden=bool(getattr(server.contents_manager, "allow_hidden", False)),
         )
         self._streams = Streams()
@@ -65,19 +65,19 @@ class KueueExtension(ExtensionApp):
         self.handlers.extend(routes.handlers())
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002 - Jupyter's signature
-        """Begin to connect, once the event loop runs; returns at once."""
+        """Begin to connect, once the event loop runs; return at once."""
         await self._kueue.start()
 
     async def stop_extension(self) -> None:
-        """End streams and background tasks. The runs go on."""
+        """End streams and background tasks. The runs continue."""
         self._streams.end_all()
         await self._kueue.stop()
 
 
 def _stock_database(server: Any) -> Path | None:
-    """Return where the database of jupyter-scheduler's own backend is; None where that is in use.
+    """Return the database of jupyter-scheduler's own backend; None if that backend is in use.
 
-    Asked once the server runs, when Jupyter has loaded all its extensions.
+    Called once the server runs, when Jupyter has loaded all its extensions.
     """
     db_url: str | None = None
     for app in server.extension_manager.extension_apps.get("jupyter_scheduler", ()):
@@ -101,7 +101,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _set_up_logging(log_format: str, level: int) -> None:
-    """Show this package's log lines where Jupyter's are shown: on standard error."""
+    """Write this package's log lines to standard error, as Jupyter does."""
     log = logging.getLogger("jupyter_kueue")
     log.setLevel(level)
     if log_format == "json":

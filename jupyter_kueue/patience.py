@@ -1,10 +1,10 @@
 """How long the server side waits for others, and how long it pauses between retries.
 
 No value here is an expectation of how fast a machine is. Where something may take long, the limit
-is a safety net: whatever is waited for wakes those who wait as soon as it is there. How old a
-cached answer may be is not patience (``service.short_lived_cache``), and code that runs in a pod
-has its own values, in ``contract.pod_contract`` and ``runner``. How long a run may be in a state
-before that means something is a decision, made in ``domain``.
+is a safety net: waiting code is woken as soon as its condition holds. The age of a cached answer is
+not defined here (``service.short_lived_cache``), and code that runs in a pod has its own values, in
+``contract.pod_contract`` and ``runner``. How long a run may be in a state before that means
+something is a decision of ``domain``.
 """
 
 from __future__ import annotations

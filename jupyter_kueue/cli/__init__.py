@@ -1,8 +1,8 @@
 """The command line, ``jupyter kueue …``: parses, calls one function of the package, prints.
 
 Each subcommand is a module with ``add_parser``, here or in another distribution that names the
-function in the entry-point group ``jupyter_kueue.commands``. Errors of the package become one line
-and exit code 1 here and nowhere else.
+function in the entry-point group ``jupyter_kueue.commands``. Only this module turns the package's
+errors into one line and exit code 1.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NO_LOCAL_CLUSTER = (
     "jupyter kueue: The local cluster is not installed. Install it with: "
     "pip install 'jupyter-kueue[local]'"
 )
-_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+_INTERRUPTED = 130  # as in shells: 128 + SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 it could not be done, 2 misuse.
+    """Run one command and return its exit code: 0 success, 1 failure, 2 wrong usage.
 
-    A command that uses the bucket ends the process itself, with that code.
+    A command that uses the bucket ends the process itself with that code.
     """
     parser = argparse.ArgumentParser(
         prog="jupyter kueue",
@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     code = _run(arguments)
     if arguments.uses_bucket:
-        # A thread of the bucket's client that is still at work while Python says its farewells
-        # aborts the process, which has done all it had to do.
+        # A thread of the bucket's client that still runs during Python's shutdown aborts the
+        # process, although the command is done.
         os._exit(code)
     return code
 
@@ -66,6 +66,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush
         return 1
     return code

@@ -1,4 +1,4 @@
-"""Lets ``python -m jupyter_kueue.cli`` be the command where the script is not installed."""
+"""Makes ``python -m jupyter_kueue.cli`` the command if the script is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jupyter's configuration files, read as the servers read them, for commands that need settings."""
+"""Jupyter's configuration files, read as servers read them, for commands that need settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jupyter_core.application import JupyterApp
 if TYPE_CHECKING:
     from traitlets.config import Config
 
-# Where a server and its two extensions are configured. What stands last wins: a server's own file
-# counts more than those of its extensions, as ExtensionApp has it.
+# The files of a server and its two extensions. Later ones override earlier ones: as in
+# ExtensionApp, the server's own file comes last.
 _FILES = (
     "jupyter_config",
     "jupyter_jupyter_scheduler_config",
@@ -20,9 +20,9 @@ _FILES = (
 
 
 def load() -> Config:
-    """Return what the user's and the machine's configuration files say; a broken one is logged."""
+    """Return the user's and the machine's configuration; an invalid file is logged."""
     app = JupyterApp()
     for name in _FILES:
-        # JupyterApp's own method would read the files of one application alone.
+        # JupyterApp's own method would read the files of only one application.
         super(JupyterApp, app).load_config_file(name, path=app.config_file_paths)
     return app.config

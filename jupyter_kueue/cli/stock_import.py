@@ -1,7 +1,7 @@
-"""``jupyter kueue import``: what jupyter-scheduler's own backend has becomes runs and schedules.
+"""``jupyter kueue import``: imports the jobs and definitions of jupyter-scheduler's own backend.
 
-Called by ``cli.main``. Finds the files and the settings, calls ``scheduler.stock_import`` and
-prints; decides nothing.
+It finds the files and the settings, calls ``scheduler.stock_import`` and prints; it decides
+nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.scheduler.stock_import import Item, Report
 
-# The classes that may be configured with the staging area (scheduler.py).
+# The classes whose configuration may contain the staging area (scheduler.py).
 _SCHEDULERS = ("Scheduler", "ArchivingScheduler", "BaseScheduler")
 
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 "database: pip install jupyter-kueue[scheduler]",
             )
         )
-    # Slow to import, and needed by this command alone.
+    # Slow to import, and only this command needs it.
     from jupyter_kueue.cli import configuration  # noqa: PLC0415
     from jupyter_kueue.scheduler.stock_import import StockImport  # noqa: PLC0415
 

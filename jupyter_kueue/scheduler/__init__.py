@@ -1,9 +1,9 @@
 """jupyter-scheduler's backend: its dialog, its lists and its API, with runs that wait in Kueue.
 
-Thin translation to ``service``: jupyter-scheduler's words are turned into ours at the way in
-(``job_models``, ``definition_models``) and back at the way out, and nothing is kept here. The one
-thing this package does by itself is to bring outputs into the user's folder (``downloads``).
-docs/jupyter-scheduler.md says what is the same as upstream and what is not.
+A thin translation to ``service``: requests are converted from jupyter-scheduler's terms
+(``job_models``, ``definition_models``), answers back to them, and nothing is stored. Only
+``downloads`` goes beyond that: it brings outputs into the user's folder. docs/jupyter-scheduler.md
+lists what differs from upstream.
 """
 
 from jupyter_kueue.scheduler.environments import KueueEnvironmentManager

@@ -1,8 +1,8 @@
-"""Downloads a run's files by itself when the run ends, as jupyter-scheduler's users expect.
+"""Downloads a run's files when the run ends, as jupyter-scheduler's users expect.
 
-It keeps no list of what is to be done: at the start, and whenever the feed of changes had a gap,
-it looks at the runs that ended within the last day, and after that at each one that ends. A run
-belongs to the root folder that it was asked for in, so servers of other folders leave it alone.
+It stores no list of pending downloads: at the start, and whenever the feed of changes had a gap, it
+checks the runs that ended within the last day, and later each run that ends. A run belongs to the
+root folder in which it was requested; servers with other root folders ignore it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# What ended before that was seen by its user, or is not waited for any more.
+# Users have seen runs that ended earlier, or no longer wait for them.
 _LOOKS_BACK = dt.timedelta(days=1)
 
 log = logging.getLogger(__name__)
 
 
 class AutomaticDownloads:
-    """Follows the runs of one server; it ends with the feed of changes, which ends with it."""
+    """Follows the runs of one server; it stops with the feed of changes."""
 
     def __init__(self, scheduler: KueueScheduler, downloads: Downloads) -> None:
         self._scheduler = scheduler
@@ -43,7 +43,7 @@ class AutomaticDownloads:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin once the event loop runs; by then Jupyter has loaded all its extensions."""
+        """Begin once the event loop runs, when Jupyter has loaded all its extensions."""
         IOLoop.current().add_callback(self._start)
 
     def _start(self) -> None:
@@ -64,15 +64,15 @@ class AutomaticDownloads:
                 await self._fetch(change["run"])
 
     async def _catch_up(self) -> bool:
-        """Look at all runs there are; tells whether they could be had."""
+        """Check all runs; return whether they were available."""
         try:
             runs = await self._scheduler.runs()
         except errors.JupyterKueueError:
-            # Users are told by whatever they do; here the next change or heartbeat is waited for.
+            # Every other request reports the error; this waits for the next change or heartbeat.
             return False
         for row in list(runs.rows()):
             await self._fetch(row)
-            # Most need no request: requests of others must have their turn in between.
+            # Most rows need no I/O, so other requests need a turn in between.
             await asyncio.sleep(0)
         return True
 
@@ -93,5 +93,5 @@ class AutomaticDownloads:
         except SchedulerError as error:
             log.warning("run_id=%s not all outputs downloaded: %s", row["run_id"], error)
         except Exception:
-            # The others must be downloaded, whatever one run's files hold.
+            # An error of one run's files must not prevent other downloads.
             log.exception("run_id=%s outputs not downloaded", row["run_id"])

@@ -1,7 +1,7 @@
-"""What jupyter-scheduler 3 will find this backend by, through its entry-point group.
+"""The entry point through which jupyter-scheduler 3 will find this backend.
 
-2.x does not look for it. 3.0 is not released: the attributes are those of its ``BaseBackend`` as
-published so far, which does not exist in 2.x and therefore is no base class here.
+2.x does not use it. 3.0 is not released: the attributes are those of its ``BaseBackend`` as
+published so far. This class does not exist in 2.x, so it cannot be a base class here.
 """
 
 from __future__ import annotations

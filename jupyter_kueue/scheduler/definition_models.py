@@ -1,4 +1,4 @@
-"""Job definitions in jupyter-scheduler's terms, schedules in ours. Pure."""
+"""Conversion between jupyter-scheduler's job definitions and schedules. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Keys of runtime_environment_parameters that a schedule has more than a job.
+# Keys of runtime_environment_parameters for schedules only.
 _SCHEDULE_KEYS = ("concurrency_policy", "starting_deadline_seconds", "end_date", "max_runs")
 _KEYS = (*job_models.RUN_KEYS, *_SCHEDULE_KEYS)
 _DEFAULT_POLICY = field_types.CONCURRENCY_POLICIES[0]
@@ -27,7 +27,7 @@ def request_body(model: CreateJobDefinition, root_dir: str) -> Json:
     """Return a job definition as the JSON of a ScheduleRequest.
 
     Raises:
-        InvalidRequestError: naming each field that has no meaning here.
+        InvalidRequestError: naming each field that is not supported.
     """
     body = job_models.request_body(model, root_dir, _read)
     return {**body, "schedule": model.schedule or None, "timezone": model.timezone or None}
@@ -36,11 +36,11 @@ def request_body(model: CreateJobDefinition, root_dir: str) -> Json:
 def changes(model: UpdateJobDefinition, request: ScheduleRequest) -> Json:
     """Return an update as changes to the ScheduleRequest ``request``.
 
-    A field that is not sent, or sent as null, stays as it is, as upstream has it;
-    ``runtime_environment_parameters`` replaces all that was there.
+    As upstream, a field that is missing or null does not change; ``runtime_environment_parameters``
+    replaces all earlier ones.
 
     Raises:
-        InvalidRequestError: naming each field that has no meaning here.
+        InvalidRequestError: naming each field that is not supported.
     """
     sent: Json = model.dict(exclude_unset=True, exclude_none=True)
     renamed = {
@@ -71,7 +71,7 @@ def changes(model: UpdateJobDefinition, request: ScheduleRequest) -> Json:
 
 
 def describe(row: ScheduleRow) -> DescribeJobDefinition:
-    """Return a schedule's list row as jupyter-scheduler shows job definitions."""
+    """Return a schedule's list row as jupyter-scheduler's job definition."""
     request = row["request"]
     fields = job_models.shared_fields(request)
     given = {key: getattr(request, key) for key in _SCHEDULE_KEYS}
@@ -95,7 +95,7 @@ def describe(row: ScheduleRow) -> DescribeJobDefinition:
 
 
 def unreadable(row: ScheduleRow) -> DescribeJobDefinition:
-    """Return what stands for a schedule that ``describe`` fails on: its id, paused."""
+    """Return a substitute for a schedule that ``describe`` fails on: its id, paused."""
     return DescribeJobDefinition(
         job_definition_id=row["schedule_id"],
         name=row["schedule_id"],

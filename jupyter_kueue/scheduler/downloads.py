@@ -1,8 +1,7 @@
-"""Brings a run's files into the user's folder, ``<root_dir>/jobs/<notebook>-<job_id>/``.
+"""Downloads a run's files into the user's folder, ``<root_dir>/jobs/<notebook>-<job_id>/``.
 
-``job_files_manager`` calls it on request, ``automatic_downloads`` when a run ends. Each file
-appears complete or not at all, and the documents that were asked for come last, so a folder that
-holds these holds everything. What is there already is not fetched again unless that is asked for.
+Each file appears complete or not at all, and the requested documents come last, so a folder with
+these documents is complete. Existing files are fetched again only on request.
 """
 
 from __future__ import annotations
@@ -39,17 +38,17 @@ class Downloads:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def fetch(self, job_id: str, *, again: bool = False) -> None:
-        """Download a finished run's files; ``again`` replaces those that are there.
+        """Download a finished run's files; ``again`` replaces existing ones.
 
         Raises:
-            SchedulerError: why not everything that was asked for is there now.
+            SchedulerError: with the reason, if not everything that was requested is there.
         """
         task = self._running.get(job_id)
         if task is None:
             task = asyncio.ensure_future(self._fetch(job_id, again=again))
             self._running[job_id] = task
             task.add_done_callback(lambda _: self._running.pop(job_id, None))
-        # Whoever asked and left must not take it away from the others.
+        # If one caller is cancelled, others still need the download.
         await asyncio.shield(task)
 
     async def _fetch(self, job_id: str, *, again: bool) -> None:
@@ -79,7 +78,7 @@ class Downloads:
 def _plan(
     job: KueueJob, files: Sequence[RunFile], inputs: Sequence[RunFile]
 ) -> tuple[dict[FileId, str], dict[FileId, str]]:
-    """Return what to fetch, with its local name: what lies beside, and what was asked for.
+    """Return what to fetch, by local name: additional files, and the requested documents.
 
     An output replaces an input of the same name.
     """
@@ -88,7 +87,7 @@ def _plan(
     for file in files:
         file_id: FileId = ("files", file["path"])
         if file["role"] == pod_contract.ROLE_NOTEBOOK:
-            # A run that did not get to its end has no other output, whatever was asked for.
+            # A run that did not complete has no other documents, whatever was requested.
             if NOTEBOOK in job.output_formats or job.status != "COMPLETED":
                 documents[file_id] = job.output_filename(NOTEBOOK)
         elif file.get("format") in job.output_formats:
@@ -126,7 +125,7 @@ def _inside(folder: Path, name: str) -> Path:
 async def _explain_missing(
     runs: Runs, job: KueueJob, row: RunRow, documents: dict[FileId, str]
 ) -> None:
-    """Raise why a document that was asked for is not there, if one is not."""
+    """Raise an error that explains why a requested document is missing, if one is."""
     names = set(documents.values())
     missing = [
         name for name in job_models.expected_formats(row) if job.output_filename(name) not in names

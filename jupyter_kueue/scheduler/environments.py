@@ -1,4 +1,4 @@
-"""What jupyter-scheduler's dialog offers: environments, sizes as compute types, output formats."""
+"""The choices in jupyter-scheduler's dialog: environments, compute types, output formats."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Json = dict[str, Any]
 
 
 class KueueEnvironmentManager(EnvironmentManager):
-    """The images and profiles of the service, in jupyter-scheduler's terms.
+    """The service's images and profiles, in jupyter-scheduler's terms.
 
-    ``kueue`` is looked up in the running server if it is not given: jupyter-scheduler gives none.
+    ``kueue`` defaults to the application of the running server, because jupyter-scheduler passes
+    none.
     """
 
     def __init__(self, kueue: Application | None = None) -> None:
@@ -31,8 +32,8 @@ class KueueEnvironmentManager(EnvironmentManager):
     async def list_environments(self) -> list[RuntimeEnvironment]:
         """Return the environments, the default one first; never an empty list.
 
-        An empty list would leave the dialog at "Loading" for ever. Without a cluster there is one
-        environment whose description says what is missing, and so does the attempt to create.
+        An empty list would leave the dialog at "Loading" forever. Without a cluster there is one
+        environment whose description says what is missing, as does the error of a submit.
         """
         try:
             offers = await (self._kueue or running_server.find_application()).environments()
@@ -47,16 +48,16 @@ class KueueEnvironmentManager(EnvironmentManager):
         return [_environment(item, sizes) for item in offered]
 
     def manage_environments_command(self) -> str:
-        """Return nothing: no command of JupyterLab manages images."""
+        """Return an empty text: JupyterLab has no command that manages images."""
         return ""
 
     def output_formats_mapping(self) -> dict[str, str]:
-        """Return every format there is and its name for people."""
+        """Return every format and its display name."""
         return dict(output_formats.labels())
 
 
 def _default_first(entries: Sequence[Json]) -> list[Json]:
-    # The dialog takes the first one, whatever is said to be the default.
+    # The dialog selects the first one, whatever the declared default.
     return sorted(entries, key=lambda entry: not entry["default"])
 
 

@@ -1,4 +1,4 @@
-"""What jupyter-scheduler asks its execution manager for, where it executes nothing."""
+"""The features that jupyter-scheduler asks of an execution manager; it executes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEATURES = {
     JobFeature.retry_on_timeout: False,
     JobFeature.max_retries: True,
     JobFeature.min_retry_interval_millis: False,
-    # Upstream keeps the template and names the files by a fixed pattern; so does this.
+    # Upstream stores the template but names the files by a fixed pattern; so does this backend.
     JobFeature.output_filename_template: False,
     JobFeature.stop_job: True,
     JobFeature.delete_job: True,
@@ -25,13 +25,13 @@ _FEATURES = {
 
 
 class KueueExecutionManager(ExecutionManager):
-    """Never made: runs execute in the cluster. jupyter-scheduler reads its features alone."""
+    """Never instantiated: runs execute in the cluster. jupyter-scheduler reads its features."""
 
     def execute(self) -> None:
         """Refuse: nothing executes in the server's process."""
         raise NotImplementedError("Runs execute in the cluster, not in the server's process.")
 
-    # jupyter-scheduler calls it as ``cls.supported_features(cls)``: a class method would fail.
+    # jupyter-scheduler calls it as ``cls.supported_features(cls)``, which fails for a class method.
     def supported_features(cls) -> dict[JobFeature, bool]:  # noqa: N805
         """Return which fields of a job have an effect."""
         return dict(_FEATURES)

@@ -1,4 +1,4 @@
-"""What jupyter-scheduler's download button calls."""
+"""The backend of jupyter-scheduler's download button."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KueueJobFilesManager(JobFilesManager):
-    """Downloads runs' files: on request, and by itself when a run of this server's folder ends."""
+    """Downloads runs' files: on request, and when a run of this server's root folder ends."""
 
     def __init__(self, scheduler: KueueScheduler) -> None:
         super().__init__(scheduler)
@@ -23,11 +23,11 @@ class KueueJobFilesManager(JobFilesManager):
         AutomaticDownloads(scheduler, self._downloads).start()
 
     async def copy_from_staging(self, job_id: str, redownload: bool | str | None = False) -> None:
-        """Download a run's files; returns when they are there.
+        """Download a run's files; return when they are there.
 
         Raises:
-            SchedulerError: why not everything that was asked for is there now.
+            SchedulerError: with the reason, if not everything that was requested is there.
         """
-        # The handler passes a query parameter on as it stands: "false" is a text.
+        # The handler passes the query parameter as it is: "false" is a text.
         again = str(redownload).lower() in ("true", "1")
         await self._downloads.fetch(names.plain_id(job_id), again=again)

@@ -1,7 +1,7 @@
-"""Jobs in jupyter-scheduler's terms and in ours. Pure, but for the server's time zone.
+"""Conversion between jupyter-scheduler's jobs and runs. Pure, except for the server's time zone.
 
-Whatever a DescribeJob shows is derived from the run's list row. What only upstream has a word for
-travels with the run as annotations.
+Every field of a DescribeJob is derived from the run's list row. Fields that only upstream has are
+stored as the run's annotations.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATUSES = {
     "failed": Status.FAILED,
 }
 
-# Annotations of runs that came through jupyter-scheduler.
+# Annotations of runs that were created through jupyter-scheduler.
 _PREFIX = "jupyter-scheduler/"
 UTC_OFFSET = f"{_PREFIX}utc-offset"
 ROOT = f"{_PREFIX}root"
@@ -57,30 +57,30 @@ _RESULT = re.compile(
 _STEM_BYTES = 200
 _NO_NAME = "notebook.ipynb"
 
-# Keys of runtime_environment_parameters and the fields of a request that they stand for.
+# Keys of runtime_environment_parameters, and the fields of a request that they set.
 _TEXTS = {"queue": "local_queue", "priority": "priority_class", "kernel": "kernel_name"}
 _NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
 _AMOUNTS = ("cpu", "memory", "gpus")
 RUN_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
 _PARAMETERS = DescribeJob.__fields__["runtime_environment_parameters"]
-# What a job of upstream's says of a request, but for its files and its token.
+# The fields of upstream's job that make up a request, except its files and its token.
 REQUEST_FIELDS = (
     *("name", "environment", "profile", "resources", "parameters", "output_formats", "tags"),
     *("annotations", *_TEXTS.values(), *_NUMBERS.values()),
 )
-# All fields but ``resources``, which a profile may stand in for.
+# All fields except ``resources``, which a profile can replace.
 FIELDS_OF_KEYS = (*_TEXTS.values(), *_NUMBERS.values())
 
 
 class KueueJob(DescribeJob):
-    """A DescribeJob that knows in which time zone its output files are named."""
+    """A DescribeJob that knows the time zone in its output files' names."""
 
     _utc_offset: str | None = PrivateAttr(None)
 
     def dict(self, *, exclude_none: bool = False, **options: Any) -> Json:
-        """Return what pydantic does, with the same lists and dicts in it.
+        """Return the same as pydantic does, but share the lists and dicts.
 
-        Pydantic asks of each value in it what it might be, which took a third of a list's time.
+        Pydantic checks the type of each value in them, which took a third of a list's time.
         """
         if any(options.values()):
             whole: Json = super().dict(exclude_none=exclude_none, **options)
@@ -93,8 +93,8 @@ class KueueJob(DescribeJob):
         return told({**self.__dict__, "job_files": [told(vars(file)) for file in self.job_files]})
 
     def output_filename(self, output_format: str) -> str:
-        """Return the name of an output file, by the pattern that upstream names it by."""
-        # Without an offset, in the server's own time zone.
+        """Return the name of an output file in upstream's pattern."""
+        # Without an offset, in the server's time zone.
         created = dt.datetime.fromtimestamp(self.create_time / 1000, _zone(self._utc_offset))
         at = created.strftime("%Y-%m-%d-%I-%M-%S-%p")
         return f"{stem(self.input_filename)}-{at}.{output_format}"
@@ -105,14 +105,14 @@ def _zone(utc_offset: str | None) -> dt.tzinfo | None:
     try:
         return dt.datetime.strptime(utc_offset, "%z").tzinfo if utc_offset else None
     except ValueError:
-        # REST takes any annotations, these too.
+        # Users can set any annotations through REST, including these.
         return None
 
 
 def run_of_result(input_uri: str) -> str | None:
-    """Return the id of the run that a notebook is the result of; None for one of the user's files.
+    """Return the id of the run whose result a notebook is; None for one of the user's files.
 
-    ``kueue:<run_id>/<path>`` is how JupyterLab names it (``labextension/src/models/drive.ts``).
+    JupyterLab names it ``kueue:<run_id>/<path>`` (``labextension/src/models/drive.ts``).
     """
     match = _RESULT.fullmatch(input_uri)
     return None if match is None else match[1]
@@ -123,10 +123,10 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
 
     Args:
         values: as they arrived.
-        known: what a message says is known.
+        known: the supported keys, for messages.
 
     Raises:
-        InvalidRequestError: one is not among RUN_KEYS.
+        InvalidRequestError: a key is not in RUN_KEYS.
     """
     given = {key: value for key, value in (values or {}).items() if value not in ("", None)}
     unknown = [key for key in given if key not in RUN_KEYS]
@@ -141,7 +141,7 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
             }
         )
     if given.get("cpu") == 0:
-        # jupyter-scheduler's model makes whole numbers of all numbers: 0.5 arrives as 0.
+        # jupyter-scheduler's model converts all numbers to integers: 0.5 arrives as 0.
         raise errors.InvalidRequestError(
             {
                 "cpu": say(
@@ -150,7 +150,7 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
                 )
             }
         )
-    # It also makes numbers of texts that look like one; a queue may be called 7.
+    # It also converts texts that look like numbers, but a queue may be called 7.
     fields: Json = {field: str(given[key]) for key, field in _TEXTS.items() if key in given}
     fields |= {field: given[key] for key, field in _NUMBERS.items() if key in given}
     amounts = {key: given[key] for key in _AMOUNTS if key in given}
@@ -167,12 +167,12 @@ def request_body(
     """Return a job as the JSON of a RunRequest.
 
     Args:
-        model: the job, or the definition of jobs.
-        root_dir: the root folder that it is asked for in.
-        read: turns ``runtime_environment_parameters`` into fields of the request.
+        model: the job or the job definition.
+        root_dir: the root folder of the server.
+        read: converts ``runtime_environment_parameters`` to fields of the request.
 
     Raises:
-        InvalidRequestError: naming each field that has no meaning here.
+        InvalidRequestError: naming each field that is not supported.
     """
     body: Json = {
         "input_path": model.input_uri,
@@ -190,21 +190,21 @@ def request_body(
 
 
 def write_environment_parameters(request: RunRequest) -> Json | None:
-    """Return the ``runtime_environment_parameters`` that a request could have been asked by."""
+    """Return the ``runtime_environment_parameters`` that correspond to a request."""
     values: Json = {key: getattr(request, field) for key, field in {**_TEXTS, **_NUMBERS}.items()}
     values |= {} if request.resources is None else request.resources.as_json()
-    # No retries are what everybody has who asked for nothing.
+    # Zero retries are the default.
     return {key: value for key, value in values.items() if value} or None
 
 
 def _status_message(row: RunRow) -> str | None:
-    """Return why a run failed, and what is missing of one that ended."""
+    """Return why a run failed, and what is missing from one that ended."""
     why = row["message"] if row["state"] == "failed" else None
     return " ".join(filter(None, (why, *row["warnings"]))) or None
 
 
 def describe(row: RunRow) -> KueueJob:
-    """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
+    """Return a run's list row as jupyter-scheduler's job, without its files."""
     request = row["request"]
     annotations = request.annotations
     times = {
@@ -212,7 +212,7 @@ def describe(row: RunRow) -> KueueJob:
         "start_time": milliseconds(row["started_at"]),
         "end_time": milliseconds(row["finished_at"]),
     }
-    # Not validated: that takes half of a list's time, and a row has the right types.
+    # Not validated: that takes half of a list's time, and rows have valid types.
     fields = shared_fields(request)
     fields["runtime_environment_parameters"] = as_upstream(fields["runtime_environment_parameters"])
     job: KueueJob = KueueJob.construct(
@@ -220,7 +220,7 @@ def describe(row: RunRow) -> KueueJob:
         job_definition_id=row["schedule_id"],
         name=row["name"],
         status=STATUSES[row["state"]],
-        # Upstream's page shows it as an error, whatever the status is.
+        # Upstream's page shows it as an error, whatever the status.
         status_message=_status_message(row),
         update_time=max(moment for moment in times.values() if moment is not None),
         url=f"/jobs/{row['run_id']}",
@@ -234,10 +234,10 @@ def describe(row: RunRow) -> KueueJob:
 
 
 def as_upstream(parameters: Json | None) -> Json | None:
-    """Return ``runtime_environment_parameters`` as upstream's models have them.
+    """Return ``runtime_environment_parameters`` as upstream's models convert them.
 
-    They make numbers of texts that look like one. Of a queue called ``nan`` or ``infinity`` they
-    make one that JSON does not have: no browser could read a list with it.
+    They convert texts that look like numbers. A queue called ``nan`` or ``infinity`` becomes a
+    number that JSON lacks, so that no browser could read the list.
     """
     if not parameters:
         return None
@@ -249,7 +249,7 @@ def as_upstream(parameters: Json | None) -> Json | None:
 
 
 def shared_fields(request: RunRequest) -> Json:
-    """Return what a job and a job definition say alike, from the request behind them."""
+    """Return the fields that jobs and job definitions share, from their request."""
     annotations = request.annotations
     return {
         "input_filename": input_filename(request),
@@ -265,16 +265,16 @@ def shared_fields(request: RunRequest) -> Json:
 
 
 def expected_formats(row: RunRow) -> list[str]:
-    """Return the output formats that a run which ended as its list row says has."""
+    """Return the output formats of a run that ended as its list row says."""
     formats = list(row["request"].output_formats)
     has_result = row["state"] == "succeeded" or row["reason"] in ("notebook-failed", "time-limit")
     return formats if has_result else [NOTEBOOK]
 
 
 def input_filename(request: RunRequest) -> str:
-    """Return the name that the input has in its output folder."""
+    """Return the name of the input in its output folder."""
     kept = request.annotations.get(_INPUT_FILENAME)
-    # REST takes any annotations, and this one becomes part of a path.
+    # Users can set any annotations through REST, and this one becomes part of a path.
     if isinstance(kept, str) and is_file_name(kept):
         return kept
     name = request.input_path.rpartition("/")[2]
@@ -282,34 +282,34 @@ def input_filename(request: RunRequest) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Tell whether a text can be a file's name, in a folder and in none of its own."""
+    """Return whether a text can name a file directly in a folder."""
     is_plain = "/" not in name and "\\" not in name and name not in ("", ".", "..")
     return is_plain and text_rules.problem(name, names.MAX_NAME_LENGTH) is None
 
 
 def stem(name: str) -> str:
-    """Return a file's name without its ending, cut where more cannot be put behind it.
+    """Return a file's name without its extension, shortened so that more can be appended.
 
-    A file system takes names of 255 bytes; a job's id or its time and format follow here.
+    File systems limit names to 255 bytes; a job's id, or its time and format, follow.
     """
     whole = os.path.splitext(name)[0]  # noqa: PTH122 - as upstream does
     return whole.encode()[:_STEM_BYTES].decode(errors="ignore")
 
 
 def root_mark(root_dir: str) -> str:
-    """Return what marks the runs that were asked for in this root folder."""
+    """Return the mark of runs that are requested in this root folder."""
     return hashlib.sha256(str(Path(root_dir).resolve()).encode()).hexdigest()[:16]
 
 
 def with_template(annotations: dict[str, str], template: str | None) -> dict[str, str]:
-    """Return annotations with a template for output files, which is kept and has no effect."""
+    """Return annotations with a template for output files, which is stored but has no effect."""
     others = {key: value for key, value in annotations.items() if key != _TEMPLATE}
     is_default = template in (None, "", OUTPUT_FILENAME_TEMPLATE)
     return others if is_default else {**others, _TEMPLATE: str(template)}
 
 
 def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[str, str]:
-    # The server's time zone as it is now: the files keep their names, wherever it runs later.
+    # The current time zone of this server: the names must not depend on later servers.
     offset = dt.datetime.now().astimezone().strftime("%z")
     kept = {UTC_OFFSET: offset, ROOT: root_mark(root_dir)}
     kept = with_template(kept, model.output_filename_template)
@@ -329,12 +329,12 @@ def _annotations(model: CreateJob | CreateJobDefinition, root_dir: str) -> dict[
 
 @functools.lru_cache(maxsize=2**15)
 def milliseconds(moment: str | None) -> int | None:
-    """Return a time as jupyter-scheduler has it: since 1970, in UTC."""
+    """Return a time as jupyter-scheduler does: milliseconds since 1970, in UTC."""
     return None if moment is None else round(times.parse_time(moment).timestamp() * 1000)
 
 
 def unreadable(row: RunRow) -> KueueJob:
-    """Return what stands for a run that ``describe`` fails on: its id, as failed."""
+    """Return a substitute for a run that ``describe`` fails on: its id, as failed."""
     job: KueueJob = KueueJob.construct(
         job_id=row["run_id"],
         name=row["run_id"],

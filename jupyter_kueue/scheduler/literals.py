@@ -1,6 +1,6 @@
-"""Parameters as jupyter-scheduler's form sends them: each value a text, read as a literal.
+"""Parameters as jupyter-scheduler's form sends them: texts that are parsed as literals.
 
-What is no literal of JSON or Python is a plain text. Nothing is ever run. Pure.
+What is not a literal of JSON or Python is a plain text. Nothing is executed. Pure.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 
 from jupyter_kueue.domain import strict_json
 
-# Parsing a megabyte as Python takes a second, in which nothing else runs.
+# Parsing a megabyte as Python takes a second, during which nothing else runs.
 _MAX_PYTHON_LENGTH = 10_000
 
 
 def read(text: str) -> Any:
-    """Return the value that ``text`` is a literal of, else ``text`` itself.
+    """Return the value of the literal in ``text``, otherwise ``text`` itself.
 
-    Numbers, true and false, null and None, quoted texts, lists and objects are literals:
-    ``5`` is a number, ``"5"`` and ``five`` are texts.
+    Numbers, true and false, null and None, quoted texts, lists and objects are literals: ``5`` is a
+    number, ``"5"`` and ``five`` are texts.
     """
     for parse in (strict_json.loads, ast.literal_eval):
         if parse is ast.literal_eval and len(text) > _MAX_PYTHON_LENGTH:
             continue
         try:
             value = parse(text)
-        # Whatever a reader stumbles over, deep nesting included, is a text.
+        # Whatever a parser fails on, including deep nesting, is a text.
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
         if _is_json(value):
@@ -36,12 +36,12 @@ def read(text: str) -> Any:
 
 
 def read_all(texts: dict[str, str] | None) -> dict[str, Any]:
-    """Return parameters with each value read."""
+    """Return parameters with each value parsed."""
     return {name: read(text) for name, text in (texts or {}).items()}
 
 
 def write(value: Any) -> str:
-    """Return a text that ``read`` gives ``value`` back for, the plainest there is."""
+    """Return the plainest text from which ``read`` returns ``value``."""
     if isinstance(value, str) and read(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""The output formats on offer: what nbconvert can make in the runner image.
+"""The output formats that nbconvert can produce in the runner image.
 
-The runner image has this package at the same version, so nbconvert here is nbconvert there. Some
-exporters only work with programs that are not nbconvert's own; they are offered where these are.
+The runner image has the same version of this package, so that nbconvert behaves the same there.
+Some exporters need other programs; their formats are offered if these programs exist here.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _LABELS = {
     "python": "Python",
     "script": "Script",
 }
-# Exporters that make nothing by themselves, or what another name already stands for.
+# Exporters that produce nothing alone, and other names of listed formats.
 _LEFT_OUT = frozenset({"custom", "notebook"})
 
 
 @functools.cache
 def labels() -> Mapping[str, str]:
-    """Return every known format and its name for people, the usual ones first."""
+    """Return every known format and its display name, the usual ones first."""
     known = _exporters()
     usual = {name: label for name, label in _LABELS.items() if name == NOTEBOOK or name in known}
     return usual | {name: name for name in sorted(known) if name not in usual}
@@ -49,7 +49,7 @@ def labels() -> Mapping[str, str]:
 
 @functools.cache
 def offered() -> tuple[str, ...]:
-    """Return the formats that can be made, the usual ones first."""
+    """Return the formats that can be produced, the usual ones first."""
     return tuple(name for name in labels() if name not in _LEFT_OUT and _works(name))
 
 
@@ -75,7 +75,7 @@ def _works(name: str) -> bool:
 
 
 def _has_browser() -> bool:
-    """Tell whether Playwright has a Chromium of its own: nbconvert starts no other."""
+    """Return whether Playwright has its own Chromium: nbconvert uses no other."""
     if importlib.util.find_spec("playwright") is None:
         return False
     caches = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")

@@ -1,6 +1,6 @@
-"""Where the backend finds the application: in the Jupyter server that both extensions run in.
+"""The application in the Jupyter server that both extensions run in.
 
-It is looked up at each use, so it does not matter which of the two Jupyter loads first.
+It is looked up at each use, so the order in which Jupyter loads the extensions does not matter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def find_application() -> Application:
     """Return the application of jupyter-kueue's server extension.
 
     Raises:
-        NotConfiguredError: that extension does not run in this server.
+        NotConfiguredError: the extension does not run in this server.
     """
     settings = ServerApp.instance().web_app.settings if ServerApp.initialized() else {}
     if SETTING not in settings:

@@ -1,7 +1,7 @@
-"""jupyter-scheduler's scheduler, thin over the service: its verbs, in its words.
+"""jupyter-scheduler's scheduler as a thin layer over the service.
 
-Nothing is stored here and nothing runs here: jobs are runs in the cluster, job definitions are
-schedules. Every error is told as a SchedulerError, the only kind that reaches users with its text.
+Nothing is stored or executed here: jobs are runs in the cluster, job definitions are schedules.
+Every error becomes a SchedulerError, the only type whose text reaches users.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ _DESCRIBED_KEPT = 5000
 
 
 class KueueScheduler(BaseScheduler):
-    """The backend. jupyter-scheduler makes it; ``kueue`` is looked up if it is not given."""
+    """The backend. ``kueue`` defaults to the application of the running server."""
 
-    # jupyter-scheduler starts one if there is one: here schedules fire in the cluster.
+    # jupyter-scheduler starts a task runner if there is one: here schedules fire in the cluster.
     task_runner = None
 
     db_url = Unicode(allow_none=True, help="Taken and not used: nothing is kept in a database.")
@@ -123,11 +123,11 @@ class KueueScheduler(BaseScheduler):
 
     @property
     def kueue(self) -> Application:
-        """The application of the server this runs in. Raises where that has none."""
+        """The application of this server. Raises if there is none."""
         return self._kueue or running_server.find_application()
 
     async def runs(self) -> Runs:
-        """Return the runs once they are loaded. Raises what is missing."""
+        """Return the runs once they are loaded. Raises if something is missing."""
         return await self.kueue.runs()
 
     # --- Jobs ------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class KueueScheduler(BaseScheduler):
 
         Raises:
             SchedulerError: naming each bad field, or what is missing.
-            IdempotencyTokenError: there is, or was, a run of this token.
+            IdempotencyTokenError: the token belongs to an existing or former run.
         """
         if model.job_definition_id:
             raise SchedulerError(
@@ -149,7 +149,7 @@ class KueueScheduler(BaseScheduler):
             body = await self._sized(job_models.request_body(model, self.root_dir))
             run_id = job_models.run_of_result(model.input_uri)
             if run_id is not None:
-                # A result has no place below the root folder: its run's own files are run again.
+                # A result is not below the root folder: the job reruns the result's own run.
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
                 return str((await runs.rerun(run_id, asked))["run_id"])
             token = model.idempotency_token or None
@@ -163,7 +163,7 @@ class KueueScheduler(BaseScheduler):
         return str(run["run_id"])
 
     async def update_job(self, job_id: str, model: UpdateJob) -> None:
-        """Change a job's name, or stop it; its size is fixed once it is submitted."""
+        """Change a job's name, or stop it; a submitted job's size is fixed."""
         if model.status == Status.STOPPED:
             await self.stop_job(job_id)
         with told():
@@ -181,21 +181,21 @@ class KueueScheduler(BaseScheduler):
                 await runs.update(row["run_id"], run_update.parse_run_update({"name": model.name}))
 
     async def list_jobs(self, query: ListJobsQuery) -> ListJobsResponse:
-        """Return a page of jobs, with the local files there are of each."""
+        """Return a page of jobs, each with its local files."""
         with told():
             order = self._sorted.by((await self.runs()).rows(), query.sort_by)
             for is_wanted in _filters(query):
                 order = order.filtered(is_wanted)
             shown, token = order.page(query.max_items, query.next_token, "run_id")
-        # In a thread: a home directory may be far away, and others wait for the event loop.
+        # In a thread: a home directory may be slow, and must not block the event loop.
         present = await asyncio.to_thread(lambda: [self._local_names(row) for row in shown])
         jobs = []
         for row, local_names in zip(shown, present, strict=True):
             jobs.append(self._described_or_named(row, local_names))
             if len(jobs) % _ROWS_AT_ONCE == 0:
-                # Upstream's page may be as long as the list, and others wait.
+                # A page may be as long as the list, and must not block other requests.
                 await asyncio.sleep(0)
-        # Not validated, which copies them all: they are right.
+        # Not validated, which would copy all jobs: they are valid.
         return ListJobsResponse.construct(jobs=jobs, total_count=len(order.rows), next_token=token)
 
     async def count_jobs(self, query: CountJobsQuery) -> int:
@@ -206,7 +206,7 @@ class KueueScheduler(BaseScheduler):
         return len([row for row in rows if row["state"] in states])
 
     async def get_job(self, job_id: str, job_files: bool | None = True) -> DescribeJob:
-        """Return a job; with ``job_files``, which of its files are in the user's folder."""
+        """Return a job; with ``job_files``, its files in the user's folder."""
         with told():
             runs = await self.runs()
             row = runs.row(names.plain_id(job_id))
@@ -218,7 +218,7 @@ class KueueScheduler(BaseScheduler):
         return job
 
     async def delete_job(self, job_id: str) -> None:
-        """Delete a job and its outputs in the bucket, stopping it first; gone already is fine."""
+        """Stop and delete a job and its outputs in the bucket; a missing job is ignored."""
         with told():
             try:
                 await (await self.runs()).delete(names.plain_id(job_id))
@@ -226,14 +226,14 @@ class KueueScheduler(BaseScheduler):
                 return
 
     async def stop_job(self, job_id: str) -> None:
-        """Stop a job in whatever state it is; one that has ended stays as it is."""
+        """Stop a job in any state; one that has ended does not change."""
         with told():
             await (await self.runs()).stop(names.plain_id(job_id))
 
     # --- Job definitions -------------------------------------------------------------------------
 
     async def create_job_definition(self, model: CreateJobDefinition) -> str:
-        """Create a schedule, or what is run on demand where no cron expression is given.
+        """Create a schedule, on demand only if there is no cron expression.
 
         Raises:
             SchedulerError: naming each bad field, or what is missing; nothing was created.
@@ -256,7 +256,7 @@ class KueueScheduler(BaseScheduler):
     async def update_job_definition(
         self, job_definition_id: str, model: UpdateJobDefinition
     ) -> None:
-        """Change what is sent of a definition, for its runs from now on; ``active`` pauses it."""
+        """Change the fields that are sent, for future runs; ``active`` pauses the definition."""
         with told():
             schedules = await self.schedules()
             schedule_id = names.plain_id(job_definition_id)
@@ -268,18 +268,18 @@ class KueueScheduler(BaseScheduler):
                 await schedules.update(schedule_id, changed)
 
     async def delete_job_definition(self, job_definition_id: str) -> None:
-        """Delete a definition and, as upstream does, its jobs; what waits or runs is stopped.
+        """Delete a definition and, as upstream does, its jobs; unfinished jobs are stopped.
 
-        Files that are in the user's folder stay, and what is gone already is fine.
+        Files in the user's folder stay, and a missing definition is ignored.
         """
         schedule_id = names.plain_id(job_definition_id)
         with told():
             runs, schedules = await self.runs(), await self.schedules()
-            # The jobs first: where that fails, the definition is there to be deleted once more.
+            # The jobs first: if that fails, the definition can be deleted again.
             await runs.delete_of_schedule(schedule_id)
             with contextlib.suppress(errors.NotFoundError):
                 await schedules.delete(schedule_id, with_runs=True)
-            # Another one may have been due just before.
+            # Another run may have started just before.
             await runs.delete_of_schedule(schedule_id)
 
     async def get_job_definition(self, job_definition_id: str) -> DescribeJobDefinition:
@@ -317,7 +317,7 @@ class KueueScheduler(BaseScheduler):
         return str(run["run_id"])
 
     async def schedules(self) -> Schedules:
-        """Return the schedules once they are loaded. Raises what is missing."""
+        """Return the schedules once they are loaded. Raises if something is missing."""
         return await self.kueue.schedules()
 
     async def _all_schedules(self) -> list[ScheduleRow]:
@@ -336,9 +336,9 @@ class KueueScheduler(BaseScheduler):
     # --- Files -----------------------------------------------------------------------------------
 
     async def get_staging_paths(self, model: DescribeJob | DescribeJobDefinition) -> dict[str, str]:
-        """Return where documents lie in the bucket: format -> URL, and ``input`` -> URL.
+        """Return the URLs of documents in the bucket, by format and ``input``.
 
-        A definition has an input alone.
+        A definition has only an input.
         """
         if isinstance(model, DescribeJobDefinition):
             with told():
@@ -367,13 +367,13 @@ class KueueScheduler(BaseScheduler):
         return found
 
     def describe(self, row: RunRow) -> KueueJob:
-        """Return a run's list row as jupyter-scheduler shows jobs, without its files."""
+        """Return a run's list row as jupyter-scheduler's job, without its files."""
         return job_models.describe(row)
 
     def described(self, row: RunRow, present: frozenset[str] | None = None) -> KueueJob:
-        """Return the same with the files that are in the user's folder.
+        """Return the same with the files in the user's folder.
 
-        ``present`` are their names, looked up if they are not known already.
+        ``present`` are their names; they are looked up if it is None.
         """
         job = self.describe(row)
         folder = self._local_folder(job.input_filename, job.job_id)
@@ -394,27 +394,27 @@ class KueueScheduler(BaseScheduler):
             _job_file(label, name, here[name])
             for name, label in {**asked, "input": "Input"}.items()
         ]
-        # Hidden ones are Lab's checkpoints, and files whose download is under way.
+        # Hidden files are Lab's checkpoints, and downloads in progress.
         beside = [name for name in present.difference(documents.values()) if name[0] != "."]
         if job.package_input_folder or beside:
             job.job_files.append(_job_file("Files", "files", folder if present else None))
-        # The documents are downloaded last: they are there when everything is.
+        # The documents are downloaded last, so everything is there once they are.
         job.downloaded = all(here[name] for name in [*job_models.expected_formats(row), "input"])
         return job
 
     def _described_or_named(self, row: RunRow, present: frozenset[str]) -> KueueJob:
-        """Return a job for a list; of one in which something is odd, its id."""
+        """Return a job for a list; if that fails, only its id."""
         try:
             return self._described_before(row, present)
         except Exception:
-            # One odd run must not take everybody's list away.
+            # One faulty run must not break everybody's list.
             log.exception("run_id=%s cannot be shown", row["run_id"])
             return job_models.unreadable(row)
 
     def _described_before(self, row: RunRow, present: frozenset[str]) -> KueueJob:
-        """Return what ``described`` does, not to be changed, and made once for a row in lists.
+        """Return the result of ``described``, created once per row in lists; do not change it.
 
-        Rows are never changed, only replaced; making it takes most of a list's time.
+        Rows are never changed, only replaced; converting them takes most of a list's time.
         """
         known = self._described.get(row["run_id"])
         if known is not None and known[0] is row and known[1] == present:
@@ -426,12 +426,12 @@ class KueueScheduler(BaseScheduler):
         return job
 
     def _local_folder(self, input_filename: str, job_id: str) -> str:
-        """Return where a run's files are downloaded to, relative to the root."""
+        """Return the folder to which a run's files are downloaded, relative to the root."""
         return f"{self._output_folder}/{job_models.stem(input_filename)}-{job_id}"
 
     @functools.cached_property
     def _output_folder(self) -> str:
-        # Asked for each job of a list; the way there is the same for all.
+        # Called for each job of a list; the relative path is the same for all.
         return os.path.relpath(os.path.join(self.root_dir, self.output_directory), self.root_dir)  # noqa: PTH118
 
     def _local_names(self, row: RunRow) -> frozenset[str]:
@@ -439,10 +439,10 @@ class KueueScheduler(BaseScheduler):
         return _names_in(os.path.join(self.root_dir, folder))  # noqa: PTH118
 
     def _is_snapshot(self, input_uri: str | None, request: ScheduleRequest) -> bool:
-        """Tell whether an update means the files that a definition has, none to be taken anew.
+        """Return whether an update keeps the definition's files instead of uploading new ones.
 
-        Whatever is edited, upstream's form sends the name back that it was shown, which has no
-        folder. A notebook in the root folder is taken anew by that name, as upstream does it.
+        With every edit, upstream's form sends back the displayed name, which has no folder. A
+        notebook in the root folder with this name is uploaded again, as upstream does.
         """
         shown = job_models.input_filename(request)
         is_in_root = request.input_path == shown and self.file_exists(shown)
@@ -451,17 +451,17 @@ class KueueScheduler(BaseScheduler):
     def get_local_output_path(
         self, model: DescribeJob, root_dir_relative: bool | None = False
     ) -> str:
-        """Return the folder that a job's files are downloaded to."""
+        """Return the folder to which a job's files are downloaded."""
         folder = self._local_folder(model.input_filename, model.job_id)
         return folder if root_dir_relative else os.path.join(self.root_dir, folder)  # noqa: PTH118
 
     def file_exists(self, path: str) -> bool:
-        """Tell whether there is such a file below the root folder."""
+        """Return whether the file exists below the root folder."""
         found = self._below_root(path)
         return found is not None and found.is_file()
 
     def dir_exists(self, path: str) -> bool:
-        """Tell whether there is such a folder below the root folder."""
+        """Return whether the folder exists below the root folder."""
         found = self._below_root(path)
         return found is not None and found.is_dir()
 
@@ -471,13 +471,13 @@ class KueueScheduler(BaseScheduler):
         return Path(found) if os.path.commonpath([root, found]) == root else None
 
     async def _sized(self, body: Json) -> Json:
-        """Return a request with a profile and amounts as one with the amounts it comes to."""
+        """Return a request whose profile and amounts are replaced by the resulting amounts."""
         if not body.get("profile") or not body.get("resources"):
             return body
         profiles = await (await self.kueue.environments()).list_profiles()
         profile = next((item for item in profiles if item["name"] == body["profile"]), None)
         if profile is None:
-            # Left for the service to refuse, by its name.
+            # The service refuses it by name.
             return {key: value for key, value in body.items() if key != "resources"}
         amounts = {key: profile[key] for key in ("cpu", "memory", "gpus")}
         sized = {**body, "resources": {**amounts, **body["resources"]}}
@@ -489,13 +489,13 @@ def _definition_or_named(row: ScheduleRow) -> DescribeJobDefinition:
     try:
         return definition_models.describe(row)
     except Exception:
-        # As with jobs.
+        # As for jobs.
         log.exception("schedule_id=%s cannot be shown", row["schedule_id"])
         return definition_models.unreadable(row)
 
 
 def _filters(query: ListJobsQuery) -> Iterator[Callable[[RunRow], bool]]:
-    """Yield what a row must be, for that alone which is asked: a list is long, and often whole."""
+    """Yield the requested conditions on rows; most lists are long and unfiltered."""
     if query.status:
         states = _states(query.status)
         yield lambda row: row["state"] in states
@@ -535,13 +535,13 @@ def _names_in(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))  # noqa: PTH208 - for each job of a list, so quick
     except (OSError, ValueError):
-        # There is none, or it cannot be read: a list answers, the download says why.
+        # Missing or unreadable: lists still work, and the download reports the reason.
         return frozenset()
 
 
 def _packaged(inputs: Sequence[RunFile], files: Sequence[RunFile] = ()) -> list[str]:
-    """Return what a run took along and wrote beside its notebook, each once."""
-    # The notebook comes first among the inputs and is no part of its folder's files.
+    """Return the files beside a run's notebook, inputs and outputs, each once."""
+    # The first input is the notebook, which is not an additional file.
     taken = [file["path"] for file in inputs[1:]]
     written = [file["path"] for file in files if file["role"] == pod_contract.ROLE_SIDE_EFFECT]
     return list(dict.fromkeys([*taken, *written]))

@@ -1,7 +1,7 @@
-"""The error tree in jupyter-scheduler's terms: what it shows to users is a SchedulerError's text.
+"""Translation of errors into SchedulerErrors, whose text jupyter-scheduler shows to users.
 
-Its handlers answer every error but a used token with 500 and the text; anything that is no error
-of its own becomes "Unexpected error occurred", which helps nobody.
+Its handlers answer every error except a used token with 500 and the text. Any other exception
+becomes "Unexpected error occurred", which helps nobody.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_kueue.domain import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Our fields by the names that users of jupyter-scheduler know them by.
+# This package's fields by the names that users of jupyter-scheduler know.
 _UPSTREAM_NAMES = {
     "input_path": "input_uri",
     "include_folder": "package_input_folder",
@@ -36,7 +36,7 @@ _UPSTREAM_NAMES = {
 
 
 class TokenUsedError(IdempotencyTokenError):
-    """409: the token stands for a run that is, or was, there; the message says so."""
+    """409: the token belongs to an existing or former run; the message says so."""
 
     def __init__(self, message: str) -> None:
         super().__init__("")
@@ -71,7 +71,7 @@ def log_in_one_line() -> None:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Turn this package's errors into SchedulerErrors that say the same, cause chained."""
+    """Turn this package's errors into SchedulerErrors with the same text, cause chained."""
     try:
         yield
     except (errors.InvalidRequestError, errors.TooLargeError) as error:

@@ -1,7 +1,7 @@
-"""Lists as jupyter-scheduler asks for them: sorted by several fields, a page at a time. Pure.
+"""Sorting by several fields and paging, as in jupyter-scheduler's lists. Pure.
 
-A token names the last row of a page by what it was sorted by, so that pages neither repeat nor
-skip a row when others come and go meanwhile. It is opaque: only this module reads it.
+A token contains the sort keys of a page's last row, so that pages neither repeat nor skip rows when
+others come and go. It is opaque: only this module reads it.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from jupyter_scheduler.models import SortField
 
 Row = TypeVar("Row", bound=Mapping[str, object])
-# What is compared of a row, and whether it descends.
+# How to compare rows by each field, and whether the order descends.
 Keys = tuple[tuple[Callable[[Row], str], bool], ...]
 
 _ORDERS_KEPT = 16
 
 
 class Sorted(Generic[Row]):
-    """Rows by what they were asked to be sorted by, remembered as long as they stay the same."""
+    """Sorted rows, cached while rows and order stay the same."""
 
     def __init__(self, fields: Mapping[str, Callable[[Row], str]]) -> None:
-        """``fields`` are what may be sorted by: a name -> what of a row is compared."""
+        """``fields`` maps the name of each sortable field to a function from a row to its key."""
         self._fields = fields
         self._rows: Sequence[Row] = ()
         self._orders: dict[tuple[str, ...], Sequence[Row]] = {}
 
     def by(self, rows: Sequence[Row], sort_by: Sequence[SortField]) -> Order[Row]:
-        """Return ``rows``, which come in the order of creation, in the order that is asked for.
+        """Return ``rows``, given in the order of creation, in the requested order.
 
         Raises:
-            InvalidRequestError: a field cannot be sorted by.
+            InvalidRequestError: a field is not sortable.
         """
         unknown = [item.name for item in sort_by if item.name not in self._fields]
         if unknown:
@@ -70,22 +70,22 @@ class Sorted(Generic[Row]):
 
 def _sorted(rows: Sequence[Row], keys: Keys[Row]) -> Sequence[Row]:
     if keys and keys[0][1]:
-        # The newest first among equal ones, too.
+        # With newest first, also among equal rows.
         rows = rows[::-1]
     for key, is_descending in reversed(keys):
-        # Quick where they stand so already, as they do for the time of creation.
+        # Quick if rows are already sorted, as they are by time of creation.
         rows = sorted(rows, key=key, reverse=is_descending)
     return rows
 
 
 @dataclass(frozen=True)
 class Order(Generic[Row]):
-    """Rows in the order that was asked for.
+    """Rows in the requested order.
 
     Attributes:
-        rows: ties stand in the order of creation, the other way round where the first field does.
-        keys: what is compared, and whether it descends; the first counts most.
-        spec: the same in words.
+        rows: equal rows are in the order of creation, reversed if the first field descends.
+        keys: how rows are compared, and whether the order descends; the first counts most.
+        spec: the same as text.
     """
 
     rows: Sequence[Row]
@@ -93,21 +93,21 @@ class Order(Generic[Row]):
     spec: tuple[str, ...]
 
     def filtered(self, is_wanted: Callable[[Row], bool]) -> Order[Row]:
-        """Return those of the rows that are wanted, in the same order."""
+        """Return the rows that are wanted, in the same order."""
         return dataclasses.replace(self, rows=list(filter(is_wanted, self.rows)))
 
     def page(
         self, max_items: int | None, next_token: str | None, id_field: str
     ) -> tuple[Sequence[Row], str | None]:
-        """Return one page of the rows and the token of the next page, None where there is none.
+        """Return one page of the rows and the token of the next page, None after the last.
 
         Args:
             max_items: None for all.
-            next_token: as given with the page before.
-            id_field: what tells two rows apart.
+            next_token: the token from the previous page.
+            id_field: a field that identifies a row.
 
         Raises:
-            InvalidRequestError: ``max_items`` or ``next_token`` is not usable.
+            InvalidRequestError: ``max_items`` or ``next_token`` is invalid.
         """
         if max_items is not None and max_items < 0:
             raise errors.InvalidRequestError(
@@ -121,7 +121,7 @@ class Order(Generic[Row]):
             last = _read_token(next_token, self.spec)
             newest_first = bool(self.keys) and self.keys[0][1]
             downwards = [*(is_descending for _, is_descending in self.keys), *[newest_first] * 2]
-            # Sorted as tokens compare: what comes after one is all there is from some row on.
+            # Rows are sorted like tokens, so everything after the token is one slice.
             start = bisect.bisect_left(
                 rows, x=True, key=lambda row: _is_after(self._place(row, id_field), last, downwards)
             )

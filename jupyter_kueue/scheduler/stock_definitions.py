@@ -1,7 +1,7 @@
-"""Job definitions of jupyter-scheduler's own backend as requests for schedules: words alone.
+"""Job definitions of jupyter-scheduler's own backend as requests for schedules. Pure.
 
-``stock_import`` calls ``request``. Whatever a schedule cannot take over as it was is said in a
-note; what makes it impossible is left for the service to refuse, by its name.
+A note mentions whatever a schedule cannot keep unchanged. What makes a schedule impossible is left
+for the service to refuse by name.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _SHOWN = 60
 def request(
     definition: StockJob, root_dir: str, environments: Collection[str], profiles: Collection[str]
 ) -> tuple[ScheduleRequest, list[str]]:
-    """Return what to ask for, and what is not as it was, a sentence each.
+    """Return a request, and notes about what differs, a sentence each.
 
     Args:
         definition: the definition.
-        root_dir: the root folder whose server downloads what its runs make.
-        environments: the names of those there are here.
-        profiles: the same of the sizes.
+        root_dir: the root folder whose server downloads its runs' outputs.
+        environments: the names of the available environments.
+        profiles: the names of the available profiles.
 
     Raises:
-        InvalidRequestError: naming each field that cannot be.
-        ValueError: the definition is not one that jupyter-scheduler could have made.
+        InvalidRequestError: naming each unsupported field.
+        ValueError: jupyter-scheduler could not have created the definition.
     """
     row = definition.row
     notes: list[str] = []

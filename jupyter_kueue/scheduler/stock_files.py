@@ -1,8 +1,7 @@
-"""The files that jupyter-scheduler's own backend left of a job or a definition.
+"""The files that jupyter-scheduler's own backend keeps of a job or a definition.
 
-They lie in its staging area, in a folder named after the id: the notebook, the documents that were
-made of it, and whatever the notebook wrote or its folder held. ``stock_import`` calls ``find`` in a
-thread. Nothing is changed there.
+They are in its staging area, in a folder named after the id: the notebook, its output documents,
+and other files of the notebook or its folder. Nothing is changed there.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from jupyter_kueue.storage.input_upload import MAX_PATH_BYTES
 
-# As jupyter-scheduler names what it makes (utils.py, create_output_filename).
+# The pattern of jupyter-scheduler's file names (utils.py, create_output_filename).
 _STAMP = "%Y-%m-%d-%I-%M-%S-%p"
 _STAMP_PATTERN = r"(\d{4}(?:-\d{2}){5}-\w*)"
 _SKIPPED_FOLDERS = frozenset({".ipynb_checkpoints", "__pycache__"})
@@ -26,14 +25,14 @@ _QUARTER_OF_AN_HOUR = 900
 
 @dataclass(frozen=True)
 class StockFiles:
-    """What there is of one job or definition.
+    """The files of one job or definition.
 
     Attributes:
-        notebook: the notebook it was made from, None where that is gone.
-        documents: output format -> the file that was made.
+        notebook: the notebook it was created from, None if that is gone.
+        documents: output format -> file.
         others: path below the folder -> file.
-        left_out: path below the folder -> why it cannot be brought over.
-        utc_offset: of the time zone that the documents are named in, such as ``+0200``.
+        left_out: path below the folder -> why it cannot be imported.
+        utc_offset: of the time zone in the documents' names, such as ``+0200``.
     """
 
     notebook: Path | None
@@ -50,17 +49,17 @@ def find(
     formats: tuple[str, ...],
     created: dt.datetime,
 ) -> StockFiles:
-    """Return the files of the job ``stock_id``; none where its folder is gone.
+    """Return the files of the job ``stock_id``; none if its folder is gone.
 
     Args:
         staging: the staging area.
-        stock_id: the id, as the stock backend has it.
+        stock_id: the id in the stock backend.
         input_filename: the notebook's name there.
-        formats: which documents were asked for.
-        created: when the job was created, which is in the documents' names.
+        formats: the requested documents.
+        created: when the job was created, which is part of the documents' names.
 
     Raises:
-        ValueError: the id or a name cannot be that of a folder or file there.
+        ValueError: the id or a name is not valid for a folder or file there.
         OSError: the folder cannot be read.
     """
     folder = folder_of(staging, stock_id)
@@ -92,12 +91,12 @@ def folder_of(staging: Path, stock_id: str) -> Path:
 
 
 def _walk(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the regular files below ``folder`` by their paths in it, and what is none."""
+    """Return the regular files below ``folder`` by relative path, and other entries."""
     found: dict[str, Path] = {}
     left_out: dict[str, str] = {}
     for where, folders, files in os.walk(folder, onerror=_raise_unless_gone):
         folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
-        # Links to folders are not followed, and told like links to files.
+        # Links to folders are not followed, and are reported like links to files.
         links = [name for name in folders if Path(where, name).is_symlink()]
         for name in sorted([*files, *links]):
             file = Path(where, name)
@@ -120,7 +119,7 @@ def _raise_unless_gone(error: OSError) -> None:
 
 
 def _offset(stamp: str, created: dt.datetime) -> dt.timedelta | None:
-    """Return how far from UTC a document was named; None where its name does not tell."""
+    """Return the UTC offset in a document's name; None if the name does not show it."""
     try:
         named = dt.datetime.strptime(stamp, _STAMP)  # noqa: DTZ007 - the zone is what is looked for
     except ValueError:

@@ -1,9 +1,9 @@
-"""Imports what jupyter-scheduler's own backend has: definitions and finished jobs, with files.
+"""Imports definitions and finished jobs, with files, from jupyter-scheduler's own backend.
 
-Definitions become schedules through the service, as if they had been created here; jobs become
-finished runs by their records in the bucket alone, each with ``record.json`` last, so that no
-server takes a part for the whole. Ids are made from those that the stock backend gave: who imports
-again, or goes on after an interruption, adds nothing twice.
+Definitions become schedules through the service, as if they had been created here. Jobs become
+finished runs through their records in the bucket, each with ``record.json`` last, so that no server
+sees an incomplete one. Ids are derived from the stock backend's, so that a repeated or resumed
+import adds nothing twice.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# A few jobs are on their way at once, and what they came to is noted every so many: neither memory
-# nor what an interruption costs grows with the number of jobs.
+# Several jobs are imported at once, and the results are stored in batches: neither memory nor the
+# cost of an interruption grows with the number of jobs.
 _AT_ONCE = 8
 _RUNS_AT_ONCE = 100
-# List rows of finished jobs are stored so many in one object.
+# The number of list rows of finished jobs in one object.
 _ROWS_AT_ONCE = 1000
-# Larger notebooks are not parsed for the name of their kernel.
+# Larger notebooks are not parsed for their kernel's name.
 _PARSED_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
 class Item:
-    """A job or definition that the report names.
+    """A job or definition in the report.
 
     Attributes:
-        stock_id, name: as the stock backend has them.
-        notes: what is not as it was, or why it is not here, a sentence each.
-        new_id: its id here, None where it is not here.
+        stock_id, name: as in the stock backend.
+        notes: what differs, or why it was not imported, a sentence each.
+        new_id: its id here, None if it was not imported.
     """
 
     stock_id: str
@@ -76,17 +76,17 @@ class Item:
 
 @dataclass
 class Report:
-    """What was brought over, or with ``dry_run`` what would be.
+    """What was imported, or with ``dry_run`` would be.
 
     Attributes:
-        database: the file.
+        database: the database file.
         schedules: the definitions that became schedules.
-        schedules_there, runs_there: how many had been brought over before.
+        schedules_there, runs_there: how many had been imported before.
         active: how many of the schedules fire.
         jobs: how many jobs became finished runs.
         jobs_without_files: how many of these had lost all their files.
-        failures: definitions and jobs that could not be brought over.
-        unfinished: jobs that have not ended there.
+        failures: definitions and jobs that could not be imported.
+        unfinished: jobs that have not ended in the stock backend.
     """
 
     database: str
@@ -102,7 +102,7 @@ class Report:
 
 
 class StockImport:
-    """One import. ``progress(done, total)`` is called as jobs are done with."""
+    """One import. ``progress(done, total)`` is called as jobs are completed."""
 
     def __init__(
         self,
@@ -122,12 +122,12 @@ class StockImport:
         self._report = Report(str(database.path), dry_run)
 
     async def run(self) -> Report:
-        """Bring over what is not here yet.
+        """Import everything that has not been imported yet.
 
         Raises:
-            NotFoundError, InvalidRequestError: there is no such database, or it is none.
-            NotConfiguredError, UnavailableError: the database, cluster or bucket is not there; what
-                was brought over by then stays, and the next import goes on after it.
+            NotFoundError, InvalidRequestError: the database does not exist or is invalid.
+            NotConfiguredError, UnavailableError: database, cluster or bucket is unavailable; what
+                was imported before stays, and the next import continues.
         """
         report = self._report
         total = len(await asyncio.to_thread(self._database.job_ids))
@@ -137,7 +137,7 @@ class StockImport:
         application = Application(self._settings, self._root_dir)
         await application.start()
         try:
-            # However long that takes: nobody waits for an answer, and what is missing is told.
+            # Without a limit: no client waits for an answer, and errors say what is missing.
             await application.runs(None)
             bucket = await application.known_bucket()
             imports = StockImports(bucket, application.owner.slug)
@@ -149,7 +149,7 @@ class StockImport:
                 row for row in definitions if row["job_definition_id"] not in imported.definitions
             ]
             report.schedules_there = len(definitions) - len(new)
-            # Who may not make schedules still gets the jobs, if there is nothing else.
+            # A user without the permission to create schedules can still import jobs.
             schedules = await application.schedules(None) if new else None
             for row in new:
                 assert schedules is not None  # there are new ones
@@ -181,7 +181,7 @@ class StockImport:
         environments: frozenset[str],
         profiles: frozenset[str],
     ) -> bool:
-        """Make a schedule of a definition; tell whether there is one now, or was one."""
+        """Create a schedule from a definition; return whether there is, or was, one."""
         stock_id = str(row["job_definition_id"])
         name = str(row["name"] or row["input_filename"] or stock_id)
         try:
@@ -196,7 +196,8 @@ class StockImport:
             else:
                 new_id = str((await schedules.create(request, source))["schedule_id"])
         except errors.ConflictError:
-            # Made by an import that was cut off before it was noted, and changed or deleted since.
+            # Created by an import that was interrupted before noting it, and changed or deleted
+            # since.
             self._report.schedules_there += 1
             return True
         except (errors.InvalidRequestError, errors.TooLargeError) as error:
@@ -210,7 +211,7 @@ class StockImport:
         return True
 
     def _source(self, definition: StockJob) -> InputSource:
-        """Return where a definition's notebook is: in its own copy, else in the root folder."""
+        """Return a definition's notebook: its own copy, otherwise the one in the root folder."""
         folder = stock_files.folder_of(self._staging, definition.stock_id)
         if (folder / definition.input_filename).is_file():
             return InputSource(folder, definition.input_filename)
@@ -218,7 +219,7 @@ class StockImport:
 
 
 class _Jobs:
-    """The jobs' part of an import."""
+    """The import of the jobs."""
 
     def __init__(
         self,
@@ -241,7 +242,7 @@ class _Jobs:
         self._records = Records(bucket, self._owner.slug)
         self._unstored: list[RunRow] = []
         self._deleted: frozenset[str] = frozenset()
-        # Of a large file several parts are in memory at once.
+        # Several parts of a large file are in memory at once.
         self._large_file = asyncio.Lock()
 
     async def bring(
@@ -251,7 +252,7 @@ class _Jobs:
         total: int,
         progress: Callable[[int, int], None],
     ) -> None:
-        """Bring over each finished job that is not here."""
+        """Import each finished job that has not been imported yet."""
         self._deleted = frozenset(await self._records.list_deleted())
         done = 0
         while some := await asyncio.to_thread(lambda: list(itertools.islice(rows, _RUNS_AT_ONCE))):
@@ -263,8 +264,8 @@ class _Jobs:
         await self._store_rows()
 
     async def _store_rows(self) -> None:
-        """Store list rows, which a server that starts reads instead of each job's records."""
-        # One that has stored nothing yet adds to what is there, and merges nothing.
+        """Store list rows, which a starting server reads instead of each job's records."""
+        # A new Summaries has stored nothing yet, so it only adds and merges nothing.
         await Summaries(self._bucket, self._owner.slug).store(self._unstored)
         self._unstored = []
 
@@ -285,7 +286,7 @@ class _Jobs:
             await self._store_rows()
 
     async def _bring_one(self, row: Json) -> tuple[bool, RunRow | None]:
-        """Bring a job over; tell whether it is here now, and its list row if it is new."""
+        """Import a job; return whether it is here now, and its list row if it is new."""
         stock_id = str(row["job_id"])
         new_id = stock_jobs.run_id(self._owner, stock_id)
         if new_id in self._deleted or await self._records.has_record(new_id):
@@ -303,7 +304,7 @@ class _Jobs:
             )
             facts = None if self._report.dry_run else await self._write(job, files)
         except errors.ConflictError:
-            # Another import, at the same moment.
+            # Imported at the same time by another import.
             self._report.runs_there += 1
             return True, None
         except (ValueError, OSError) as error:
@@ -318,7 +319,7 @@ class _Jobs:
         return True, run_view.build_row(facts, ended)
 
     async def _write(self, job: StockJob, files: StockFiles) -> BucketFacts:
-        """Upload a job's files and write its records, record.json last: then all see it."""
+        """Upload a job's files and write its records, record.json last, which makes it visible."""
         new_id = stock_jobs.run_id(self._owner, job.stock_id)
         prefix = self._records.prefix(new_id)
         uploaded = await self._upload(job, files, prefix)
@@ -411,7 +412,7 @@ def _unfinished(row: Json) -> Item:
 
 
 def _kernel_name(notebook: Path | None) -> str | None:
-    """Return the kernel that a notebook names, for when it is run again."""
+    """Return the kernel that a notebook names, for reruns."""
     if notebook is None or notebook.stat().st_size > _PARSED_BYTES:
         return None
     name: str | None = notebook_document.facts(notebook.read_bytes())["kernel_name"]

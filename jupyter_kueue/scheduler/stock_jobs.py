@@ -1,8 +1,7 @@
-"""Jobs of jupyter-scheduler's own backend as finished runs of ours: words alone.
+"""Jobs of jupyter-scheduler's own backend as finished runs. Pure.
 
-``stock_import`` calls it. A job that ran in a server's process had neither queue nor image nor
-quota: ``RAN_IN`` stands where these are shown. Its parameters become literals, as ``literals`` has
-it.
+A job that ran in a server's process had no queue, image or quota: these show ``RAN_IN``.
+``literals`` parses its parameters.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# What is shown as the queue and the image of a job that had none.
+# Shown as the queue and the image of a job that had none.
 RAN_IN = "jupyter-scheduler"
-# The environment that a job had there, where this package does not know it.
+# The job's environment there, if this package does not know it.
 ENVIRONMENT = "jupyter-scheduler/environment"
 _KEY = "jupyter-scheduler/"
 _TEXT_LIMIT = 500
@@ -46,9 +45,9 @@ _ERROR_LINE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?")
 
 @dataclass(frozen=True)
 class StockJob:
-    """A finished job, or a definition of jobs, as its row says; times are aware datetimes.
+    """A finished job or a job definition from its row; times are aware datetimes.
 
-    ``runtime_environment_parameters`` are left out: the stock backend takes them and heeds none.
+    ``runtime_environment_parameters`` are left out: the stock backend stores but ignores them.
     """
 
     stock_id: str
@@ -67,10 +66,10 @@ class StockJob:
 
     @classmethod
     def read(cls, row: Json, stock_id: str) -> StockJob:
-        """Read a row of the table of jobs or of definitions.
+        """Parse a row of the table of jobs or of definitions.
 
         Raises:
-            ValueError: saying which column holds what it should not.
+            ValueError: naming the column with an invalid value.
         """
         filename = row["input_filename"]
         if not isinstance(filename, str) or not filename or "/" in filename:
@@ -98,24 +97,24 @@ class StockJob:
 
     @property
     def started_at(self) -> str | None:
-        """When it started, RFC 3339; None where it never did."""
+        """When it started, RFC 3339; None if it never did."""
         started = _moment(self.row, "start_time")
         return None if started is None else times.rfc3339(started)
 
     @property
     def finished_at(self) -> str:
-        """When it ended. The stock backend notes no end of jobs that failed or were stopped."""
+        """When it ended. The stock backend stores no end for failed and stopped jobs."""
         return times.rfc3339(_moment(self.row, "end_time") or self.updated)
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What is in the bucket of a job.
+    """What the bucket contains of a job.
 
     Attributes:
-        inputs, outputs: as a record and a result list them.
-        formats: the output formats that are among the outputs.
-        left_out: path -> why it is not there.
+        inputs, outputs: as in a record and a result.
+        formats: the output formats among the outputs.
+        left_out: path -> why it is missing.
     """
 
     inputs: tuple[UploadedFile, ...]
@@ -125,14 +124,14 @@ class Uploaded:
 
 
 def run_id(owner: Owner, stock_id: str) -> str:
-    """Return the id of a job here: the one it had, wherever that can be one."""
+    """Return the id of an imported job: its own, if that is a valid run id."""
     if names.is_run_id(stock_id):
         return stock_id
     return names.run_id_of_key(owner.slug, f"{_KEY}{stock_id}")
 
 
 def schedule_key(stock_id: str) -> str:
-    """Return the idempotency key of a definition, from which its id here is made."""
+    """Return the idempotency key of a definition, from which its id here is derived."""
     return f"{_KEY}{stock_id}"
 
 
@@ -142,7 +141,7 @@ def schedule_id(owner: Owner, stock_id: str) -> str:
 
 
 def has_result(job: StockJob, formats: Collection[str]) -> bool:
-    """Tell whether a job's notebook came to its end, so that it has outputs to be listed."""
+    """Return whether a job's notebook ran to its end, so that it has outputs."""
     if job.row["status"] == COMPLETED:
         return True
     return job.row["status"] != STOPPED and bool(formats)
@@ -158,16 +157,16 @@ def build_facts(
     kernel_name: str | None,
     utc_offset: str,
 ) -> BucketFacts:
-    """Return a job's record, its result where it has one, and its end, as the bucket keeps them.
+    """Return a job's record, its result if it has one, and its end, as stored in the bucket.
 
     Args:
         job: the job.
-        owner: whose it becomes.
-        namespace: where a run of it would be.
+        owner: its new owner.
+        namespace: the namespace of the owner's runs.
         uploaded: its files.
-        environments: the names of those there are here.
+        environments: the names of the available environments.
         kernel_name: the notebook's.
-        utc_offset: of the time zone that its documents are named in.
+        utc_offset: of the time zone in its documents' names.
     """
     is_known = job.environment in environments
     annotations = job_models.with_template({job_models.UTC_OFFSET: utc_offset}, job.template)
@@ -207,7 +206,7 @@ def build_facts(
 
 
 def _result(job: StockJob, uploaded: Uploaded) -> Result:
-    """Return what the run's own pod would have written as its result."""
+    """Return the result that the run's own pod would have written."""
     is_completed = job.row["status"] == COMPLETED
     message, error = (None, None) if is_completed else _failure(job)
     return {
@@ -237,7 +236,7 @@ def _end(job: StockJob) -> Status:
 
 
 def _failure(job: StockJob) -> tuple[str, Error | None]:
-    """Return why a job failed as one line, and the failing cell's error where it was a cell."""
+    """Return why a job failed in one line, and the failing cell's error if there is one."""
     text = _COLOUR.sub("", str(job.row["status_message"] or "")).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

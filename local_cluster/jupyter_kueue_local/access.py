@@ -1,7 +1,7 @@
-"""Who may do what on a local cluster: the node, and two users with a namespace each.
+"""Access to a local cluster: the node, and two users with a namespace each.
 
-``lifecycle`` applies these objects. The roles themselves are plain manifests beside this
-file, the same that an administrator of another cluster would apply.
+The roles are plain manifests next to this file, the same that an admin of another cluster would
+apply.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from jupyter_kueue_local.state_folder import NAMESPACES
 _MANIFESTS = Path(__file__).parent / "manifests"
 _RBAC = "rbac.authorization.k8s.io"
 
-# Kueue holds back Jobs without a queue in namespaces with this label.
+# Kueue suspends Jobs without a queue in namespaces with this label.
 QUEUE_REQUIRED = {"jupyter-kueue/queue-required": "true"}
-# The right to create Jobs is the right to run pods: without the first as root, with hostPath.
+# Whoever may create Jobs may run pods: without the first label even as root, with hostPath.
 _USERS_NAMESPACE = {"pod-security.kubernetes.io/enforce": "restricted", **QUEUE_REQUIRED}
 
 
 def access_objects() -> list[dict[str, Any]]:
-    """Return the namespaces and everybody's roles and bindings."""
+    """Return the namespaces, roles and bindings."""
     objects: list[dict[str, Any]] = [
         users_namespace(namespace) for namespace in NAMESPACES.values()
     ]
@@ -38,7 +38,7 @@ def access_objects() -> list[dict[str, Any]]:
 
 
 def users_namespace(name: str) -> dict[str, Any]:
-    """Return a namespace whose users may run ordinary pods alone, and Jobs through Kueue alone."""
+    """Return a namespace whose users may run only ordinary pods, and Jobs only through Kueue."""
     metadata = {"name": name, "labels": dict(_USERS_NAMESPACE)}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
@@ -60,7 +60,7 @@ def _binding(kind: str, role: str, users: list[str]) -> dict[str, Any]:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": f"{kind}Binding",
-        # Not the role's name, as in manifests/: applying those here takes nobody's rights away.
+        # Not the name in manifests/: applying those here then takes no permissions away.
         "metadata": {"name": f"{role}-local"},
         "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role},
         "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": user} for user in users],

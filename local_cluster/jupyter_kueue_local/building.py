@@ -1,8 +1,8 @@
-"""Builds the control plane's six programs from the pinned Go modules beside this file.
+"""Builds the control plane's six programs from the pinned Go modules next to this file.
 
-``lifecycle`` calls ``ensure_built`` before anything is started. What was built lies in the
-user's cache folder under a digest of pins, flags and patch, so that clusters share it and another
-version never meets it. Nothing here starts a program of the cluster or touches a cluster's folder.
+The build is stored in the user's cache folder under a digest of pins, flags and patches, so that
+clusters share it and versions do not conflict. Nothing here starts a cluster's program or touches a
+cluster's folder.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _LINK_FLAGS = (
     f" -X {_VERSION_PACKAGE}.gitMinor=36 -X {_VERSION_PACKAGE}.gitTreeState=clean"
 )
 # Both certificate folders of Kueue are relative to its working directory: the visibility server's
-# is a package variable, the metrics server's a literal that has to be patched. Two more lines have
-# no setting: whose certificate the webhooks ask for, and that health is told to everybody.
+# is a package variable, the metrics server's a literal that is patched. Two more lines lack a
+# setting: the authority of the webhooks' clients, and anonymous access to health.
 _KUEUE_LINK_FLAGS = f" -X {_KUEUE_MODULE}/pkg/visibility.certDir=certs/visibility"
 _KUEUE_PATCHES = (
     ("cmd/kueue/main.go", '"/etc/kueue/metrics/certs"', '"certs/metrics"'),
@@ -59,7 +59,7 @@ _KUEUE_PATCHES = (
     ),
 )
 
-# Program name -> Go package. The order is the one that shares compiled packages best.
+# Program name -> Go package, in the order that best reuses compiled packages.
 _PROGRAMS = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -68,19 +68,19 @@ _PROGRAMS = {
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
-# What `go build` calls a program when it is not the name above.
+# The name of a program in `go build`, if it differs.
 _GO_NAMES = {"etcd": "server"}
 _HEARTBEAT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class ControlPlaneBuild:
-    """Where the built programs and Kueue's own manifests lie."""
+    """The folder of the built programs and Kueue's own manifests."""
 
     folder: Path
 
     def program(self, name: str) -> Path:
-        """Return the path of one of the six programs, for example ``kubectl``."""
+        """Return the path of one of the six programs, such as ``kubectl``."""
         return self.folder / "bin" / name
 
     @property
@@ -93,12 +93,12 @@ class ControlPlaneBuild:
         return [name for name in _PROGRAMS if not self.program(name).is_file()]
 
     def is_complete(self) -> bool:
-        """Whether everything that a cluster needs is there."""
+        """Whether everything that a cluster needs exists."""
         return not self.missing() and self.kueue_manifests.is_dir()
 
 
 def find_build() -> ControlPlaneBuild:
-    """Return the place of this version's build, whether or not it is there yet."""
+    """Return the place of this version's build, whether or not it exists."""
     digest = hashlib.sha256()
     for pin in ("go.mod", "go.sum"):
         digest.update((_PINS / pin).read_bytes())
@@ -108,16 +108,16 @@ def find_build() -> ControlPlaneBuild:
 
 
 def ensure_built(say: Say) -> ControlPlaneBuild:
-    """Return the build, making what is missing of it first (about ten minutes from nothing).
+    """Return the build; build what is missing first (about ten minutes from scratch).
 
-    Two callers at once are harmless: the second waits for the first. An interrupted build goes on
-    with the program it was interrupted in.
+    A second caller waits for the first. An interrupted build resumes with the program that was
+    being built.
 
     Args:
-        say: takes one line of progress at a time.
+        say: called with one line of progress at a time.
 
     Raises:
-        LocalClusterError: there is no Go, it is too old, or a program does not build.
+        LocalClusterError: Go is missing or too old, or a program cannot be built.
     """
     build = find_build()
     if build.is_complete():
@@ -201,7 +201,7 @@ def _go_environment() -> dict[str, str]:
 
 
 def _build_program(go: str, work: Path, build: ControlPlaneBuild, name: str, say: Say) -> None:
-    """Compile one program and put it into place in one step."""
+    """Compile one program and move it into place atomically."""
     started = time.monotonic()
     number = list(_PROGRAMS).index(name) + 1
     title = f"{name} ({number} of {len(_PROGRAMS)})"
@@ -244,7 +244,7 @@ def _build_program(go: str, work: Path, build: ControlPlaneBuild, name: str, say
 
 
 def _kueue_source(go: str, work: Path) -> Path:
-    """Return the folder of the Kueue module in the module cache, downloading it if need be."""
+    """Return the Kueue module's folder in the module cache, downloading it if necessary."""
     done = subprocess.run(
         [go, "mod", "download", "-json", _KUEUE_MODULE],
         cwd=work,
@@ -268,7 +268,7 @@ def _patch_kueue(go: str, work: Path) -> Path:
     source = _kueue_source(go, work)
     shutil.copytree(source, copy, copy_function=shutil.copyfile)
     for folder, _, _ in os.walk(copy):
-        # The module cache's folders are read-only, and the copy has to be removable.
+        # The module cache's folders are read-only, but the copy must be removable.
         Path(folder).chmod(0o700)
     for file, before, after in _KUEUE_PATCHES:
         original = (source / file).read_text().splitlines(keepends=True)
@@ -288,7 +288,7 @@ def _patch_kueue(go: str, work: Path) -> Path:
 
 
 def _copy_kueue_manifests(go: str, work: Path, build: ControlPlaneBuild) -> None:
-    """Keep Kueue's manifests beside the programs, so that a warm ``up`` needs no Go."""
+    """Keep Kueue's manifests with the programs, so that a later ``up`` needs no Go."""
     components = _kueue_source(go, work) / "config" / "components"
     staged = work / "kueue-manifests"
     for part in ("crd/bases", "webhook", "rbac"):

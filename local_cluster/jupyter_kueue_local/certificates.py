@@ -1,7 +1,7 @@
-"""The certificates of one local cluster: six authorities and the leaves that they sign.
+"""The certificates of one local cluster: six authorities and the leaf certificates they sign.
 
-``lifecycle`` calls ``ensure_certificates`` at every start. Each authority has one purpose, so
-that a user's certificate opens neither etcd nor the node. Nothing here ever leaves the machine.
+Each authority has one purpose, so that a user's certificate gives access to neither etcd nor the
+node. No key ever leaves the machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # As long as anybody keeps a local cluster: the keys never leave its folder.
 _LIFETIME = timedelta(days=3650)
-# A clock that is set back a little must not make a fresh certificate "not yet valid".
+# A new certificate must be valid even if the clock is set back a little.
 _BACKDATED = timedelta(days=1)
 
 NODE_NAME = "local-node"
@@ -29,7 +29,7 @@ NODE_NAME = "local-node"
 
 @dataclass(frozen=True)
 class _Leaf:
-    """One certificate: who it names (Kubernetes reads CN as user and O as groups)."""
+    """One certificate and its subject (Kubernetes reads CN as user and O as groups)."""
 
     name: str
     authority: str
@@ -73,15 +73,15 @@ class Certificates:
         return self.folder / f"{name}-ca.crt"
 
     def certificate(self, name: str) -> Path:
-        """Return the certificate of a leaf, for example ``admin``."""
+        """Return a leaf certificate, such as ``admin``."""
         return self.folder / f"{name}.crt"
 
     def key(self, name: str) -> Path:
-        """Return the private key of a leaf."""
+        """Return the private key of a leaf certificate."""
         return self.folder / f"{name}.key"
 
     def generation(self) -> bytes:
-        """Return what differs between these certificates and any made before or after."""
+        """Return a value that differs for each generation of certificates."""
         return b"".join(self.authority(name).read_bytes() for name in _AUTHORITIES)
 
     @property
@@ -91,14 +91,14 @@ class Certificates:
 
     @property
     def service_account_public_key(self) -> Path:
-        """The public key that checks service account tokens."""
+        """The public key that verifies service account tokens."""
         return self.folder / "service-accounts.pub"
 
 
 def ensure_certificates(folder: Path) -> Certificates:
-    """Return the certificates in ``folder``, making all of them anew if others are wanted.
+    """Return the certificates in ``folder``; create all of them again if others are needed.
 
-    All or nothing: leaves of one generation do not fit the authorities of another.
+    All or nothing: certificates of one generation do not match the authorities of another.
     """
     certificates = Certificates(folder)
     complete = folder / "complete"
@@ -118,7 +118,7 @@ def ensure_certificates(folder: Path) -> Certificates:
 
 
 def _make_authority(certificates: Certificates, name: str, leaves: list[_Leaf]) -> None:
-    """Make an authority and its leaves. Its own key is forgotten: nothing is ever added to it."""
+    """Create an authority and its leaf certificates, and discard the authority's key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"jupyter-kueue-local-{name}")])
     public = key.public_key()

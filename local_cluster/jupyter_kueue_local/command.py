@@ -1,7 +1,7 @@
-"""``jupyter kueue local …``: the local cluster's commands.
+"""The commands ``jupyter kueue local …``.
 
-Translates arguments into calls of ``lifecycle`` and prints; decides nothing. The product's command
-line finds ``add_parser`` through this distribution's entry point.
+Converts arguments to calls of ``lifecycle`` and prints; decides nothing. The product's command line
+finds ``add_parser`` through this distribution's entry point.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def add_parser(commands: Any) -> None:
 
 
 class _SubcommandParser(argparse.ArgumentParser):
-    """A parser that can leave the arguments of another program as they are, in ``forwarded``.
+    """A parser that can leave another program's arguments unparsed, in ``forwarded``.
 
-    argparse.REMAINDER cannot: it takes a first argument with a hyphen for an option of ours.
+    argparse.REMAINDER cannot: it parses a first argument with a hyphen as an option.
     """
 
     def __init__(self, *, forwards: bool = False, **options: Any) -> None:
@@ -122,7 +122,7 @@ def _say(line: str) -> None:
 
 
 def _hint(line: str) -> None:
-    """Tell a person, and no program that reads what is printed."""
+    """Print a hint for people, not for programs that read the output."""
     if sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)
 
@@ -187,7 +187,7 @@ def _env(arguments: argparse.Namespace) -> int:
 
 def _kubectl(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
-    lifecycle.cluster_environment(folder)  # says so when there is no cluster
+    lifecycle.cluster_environment(folder)  # raises if there is no cluster
     program = str(folder.programs / "kubectl")
     command = [program, *arguments.forwarded]
     if not lifecycle.is_api_server_up(folder):

@@ -1,4 +1,4 @@
-"""The local cluster's own error, on top of the product's tree."""
+"""The local cluster's own error, based on the product's errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jupyter_kueue.domain.errors import JupyterKueueError
 
 
 class LocalClusterError(JupyterKueueError):
-    """The local cluster could not do what was asked: its command line alone says so, in English."""
+    """The local cluster cannot do what was requested; its command line says why, in English."""
 
     reason = "local-cluster"
 

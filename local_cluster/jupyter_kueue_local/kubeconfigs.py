@@ -1,6 +1,6 @@
 """The kubeconfigs of a local cluster: one for each user, one for each part that is a client.
 
-``parts`` writes them at every start, because they name the API server's port.
+They are written at every start, because they contain the API server's port.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ def write_kubeconfigs(folder: StateFolder, settings: Settings, certificates: Cer
 
 
 def write_webhook_client(path: Path, port: int, certificates: Certificates) -> None:
-    """Write what the API server shows to Kueue's webhooks on ``port``: a file of kubeconfig's form.
+    """Write the API server's credentials for Kueue's webhooks on ``port``, as a kubeconfig.
 
-    Its users are hosts (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers).
+    Its users are hosts
+    (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers).
     """
     user = {
         "client-certificate-data": _encoded(certificates.certificate("kueue-webhook")),

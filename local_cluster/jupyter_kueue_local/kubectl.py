@@ -1,7 +1,6 @@
-"""Runs the cluster's own kubectl as its administrator.
+"""Runs the cluster's own kubectl as its admin.
 
-``lifecycle`` applies manifests with it and ``command`` hands it to the user. It never reads
-the user's kubeconfig, nor writes to the user's folders.
+It never reads the user's kubeconfig or writes to the user's folders.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ FIELD_MANAGER = "jupyter-kueue-local"
 
 
 def kubectl_environment(folder: StateFolder) -> dict[str, str]:
-    """Return the environment in which kubectl is this cluster's administrator."""
+    """Return the environment in which kubectl acts as this cluster's admin."""
     return {
         **os.environ,
         "KUBECONFIG": str(folder.kubeconfig("admin")),
@@ -31,7 +30,7 @@ def kubectl_environment(folder: StateFolder) -> dict[str, str]:
 
 
 def run_kubectl(folder: StateFolder, *arguments: str, stdin: str | None = None) -> str:
-    """Run kubectl and return what it printed.
+    """Run kubectl and return its output.
 
     Raises:
         LocalClusterError: it failed; the message is kubectl's.
@@ -53,7 +52,7 @@ def run_kubectl(folder: StateFolder, *arguments: str, stdin: str | None = None) 
 
 
 def apply_objects(folder: StateFolder, objects: Sequence[dict[str, Any]]) -> None:
-    """Create the objects or bring them to this state (server-side apply, ours wins)."""
+    """Create or update the objects (server-side apply; conflicts are overwritten)."""
     run_kubectl(
         folder,
         "apply",

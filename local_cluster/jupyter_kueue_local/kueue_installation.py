@@ -1,8 +1,7 @@
-"""What Kueue needs in the API server when it runs outside of the cluster.
+"""The objects in the API server for a Kueue that runs outside the cluster.
 
-``lifecycle`` applies these objects, made from Kueue's own manifests: its resource types and
-user roles as they are, its webhooks by address instead of by Service, and its position API through
-the API server's aggregator.
+They are made from Kueue's own manifests: resource types and user roles are unchanged, webhooks have
+an address instead of a Service, and the position API is served through the API server's aggregator.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "kueue-system"
 
-# The webhooks of what a cluster with batch/v1 Jobs alone has. Kueue's others are for frameworks
-# whose resource types are not there.
+# The webhooks for batch/v1 Jobs. Kueue's others are for frameworks that are not installed.
 _WEBHOOKS = frozenset(
     f"{name}.kb.io"
     for name in (
@@ -56,7 +54,7 @@ def read_definitions(manifests: Path) -> list[dict[str, Any]]:
     They have no conversion webhook, so only the stored version, v1beta2, can be used.
     """
     files = sorted((manifests / "crd" / "bases").glob("*.yaml"))
-    # The C loader, where there is one, is ten times faster: these are 20,000 lines.
+    # The C loader, if available, is ten times faster: these are 20,000 lines.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [yaml.load(file.read_text(), loader) for file in files]  # noqa: S506 - both are safe
 
@@ -64,7 +62,7 @@ def read_definitions(manifests: Path) -> list[dict[str, Any]]:
 def installation_objects(
     manifests: Path, certificates: Certificates, ports: dict[str, int]
 ) -> list[dict[str, Any]]:
-    """Return everything else: namespace, user roles, webhooks, position API and the version."""
+    """Return everything else: namespace, user roles, webhooks, position API and version."""
     objects: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         _version(),
@@ -72,7 +70,7 @@ def installation_objects(
     for file in sorted((manifests / "rbac").glob("*.yaml")):
         if file.name.startswith(_ROLES):
             role = yaml.safe_load(file.read_text())
-            # As Kueue's own kustomization names them.
+            # The names in Kueue's own kustomization.
             role["metadata"]["name"] = f"kueue-{role['metadata']['name']}"
             objects.append(role)
     webhooks = manifests / "webhook" / "manifests.yaml"
@@ -85,7 +83,7 @@ def installation_objects(
 
 
 def _version() -> dict[str, Any]:
-    """Return the Deployment that tells the version, as on any cluster; here it has no pods."""
+    """Return the Deployment that shows Kueue's version; here it has no pods."""
     labels = {"app.kubernetes.io/name": "kueue", "control-plane": "controller-manager"}
     image = f"registry.k8s.io/kueue/kueue:{KUEUE_VERSION}"
     return {
@@ -138,7 +136,7 @@ def _by_address(configuration: dict[str, Any], authority: str, port: int) -> dic
 
 
 def _position_api(port: int) -> list[dict[str, Any]]:
-    """Return the APIService, and a Service that leads to loopback without any proxy."""
+    """Return the APIService, and a Service that leads to loopback without a proxy."""
     return [
         {
             "apiVersion": "v1",
@@ -155,7 +153,7 @@ def _position_api(port: int) -> list[dict[str, Any]]:
                 "version": "v1beta2",
                 "groupPriorityMinimum": 100,
                 "versionPriority": 100,
-                # Its certificate names localhost, the aggregator asks for a Service's name.
+                # Its certificate names localhost, but the aggregator expects a Service's name.
                 "insecureSkipTLSVerify": True,
                 "service": {
                     "name": "kueue-visibility-server",

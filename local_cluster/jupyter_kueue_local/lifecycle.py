@@ -1,8 +1,6 @@
-"""Starts, stops and looks at a local cluster as a whole.
+"""Starts, stops and inspects a whole local cluster.
 
-``command`` and the tests call ``start_cluster``, ``stop_cluster``, ``cluster_status``,
-``reset_cluster`` and ``cluster_environment``. Each works whatever state it finds: nothing running,
-everything running, or parts killed in between.
+Each function works in any state: nothing running, everything running, or parts killed in between.
 """
 
 from __future__ import annotations
@@ -43,8 +41,8 @@ PART_NAMES = (
     "object-store",
     "node",
 )
-# What is stopped together, first to last: the node reports its pods' end to the API server, and an
-# API server whose etcd went first does not end.
+# The order of stopping: the node reports its pods' end to the API server, and an API server whose
+# etcd stops first does not end.
 _STOP_ORDER = (
     ("node",),
     ("kueue", "kube-scheduler", "kube-controller-manager", "object-store", "kube-apiserver"),
@@ -53,7 +51,7 @@ _STOP_ORDER = (
 _STOP_SECONDS = {"node": 4.0, "object-store": 3.0}
 _DEFAULT_STOP_SECONDS = 1.5
 _ENDING_SECONDS = 5.0
-# How often ``up`` starts over because a part that was ready stopped meanwhile.
+# How often ``up`` starts again because a part that was ready has stopped.
 _TRIES = 3
 
 
@@ -84,16 +82,16 @@ def start_cluster(
     gpus: int | None = None,
     images: Mapping[str, str] | None = None,
 ) -> None:
-    """Bring the cluster up and return when all of it is ready; harmless when it is already.
+    """Start the cluster and return when everything is ready; harmless if it already is.
 
     Args:
-        folder: where the cluster lives.
-        say: takes one line for each step.
-        gpus: how many GPUs the node has; None leaves it as it is.
+        folder: the cluster's folder.
+        say: called with one line for each step.
+        gpus: how many GPUs the node has; None leaves the number unchanged.
         images: names of more images, each with the folder of its Python environment.
 
     Raises:
-        LocalClusterError: a part cannot be built or does not start; the message says why.
+        LocalClusterError: a part cannot be built or does not start, with the reason.
     """
     if platform.system() != "Linux":
         raise LocalClusterError(
@@ -139,10 +137,10 @@ def _start(
 
 
 def stop_cluster(folder: StateFolder, say: Say) -> None:
-    """Stop everything, runs included; nothing is forgotten.
+    """Stop everything, runs included; all data stays.
 
     Raises:
-        LocalClusterError: a process is still there after SIGKILL.
+        LocalClusterError: a process still exists after SIGKILL.
     """
     if not folder.exists:
         return
@@ -151,10 +149,10 @@ def stop_cluster(folder: StateFolder, say: Say) -> None:
 
 
 def reset_cluster(folder: StateFolder, say: Say) -> None:
-    """Stop everything and forget all of it: objects, bucket, ports, certificates.
+    """Stop everything and delete all data: objects, bucket, ports, certificates.
 
     Raises:
-        LocalClusterError: the folder is not a cluster's.
+        LocalClusterError: the folder does not belong to a cluster.
     """
     if not folder.path.exists():
         return
@@ -165,7 +163,7 @@ def reset_cluster(folder: StateFolder, say: Say) -> None:
     with folder.locked(lambda: say("another command works on this cluster: waiting for it")):
         _stop_parts(folder, say)
         for entry in folder.path.iterdir():
-            if entry.name == "lock":  # held: another command may wait for it
+            if entry.name == "lock":  # locked: another command may be waiting for it
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -174,7 +172,7 @@ def reset_cluster(folder: StateFolder, say: Say) -> None:
 
 
 def cluster_status(folder: StateFolder) -> ClusterStatus:
-    """Return what runs and whether all of it is ready, without changing anything."""
+    """Return which parts run and whether everything is ready, without changing anything."""
     settings = folder.load_settings()
     certificates = Certificates(folder.certificates)
     ready = Readiness(certificates, settings)
@@ -216,9 +214,9 @@ def is_api_server_up(folder: StateFolder) -> bool:
 
 
 def cluster_environment(folder: StateFolder) -> dict[str, str]:
-    """Return the variables with which programs use this cluster as its user.
+    """Return the environment variables with which programs use this cluster as its user.
 
-    ``PATH`` is not among them: put ``folder.programs`` in front of it to get the right kubectl.
+    ``PATH`` is not included: prepend ``folder.programs`` to it to use the matching kubectl.
 
     Raises:
         LocalClusterError: no cluster was ever started in this folder.
@@ -238,7 +236,7 @@ def cluster_environment(folder: StateFolder) -> dict[str, str]:
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Have what is written be its user's alone, by this process and by all that it starts.
+    """Make new files private to the user, for this process and all that it starts.
 
     The parts put files and sockets wherever they like, some of them into /tmp.
     """
@@ -250,13 +248,13 @@ def _private_files() -> Iterator[None]:
 
 
 def _replace_taken_ports(folder: StateFolder, settings: Settings, say: Say) -> None:
-    """Choose all ports, and others where somebody else listens on a part's remembered one."""
+    """Choose all ports, and replace remembered ones on which another program listens."""
     for part in PART_NAMES:
         process = processes.load(folder.records / part)
         if process and process.alive:
             continue
         ports = settings.ports_of(part)
-        # What was killed just now may still hold them: others would have to learn new ones.
+        # A killed process may still hold them for a moment; new ports would affect other parts.
         taken = await_free(ports.values(), _ENDING_SECONDS if process and process.ending else 0)
         for name, port in ports.items():
             if port in taken:
@@ -283,7 +281,7 @@ def _stop_parts(folder: StateFolder, say: Say) -> None:
         )
     try:
         remove_sockets(folder.load_settings().ports)
-    except LocalClusterError:  # damaged settings are for `up` to tell; everything has stopped
+    except LocalClusterError:  # `up` reports damaged settings; everything has stopped
         return
 
 

@@ -1,7 +1,7 @@
 """The bucket of a local cluster: SeaweedFS's configuration, command line and credentials.
 
-``parts`` starts it from here and ``lifecycle`` hands out the credentials. Besides the
-admin there is one identity for each namespace, which reaches that namespace's prefix and no other.
+Besides the admin there is one identity for each namespace, with access to that namespace's prefix
+only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def bucket_credentials(settings: Settings, identity: str, prefix: str) -> dict[s
     Args:
         settings: the cluster's ports and secrets.
         identity: ``admin``, or a namespace that has an identity of its own.
-        prefix: the part of the bucket that is meant.
+        prefix: the part of the bucket in the URL.
     """
     return {
         "url": f"s3://{BUCKET}/{prefix}",
@@ -48,13 +48,13 @@ def bucket_credentials(settings: Settings, identity: str, prefix: str) -> dict[s
 
 
 def write_bucket_folder(folder: Path, credentials: dict[str, str]) -> None:
-    """Write credentials as a folder with one file for each."""
+    """Write credentials as a folder with one file each."""
     for name, value in credentials.items():
         write_private(folder / name, value)
 
 
 def bucket_secret(namespace: str, credentials: dict[str, str]) -> dict[str, object]:
-    """Return the Secret that pods mount, with the same files."""
+    """Return the Secret with the same files, for pods to mount."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -64,7 +64,7 @@ def bucket_secret(namespace: str, credentials: dict[str, str]) -> dict[str, obje
 
 
 def write_bucket_folders(folder: StateFolder, settings: Settings) -> None:
-    """Write the credentials folder of each namespace, and the admin's over the whole bucket."""
+    """Write each namespace's credentials folder, and the admin's for the whole bucket."""
     for namespace in NAMESPACES.values():
         credentials = bucket_credentials(settings, namespace, namespace)
         write_bucket_folder(folder.bucket(namespace), credentials)
@@ -104,11 +104,10 @@ def write_object_store_files(
 def _security(settings: Settings, certificates: Certificates) -> str:
     """Return security.toml, which SeaweedFS reads in its working directory.
 
-    Without it every local user, and every web page through a browser, could read and write all
-    objects past the identities, through the ports on which SeaweedFS's components talk to each
-    other. All of them ask for a certificate of the object store's own authority; the tokens are
-    what is left if one of them ever does not. Only the S3 port speaks to others, and it asks for
-    signatures.
+    Without it, every local user, and every web page through a browser, could bypass the identities
+    and read and write all objects through the ports of SeaweedFS's components. All of these ports
+    require a certificate of the object store's own authority; the tokens are a second line of
+    defense. Only the S3 port accepts other clients, and it requires signatures.
     """
     secrets = settings.secrets
     keys = {
@@ -119,7 +118,7 @@ def _security(settings: Settings, certificates: Certificates) -> str:
     }
     lines = []
     for section, key in keys.items():
-        # Tokens are made for each request; a minute covers a machine that is busy.
+        # Tokens are created for each request; a minute is enough even on a busy machine.
         lines += [f"[{section}]", f'key = "{key}"', "expires_after_seconds = 60"]
     lines += ["[admin]", 'user = "admin"', f'password = "{secrets["admin-ui"]}"']
     # A JSON string is also a TOML string.
@@ -132,14 +131,14 @@ def _security(settings: Settings, certificates: Certificates) -> str:
     for component in ("master", "volume", "filer", "s3", "admin", "worker", "mq", "client"):
         lines += [f"[grpc.{component}]", *identity]
     for component in ("master", "volume", "filer", "admin"):
-        # With an authority, a client without a certificate of it is refused.
+        # With an authority, clients without a certificate from it are refused.
         lines += [f"[https.{component}]", *identity, authority]
     lines += ["[https.client]", "enabled = true", *identity, authority]
     return "\n".join(lines) + "\n"
 
 
 def filer_token(settings: Settings) -> str:
-    """Return a token (RFC 7519, HS256) that lets its bearer read from the filer for a minute."""
+    """Return a token (RFC 7519, HS256) that allows reading from the filer for a minute."""
 
     def part(content: bytes) -> bytes:
         return base64.urlsafe_b64encode(content).rstrip(b"=")
@@ -152,17 +151,17 @@ def filer_token(settings: Settings) -> str:
 
 
 def remove_sockets(ports: dict[str, int]) -> None:
-    """Remove the sockets that a killed SeaweedFS left; it puts some into /tmp, by port number."""
+    """Remove the sockets of a killed SeaweedFS; some are in /tmp, named by port number."""
     for port in ports.values():
         for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its choice
             socket.unlink(missing_ok=True)
 
 
 def object_store_command(ports: dict[str, int]) -> list[str]:
-    """Return the command line of SeaweedFS, on loopback, without what a bucket does not need.
+    """Return the command line of SeaweedFS, on loopback, without features that are not needed.
 
-    Its paths are relative to its working directory: a socket's path may have no more than 107
-    characters, and a comma in the path of the data would make two of it.
+    Its paths are relative to its working directory: a socket's path is limited to 107 characters,
+    and a comma in the data's path would split it.
 
     Raises:
         LocalClusterError: the program is not installed.
@@ -190,7 +189,7 @@ def object_store_command(ports: dict[str, int]) -> list[str]:
         f"-master.port.grpc={ports['object-store-master-grpc']}",
         f"-volume.port={ports['object-store-volume']}",
         f"-volume.port.grpc={ports['object-store-volume-grpc']}",
-        # There is no other server that would have to learn first that this one goes.
+        # No other server needs to be notified first.
         "-volume.preStopSeconds=0",
         f"-filer.port={ports['object-store-filer']}",
         f"-filer.port.grpc={ports['object-store-filer-grpc']}",
@@ -198,12 +197,12 @@ def object_store_command(ports: dict[str, int]) -> list[str]:
         f"-admin.port.grpc={ports['object-store-admin-grpc']}",
         "-s3.localSocket=s3.sock",
         "-filer.localSocket=filer.sock",
-        # On by default: it would report the cluster's statistics to its makers.
+        # On by default: it would send the cluster's statistics to the developers.
         "-master.telemetry=false",
         "-admin.ui=false",
         "-webdav=false",
         "-s3.iam=false",
-        # By default pages of every origin may read what is answered.
+        # By default, pages of any origin may read the answers.
         f"-s3.allowedOrigins={_NO_ORIGIN}",
         f"-filer.allowedOrigins={_NO_ORIGIN}",
         "-s3.port.iceberg=0",

@@ -1,8 +1,7 @@
-"""What a local cluster consists of: for each part its command line, its files and its check.
+"""The parts of a local cluster: for each one its command line, its files and its check.
 
-``lifecycle`` asks ``describe_parts`` and does the rest. The configuration files are written
-here, because a part is replaced when its command or its files are no longer what it was started
-with; nothing is started here.
+The configuration files are written here, because a part is replaced when its command or its files
+change; nothing is started here.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
 
     from jupyter_kueue_local.building import ControlPlaneBuild
 
-# A run of several small pods must fit on a machine with few cores: requests are what the scheduler
-# counts, and the cores are shared by the operating system. So a small machine offers more than it
-# has, and pods are slower there, not refused.
+# A run's small pods must fit on a machine with few cores: the scheduler only counts requests, and
+# the operating system shares the cores. A small machine therefore offers more cores than it has,
+# and its pods are slow instead of refused.
 LEAST_CORES_OFFERED = 8
 
 _LOOPBACK = "127.0.0.1"
-# Memory for time: runs share the machine's processors with the control plane, whose garbage
-# collector takes much of its time by default. From a share of the machine's memory on, which only
-# thousands of runs bring an API server to, it is collected as often as that takes.
+# Memory for time: runs share the CPU with the control plane, whose garbage collector takes much of
+# it by default. Above a share of the machine's memory, which an API server reaches only with
+# thousands of runs, collection is as frequent as necessary.
 _GO_GARBAGE_PERCENT = 400
 _GO_MEMORY_SHARE = 8
 
@@ -51,14 +50,14 @@ class Part:
     Attributes:
         name: as ``status`` shows it.
         command: program and arguments.
-        port: the one that ``status`` shows, and that must be the process's own.
-        ports: all on which it listens.
+        port: the one that ``status`` shows, and that the process itself must listen on.
+        ports: all ports on which it listens.
         after: parts that must be ready before this one is started.
-        ready: whether it does its work.
+        ready: checks whether it works.
         fingerprint: changes when the command, a file or a version changes.
         grace_seconds: how long it may take to end.
         whole_environment: whether it gets the caller's environment (the node, whose programs may
-            need it) or a bare one.
+            need it) or a minimal one.
     """
 
     name: str
@@ -73,7 +72,7 @@ class Part:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment it is started with."""
+        """The environment of the process."""
         if self.whole_environment:
             return dict(os.environ)
         bare = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR")
@@ -88,7 +87,7 @@ class Part:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything that the parts are made from."""
+    """What the parts are created from."""
 
     folder: StateFolder
     settings: Settings
@@ -165,7 +164,7 @@ def _etcd(plan: _Plan) -> Part:
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
-        # Its own authority in both directions: any other local user could read every Secret else.
+        # A separate authority in both directions: otherwise any local user could read every Secret.
         f"--cert-file={certificate}",
         f"--key-file={key}",
         f"--trusted-ca-file={authority}",
@@ -217,7 +216,7 @@ def _kube_apiserver(plan: _Plan) -> Part:
         f"--kubelet-client-certificate={leaf('node-client')}",
         f"--kubelet-client-key={key('node-client')}",
         "--kubelet-preferred-address-types=InternalIP",
-        # Not even versions and health for strangers: those who may know have certificates.
+        # Not even version and health are public: clients have certificates.
         "--anonymous-auth=false",
         f"--admission-control-config-file={admission}",
         "--profiling=false",
@@ -232,9 +231,10 @@ def _kube_apiserver(plan: _Plan) -> Part:
 
 
 def _admission(webhook_client: Path) -> dict[str, object]:
-    """Return the API server's configuration of admission: who it is to webhooks.
+    """Return the API server's admission configuration: its credentials for webhooks.
 
-    Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+    Source:
+    https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
     """
     configuration = {
         "apiVersion": "apiserver.config.k8s.io/v1",
@@ -262,7 +262,7 @@ def _client_of_the_api_server(plan: _Plan, name: str) -> list[str]:
         f"--tls-cert-file={plan.certificates.certificate('serving')}",
         f"--tls-private-key-file={plan.certificates.key('serving')}",
         "--leader-elect=false",
-        # Their health is nobody's business who has no certificate, either.
+        # Their health, too, is only for clients with certificates.
         "--authorization-always-allow-paths=",
         "--profiling=false",
     ]
@@ -275,9 +275,9 @@ def _kube_controller_manager(plan: _Plan) -> Part:
         f"--service-account-private-key-file={plan.certificates.service_account_key}",
         f"--root-ca-file={plan.certificates.authority('cluster')}",
         "--use-service-account-credentials=true",
-        # One node: looking often costs nothing, and a restarted node is usable sooner.
+        # With one node, frequent checks cost nothing, and a restarted node is usable sooner.
         "--node-monitor-period=1s",
-        # Twenty requests a second, the default, would let a thousand Jobs wait for a minute.
+        # With the default of twenty requests a second, a thousand Jobs would take a minute.
         "--kube-api-qps=100",
         "--kube-api-burst=200",
     ]
@@ -303,7 +303,8 @@ def _kube_scheduler(plan: _Plan) -> Part:
 
 def _kueue(plan: _Plan) -> Part:
     folder, ports = plan.folder.part("kueue"), plan.settings.ports
-    # The folders' names are built into the program (local.building), relative to where it runs.
+    # The folders' names are compiled into the program (``building``), relative to its working
+    # directory.
     for purpose in ("metrics", "visibility", "webhook"):
         target = folder / "certs" / purpose
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -313,7 +314,7 @@ def _kueue(plan: _Plan) -> Part:
         ):
             shutil.copyfile(source, target / name)
             (target / name).chmod(0o600)
-    # Its webhooks and their clients; the name is built into the program too.
+    # The authority of the webhooks' clients; its name is also compiled into the program.
     authority = folder / "certs" / "webhook" / "client-ca.crt"
     write_private(authority, plan.certificates.authority("kueue-webhook").read_text())
     configuration = {
@@ -324,7 +325,7 @@ def _kueue(plan: _Plan) -> Part:
         "internalCertManagement": {"enable": False},
         "webhook": {"host": _LOOPBACK, "port": ports["kueue-webhook"], "certDir": "certs/webhook"},
         "metrics": {"bindAddress": "0"},
-        # Would tell anybody; the webhooks, started last, tell those who may know.
+        # It would be public; the webhooks, which start last, show the health to authorized clients.
         "health": {"healthProbeBindAddress": "0"},
         "visibilityServer": {"bindAddress": _LOOPBACK, "bindPort": ports["kueue-visibility"]},
         "integrations": {"frameworks": ["batch/job"]},

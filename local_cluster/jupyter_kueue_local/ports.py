@@ -1,7 +1,7 @@
-"""Which loopback ports a cluster uses, and whose process listens on one.
+"""The loopback ports of a cluster, and which process listens on a port.
 
-``lifecycle`` chooses ports once per cluster and keeps them; ``readiness`` asks whether
-what answers is the cluster's own process, because an old one may still hold the port and answer.
+The ports are chosen once per cluster and kept. Whether a port belongs to the cluster's own process
+matters because an old process may still hold it and answer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Below the range that Linux gives to outgoing connections (from 32768), so that a port stays free
-# while its cluster is down.
+# Below Linux's range for outgoing connections (from 32768), so that a port stays free while its
+# cluster is down.
 _RANGE = range(20000, 32000)
 _POLL_SECONDS = 0.02
 
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.02
 def is_free(port: int) -> bool:
     """Return whether nobody listens on this loopback port now."""
     with socket.socket() as probe:
-        # Connections of the last listener that are only winding down do not make a port taken.
+        # Closing connections of the last listener do not count as taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -34,10 +34,10 @@ def is_free(port: int) -> bool:
 
 
 def await_free(ports: Iterable[int], seconds: float) -> list[int]:
-    """Wait until nobody listens on any of the ports; return those that are still taken by then.
+    """Wait until nobody listens on any of the ports; return those that are still taken.
 
-    A process that was killed may hold its ports for a moment after it counts as ended: as long as
-    one of its threads is on its way out, which takes longest where it was suspended.
+    A killed process may hold its ports for a moment after it counts as ended, until its last thread
+    has exited; that takes longest for a suspended process.
     """
     deadline = time.monotonic() + seconds
     taken = list(ports)
@@ -49,9 +49,9 @@ def await_free(ports: Iterable[int], seconds: float) -> list[int]:
 
 
 def choose_port(taken: set[int], offset: int = 0) -> int:
-    """Return a free port that is not in ``taken``; with ``offset``, the one so far above is too.
+    """Return a free port that is not in ``taken``, and whose port + ``offset`` is free, too.
 
-    Random, so that two clusters which start at the same moment do not choose the same ones.
+    Random, so that two clusters that start at the same time do not choose the same ones.
     """
     chooser = random.SystemRandom()
     while True:
@@ -74,12 +74,12 @@ def listens(pid: int, port: int) -> bool:
                 inodes.add(f"socket:[{fields[9]}]")
     try:
         descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # it ended just now
+    except OSError:  # it has just ended
         return False
     for descriptor in descriptors:
         try:
             if str(descriptor.readlink()) in inodes:
                 return True
-        except OSError:  # closed just now
+        except OSError:  # it has just been closed
             continue
     return False

@@ -1,8 +1,7 @@
-"""Long-lived processes that outlive the command which started them.
+"""Long-lived processes that outlive the command that started them.
 
-``lifecycle`` starts, finds and stops the parts of a cluster with this. A process is known by
-its pid *and* its start time (proc(5), stat field 22) within one boot, so a pid that the system gave
-to somebody else is never taken for ours, nor killed.
+A process is identified by pid *and* start time (proc(5), stat field 22) within one boot, so that a
+reused pid is never mistaken for the cluster's, or killed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jupyter_kueue_local.state_folder import write_private
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Every process of a part carries this, so that one whose record was never written is found too.
+# Every process of a part has this variable, so that one without a record is found, too.
 MARK = "JUPYTER_KUEUE_LOCAL_PART"
 
 _POLL_SECONDS = 0.02
@@ -31,7 +30,7 @@ _LOG_LIMIT_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class Process:
-    """A process that was started, and the fingerprint of what it was started with."""
+    """A started process, and the fingerprint of its configuration."""
 
     pid: int
     start_ticks: int
@@ -40,17 +39,17 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether this very process still runs (one that only waits to be reaped does not)."""
+        """Whether this process still runs (a zombie does not)."""
         return self.boot_id == _boot_id() and _start_ticks(self.pid) == self.start_ticks
 
     @property
     def suspended(self) -> bool:
-        """Whether it is stopped by a signal (SIGSTOP, or Ctrl-Z), and so does nothing."""
+        """Whether it is stopped by a signal (SIGSTOP, or Ctrl-Z)."""
         return self.alive and _stat(self.pid)[:1] == [b"T"]
 
     @property
     def ending(self) -> bool:
-        """Whether it counts as ended and something of it is still there, perhaps only its name."""
+        """Whether it counts as ended but still exists in part, perhaps only its entry in /proc."""
         fields = _stat(self.pid)
         same = bool(fields) and int(fields[19]) == self.start_ticks
         return self.boot_id == _boot_id() and same and not self.alive
@@ -64,7 +63,7 @@ class Process:
                 return
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end; return whether it came in time."""
+        """Wait for its end; return whether it ended in time."""
         deadline = time.monotonic() + seconds
         while self.alive:
             _reap(self.pid)
@@ -74,7 +73,7 @@ class Process:
         return True
 
     def command(self) -> tuple[str, ...]:
-        """Return its program and arguments, nothing if it has ended."""
+        """Return its program and arguments, empty if it has ended."""
         try:
             line = Path(f"/proc/{self.pid}/cmdline").read_bytes()
         except OSError:
@@ -82,7 +81,7 @@ class Process:
         return tuple(item.decode(errors="replace") for item in line.split(b"\0")[:-1])
 
     def stop(self, grace_seconds: float) -> bool:
-        """End it with SIGTERM, then SIGKILL; return whether it ended by itself."""
+        """End it with SIGTERM, then SIGKILL; return whether SIGTERM was enough."""
         self.signal(signal.SIGTERM)
         if self.wait(grace_seconds):
             return True
@@ -100,15 +99,15 @@ def start(
     fingerprint: str,
     environment: Mapping[str, str],
 ) -> Process:
-    """Start a process in a session of its own, that holds nothing of this one open.
+    """Start a process in its own session, without open files of this one.
 
     Args:
         command: program and arguments.
         folder: the working directory.
-        log: takes the output; what an earlier process wrote is kept as ``<log>.1``.
+        log: for the output; an earlier process's log is kept as ``<log>.1``.
         mark: value of the mark in its environment.
-        fingerprint: kept with the process, to see later whether it is still what is wanted.
-        environment: its whole environment, besides the mark.
+        fingerprint: stored with the process, to check later whether it is still current.
+        environment: its whole environment, except the mark.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if log.exists():
@@ -123,13 +122,13 @@ def start(
             stderr=output,
             start_new_session=True,
         )
-    # It is meant to outlive this process: nobody waits for it, and that is no mistake.
+    # It is meant to outlive this process, so Python must not warn that nobody waits for it.
     child.returncode = 0
     return Process(child.pid, _start_ticks(child.pid) or 0, _boot_id(), fingerprint)
 
 
 def load(record: Path) -> Process | None:
-    """Return the recorded process, None where none is recorded (it may have ended since)."""
+    """Return the recorded process, None if there is no record (it may have ended since)."""
     try:
         return Process(**json.loads(record.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -137,12 +136,12 @@ def load(record: Path) -> Process | None:
 
 
 def save(record: Path, process: Process) -> None:
-    """Write down a process that was started."""
+    """Record a started process."""
     write_private(record, json.dumps(asdict(process)))
 
 
 def limit_log(log: Path) -> None:
-    """Cut a running process's log that has grown too long; it appends, so it goes on at the top."""
+    """Truncate a running process's log that is too long; it appends, so it starts at the top."""
     if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
         os.truncate(log, 0)
 
@@ -150,8 +149,8 @@ def limit_log(log: Path) -> None:
 def find_marked(folder: Path, node_folder: Path) -> list[tuple[Process, str]]:
     """Return the processes of the cluster in ``folder``, recorded or not, each with its part.
 
-    A part is known by its mark, which its own children may inherit; a container, whose part is
-    the empty string, by the node agent's mark, which leads into ``node_folder``.
+    A part is identified by its mark, which its children may inherit; a container, whose part is the
+    empty string, by the node agent's mark, which is a path in ``node_folder``.
     """
     mark = f"{MARK}={folder}:".encode()
     container = f"{CONTAINER_MARK}={node_folder}/".encode()
@@ -161,7 +160,7 @@ def find_marked(folder: Path, node_folder: Path) -> list[tuple[Process, str]]:
             continue
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:  # somebody else's, or just ended
+        except OSError:  # another user's, or just ended
             continue
         part = next((v.removeprefix(mark).decode() for v in variables if v.startswith(mark)), None)
         if part is None and any(variable.startswith(container) for variable in variables):
@@ -173,7 +172,7 @@ def find_marked(folder: Path, node_folder: Path) -> list[tuple[Process, str]]:
 
 
 def kill_all(processes: Iterable[Process], seconds: float) -> list[Process]:
-    """SIGKILL all of them; return those that are still there after ``seconds``."""
+    """Send SIGKILL to all of them; return those that still exist after ``seconds``."""
     doomed = list(processes)
     for process in doomed:
         process.signal(signal.SIGKILL)
@@ -186,23 +185,23 @@ def _boot_id() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Return the start time in clock ticks since boot, None if there is no live process."""
+    """Return the start time in clock ticks since boot, None if there is no running process."""
     fields = _stat(pid)
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of proc(5)'s stat from the state on, none if there is no process."""
+    """Return the fields of proc(5)'s stat from the state on, none if the process does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return []
-    # The name in parentheses may itself hold spaces and parentheses.
+    # The name in parentheses may itself contain spaces and parentheses.
     return stat[stat.rindex(b")") + 2 :].split()
 
 
 def _reap(pid: int) -> None:
-    """Take the exit status of an own child, so that it does not stay as a zombie."""
+    """Collect the exit status of a child process, so that no zombie stays."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:  # started by an earlier command: the system reaps it

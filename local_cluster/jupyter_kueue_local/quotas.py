@@ -1,8 +1,7 @@
-"""The example quotas of a local cluster: two teams that share a cohort, and a third with nothing.
+"""The example quotas of a local cluster: two teams that share a cohort, and a queue without quota.
 
-``lifecycle`` applies these objects, and the tests build quotas of their own from the same
-functions. What an administrator changes afterwards with kubectl stays: they are applied again only
-when the cluster's size changes.
+Changes by an admin with kubectl stay: these objects are applied again only when the cluster's size
+changes.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ PRIORITIES = {"low": -100, "normal": 0, "high": 100}
 def quota_objects(*, gpus: int, cores: int, memory_bytes: int) -> list[dict[str, Any]]:
     """Return the cluster's flavor, priority classes, queues and their quotas.
 
-    Half of everything is ``team-a``'s and half ``team-b``'s; each may borrow what the other leaves,
-    until the other wants it back. The namespace ``other`` only borrows.
+    ``team-a`` and ``team-b`` have half of everything each; each may borrow what the other does not
+    use, until the other reclaims it. The namespace ``other`` only borrows.
     """
     objects: list[dict[str, Any]] = [_object("ResourceFlavor", _FLAVOR)]
     objects += [
@@ -56,11 +55,11 @@ def team_objects(
 
     Args:
         cohort: its name.
-        namespace: where the LocalQueues ``team-a`` and ``team-b`` lie.
-        gpus: what both teams have together.
-        cores: as above.
-        memory_bytes: as above.
-        prefix: put before the ClusterQueues' names, which are the cluster's.
+        namespace: the namespace of the LocalQueues ``team-a`` and ``team-b``.
+        gpus: the quota of both teams together.
+        cores: likewise.
+        memory_bytes: likewise.
+        prefix: precedes the names of the ClusterQueues, which are cluster-wide.
     """
     objects: list[dict[str, Any]] = [{**_object("Cohort", cohort), "spec": {}}]
     for name, share in (("team-a", (gpus + 1) // 2), ("team-b", gpus // 2)):
@@ -75,10 +74,10 @@ def team_objects(
 
 
 def cluster_queue(name: str, cohort: str, quota: dict[str, str]) -> dict[str, Any]:
-    """Return a ClusterQueue with nominal ``quota`` that may borrow all that its cohort leaves.
+    """Return a ClusterQueue with nominal ``quota`` that may borrow everything unused in its cohort.
 
-    A more urgent Workload preempts a less urgent one of the same queue, and a queue within its
-    quota takes back what others borrowed. A Workload that would have to borrow preempts nothing
+    A higher-priority Workload preempts a lower one of the same queue, and a queue within its quota
+    reclaims what others borrowed. A Workload that would have to borrow preempts nothing
     (``borrowWithinCohort`` is Kueue's default, Never).
     """
     return {

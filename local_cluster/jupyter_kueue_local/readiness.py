@@ -1,8 +1,7 @@
-"""Asks the parts of a cluster whether they are ready, each in its own way.
+"""Checks whether the parts of a cluster are ready, each in its own way.
 
-``parts`` names a check for each part; ``lifecycle`` calls them. A check answers within
-two seconds and never raises. The cluster's own authorities are trusted and nothing else, whatever
-SSL_CERT_FILE or REQUESTS_CA_BUNDLE say.
+A check answers within two seconds and never raises. Only the cluster's own authorities are trusted,
+regardless of SSL_CERT_FILE and REQUESTS_CA_BUNDLE.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _POSITION_API = "/apis/visibility.kueue.x-k8s.io/v1beta2"
 
 @dataclass(frozen=True)
 class Readiness:
-    """Checks against the parts of one cluster."""
+    """Checks of one cluster's parts."""
 
     certificates: Certificates
     settings: Settings
@@ -51,7 +50,7 @@ class Readiness:
         return self._get("kube-scheduler", "/healthz", client="admin") is not None
 
     def kueue(self) -> bool:
-        """Whether Kueue's webhooks are served, which is the last thing that it starts."""
+        """Whether Kueue serves its webhooks, which start last."""
         return self._get("kueue-webhook", _A_WEBHOOK, client="kueue-webhook") is not None
 
     def position_api(self) -> bool:
@@ -59,7 +58,7 @@ class Readiness:
         return self._get("kube-apiserver", _POSITION_API, client="admin") is not None
 
     def object_store(self) -> bool:
-        """Whether the server answers, has the bucket, and somewhere to put an object."""
+        """Whether the server answers, has the bucket, and has room for an object."""
         if self._get("object-store", "/healthz", plain=True) is None:
             return False
         token = {"Authorization": f"Bearer {filer_token(self.settings)}"}
@@ -79,7 +78,7 @@ class Readiness:
         path = f"/api/v1/nodes/{NODE_NAME}"
         node = _json(self._get("kube-apiserver", path, client="admin"))
         gpus = node.get("status", {}).get("capacity", {}).get(GPU_RESOURCE)
-        # After a kill the Node still tells what an earlier agent reported.
+        # After a kill, the Node still shows what an earlier agent reported.
         fresh = gpus == str(self.settings.gpus)
         return fresh and _has_condition(node, "Ready") and not node["spec"].get("taints")
 
@@ -99,7 +98,7 @@ class Readiness:
         plain: bool = False,
         headers: dict[str, str] | None = None,
     ) -> bytes | None:
-        """Return the body of a good answer, None for any other or none."""
+        """Return the body of a successful answer, otherwise None."""
         connection: http.client.HTTPConnection
         if plain:
             connection = http.client.HTTPConnection(
@@ -136,6 +135,6 @@ def _json(body: bytes | None) -> dict[str, Any]:
 
 
 def _has_condition(found: dict[str, Any], name: str) -> bool:
-    # The list is null for an object that nobody has looked at yet.
+    # The list is null for an object that no controller has processed yet.
     conditions = found.get("status", {}).get("conditions") or []
     return any(c["type"] == name and c["status"] == "True" for c in conditions)

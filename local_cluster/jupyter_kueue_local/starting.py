@@ -1,7 +1,6 @@
-"""One ``up``: starts or repairs the parts and applies what the API server has to hold.
+"""One ``up``: starts or repairs the parts and applies the objects in the API server.
 
-``lifecycle`` makes a ``Start`` under the folder's lock. What does not depend on each other is
-done at the same time; what already is as it should be is left alone.
+Independent steps run at the same time; what is already in order is not touched.
 """
 
 from __future__ import annotations
@@ -38,23 +37,23 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 _START_SECONDS = 120.0
-# A part that runs and does not answer for this long is replaced.
+# A running part that does not answer for this long is replaced.
 _STUCK_SECONDS = 20.0
-# A killed process has given up its ports by then.
+# A killed process has released its ports by then.
 _PORTS_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
 
 class _GivenUpError(LocalClusterError):
-    """A step was not finished because another one failed."""
+    """A step was cancelled because another one failed."""
 
 
 class PartEndedError(LocalClusterError):
-    """A part that was ready ended, or was suspended, while others were still waited for."""
+    """A part that was ready ended, or was suspended, while others were still starting."""
 
 
 class Start:
-    """One ``up``: what is done in which order, as many things at once as do not need each other."""
+    """One ``up``, with independent steps at the same time."""
 
     def __init__(
         self,
@@ -75,10 +74,10 @@ class Start:
         self._running: dict[str, processes.Process] = {}
 
     def run(self) -> None:
-        """Do it all; the first failure is raised once everything else has ended.
+        """Run all steps; the first failure is raised once everything else has ended.
 
         Raises:
-            PartEndedError: what was found or started did not last; another try mends that.
+            PartEndedError: a part did not keep running; another try fixes that.
             LocalClusterError: a part does not start.
         """
         parts = {
@@ -88,7 +87,7 @@ class Start:
             )
         }
         self._end_strays(parts)
-        # Step -> the steps it needs. "manifests" and "quotas" are no processes.
+        # Step -> the steps it needs. "manifests" and "quotas" are not processes.
         needs: dict[str, tuple[str, ...]] = {name: part.after for name, part in parts.items()}
         needs["manifests"] = ("kube-apiserver",)
         needs["quotas"] = ("kueue", "manifests")
@@ -110,12 +109,12 @@ class Start:
                 )
             try:
                 wait(done.values())
-            except BaseException:  # Ctrl-C: nothing that is under way is waited for
+            except BaseException:  # Ctrl-C: do not wait for steps in progress
                 self._failed.set()
                 raise
         errors = [error for future in done.values() if (error := future.exception())]
         if errors:
-            # What failed first, not what was given up because of it.
+            # The original failure, not the steps that were cancelled because of it.
             raise min(errors, key=lambda error: isinstance(error, _GivenUpError))
 
     def _run_step(
@@ -138,14 +137,14 @@ class Start:
             done[name].set_exception(error)
 
     def _end_strays(self, parts: dict[str, Part]) -> None:
-        """End processes of parts that an interrupted command started and never wrote down."""
+        """End processes of parts that an interrupted command started but did not record."""
         recorded = [processes.load(self._folder.records / name) for name in parts]
         known = {process.pid for process in recorded if process and process.alive}
         strays = []
         for process, name in processes.find_marked(self._folder.path, self._folder.node):
             if process.pid in known or name not in parts:
                 continue
-            # The node's pods inherit its mark, and a node that starts again looks after them.
+            # The node's pods inherit its mark, and a restarted node adopts them.
             if name != "node" or process.command()[1:] == tuple(parts[name].command[1:]):
                 strays.append(process)
         processes.kill_all(strays, seconds=5)
@@ -164,8 +163,8 @@ class Start:
                 what = "did not answer, started again"
             else:
                 what = "had other settings, started again"
-            # A node agent that is killed finds its pods again; one that is told to end, ends them.
-            # What is suspended hears nothing.
+            # A killed node agent adopts its pods after the restart; one that gets SIGTERM ends
+            # them. A suspended process does not react to SIGTERM.
             at_once = part.name == "node" or process.suspended
             process.stop(0 if at_once else part.grace_seconds)
         elif process:
@@ -206,7 +205,7 @@ class Start:
         return False
 
     def _check_running(self) -> None:
-        """Give up where a part that was ready has stopped: others would wait for it in vain."""
+        """Raise if a part that was ready has stopped: other steps would wait for it in vain."""
         for name, process in tuple(self._running.items()):
             if not process.alive or process.suspended:
                 raise PartEndedError(
@@ -239,9 +238,9 @@ class Start:
     def _apply_once(
         self, group: str, objects: Callable[[], list[dict[str, Any]]], content: str
     ) -> bool:
-        """Apply a group of objects unless just that was applied before; return whether it was.
+        """Apply a group of objects unless the same was applied before; return whether it was.
 
-        So an administrator's later changes with kubectl stay.
+        An admin's later changes with kubectl therefore stay.
         """
         digest = hashlib.sha256(content.encode()).hexdigest()
         if self._settings.applied.get(group) == digest:

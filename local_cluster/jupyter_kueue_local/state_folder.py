@@ -1,7 +1,6 @@
-"""The folder that holds one local cluster: where each thing lies, and what the cluster remembers.
+"""The folder of one local cluster: its paths and its stored settings.
 
-Everything else in ``local`` gets its paths from here. The folder is private to its owner; the
-settings file also holds the bucket's secrets.
+The folder is private to its owner; the settings file also contains the bucket's secrets.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ LOCAL_IMAGE = "jupyter-kueue/local:latest"
 # The two users and their namespaces: user name -> namespace.
 NAMESPACES = {"user": "default", "other": "other"}
 
-# SeaweedFS's maintenance looks for the one at a fixed distance from the other.
+# SeaweedFS's maintenance expects a fixed distance between the two ports.
 _ADMIN, _ADMIN_GRPC, _ADMIN_OFFSET = "object-store-admin", "object-store-admin-grpc", 10_000
 
-# Every port a part listens on. SeaweedFS takes the next free one by itself when one of its ports
-# is taken, so each of them is named.
+# Every port a part listens on. If one of SeaweedFS's ports is taken, it silently uses the next free
+# one, so each of them is set explicitly.
 _PORTS = (
     "etcd",
     "etcd-peer",
@@ -64,18 +63,18 @@ _OBJECT_STORE_SECRETS = (
 
 @dataclass
 class Settings:
-    """What a cluster remembers between starts."""
+    """What a cluster stores between starts."""
 
     gpus: int = DEFAULT_GPUS
     images: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
-    # Secrets of the object store: an identity's key (its name is its access key), and its own.
+    # Secrets of the object store: each identity's key (its name is its access key), and its own.
     secrets: dict[str, str] = field(default_factory=dict)
-    # Group of manifests -> digest of what was applied last.
+    # Group of manifests -> digest of what was last applied.
     applied: dict[str, str] = field(default_factory=dict)
 
     def ports_of(self, part: str) -> dict[str, int]:
-        """Return the ports of a part, for example ``kueue-webhook`` of ``kueue``."""
+        """Return the ports of a part, such as ``kueue-webhook`` of ``kueue``."""
         return {
             name: port
             for name, port in self.ports.items()
@@ -83,11 +82,11 @@ class Settings:
         }
 
     def forget_port(self, name: str) -> None:
-        """Have another port chosen for this use."""
+        """Have another port chosen for this name."""
         self.ports.pop(_ADMIN if name == _ADMIN_GRPC else name, None)
 
     def complete(self) -> None:
-        """Choose what is not chosen yet: ports, secrets, the default image."""
+        """Choose what is missing: ports, secrets, the default image."""
         for name in _PORTS:
             taken = set(self.ports.values())
             if name == _ADMIN_GRPC:
@@ -109,27 +108,27 @@ class StateFolder:
 
     @property
     def certificates(self) -> Path:
-        """The authorities, leaves and keys."""
+        """The authorities, leaf certificates and keys."""
         return self.path / "certificates"
 
     @property
     def logs(self) -> Path:
-        """The output of each part, and of its run before."""
+        """The output of each part, and of its previous process."""
         return self.path / "logs"
 
     @property
     def records(self) -> Path:
-        """Which processes were started: one file for each part."""
+        """The started processes: one file for each part."""
         return self.path / "parts"
 
     @property
     def programs(self) -> Path:
-        """A folder for PATH that holds kubectl and nothing else."""
+        """A folder for PATH that contains only kubectl."""
         return self.path / "bin"
 
     @property
     def kubectl_cache(self) -> Path:
-        """What kubectl remembers about this API server; another cluster may get its port later."""
+        """The cache of kubectl for this API server; another cluster may later get its port."""
         return self.path / "kubectl-cache"
 
     @property
@@ -138,7 +137,7 @@ class StateFolder:
         return self.path / "node"
 
     def kubeconfig(self, user: str) -> Path:
-        """Return the kubeconfig of ``admin``, ``user``, ``other`` or of one of the parts."""
+        """Return the kubeconfig of ``admin``, ``user``, ``other`` or one of the parts."""
         return self.path / f"{user}.kubeconfig"
 
     def bucket(self, namespace: str) -> Path:
@@ -150,7 +149,7 @@ class StateFolder:
         return self.path / name
 
     def create(self) -> None:
-        """Make the folder, readable by nobody else."""
+        """Create the folder, accessible only by its owner."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)
         for folder in (self.logs, self.records, self.programs, self.kubectl_cache):
@@ -158,7 +157,7 @@ class StateFolder:
 
     @contextmanager
     def locked(self, waiting: Callable[[], None]) -> Iterator[None]:
-        """Keep other commands on this cluster out; calls ``waiting`` once if it has to wait."""
+        """Lock out other commands on this cluster; call ``waiting`` once if it has to wait."""
         with (self.path / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,7 +176,7 @@ class StateFolder:
         return self._settings.is_file()
 
     def load_settings(self) -> Settings:
-        """Return what the cluster remembers, or the defaults where nothing is written yet.
+        """Return the stored settings, or the defaults if there are none yet.
 
         Raises:
             LocalClusterError: the file is damaged.
@@ -185,7 +184,7 @@ class StateFolder:
         try:
             written = json.loads(self._settings.read_text())
             known = {item.name for item in fields(Settings)}
-            # Another version may have remembered something that this one does not know.
+            # Another version may have stored settings that this one does not know.
             return Settings(**{name: value for name, value in written.items() if name in known})
         except FileNotFoundError:
             return Settings()
@@ -196,7 +195,7 @@ class StateFolder:
             ) from error
 
     def save_settings(self, settings: Settings) -> None:
-        """Write what the cluster remembers."""
+        """Store the settings."""
         write_private(self._settings, json.dumps(asdict(settings), indent=2))
 
 
@@ -215,7 +214,7 @@ def find_state_folder(chosen: str | None = None) -> StateFolder:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file by one that only its owner may read, at once or not at all."""
+    """Replace a file atomically by one that only its owner may read."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.new")
     temporary.touch(mode=0o600)

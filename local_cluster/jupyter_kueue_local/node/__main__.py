@@ -14,7 +14,7 @@ from jupyter_kueue_local.node.agent import run_node
 
 
 def main() -> int:
-    """Run until told to end; return the exit code."""
+    """Run until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m jupyter_kueue_local.node")
     parser.add_argument("--config", type=Path, required=True, help="node.json of the local cluster")
     arguments = parser.parse_args()

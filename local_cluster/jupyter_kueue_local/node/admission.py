@@ -1,8 +1,7 @@
-"""Refuses pods that this node cannot run as they are meant, with a reason that says so.
+"""Refuses pods that this node cannot run as intended, with a reason.
 
-``pod_worker`` asks once for each pod before anything is started. What only a kernel's isolation
-could enforce (security contexts, read-only roots, seccomp) is accepted and not enforced; the pod's
-condition ``jupyter-kueue/Isolation`` says so.
+What only a kernel's isolation could enforce (security contexts, read-only roots, seccomp) is
+accepted but not enforced; the pod's condition ``jupyter-kueue/Isolation`` says so.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _VOLUME_KINDS = frozenset(
     )
 )
 _PROJECTED_KINDS = frozenset(("secret", "configMap", "downwardAPI", "serviceAccountToken"))
-# Fields of a pod's spec that ask for something a plain process cannot have.
+# Fields of a pod's spec that a plain process cannot support.
 _POD_FIELDS = {
     "hostPID": "the host's process namespace",
     "hostIPC": "the host's IPC namespace",

@@ -1,8 +1,7 @@
-"""The node agent: registers the node and keeps one worker for each pod bound to it.
+"""The node agent: registers the node and runs one worker for each pod bound to it.
 
-``__main__`` runs it. It ends on SIGTERM, which is the node's shutdown: all pods are ended and
-reported. Killed in any other way it leaves the containers running, and adopts them when it is
-started again.
+SIGTERM is the node's shutdown: all pods are ended and reported. If the agent is killed in another
+way, its containers keep running, and the next agent adopts them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# The whole of a shutdown stays below three seconds.
+# The whole shutdown takes less than three seconds.
 _SHUTDOWN_GRACE_SECONDS = 0.9
 _SHUTDOWN_REPORT_SECONDS = 2.6
 
@@ -45,7 +44,7 @@ async def run_node(config: NodeConfig) -> None:
     """Run the node until SIGTERM or SIGINT.
 
     Raises:
-        NotConfiguredError: the configuration does not work.
+        NotConfiguredError: the configuration is not usable.
         LocalClusterError: another agent runs in the same folder.
     """
     pods = config.pods
@@ -122,7 +121,7 @@ class _Agent:
             task.add_done_callback(lambda done: self._on_worker_end(uid, done))
 
     async def _run_worker(self, worker: PodWorker) -> None:
-        # What earlier pods left must be ended before a new one gets their devices.
+        # Leftovers of earlier pods must end before a new pod gets their devices.
         await self._cleaned.wait()
         await worker.run()
 
@@ -133,7 +132,7 @@ class _Agent:
             log.error("worker of pod uid=%s ended", uid, exc_info=task.exception())
 
     def _find_pod(self, namespace: str, name: str) -> PodWorker | None:
-        """Return the worker of a pod, of several with the same name the newest."""
+        """Return the worker of a pod, the newest of several with the same name."""
         found = [
             worker
             for worker in self._workers.values()
@@ -143,7 +142,7 @@ class _Agent:
         return max(found, key=lambda w: str(w.pod["metadata"]["creationTimestamp"]), default=None)
 
     def _restore_gpus(self) -> None:
-        """Keep the devices of earlier pods from new ones until each pod's worker knows better."""
+        """Reserve the devices of earlier pods until their workers have adopted or released them."""
         for folder in self._services.pods.iterdir():
             memory = PodFolder(self._services.pods, folder.name).load_memory()
             if memory.get("gpus") and not memory.get("final"):
@@ -172,7 +171,7 @@ class _Agent:
             if reporting.done() and all(worker.settled for worker in self._workers.values()):
                 break
             await asyncio.sleep(0.02)
-        # What could not be adopted before the end came must end all the same.
+        # What could not be adopted before the shutdown must end, too.
         await asyncio.to_thread(host_processes.kill_marked, self._services.pods)
         await self._services.events.drain(max(0.0, deadline - loop.time()))
         reporting.cancel()
@@ -182,7 +181,7 @@ class _Agent:
 
 
 class _only_agent:  # noqa: N801 - used as a context manager, like a function
-    """Hold the folder's lock, so that two agents never run the same pods."""
+    """Holds the folder's lock, so that two agents never run the same pods."""
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config

@@ -1,7 +1,6 @@
 """Reads a container's log in CRI's format: parsing, the last lines, following.
 
-``log_server`` streams with it, ``containers`` takes the end of a log for a termination message. The
-writer is ``shim``. Options and their meaning are those of
+The writer is ``shim``. Options are those of
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod
 """
 
@@ -23,7 +22,7 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Record:
-    """One line of a log file. ``partial``: the container's own line goes on in the next."""
+    """One line of a log file. ``partial``: the container's line continues in the next record."""
 
     time: str
     stream: str
@@ -32,13 +31,13 @@ class Record:
 
     @property
     def output(self) -> bytes:
-        """What the container wrote."""
+        """The container's output."""
         return self.text if self.partial else self.text + b"\n"
 
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What part of a log is wanted, and how; None means no bound."""
+    """Which part of a log to return, and how; None means no limit."""
 
     follow: bool = False
     previous: bool = False
@@ -53,7 +52,7 @@ def parse_options(query: Mapping[str, str], now: datetime) -> LogOptions:
     """Return the options of a log request, whose names are the Kubernetes API's.
 
     Raises:
-        ValueError: one cannot be understood; the message names it.
+        ValueError: an option is invalid; the message names it.
     """
 
     def number(name: str) -> int | None:
@@ -85,7 +84,7 @@ def parse_options(query: Mapping[str, str], now: datetime) -> LogOptions:
 
 
 def parse(line: bytes) -> Record | None:
-    """Return the record of one line without its end, None if it is none."""
+    """Return the record of a line without its end, None if it is not a record."""
     parts = line.split(b" ", 3)
     if len(parts) != 4 or parts[2] not in (b"P", b"F"):  # noqa: PLR2004 - time, stream, tag, text
         return None
@@ -93,20 +92,20 @@ def parse(line: bytes) -> Record | None:
 
 
 def read_tail(path: Path, lines: int) -> list[Record]:
-    """Return the last ``lines`` records of a log, none if there is no log."""
+    """Return the last ``lines`` records of a log, none if the log does not exist."""
     with closing(LogReader(path)) as reader:
         reader.skip_to_tail(lines)
         return reader.read()
 
 
 class LogReader:
-    """Reads a log from the beginning, or from its last lines, as it grows.
+    """Reads a growing log from the beginning or from its last lines.
 
-    It holds the file open, so that a log can be read to its end although its pod is removed
+    It keeps the file open, so that a log can be read to its end even if its pod is removed
     meanwhile; ``close`` it.
 
     Attributes:
-        moved: whether the last ``read`` read anything, be it only part of a line.
+        moved: whether the last ``read`` read anything, even part of a line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -117,7 +116,7 @@ class LogReader:
         self._file = self._find_newer()
 
     def close(self) -> None:
-        """Close the file; nothing can be read any more."""
+        """Close the file; nothing more can be read."""
         if self._file:
             self._file.close()
 
@@ -127,7 +126,7 @@ class LogReader:
             return
         position = self._file.seek(0, 2)
         offset = position
-        # The end of the last line counts too, and is not looked for when nothing is wanted.
+        # The end of the last line counts, too; there is none to find if no lines are wanted.
         wanted = lines + 1 if lines else 0
         while position > 0 and wanted > 0:
             start = max(0, position - _CHUNK_BYTES)
@@ -141,10 +140,10 @@ class LogReader:
         self._file.seek(0 if wanted > 0 else offset)
 
     def read(self, limit: int = -1) -> list[Record]:
-        """Return the records added since the last call; reads ``limit`` bytes at most."""
+        """Return the records added since the last call; read at most ``limit`` bytes."""
         data = self._file.read(limit) if self._file else b""
         if not data and (newer := self._find_newer()):
-            # The last lines may have come between the look at the old file and at the new.
+            # The last lines may have been written between the checks of the old and the new file.
             data = self._file.read(limit) if self._file else b""
             if data:
                 newer.close()
@@ -157,7 +156,7 @@ class LogReader:
         return [record for line in lines if (record := parse(line))]
 
     def _find_newer(self) -> BinaryIO | None:
-        """Open the log if it is there and is not the file that is open already."""
+        """Open the log if it exists and is not the file that is already open."""
         try:
             if self._file and os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
                 return None
@@ -167,7 +166,7 @@ class LogReader:
 
 
 class LogFormatter:
-    """Turns records into what a client asked for, until its byte limit is reached."""
+    """Formats records as a client requested, up to its byte limit."""
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
@@ -201,7 +200,7 @@ class LogFormatter:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the moment of a record, to the microsecond."""
-    # Python reads at most six digits of a second's fraction in all supported versions.
+    """Return the time of a record, to the microsecond."""
+    # Not all supported versions of Python parse more than six digits of a fraction.
     whole, _, fraction = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{(fraction + '000000')[:6]}").replace(tzinfo=UTC)

@@ -1,8 +1,7 @@
-"""One container of a pod: starts it under a shim, learns of its end, adopts it after a restart.
+"""One container of a pod: starts it under a shim, notices its end, adopts it after a restart.
 
-``pod_worker`` decides when to start and ``stopping`` when to end it; this module only does it. What
-is true about a container is what its folder says (see ``shim``), so an agent that was killed knows
-everything again. It never talks to the cluster.
+The container's folder holds its whole state (see ``shim``), so that an agent that was killed can
+restore it. This module does not decide when to start or stop, and does not talk to the cluster.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ Kind = Literal["init", "sidecar", "main"]
 
 _SHIM = Path(__file__).with_name("shim.py")
 _TERMINATION_LOG = "termination-log"
-# Limits of the kubelet (pkg/kubelet/kuberuntime/kuberuntime_container.go).
+# The kubelet's limits (pkg/kubelet/kuberuntime/kuberuntime_container.go).
 _MESSAGE_BYTES = 4096
 _FALLBACK_BYTES = 2048
 _FALLBACK_LINES = 80
 
-# What the shim will have to say even on a full disk: file -> its longest content.
+# Files that the shim must be able to write on a full disk: file -> maximum length.
 _ROOM_BYTES = {"shim": 128, "started": 64, "exit": 8192}
 
 LOST_EXIT_CODE = 137
@@ -49,14 +48,14 @@ LOST_MESSAGE = "The container could not be located when the pod was terminated"
 
 @dataclass(frozen=True)
 class Running:
-    """A container that runs since ``started_ns`` (since the epoch)."""
+    """A container that has been running since ``started_ns`` (since the epoch)."""
 
     started_ns: int
 
 
 @dataclass(frozen=True)
 class Terminated:
-    """How one start of a container ended; times are None where nobody knows them."""
+    """How one start of a container ended; times are None if unknown."""
 
     exit_code: int
     reason: str
@@ -76,7 +75,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a running container sees."""
+    """The environment inside a running container."""
 
     environment: dict[str, str]
     working_dir: str
@@ -84,9 +83,9 @@ class Inside:
 
 
 def compile_shim(target: Path) -> None:
-    """Write the program that all containers are started with, compiled by this Python.
+    """Write the program that starts all containers, compiled by this Python.
 
-    Reading its source would take a third of the time in which a container starts.
+    Compiling it each time would take a third of a container's start.
     """
     py_compile.compile(str(_SHIM), cfile=str(target), doraise=True)
 
@@ -96,12 +95,12 @@ class Container:
 
     Attributes:
         ended: set while no process of it is left.
-        launched: cleared while a start is under way.
-        waiting, running, terminated: what it is now; all None before anything was tried. While it
-            waits to be started again, ``terminated`` is how it ended.
+        launched: cleared while a start is in progress.
+        waiting, running, terminated: its state; all None before the first start. While it waits for
+            a restart, ``terminated`` is how it ended.
         last_terminated: how the start before that one ended.
-        started: its startup probe passed, or it has none and runs.
-        ready: it may be called ready, by its readiness probe if it has one.
+        started: its startup probe has passed, or it has none and runs.
+        ready: it counts as ready, by its readiness probe if it has one.
     """
 
     def __init__(
@@ -139,20 +138,20 @@ class Container:
 
     @property
     def restart_count(self) -> int:
-        """How often it was started again."""
+        """How often it was restarted."""
         return max(self.attempt, 0)
 
     @property
     def next_attempt(self) -> Path:
-        """The folder that the next start will use."""
+        """The folder of the next start."""
         return self._folder.container(self.name) / str(self.attempt + 1)
 
     def termination_log(self, attempt: Path) -> Path:
-        """Return where a start's termination message is written."""
+        """Return the path of a start's termination message."""
         return attempt / _TERMINATION_LOG
 
     def adopt(self) -> None:
-        """Take up what the folder says: a running container, or how it ended meanwhile."""
+        """Restore the state from the folder: running, or how it ended meanwhile."""
         for attempt in self.attempts:
             if not (attempt / "shim").exists() and not (attempt / "exit").exists():
                 # The agent ended before the shim began: this start never happened.
@@ -172,7 +171,7 @@ class Container:
         try:
             pid, answer = self._start_shim(attempt, launch)
         except OSError:
-            # It counts as a start only if a shim took it up; the caller tries again.
+            # It counts as a start only if a shim took over; the caller tries again.
             host_processes.remove_tree(attempt)
             raise
         self.waiting = None
@@ -186,9 +185,9 @@ class Container:
         self.launched.set()
 
     def _start_shim(self, attempt: Path, launch: Launch) -> tuple[int, int]:
-        """Start the shim; return its pid, and a pipe on which it says that the container runs."""
+        """Start the shim; return its pid and a pipe on which it reports that the container runs."""
         attempt.mkdir(parents=True, mode=0o700, exist_ok=True)
-        with suppress(OSError):  # the shim says why it cannot go there
+        with suppress(OSError):  # the shim reports why it cannot enter it
             Path(launch.working_dir).mkdir(parents=True, exist_ok=True)
         self.termination_log(attempt).touch()
         _write_parts(attempt / "command", launch.command)
@@ -216,7 +215,7 @@ class Container:
                 stderr=errors_of_shim,
                 start_new_session=True,
             )
-        # It may outlive this process, which waits for it by its pidfd and not by this object.
+        # It may outlive this process, which waits for its pidfd, not for this object.
         process.returncode = 0
         return process.pid, read
 
@@ -225,7 +224,7 @@ class Container:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL the whole process tree."""
+        """Send SIGKILL to the whole process tree."""
         self._signal(signal.SIGUSR1)
 
     def inside(self) -> Inside | None:
@@ -247,7 +246,7 @@ class Container:
         return not self.ended.is_set()
 
     def close(self) -> None:
-        """Stop watching; the container goes on."""
+        """Stop watching; the container keeps running."""
         if self._pidfd >= 0:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
@@ -258,7 +257,7 @@ class Container:
             try:
                 signal.pidfd_send_signal(self._pidfd, number)
             except ProcessLookupError:
-                return  # it ends this moment, and _on_end will be called
+                return  # it is just ending, and _on_end will be called
 
     def _watch(self, pidfd: int, pid: int) -> None:
         self._pidfd, self._shim_pid = pidfd, pid
@@ -280,7 +279,7 @@ class Container:
         try:
             end = json.loads((attempt / "exit").read_text())
         except (FileNotFoundError, ValueError):
-            # The shim itself was killed, or the machine was restarted while it wrote.
+            # The shim was killed, or the machine was restarted while it wrote.
             host_processes.kill_marked(attempt)
             started = _started_ns(attempt) or None
             fault = _read_fault(attempt)
@@ -317,14 +316,14 @@ class Container:
 def _read_fault(attempt: Path) -> str:
     try:
         return (attempt / "shim-error").read_text(errors="replace")[-_FALLBACK_BYTES:]
-    except FileNotFoundError:  # the machine ended before it was written
+    except FileNotFoundError:  # the machine stopped before it was written
         return ""
 
 
 def _started_ns(attempt: Path) -> int:
     try:
         return int((attempt / "started").read_text().split()[0])
-    except (FileNotFoundError, IndexError):  # only just being started, or cut off by a crash
+    except (FileNotFoundError, IndexError):  # just starting, or interrupted by a crash
         return 0
 
 
@@ -334,7 +333,7 @@ def _write_parts(path: Path, parts: list[str]) -> None:
 
 
 async def _answer(read: int) -> bool:
-    """Wait for the shim's word that the container runs, or for its end; close the pipe."""
+    """Wait for the shim's report that the container runs, or for its end; close the pipe."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(read, readable.set)

@@ -1,8 +1,8 @@
-"""Which limit on the node's disk a pod exceeds: pure, and in the kubelet's words.
+"""Which disk limit a pod exceeds, in the kubelet's words. Pure.
 
-``pod_worker`` asks with what ``disk_usage`` measured. Limits and messages are those of
-``pkg/kubelet/eviction`` of Kubernetes 1.36 (``localStorageEviction``); the sum over containers is
-that of ``k8s.io/component-helpers/resource`` (``PodLimits``).
+Limits and messages are those of ``pkg/kubelet/eviction`` of Kubernetes 1.36
+(``localStorageEviction``); the sum over containers is that of ``k8s.io/component-helpers/resource``
+(``PodLimits``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STEP = 1024
 
 @dataclass(frozen=True)
 class DiskUsage:
-    """What a pod takes of the disk, in bytes: its emptyDirs, its containers, what these share."""
+    """A pod's use of the disk in bytes: its emptyDirs, its containers, and what these share."""
 
     volumes: Mapping[str, int]
     containers: Mapping[str, int]
@@ -36,7 +36,7 @@ class DiskUsage:
 
 
 def has_limits(pod: Json) -> bool:
-    """Return whether anything of the pod is limited, so that it has to be measured."""
+    """Return whether a pod has any disk limit, so that it must be measured."""
     volumes = pod["spec"].get("volumes", [])
     return any((v.get("emptyDir") or {}).get("sizeLimit") for v in volumes) or any(
         _limit(container) is not None
@@ -45,7 +45,7 @@ def has_limits(pod: Json) -> bool:
 
 
 def find_excess(pod: Json, usage: DiskUsage) -> str | None:
-    """Return what the kubelet would evict the pod for, None if it stays within its limits."""
+    """Return why the kubelet would evict the pod, None if it is within its limits."""
     return next(_excesses(pod, usage), None)
 
 
@@ -81,7 +81,7 @@ def _limit(container: Json) -> Decimal | None:
 
 
 def _pod_limit(pod: Json) -> Decimal | None:
-    """Return the limit of all containers together; one without a limit adds nothing to it."""
+    """Return the limit of all containers together; a container without a limit adds nothing."""
     init, main = pod["spec"].get("initContainers", []), pod["spec"]["containers"]
     sidecars = Decimal(0)
     largest_start = Decimal(0)
@@ -99,7 +99,7 @@ def _pod_limit(pod: Json) -> Decimal | None:
 
 
 def _canonical(size: Decimal) -> str:
-    """Return bytes as Kubernetes writes a binary quantity: in the largest unit that is whole."""
+    """Return bytes as Kubernetes formats a binary quantity: in the largest integral unit."""
     number, unit = int(size), ""
     for suffix in _SUFFIXES:
         if number % _STEP or not number:

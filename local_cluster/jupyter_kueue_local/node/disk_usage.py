@@ -1,8 +1,8 @@
-"""Measures what a pod takes of the node's disk, and what is left of it.
+"""Measures a pod's use of the node's disk, and the free space.
 
-``pod_worker`` asks every few seconds. A pod can make millions of files, folders within folders, and
-links that are swapped while somebody looks: so ``du`` walks them, a process of its own that follows
-no link, stays on one file system, waits for nobody's turn in this one, and can be killed.
+A pod can create millions of files, deep folders, and links that change during the walk. The walk is
+therefore done by ``du``, a separate process that follows no link, stays on one file system, does
+not block this one, and can be killed.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Places:
-    """The parts of a pod's folder, relative to it, that count; name -> path."""
+    """The relevant parts of a pod's folder, relative to it; name -> path."""
 
     volumes: dict[str, str]
     containers: dict[str, str]
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether the disk under the node's folder has so little room that no pod may start.
+    """Return whether the disk of the node's folder is too full to start pods.
 
-    A kubelet says so from 90 % on, by default. A laptop's disk may be that full for years, so here
-    it is what a few small pods and their logs take.
+    A kubelet's default threshold is 90 %. A laptop's disk may be that full for years, so here it is
+    the space that a few small pods and their logs need.
     """
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
 
 
 async def measure(folder: Path, pod: Json) -> disk_limits.DiskUsage | None:
-    """Return what the pod whose files lie in ``folder`` takes; None where it cannot be told now.
+    """Return the disk use of the pod with files in ``folder``; None if it cannot be measured now.
 
-    As on a real node, blocks count and not lengths: a sparse file is as large as what it holds. A
-    container's share is its log and its working directory; HOME and TMPDIR, which the containers of
-    a pod share here, count for the pod as a whole.
+    As on a real node, blocks count instead of lengths: a sparse file is as large as its data. A
+    container's use is its log and its working directory; HOME and TMPDIR, which a pod's containers
+    share here, count for the whole pod.
     """
     places = _Places(
         volumes={
@@ -76,9 +76,9 @@ async def measure(folder: Path, pod: Json) -> disk_limits.DiskUsage | None:
 
 
 async def _sizes(folder: Path, paths: list[str]) -> dict[str, int] | None:
-    """Return the bytes of each path that exists; None if that takes too long.
+    """Return the bytes of each existing path; None if that takes too long.
 
-    ``-k``, ``-s`` and ``-x`` are POSIX; a file with several names is counted once.
+    ``-k``, ``-s`` and ``-x`` are POSIX; a file with several names counts once.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -88,10 +88,10 @@ async def _sizes(folder: Path, paths: list[str]) -> dict[str, int] | None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-    except FileNotFoundError:  # the folder is gone, and what was in it
+    except FileNotFoundError:  # the folder and its contents are gone
         return {}
     try:
-        # It complains about what vanished meanwhile, and still gives the sums.
+        # It reports files that vanished meanwhile, but still prints the sums.
         output, _ = await asyncio.wait_for(process.communicate(), _WALK_SECONDS)
     except TimeoutError:
         log.warning("%s is too large to be measured in %.0f s", folder, _WALK_SECONDS)

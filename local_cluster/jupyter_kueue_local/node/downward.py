@@ -1,7 +1,6 @@
-"""The downward API: what a pod may know about itself, as environment or as files.
+"""The downward API: a pod's information about itself, as environment variables or files.
 
-``environment`` and ``volumes`` call it. Pure. Fields and defaults:
-https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
+Pure. Fields and defaults: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 
 
 class UnsupportedFieldError(errors.JupyterKueueError):
-    """A field that the downward API does not offer here."""
+    """A field that this downward API does not support."""
 
 
 def field_value(pod: Json, path: str, address: str) -> str:
     """Return the value of a ``fieldRef``; ``address`` is the node's and the pod's.
 
     Raises:
-        UnsupportedFieldError: there is no such field.
+        UnsupportedFieldError: the field does not exist.
     """
     metadata, spec = pod["metadata"], pod["spec"]
     subscript = _SUBSCRIPT.fullmatch(path)
@@ -54,12 +53,12 @@ def field_value(pod: Json, path: str, address: str) -> str:
 def resource_value(
     container: Json, reference: Mapping[str, Any], capacity: Mapping[str, str]
 ) -> str:
-    """Return the value of a ``resourceFieldRef``: a whole number, rounded up.
+    """Return the value of a ``resourceFieldRef``: an integer, rounded up.
 
     A limit that is not set counts as the node's ``capacity``.
 
     Raises:
-        UnsupportedFieldError: there is no such resource.
+        UnsupportedFieldError: the resource does not exist.
     """
     kind, _, resource = reference["resource"].partition(".")
     amounts = container.get("resources", {}).get(kind, {})

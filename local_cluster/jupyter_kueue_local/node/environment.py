@@ -1,7 +1,7 @@
-"""What a container is started with: command line, environment, working directory.
+"""How a container is started: command line, environment, working directory.
 
-``pod_worker`` calls ``prepare`` before each start. Nothing of the agent's own environment gets in
-but what programs of this machine need to reach the network. Rules of references and expansion:
+From the agent's own environment it gets only the variables that programs on this machine need to
+reach the network. Rules of references and expansion:
 https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 """
 
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
-# How this machine reaches the network: a container of a real node would have it in its image.
+# How this machine reaches the network; on a real node, images or pods configure this.
 _PASSED_THROUGH = (
     "LANG",
     "SSL_CERT_FILE",
@@ -40,12 +40,12 @@ _PASSED_THROUGH = (
 
 
 class LaunchError(errors.JupyterKueueError):
-    """The container's spec cannot be started as it is."""
+    """The container's spec cannot be started."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A container ready to be started: all paths are the host's."""
+    """A container ready to start; all paths are the host's."""
 
     command: list[str]
     environment: dict[str, str]
@@ -62,7 +62,7 @@ class Surroundings:
         capacity: the node's resources, for limits that are not set.
         prefix: the image's Python environment.
         gpus: the container's devices.
-        attempt: the folder of this start, also the default working directory's parent.
+        attempt: the folder of this start, which contains the default working directory.
         temporary: TMPDIR.
     """
 
@@ -78,7 +78,7 @@ class Surroundings:
 async def read_variables(
     pod: Json, container: Json, references: References, around: Surroundings
 ) -> dict[str, str]:
-    """Return the variables that the pod's spec gives the container, paths not yet mapped.
+    """Return the container's variables from the pod's spec, with paths not yet mapped.
 
     Raises:
         MissingReferenceError, UnsupportedFieldError: the container cannot be created (yet).
@@ -106,7 +106,7 @@ def prepare(
     """Return how to start the container.
 
     Raises:
-        LaunchError: there is nothing to run, or a text holds a NUL.
+        LaunchError: there is no command, or a text contains a NUL.
     """
     # References are expanded first and paths mapped once: a host path must not be mapped again.
     words = [*container.get("command", []), *container.get("args", [])]
@@ -138,7 +138,7 @@ def prepare(
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace ``$(NAME)`` by the variable's value; ``$$`` is a dollar, the unknown stays.
+    """Replace ``$(NAME)`` by the variable's value; ``$$`` is a dollar, unknown names stay.
 
     Source: ``k8s.io/kubernetes/third_party/forked/golang/expansion/expand.go``.
     """
@@ -218,7 +218,7 @@ async def _read_value(
 
 
 def find_container(pod: Json, name: str | None) -> Json | None:
-    """Return the spec of a container of the pod by its name, None if there is none."""
+    """Return the spec of a container of the pod by name, None if it does not exist."""
     spec = pod["spec"]
     for container in [*spec.get("initContainers", []), *spec["containers"]]:
         if container["name"] == name:

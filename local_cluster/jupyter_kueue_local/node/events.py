@@ -1,7 +1,6 @@
-"""Writes Events about pods, as the kubelet does: `kubectl describe pod` shows them.
+"""Writes Events about pods, as the kubelet does; `kubectl describe pod` shows them.
 
-``pod_worker`` and ``probes`` call ``record``; one task sends. Events are best effort: they are kept
-for a while when the API server does not answer, and never hold anything up.
+Events are best effort: they are queued while the API server does not answer, and block nothing.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ Json = dict[str, Any]
 _MOST_WAITING = 1000
 _MOST_REMEMBERED = 2000
 _RETRY_SECONDS = 2.0
-# Events are for people to read, and a pod brings a dozen at once: they wait until it has started,
-# which somebody waits for, on what may be a small machine.
+# Events are for people, and a pod causes a dozen at once. They are sent after the pod has started,
+# because somebody waits for that, possibly on a small machine.
 _SETTLE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Sent:
-    """An Event that exists: a repetition only raises its count."""
+    """An existing Event: a repetition only increases its count."""
 
     path: str
     count: int
@@ -50,7 +49,7 @@ class EventRecorder:
         self._sent: dict[tuple[str, ...], _Sent] = {}
 
     def record(self, pod: Json, kind: str, reason: str, message: str, field_path: str = "") -> None:
-        """Note an event about ``pod``; ``kind`` is ``Normal`` or ``Warning``.
+        """Queue an event about ``pod``; ``kind`` is ``Normal`` or ``Warning``.
 
         ``field_path`` names the container, for example ``spec.containers{main}``.
         """
@@ -60,7 +59,7 @@ class EventRecorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                # Rising names keep events of the same second in order, as the kubelet's do.
+                # Increasing names keep events of the same second in order, as the kubelet's do.
                 "name": f"{metadata['name']}.{time.time_ns():x}",
                 "namespace": metadata["namespace"],
             },
@@ -100,13 +99,13 @@ class EventRecorder:
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
                 except errors.JupyterKueueError as error:
-                    # For example the namespace is being deleted: nobody will ask for it.
+                    # For example, the namespace is being deleted: nobody will read it.
                     log.debug("event refused reason=%s: %s", event["reason"], error)
                 break
             self._waiting.task_done()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until everything noted was sent, at most ``seconds``."""
+        """Wait until all queued events are sent, at most ``seconds``."""
         self._hurry.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._waiting.join(), seconds)

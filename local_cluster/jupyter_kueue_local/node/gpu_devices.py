@@ -1,7 +1,6 @@
-"""Which of the node's pretended GPUs belong to which pod.
+"""Which of the node's simulated GPUs belong to which pod.
 
-``pod_worker`` claims devices when it admits a pod and gives them back once its processes have
-ended. In memory only: each pod's folder remembers its own claim across a restart of the agent.
+In memory only: each pod's folder keeps its own claim across a restart of the agent.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Claim = dict[str, list[int]]
 
 
 class NotEnoughGpusError(errors.JupyterKueueError):
-    """Fewer devices are free than a pod asks for."""
+    """Fewer devices are free than a pod requests."""
 
 
 class GpuDevices:
@@ -34,7 +33,7 @@ class GpuDevices:
         """Return distinct devices for each container of a pod: container -> device numbers.
 
         Raises:
-            NotEnoughGpusError: with the words of the kubelet's device manager
+            NotEnoughGpusError: with the message of the kubelet's device manager
                 (``pkg/kubelet/cm/devicemanager/manager.go``).
         """
         free = self._free()
@@ -52,11 +51,11 @@ class GpuDevices:
         return claim
 
     def restore(self, uid: str, claim: Claim) -> None:
-        """Take up the claim of a pod that was running before the agent was started."""
+        """Restore the claim of a pod that was running before the agent was started."""
         self._claims[uid] = claim
 
     def release(self, uid: str) -> None:
-        """Give a pod's devices back; harmless if it holds none."""
+        """Release a pod's devices; harmless if it has none."""
         self._claims.pop(uid, None)
 
     def _free(self) -> list[int]:
@@ -65,11 +64,11 @@ class GpuDevices:
 
 
 def wanted_gpus(pod_spec: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many GPUs each container of a pod asks for, without those that ask for none.
+    """Return how many GPUs each container of a pod requests, without containers that request none.
 
-    An init container's devices are kept for it while the pod lives, although a real device manager
-    hands them on: the scheduler counts the larger of the two, so this may refuse what fits only in
-    turns, and never gives one device to two containers.
+    An init container keeps its devices while the pod lives, although a real device manager passes
+    them on. The scheduler counts the larger of the two, so this may refuse pods that fit only in
+    turns, but it never gives one device to two containers.
     """
     wanted = {}
     for container in [*pod_spec.get("initContainers", []), *pod_spec["containers"]]:

@@ -1,7 +1,7 @@
-"""Finds and ends the processes of containers on the host, by what a folder or /proc says.
+"""Finds and ends containers' processes on the host, through a folder or /proc.
 
-``containers`` and ``agent`` use it. A process is known by its pid, its start time and the boot it
-was started in (proc(5)), so a number that now is somebody else's is never signalled.
+A process is identified by pid, start time and boot (proc(5)), so that a reused pid is never
+signalled.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _KILL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Shim:
-    """A living shim; ``pidfd`` is open and the caller's to close."""
+    """A running shim; the caller must close ``pidfd``."""
 
     pid: int
     pidfd: int
 
 
 def find_shim(attempt: Path) -> Shim | None:
-    """Return the living shim of a container's start, None if it has ended."""
+    """Return the running shim of a container's start, None if it has ended."""
     try:
         pid_text, ticks, boot_id = (attempt / "shim").read_text().split()
     except (FileNotFoundError, ValueError):
@@ -40,7 +40,7 @@ def find_shim(attempt: Path) -> Shim | None:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-    # Checked after opening: the pidfd then stands for the very process whose time was compared.
+    # Checked after opening: the pidfd then refers to the process whose start time was compared.
     if _start_ticks(pid) != int(ticks):
         os.close(pidfd)
         return None
@@ -48,7 +48,7 @@ def find_shim(attempt: Path) -> Shim | None:
 
 
 def kill_marked(folder: Path) -> None:
-    """SIGKILL every process that a container started in ``folder`` left, and wait for the end."""
+    """Send SIGKILL to every process of containers started in ``folder``, and wait for their end."""
     deadline = time.monotonic() + _KILL_SECONDS
     while (found := _marked(folder)) and time.monotonic() < deadline:
         for pid in found:
@@ -61,13 +61,13 @@ def kill_marked(folder: Path) -> None:
 
 
 def remove_pod_folder(folder: Path) -> None:
-    """End whatever still runs in a pod's folder, and remove the folder. Blocks for a while."""
+    """End what still runs in a pod's folder, and remove the folder. Blocks for a while."""
     kill_marked(folder)
     remove_tree(folder)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder whose files may have been made unwritable."""
+    """Remove a folder, including read-only files."""
     for parent, names, _ in os.walk(folder):
         for name in names:
             path = Path(parent, name)
@@ -77,7 +77,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def reap(pid: int) -> None:
-    """Take the exit status of an own child, so that it does not stay as a zombie."""
+    """Collect the exit status of a child process, so that no zombie stays."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:  # started by an earlier agent
@@ -93,9 +93,9 @@ def _marked(folder: Path) -> list[int]:
             continue
         try:
             variables = Path(entry.path, "environ").read_bytes()
-        except OSError:  # somebody else's, or just ended
+        except OSError:  # another user's, or just ended
             continue
-        # A marked zombie has no environment left and is not found.
+        # A zombie has no environment any more and is not found.
         if exact in variables or below in variables:
             found.append(int(entry.name))
     return found

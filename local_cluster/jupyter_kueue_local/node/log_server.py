@@ -1,8 +1,7 @@
-"""Serves containers' logs over HTTPS to the API server: that is what ``kubectl logs`` reads.
+"""Serves containers' logs over HTTPS to the API server, for ``kubectl logs``.
 
-``agent`` starts it. Only clients whose certificate the configured authority signed are answered.
-Routes are the kubelet's (``pkg/kubelet/server/server.go``); what would need to enter a container
-answers 501.
+Only clients with a certificate of the configured authority are answered. Routes are the kubelet's
+(``pkg/kubelet/server/server.go``); those that would enter a container answer 501.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class LogServer:
         self._open_logs = open_logs
 
     async def close(self) -> None:
-        """Stop listening, let followers have the last lines, and close all connections."""
+        """Stop listening, send followers the last lines, and close all connections."""
         self._server.stop()
         deadline = asyncio.get_running_loop().time() + _CLOSE_SECONDS
         while self._open_logs and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - rare
@@ -54,7 +53,7 @@ class LogServer:
 
 
 def start_log_server(config: NodeConfig, find_pod: FindPod, list_pods: ListPods) -> LogServer:
-    """Listen on the node's address and return the server, which the caller closes.
+    """Listen on the node's address and return the server; the caller closes it.
 
     Raises:
         NotConfiguredError: the port is taken or a certificate cannot be read.
@@ -117,7 +116,7 @@ class _Unsupported(web.RequestHandler):
 
 
 class _ContainerLogs(web.RequestHandler):
-    """Streams one log; ends when the container has ended, or at once without ``follow``."""
+    """Streams one log until the container has ended, or to its current end without ``follow``."""
 
     def initialize(self, find_pod: FindPod, open_logs: set[_ContainerLogs]) -> None:
         self._find_pod = find_pod
@@ -141,7 +140,7 @@ class _ContainerLogs(web.RequestHandler):
         try:
             await self._stream(path, running, options)
         except iostream.StreamClosedError:
-            return  # the client has gone
+            return  # the client has disconnected
         finally:
             self._open_logs.discard(self)
 
@@ -154,7 +153,7 @@ class _ContainerLogs(web.RequestHandler):
             if options.tail_lines is not None:
                 reader.skip_to_tail(options.tail_lines)
             while not formatter.full and not self._client_gone:
-                # Asked before reading: what a container wrote before its end is not missed.
+                # Checked before reading, so that a container's last output is not missed.
                 goes_on = options.follow and running()
                 records = reader.read(_READ_BYTES)
                 if records:
@@ -171,10 +170,10 @@ class _ContainerLogs(web.RequestHandler):
     def _find_log(
         self, namespace: str, pod: str, name: str, *, previous: bool
     ) -> tuple[Path, Callable[[], bool]]:
-        """Return the log file, and a function that says whether it may still grow.
+        """Return the log file, and a function that returns whether it may still grow.
 
         Raises:
-            NotFoundError: there is no such pod or container on this node.
+            NotFoundError: the pod or container is not on this node.
             ValueError: the container has no log yet.
         """
         worker = self._find_pod(namespace, pod)
@@ -184,7 +183,7 @@ class _ContainerLogs(web.RequestHandler):
         if container is None:
             raise errors.NotFoundError(foreign(f'container "{name}" is not in pod "{pod}"'))
         attempts = container.attempts
-        # A container that waits to be started again shows its last log, as on a real node.
+        # A container that waits for a restart shows its last log, as on a real node.
         if previous:
             ended = attempts if container.waiting and container.terminated else attempts[:-1]
             if not ended:

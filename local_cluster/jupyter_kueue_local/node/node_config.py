@@ -1,7 +1,7 @@
-"""What the node agent is told: the file ``node.json`` that ``parts`` writes.
+"""The node agent's configuration, the file ``node.json``.
 
-``agent`` loads it at the start; ``images`` reads the declared images again at each use, so that an
-image may be declared while the agent runs.
+The declared images are read again at each use, so that an image can be declared while the agent
+runs.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class NodeConfig:
         source: the file itself.
         folder: the agent's own state.
         address: where it serves logs, and the address of its node and pods.
-        tls_cert, tls_key: what it serves with.
-        client_ca: who may ask it.
-        cpu: cores offered, as a quantity.
-        memory: bytes offered, as a quantity.
-        gpus: how many devices of ``nvidia.com/gpu`` it pretends to have.
+        tls_cert, tls_key: its server certificate.
+        client_ca: the authority of its clients.
+        cpu: offered cores, as a quantity.
+        memory: offered bytes, as a quantity.
+        gpus: how many devices of ``nvidia.com/gpu`` it simulates.
     """
 
     source: Path
@@ -45,11 +45,11 @@ class NodeConfig:
 
     @property
     def pods(self) -> Path:
-        """Where the pods' files lie."""
+        """The folder of the pods' files."""
         return self.folder / "pods"
 
     def read_images(self) -> dict[str, Path]:
-        """Return the declared images as they stand in the file: name -> Python environment."""
+        """Return the images that the file currently declares: name -> Python environment."""
         images = _read(self.source).get("images") or {}
         return {name: Path(image["prefix"]) for name, image in images.items()}
 
@@ -58,7 +58,7 @@ def load(path: Path) -> NodeConfig:
     """Return the configuration in ``path``.
 
     Raises:
-        NotConfiguredError: the file is missing, is no JSON or lacks a field.
+        NotConfiguredError: the file is missing, is not JSON or lacks a field.
     """
     content = _read(path)
     try:

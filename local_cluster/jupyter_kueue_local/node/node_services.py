@@ -1,4 +1,4 @@
-"""What the workers of all pods of a node share. ``agent`` makes it once."""
+"""What the workers of all pods of a node share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NodeServices:
-    """One node; ``short_path`` is another name of the folder ``pods``."""
+    """The services of one node; ``short_path`` is a short name of the folder ``pods``."""
 
     config: NodeConfig
     connection: Connection
@@ -30,7 +30,7 @@ class NodeServices:
 
     @property
     def capacity(self) -> Mapping[str, str]:
-        """The node's cpu, memory and disk, as quantities."""
+        """The node's CPU, memory and disk, as quantities."""
         return {
             "cpu": self.config.cpu,
             "memory": self.config.memory,

@@ -1,7 +1,6 @@
-"""Maps a container's mount paths to folders of the host, as there is no mount namespace.
+"""Maps a container's mount paths to folders of the host, because there is no mount namespace.
 
-``environment`` applies it to environment values, command, arguments and working directory. Pure:
-it knows text only and never looks at the disk.
+Pure: it handles text only and never accesses the disk.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What may stand before a path (a space, a quote, an option's =, another path's :,
-# or the scheme of a file URL) ...
+# What may precede a path (a space, a quote, an option's =, another path's :, or the scheme of a
+# file URL) ...
 _BEFORE = r"(?:(?<![\w./~@+%-])|(?<=://))"
 # ... and what may follow a whole component of it.
 _AFTER = r"(?![\w.~@+%-])"
@@ -26,7 +25,7 @@ class PathMapping:
         """``mounts`` is mount path -> host path."""
         self.mounts = dict(mounts)
         self._hosts = {_normal(path): host.rstrip("/") for path, host in mounts.items()}
-        # The longest first, so that a mount inside another one wins.
+        # Longest first, so that a mount inside another one takes precedence.
         paths = sorted((path for path in self._hosts if path), key=len, reverse=True)
         self._pattern = (
             re.compile(_BEFORE + "(" + "|".join(map(re.escape, paths)) + ")" + _AFTER)

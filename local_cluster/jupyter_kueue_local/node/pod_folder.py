@@ -1,9 +1,9 @@
-"""Where the files of one pod lie, and what the agent must know again after its own restart.
+"""The paths of one pod's files, and the state that survives a restart of the agent.
 
-``pod_worker``, ``containers`` and ``volumes`` get their paths here. One folder for each pod's uid:
+One folder for each pod's uid:
 
-    pod.json                    namespace, name, and what was decided about the pod
-    volumes/<name>/             what its volumes hold
+    pod.json                    namespace, name, and decisions about the pod
+    volumes/<name>/             the contents of its volumes
     home/ tmp/                  HOME and TMPDIR of its containers
     containers/<name>/<n>/      the n-th start of a container, counted from 0; see ``shim``
 """
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def shim_program(node_folder: Path) -> Path:
-    """Return where the agent of this folder keeps its shims' program, compiled."""
+    """Return the path of the agent's compiled shim program."""
     return node_folder / "shim.pyc"
 
 
@@ -41,15 +41,15 @@ class PodFolder:
         self._memory = self.path / "pod.json"
 
     def create(self) -> None:
-        """Make the folder, readable by its owner alone."""
+        """Create the folder, accessible only by its owner."""
         for folder in (self.path, self.volumes, self.home, self.tmp):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def give_back_workspace(self) -> None:
-        """Remove what an ended pod no longer needs: all but its logs and how it ended. Blocks.
+        """Remove what an ended pod no longer needs: all but its logs and its end. Blocks.
 
-        The kubelet removes an ended pod's volumes too, and keeps its containers until the pod is
-        deleted; here HOME, TMPDIR and the working directories are as large as the volumes are.
+        The kubelet also removes an ended pod's volumes, and keeps its containers until the pod is
+        deleted; here HOME, TMPDIR and the working directories can be as large as the volumes.
         """
         for folder in (self.volumes, self.home, self.tmp, *self.path.glob("containers/*/*/work")):
             if folder.exists():
@@ -70,24 +70,24 @@ class PodFolder:
         )
 
     def load_memory(self) -> Json:
-        """Return what was remembered about the pod, an empty object for a new one."""
+        """Return the stored state of the pod, an empty object for a new one."""
         try:
             memory = json.loads(self._memory.read_text())
         except FileNotFoundError:
             return {}
         except ValueError:
-            # What was written last before the machine lost its power may be empty.
+            # After a power failure, the last file may be empty.
             log.warning("%s is damaged: its pod is judged by its containers alone", self._memory)
             return {}
         return memory if isinstance(memory, dict) else {}
 
     def save_memory(self, memory: Json) -> None:
-        """Remember ``memory``, replacing what was there at once."""
+        """Store ``memory`` atomically."""
         write_atomically(self._memory, json.dumps(memory).encode())
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file by one with this content and mode, at once or not at all."""
+    """Replace a file atomically by one with this content and mode."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.touch(mode=0o600)

@@ -1,8 +1,7 @@
-"""From containers to the pod's status as the API shows it: pure, and in the kubelet's words.
+"""The pod's status in the API, from its containers and in the kubelet's words. Pure.
 
-``pod_worker`` calls ``build_status``. The rules are those of ``pkg/kubelet/kubelet_pods.go``
-(``getPhase``, ``convertToAPIContainerStatuses``) and ``pkg/kubelet/status/generate.go`` of
-Kubernetes 1.36.
+The rules are those of ``pkg/kubelet/kubelet_pods.go`` (``getPhase``,
+``convertToAPIContainerStatuses``) and ``pkg/kubelet/status/generate.go`` of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ TERMINAL_PHASES = ("Succeeded", "Failed")
 
 @dataclass(frozen=True)
 class PodView:
-    """What a pod's status is made from.
+    """What determines a pod's status.
 
     Attributes:
         containers: all of them, init containers first, in the spec's order.
-        failure: reason and message if the pod as a whole failed, whatever its containers say.
+        failure: reason and message if the whole pod failed, whatever the state of its containers.
         disrupted: the failure is the node's shutdown.
-        prepared: volumes are there, so that containers may start.
+        prepared: volumes exist, so that containers may start.
         final: no container will be started any more.
         start_time: when the node first saw the pod, RFC 3339.
     """
@@ -58,7 +57,7 @@ class PodView:
 
 
 def build_status(view: PodView, old: Json, now: str) -> Json:
-    """Return the pod's status. ``old`` is the one before, whose transition times are kept."""
+    """Return the pod's status. Unchanged conditions keep the transition times of ``old``."""
     init = [c for c in view.containers if c.kind != "main"]
     main = [c for c in view.containers if c.kind == "main"]
     alive = any(c.alive for c in view.containers)
@@ -80,7 +79,7 @@ def build_status(view: PodView, old: Json, now: str) -> Json:
         "reason": failed[0] if failed else None,
         "message": failed[1] if failed else None,
     }
-    # Refused before anything was made: there is nothing to say about containers.
+    # Refused before anything was created: there is no status of containers.
     refused = view.failure is not None and not view.prepared
     if not refused:
         status["containerStatuses"] = main_statuses
@@ -190,7 +189,7 @@ def _refused_ephemeral(container: Json) -> Json:
 
 
 def _mark_lost(init_statuses: list[Json], main_statuses: list[Json]) -> None:
-    """Give every container of an ended pod an end, as ``TerminatePod`` of the kubelet does."""
+    """Give every container of an ended pod an end, as the kubelet's ``TerminatePod`` does."""
     lost = {"exitCode": LOST_EXIT_CODE, "reason": LOST_REASON, "message": LOST_MESSAGE}
     begun = [
         i for i, s in enumerate(init_statuses) if "waiting" not in s["state"] or s["lastState"]
@@ -202,7 +201,7 @@ def _mark_lost(init_statuses: list[Json], main_statuses: list[Json]) -> None:
     for status in affected:
         if "terminated" not in status["state"]:
             if status["lastState"] and "waiting" in status["state"]:
-                # It waited to be started again: its last end is the end.
+                # It waited for a restart: its last end is final.
                 status["state"] = status["lastState"]
                 status["lastState"] = {}
             else:
@@ -295,7 +294,7 @@ def _conditions(
 
 
 def _condition(kind: str, *, status: bool, reason: str = "", message: str = "") -> Json:
-    # Empty texts are sent as null: the merge would keep what stood there.
+    # Empty texts are sent as null, because the merge patch would keep the old value.
     return {
         "type": kind,
         "status": "True" if status else "False",

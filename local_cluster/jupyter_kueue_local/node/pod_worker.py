@@ -1,8 +1,7 @@
-"""Runs one pod: from its first sight to its end, also across restarts of the agent.
+"""Runs one pod from its arrival to its end, also across restarts of the agent.
 
-``agent`` makes one for each pod bound to the node and calls ``update`` on each change. ``_sync``
-looks at what is true and does the next thing, again and again, so it does not matter at which point
-an earlier agent stopped. The worker is the only writer of its pod's status.
+``_sync`` checks the actual state and takes the next step, repeatedly, so that it does not matter
+where an earlier agent stopped. The worker is the only writer of its pod's status.
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ Json = dict[str, Any]
 _RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 10.0
 _FORCED_GRACE_SECONDS = 2.0
-# Well within the least life time of a token, which is ten minutes.
+# Well within a token's minimum lifetime of ten minutes.
 _REFRESH_SECONDS = 300.0
 _DEFAULT_GRACE_SECONDS = 30.0
-# The kubelet looks every ten seconds, at figures that are up to a minute old.
+# The kubelet checks every ten seconds, with figures that are up to a minute old.
 _MEASURE_SECONDS = 5.0
 _FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
-# What an evicted pod's containers get (kubelet: immediateEvictionGracePeriodSeconds).
+# The grace period of an evicted pod (kubelet: immediateEvictionGracePeriodSeconds).
 _EVICTION_GRACE_SECONDS = 1.0
 
 SHUTDOWN_REASON = "Terminated"
@@ -102,17 +101,17 @@ class PodWorker:
 
     @property
     def title(self) -> str:
-        """The pod as log lines name it."""
+        """The pod's name in log lines."""
         return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
 
     def update(self, pod: Json, *, gone: bool) -> None:
-        """Take a newer version of the pod, or that it is gone from the API."""
+        """Accept a newer version of the pod, or its deletion from the API."""
         self.pod = pod
         self._gone = self._gone or gone
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until the pod is gone and nothing is left of it."""
+        """Work until the pod is deleted and nothing is left of it."""
         writer = asyncio.create_task(self._status.run())
         try:
             try:
@@ -135,9 +134,9 @@ class PodWorker:
             self._services.gpus.release(self.uid)
 
     def shut_down(self, grace_seconds: float) -> None:
-        """End the pod because the node ends; it is reported as failed for that reason."""
+        """End the pod because the node shuts down, and report it as failed for that reason."""
         if not self._memory:
-            return  # not begun yet: its folder says nothing, and the next agent takes it up
+            return  # not begun yet: its folder is empty, and the next agent starts it
         if not self._final:
             self._fail(SHUTDOWN_REASON, SHUTDOWN_MESSAGE, disrupted=True)
         self._begin_stop(grace_seconds)
@@ -173,11 +172,11 @@ class PodWorker:
         if "gpus" in self._memory and not self._finished:
             self._services.gpus.restore(self.uid, self._memory["gpus"])
         self._memory.setdefault("start_time", self.pod["status"].get("startTime") or _now())
-        # The start time of the API has whole seconds: too coarse for a short deadline.
+        # The API's start time has whole seconds: too coarse for a short deadline.
         self._memory.setdefault("began_at", datetime.now(UTC).isoformat())
         self._memory.setdefault("namespace", self.pod["metadata"]["namespace"])
         self._memory.setdefault("name", self.pod["metadata"]["name"])
-        # Last, so that a full disk is told with what is known by then.
+        # Last, so that a full disk is reported with everything that is known by then.
         self._folder.create()
         self._save()
 
@@ -191,7 +190,7 @@ class PodWorker:
             done = await self._sync()
         except errors.JupyterKueueError as error:
             log.warning("pod=%s %s", self.title, error)
-        except Exception as error:  # the loop must live: one pod's fault must not end the others
+        except Exception as error:  # one pod's fault must not end the others
             full_disk = getattr(error, "errno", None) in _FULL_DISK_ERRORS
             if full_disk and not self._final and not any(c.alive for c in self.containers):
                 self._evict_from_full_disk(error)
@@ -205,14 +204,14 @@ class PodWorker:
         return False
 
     async def _sync(self) -> bool:
-        """Do what is to be done now; return whether the worker's work is over."""
+        """Take the next steps; return whether the worker is done."""
         metadata = self.pod["metadata"]
         if self._gone:
             self._end(_FORCED_GRACE_SECONDS)
         elif metadata.get("deletionTimestamp"):
             self._end(float(metadata.get("deletionGracePeriodSeconds") or _FORCED_GRACE_SECONDS))
         elif self.pod["status"].get("phase") in pod_status.TERMINAL_PHASES:
-            # Somebody else called it ended, for example the pod garbage collector.
+            # Another controller marked it as ended, such as the pod garbage collector.
             self._end(self._grace_seconds)
         elif not self._final:
             self._check_deadline()
@@ -248,7 +247,7 @@ class PodWorker:
                 path, {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
             )
         except (errors.NotFoundError, errors.ConflictError):
-            # Another pod of the same name stands there: this one is gone.
+            # Another pod has this name: this one is gone.
             return
 
     def _check_deadline(self) -> None:
@@ -270,7 +269,7 @@ class PodWorker:
         return float(grace)
 
     def _fail(self, reason: str, message: str, *, disrupted: bool = False) -> None:
-        """Decide that the pod has failed as a whole; the first decision stands."""
+        """Decide that the whole pod has failed; the first decision counts."""
         if "failure" not in self._memory:
             self._memory["failure"] = {"reason": reason, "message": message}
             self._memory["disrupted"] = disrupted
@@ -279,11 +278,11 @@ class PodWorker:
         try:
             self._save()
         except OSError as error:
-            # The API server will know it, and a later agent from there.
+            # The API server stores it, and a later agent reads it from there.
             log.warning("pod=%s its end could not be written down: %s", self.title, error)
 
     def _end(self, grace_seconds: float) -> None:
-        """Start no container any more, and end those that run."""
+        """Start no more containers, and end the running ones."""
         if not self._final:
             self._memory["final"] = True
             self._save()
@@ -323,7 +322,7 @@ class PodWorker:
     # --- the disk ------------------------------------------------------------------------------
 
     async def _watch_disk(self) -> None:
-        """Evict the pod once it takes more of the disk than it may."""
+        """Evict the pod once it exceeds a disk limit."""
         while not self._final:
             await asyncio.sleep(_MEASURE_SECONDS)
             usage = await disk_usage.measure(self._folder.path, self.pod)
@@ -332,7 +331,7 @@ class PodWorker:
                 self._evict(message)
 
     def _evict_from_full_disk(self, error: Exception) -> None:
-        """End the pod, which the node has no room for, as a kubelet does that is low on disk."""
+        """End the pod because the node's disk is full, as a kubelet does."""
         log.warning("pod=%s %s", self.title, error)
         self._evict(disk_limits.NODE_LOW_MESSAGE, disrupted=True)
 
@@ -364,7 +363,7 @@ class PodWorker:
         return container.terminated is not None and not self._restarts.restarts(container)
 
     async def _initialize(self) -> bool:
-        """Bring the init containers forward; return whether all have done their part."""
+        """Advance the init containers; return whether all are done."""
         for container in self._init:
             if container.kind == "sidecar":
                 if not container.alive:
@@ -376,16 +375,16 @@ class PodWorker:
                     self._end(self._grace_seconds)
                 elif not container.alive:
                     await self._start(container)
-                    self._wake.set()  # it may have ended already
+                    self._wake.set()  # it may already have ended
                 return False
         return True
 
     def _next_from(self, first: Container) -> list[Container]:
-        """Return a sidecar and what need not wait for it to start.
+        """Return a sidecar and the containers that need not wait for it to start.
 
-        One without a startup probe counts as started with its process: the sidecars right behind
-        it, and the main containers behind the last, start side by side with it. A kubelet, whose
-        containers start quickly, starts one after the other.
+        Without a startup probe, a sidecar counts as started with its process: the sidecars right
+        after it, and the main containers after the last one, start at the same time. A kubelet,
+        whose containers start quickly, starts them one after the other.
         """
         found: list[Container] = []
         for container in self._init[self._init.index(first) :]:
@@ -437,7 +436,7 @@ class PodWorker:
         return self._volumes is not None
 
     async def _refresh_volumes(self) -> None:
-        """Bring files that show Secrets, ConfigMaps and tokens up to date from time to time."""
+        """Update files from Secrets, ConfigMaps and tokens from time to time."""
         if self._volumes is None or not volumes.shows_objects(self.pod):
             return
         now = asyncio.get_running_loop().time()
@@ -448,12 +447,12 @@ class PodWorker:
             try:
                 await volumes.prepare_volumes(self._volume_sources())
             except (volumes.MountError, OSError) as error:
-                # What is there stays there.
+                # The existing files stay.
                 self._event("Warning", "FailedMount", str(error))
         self._wake_in(self._refresh_at - now)
 
     async def _start(self, container: Container) -> None:
-        """Start a container, or let it wait with the reason why it cannot be started now."""
+        """Start a container, or let it wait with the reason why it cannot start now."""
         launch = await self._starter.prepare(
             self.pod,
             container,
@@ -461,7 +460,7 @@ class PodWorker:
             self._memory.get("gpus", {}).get(container.name, []),
         )
         if launch is None or self._final:
-            return  # it waits, or the pod's end was decided while this was being prepared
+            return  # it waits, or the pod ended during the preparation
         image = container.spec["image"]
         self._container_event(
             container, "Normal", "Pulled", f'Container image "{image}" already present on machine'
@@ -503,7 +502,7 @@ class PodWorker:
         return any(s["name"] == container.name and s.get("started") for s in reported)
 
     def _restart_unhealthy(self, container: Container, kind: str) -> None:
-        """End a container whose startup or liveness probe failed for good."""
+        """End a container whose startup or liveness probe has failed for good."""
         self._container_event(
             container,
             "Normal",

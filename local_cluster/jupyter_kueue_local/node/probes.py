@@ -1,6 +1,6 @@
 """Startup, liveness and readiness probes of one running container, and preStop hooks.
 
-``pod_worker`` makes a ``ContainerProbes`` for each start of a container. Rules and defaults:
+Rules and defaults:
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# What is shown of a probe's output (kubelet: maxProbeMessageLength is larger; describe cuts it).
+# How much of a probe's output is shown (kubelet: maxProbeMessageLength is larger; describe cuts
+# it).
 _MESSAGE_CHARACTERS = 1024
 _HOOK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Whether a probe passed, and what it said."""
+    """Whether a probe passed, and its output."""
 
     passed: bool
     message: str = ""
 
 
 class ContainerProbes:
-    """Keeps ``started`` and ``ready`` of a running container true to its probes."""
+    """Updates ``started`` and ``ready`` of a running container by its probes."""
 
     def __init__(
         self,
@@ -52,13 +53,13 @@ class ContainerProbes:
         """Begin to probe.
 
         Args:
-            container: it runs.
-            address: where HTTP and TCP probes go unless they name a host.
-            started: its startup probe passed already.
-            on_change: called when ``started`` or ``ready`` changed.
+            container: a running container.
+            address: for HTTP and TCP probes that name no host.
+            started: whether its startup probe has already passed.
+            on_change: called when ``started`` or ``ready`` changes.
             on_failure: called with the probe's kind and message at each failure.
-            on_dead: called with the probe's kind once it failed so often that the container must
-                end.
+            on_dead: called with the probe's kind once it has failed so often that the container
+                must end.
         """
         self._container = container
         self._address = address
@@ -99,7 +100,7 @@ class ContainerProbes:
         await self._until_dead(probe, "Liveness", stop_when_passed=False)
 
     async def _until_dead(self, probe: Json, kind: str, *, stop_when_passed: bool) -> bool:
-        """Probe until it failed too often (False) or, if wanted, until it passed (True)."""
+        """Probe until it has failed too often (False) or, if wanted, until it passes (True)."""
         failures = 0
         await asyncio.sleep(probe.get("initialDelaySeconds", 0))
         while self._container.running:
@@ -148,7 +149,7 @@ async def run_probe(probe: Json, container: Container, address: str) -> ProbeRes
 
 
 async def run_hook(hook: Json, container: Container, address: str) -> ProbeResult:
-    """Run a lifecycle hook to its end; the caller bounds it by the grace period."""
+    """Run a lifecycle hook to its end; the caller limits it by the grace period."""
     if "sleep" in hook:
         await asyncio.sleep(float(hook["sleep"]["seconds"]))
         return ProbeResult(passed=True)
@@ -165,7 +166,7 @@ async def _run_action(
             return await _http_get(action["httpGet"], container, address, seconds)
         if "tcpSocket" in action:
             return await _connect(action["tcpSocket"], container, address)
-    except ValueError as error:  # for example a named port that the container does not have
+    except ValueError as error:  # such as a named port that the container does not have
         return ProbeResult(passed=False, message=str(error))
     return ProbeResult(passed=False, message=f"the local node cannot do {', '.join(action)}")
 
@@ -236,7 +237,7 @@ async def _connect(action: Json, container: Container, address: str) -> ProbeRes
 
 
 def _port(port: int | str, container: Container) -> int:
-    """Return the number of a port that may be named in the container's ``ports``."""
+    """Return the number of a port, which may be named in the container's ``ports``."""
     for named in container.spec.get("ports", []):
         if named.get("name") == port:
             return int(named["containerPort"])

@@ -1,7 +1,7 @@
 """Reads the Secrets and ConfigMaps that a pod refers to.
 
-``environment`` and ``volumes`` use it. A missing one raises ``MissingReferenceError`` in the
-kubelet's words, and the caller tries again later: it may be created at any time.
+A missing one raises ``MissingReferenceError`` in the kubelet's words; callers try again later,
+because it may be created at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMES = {"secrets": ("secret", "Secret"), "configmaps": ("configmap", "ConfigMa
 
 
 class MissingReferenceError(errors.JupyterKueueError):
-    """A Secret, a ConfigMap or a key of one is not there (yet)."""
+    """A Secret, a ConfigMap or a key of one does not exist (yet)."""
 
 
 class References:
@@ -31,19 +31,19 @@ class References:
         self._read: dict[tuple[str, str], dict[str, bytes] | None] = {}
 
     async def secret(self, name: str, *, optional: bool = False) -> dict[str, bytes]:
-        """Return the data of a Secret; an empty one where it is missing and ``optional``.
+        """Return the data of a Secret; empty if it is missing and ``optional``.
 
         Raises:
-            MissingReferenceError: there is none.
+            MissingReferenceError: it does not exist.
         """
         return await self._find("secrets", name, optional=optional)
 
     async def config_map(self, name: str, *, optional: bool = False) -> dict[str, bytes]:
-        """Return the data of a ConfigMap, its ``binaryData`` included; else as ``secret``."""
+        """Return the data of a ConfigMap with its ``binaryData``; otherwise like ``secret``."""
         return await self._find("configmaps", name, optional=optional)
 
     async def secret_key(self, name: str, key: str, *, optional: bool = False) -> bytes | None:
-        """Return one value of a Secret, None where it is missing and ``optional``.
+        """Return one value of a Secret, None if it is missing and ``optional``.
 
         Raises:
             MissingReferenceError: the Secret or the key is missing.
@@ -51,7 +51,7 @@ class References:
         return self._key("secrets", name, key, await self.secret(name, optional=optional), optional)
 
     async def config_map_key(self, name: str, key: str, *, optional: bool = False) -> bytes | None:
-        """Return one value of a ConfigMap; else as ``secret_key``."""
+        """Return one value of a ConfigMap; otherwise like ``secret_key``."""
         data = await self.config_map(name, optional=optional)
         return self._key("configmaps", name, key, data, optional)
 

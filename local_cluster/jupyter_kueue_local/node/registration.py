@@ -1,7 +1,6 @@
-"""Registers the Node, keeps its status and its Lease fresh.
+"""Registers the Node, and renews its status and its Lease.
 
-``agent`` runs ``keep_registered`` beside everything else. Without the Lease the controller manager
-takes the node for lost (40 s) and later evicts its pods
+Without the Lease, the controller manager considers the node lost (40 s) and later evicts its pods
 (https://kubernetes.io/docs/concepts/architecture/nodes/#node-heartbeats).
 """
 
@@ -60,7 +59,8 @@ class Registration:
                 if not failing:
                     log.warning("node=%s not registered: %s", self._config.name, error)
                 failing = True
-                # The Node may have been deleted, or marked as lost, meanwhile: report it anew.
+                # The Node may have been deleted, or marked as lost, meanwhile: report everything
+                # again.
                 renewals = 0
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
@@ -71,7 +71,7 @@ class Registration:
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def report(self, *, ready: bool) -> None:
-        """Report the node's whole status once; ``ready=False`` says that it is shutting down."""
+        """Report the node's whole status once; ``ready=False`` means that it is shutting down."""
         now = _now()
         self._full_disk = disk_usage.is_full(self._config.pods)
         status = self._status(now, ready=ready)
@@ -198,14 +198,14 @@ def _node_info() -> Json:
 def _machine_id() -> str:
     try:
         return Path("/etc/machine-id").read_text().strip()
-    except OSError:  # not every system has one
+    except OSError:  # not every system has it
         return ""
 
 
 def _os_name() -> str:
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    except OSError:  # not every system has one
+    except OSError:  # not every system has it
         return "Linux"
 
 
@@ -215,7 +215,7 @@ def _architecture() -> str:
 
 
 def disk_bytes(folder: Path) -> int:
-    """Return how large the disk is that pods write to."""
+    """Return the size of the disk that pods write to."""
     disk = os.statvfs(folder)
     return disk.f_frsize * disk.f_blocks
 

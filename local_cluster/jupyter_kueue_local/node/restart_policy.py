@@ -1,7 +1,7 @@
-"""Whether and when an ended container is started again.
+"""Whether and when an ended container is restarted.
 
-``pod_worker`` asks. Pure but for the clock that the caller passes in. The back-off is the
-kubelet's: at once, then 10 s doubled up to 5 min, forgotten after 10 min of running
+Pure except for the caller's clock. The back-off is the kubelet's: at once, then 10 s doubled up to
+5 min, reset after 10 min of running
 (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
 """
 
@@ -18,17 +18,17 @@ _FORGET_AFTER_SECONDS = 600.0
 
 
 class RestartPolicy:
-    """The policy of one pod, and since when each of its containers waits to be started again."""
+    """The policy of one pod, and since when each of its containers waits for a restart."""
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
-        # Container -> the attempt that ended, and when this was first seen.
+        # Container -> the attempt that ended, and when that was first seen.
         self._seen: dict[str, tuple[int, float]] = {}
-        # Container -> its last attempt that ran long enough to forget earlier failures.
+        # Container -> its last attempt that ran long enough to reset the back-off.
         self._healthy: dict[str, int] = {}
 
     def restarts(self, container: Container) -> bool:
-        """Return whether an ended container is to be started again."""
+        """Return whether an ended container is to be restarted."""
         end = container.terminated
         if end is None:
             return False
@@ -54,7 +54,7 @@ class RestartPolicy:
         return float(min(_FIRST_DELAY_SECONDS * 2 ** (failures - 1), _LONGEST_DELAY_SECONDS))
 
     def due_at(self, container: Container, now: float) -> float:
-        """Return when the container may be started, on the clock that ``now`` is of."""
+        """Return when the container may be started, on the same clock as ``now``."""
         end = container.terminated
         if end is None:
             return now

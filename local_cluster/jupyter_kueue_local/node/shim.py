@@ -1,11 +1,11 @@
-"""Keeps one container: starts its process, writes its log, watches its memory, notes its end.
+"""Runs one container: starts its process, writes its log, measures its memory, records its end.
 
-``containers`` runs this file as a program of its own (``python -I -S shim.py``), one for each
-started container. It outlives the agent, so it imports nothing of this package and only what starts
-quickly. SIGTERM is passed on to the container's process; SIGUSR1 kills the whole process tree. It
-never talks to the cluster and never decides about restarts.
+This file runs as a program of its own (``python -I -S shim.py``) for each started container. It
+outlives the agent, so it imports nothing from this package and only what starts quickly. SIGTERM is
+passed on to the container's process; SIGUSR1 kills the whole process tree. It never talks to the
+cluster and never decides about restarts.
 
-Files in its folder, which is the working directory it is started in:
+Files in its working directory:
 
     command environment   what to run, parts separated by NUL; removed once read
     shim                  pid, start time in clock ticks, boot id: written first
@@ -14,8 +14,8 @@ Files in its folder, which is the working directory it is started in:
                           https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/logs)
     exit                  a JSON object, written last: the container has ended
 
-``shim``, ``started`` and ``exit`` may have their room on the disk already, as ``.<name>``: what a
-container does to the disk must not take away the word about its own end.
+Disk space for ``shim``, ``started`` and ``exit`` may be reserved as ``.<name>``, so that they can
+be written even if the container fills the disk.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.25
 _LOG_LINE_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
-# As on a real node (kubelet: containerLogMaxSize): then the log begins anew.
+# As on a real node (kubelet: containerLogMaxSize): then the log starts again.
 _LOG_BYTES = 10 * 2**20
-# More new processes than this between two looks are found by reading all of /proc instead.
+# If more new processes appear between two checks, all of /proc is read instead.
 _FEW_NEW_PIDS = 256
 _MAX_WAIT_FOR_KILLED_SECONDS = 10.0
 
@@ -45,7 +45,7 @@ def main() -> None:
     working_dir, memory_limit = sys.argv[1], int(sys.argv[2])
     command = _take("command")
     environment = dict(part.split(b"=", 1) for part in _take("environment"))
-    # Every process of the container whose parent dies becomes a child of this one: none is lost.
+    # Orphaned processes of the container become children of this one, so that none is lost.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     boot_id = _read("/proc/sys/kernel/random/boot_id").strip().decode()
     _write("shim", f"{os.getpid()} {_start_ticks(os.getpid())} {boot_id}")
@@ -85,7 +85,7 @@ class _Container:
         self._out_of_memory = False
 
     def run(self) -> None:
-        """Start the process and stay until it, and all it left behind, has ended."""
+        """Start the process and stay until it and all its descendants have ended."""
         error = self._start()
         if error:
             self._write_exit(128, error)
@@ -119,7 +119,7 @@ class _Container:
         self._write_exit(code if code >= 0 else 128 - code, "")
 
     def _start(self) -> str:
-        """Fork and exec; return what went wrong, or nothing."""
+        """Fork and exec; return what went wrong, or an empty text."""
         out, out_write = os.pipe()
         err, err_write = os.pipe()
         failed, failed_write = os.pipe()
@@ -137,12 +137,12 @@ class _Container:
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
-                # As a container runtime starts it; the agent's own is narrower.
+                # As container runtimes do; the agent's own umask is narrower.
                 os.umask(0o022)
                 os.chdir(self._working_dir)
                 os.execvpe(self._command[0], self._command, self._environment)  # noqa: S606 - no shell is wanted
             except OSError as error:
-                # chdir is the only call here that names the folder
+                # chdir is the only call here whose error names the folder
                 where = error.filename if error.filename == self._working_dir else ""
                 what = (
                     f"chdir to cwd ({where!r})" if where else f"exec: {_text(self._command[0])!r}"
@@ -169,7 +169,7 @@ class _Container:
         self._reap()
 
     def _reap(self) -> bool:
-        """Take the exit statuses of all ended children; return whether any child is left."""
+        """Collect the exit statuses of all ended children; return whether any child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -181,7 +181,7 @@ class _Container:
                 self._status = status
 
     def _kill_tree(self) -> None:
-        """SIGKILL every descendant, also those that appear meanwhile, and wait for their end."""
+        """Send SIGKILL to every descendant, including new ones, and wait for their end."""
         deadline = time.monotonic() + _MAX_WAIT_FOR_KILLED_SECONDS
         pause = 0.001
         while self._reap() and time.monotonic() < deadline:
@@ -204,7 +204,7 @@ class _Container:
 
 
 class _Stream:
-    """One of the container's two outputs, cut into lines."""
+    """One of the container's two outputs, split into lines."""
 
     def __init__(self, descriptor: int, name: bytes, log: _Log) -> None:
         self._descriptor = descriptor
@@ -214,7 +214,7 @@ class _Stream:
         self.ended = False
 
     def copy(self) -> bool:
-        """Copy what can be read now; return False at the end or when nothing is there."""
+        """Copy what can be read now; return False at the end or if nothing is available."""
         try:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
@@ -235,7 +235,7 @@ class _Stream:
         return True
 
     def finish(self) -> None:
-        """Write the rest, a line without its end."""
+        """Write the remaining line without an end."""
         if self._pending:
             self._append([(b"P", self._pending)])
 
@@ -247,14 +247,14 @@ class _Stream:
 
 
 class _Log:
-    """The log file, begun anew when it has grown large."""
+    """The log file, which starts again when it has grown large."""
 
     def __init__(self) -> None:
         self._file = self._open()
         self._size = 0
 
     def append(self, data: bytes) -> None:
-        """Write whole lines. A full disk loses them: it must not end the container."""
+        """Write whole lines. A full disk loses them, but must not end the container."""
         if self._size + len(data) > _LOG_BYTES:
             os.rename("log", "log.1")  # noqa: PTH104 - pathlib is slow to import
             os.close(self._file)
@@ -274,8 +274,8 @@ class _Log:
 class _TreeMemory:
     """The memory of this process's descendants, without reading all of /proc each time.
 
-    The kernel numbers processes upwards and tells the latest number in /proc/loadavg, so only the
-    numbers given out since the last look can be new members of the tree.
+    The kernel numbers processes upwards and shows the latest number in /proc/loadavg, so that only
+    numbers assigned since the last check can be new descendants.
     """
 
     def __init__(self) -> None:
@@ -310,7 +310,7 @@ def _pieces(line: bytes) -> list[bytes]:
 
 
 def _descendants() -> list[int]:
-    """Return all descendants of this process that have not ended, from one look at /proc."""
+    """Return all descendants of this process that have not ended, from one pass over /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is slow to import
         if name.isdigit():
@@ -325,7 +325,7 @@ def _descendants() -> list[int]:
 
 
 def _stat_fields(pid: int) -> list[bytes]:
-    """Return the fields of /proc/<pid>/stat from the state on; proc(5) counts it as the third."""
+    """Return the fields of /proc/<pid>/stat from the state on, the third in proc(5)."""
     try:
         stat = _read(f"/proc/{pid}/stat")
     except OSError:
@@ -335,7 +335,7 @@ def _stat_fields(pid: int) -> list[bytes]:
 
 def _parent(pid: int) -> int:
     fields = _stat_fields(pid)
-    # A number may also be a thread's; only a process's own entry tells its group as itself.
+    # The number may be a thread's; only a process is its own thread group.
     return int(fields[1]) if fields else -1
 
 
@@ -357,7 +357,7 @@ def _memory_bytes(pid: int) -> int | None:
             thread_group = int(line.split()[1])
         elif line.startswith((b"RssAnon:", b"RssShmem:")):
             total += int(line.split()[1]) * 1024
-    # A thread reports its whole process, which is counted already.
+    # A thread reports its whole process, which is already counted.
     return total if thread_group == pid else None
 
 
@@ -371,12 +371,12 @@ def _signal(pid: int, number: int) -> None:
 def _tell_agent(message: bytes) -> None:
     try:
         os.write(1, message)
-    except OSError:  # the agent has gone; it reads the files when it is back
+    except OSError:  # the agent has ended; it reads the files after its restart
         return
 
 
 def _take(name: str) -> list[bytes]:
-    """Return the NUL-separated parts of a file, and remove it: it may hold credentials."""
+    """Return the NUL-separated parts of a file, and remove it: it may contain credentials."""
     data = _read(name)
     os.unlink(name)  # noqa: PTH108 - pathlib is slow to import
     return data.split(b"\0")[:-1]
@@ -388,7 +388,7 @@ def _read(path: str) -> bytes:
 
 
 def _write(name: str, text: str) -> None:
-    """Replace a file at once, in the room that was made for it; blanks fill what is left of it."""
+    """Replace a file atomically, in the space reserved for it, padded with blanks."""
     descriptor = os.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     data = text.encode()
     os.write(descriptor, data + b" " * (os.fstat(descriptor).st_size - len(data)))

@@ -1,7 +1,7 @@
-"""Whether a container can be started now, with what, and else why it waits.
+"""Whether a container can start now, with which process, and otherwise why it waits.
 
-``pod_worker`` asks before each start. Reasons and words are the kubelet's
-(``pkg/kubelet/kuberuntime``, ``pkg/kubelet/images``). Nothing is started here.
+Reasons and messages are the kubelet's (``pkg/kubelet/kuberuntime``, ``pkg/kubelet/images``).
+Nothing is started here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _RETRY_SECONDS = 2.0
-# How long ErrImagePull is shown before ImagePullBackOff takes its place.
+# How long ErrImagePull is shown before ImagePullBackOff replaces it.
 _PULL_ERROR_SECONDS = 2.0
 
 
@@ -44,9 +44,9 @@ class ContainerStarter:
         Args:
             services: the node's.
             folder: the pod's.
-            restarts: when an ended container may be started again.
-            record_event: takes container, kind, reason and message.
-            wake_in: asks to be called again after some seconds.
+            restarts: when an ended container may be restarted.
+            record_event: called with container, kind, reason and message.
+            wake_in: called with the seconds after which to try again.
         """
         self._services = services
         self._folder = folder

@@ -1,7 +1,6 @@
-"""Brings a pod's status to the API server: the newest only, again and again until it is there.
+"""Sends a pod's newest status to the API server, until it succeeds.
 
-Each ``pod_worker`` has one. A server that is away loses nothing; a status that is overtaken by a
-newer one is never sent.
+Nothing is lost while the server is unavailable; a status that a newer one replaces is never sent.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class StatusWriter:
     """The status of one pod.
 
     Attributes:
-        latest: the newest status, whether or not it was delivered.
+        latest: the newest status, delivered or not.
         delivered: whether the API server has it.
     """
 
@@ -45,7 +44,7 @@ class StatusWriter:
         self.delivered = True
 
     def publish(self, status: Json) -> None:
-        """Have ``status`` delivered, unless it says the same as the one before."""
+        """Queue ``status`` for delivery, unless it equals the one before."""
         if status != self.latest:
             self.latest = status
             self.delivered = False
@@ -58,12 +57,12 @@ class StatusWriter:
             await self._changed.wait()
             self._changed.clear()
             status = self.latest
-            # The uid makes the server refuse it for another pod of the same name.
+            # With the uid, the server refuses it for another pod of the same name.
             patch = {"metadata": {"uid": self._uid}, "status": status}
             try:
                 await self._connection.patch(self._path, patch, content_type=STRATEGIC_MERGE_PATCH)
             except (errors.NotFoundError, errors.ConflictError):
-                # The pod is gone: its worker learns it from the watch.
+                # The pod is gone, which the watch reports to its worker.
                 log.debug("status of %s not wanted any more", self._path)
             except errors.InvalidRequestError as error:
                 log.error("status of %s refused: %s", self._path, error)  # noqa: TRY400 - no fault here

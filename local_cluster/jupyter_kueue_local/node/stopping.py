@@ -1,6 +1,6 @@
-"""Ends a pod's containers with grace: main containers first, then sidecars, newest last.
+"""Ends a pod's containers gracefully: main containers first, then sidecars in reverse order.
 
-``pod_worker`` starts one for each pod that must end. SIGTERM, grace and SIGKILL follow
+SIGTERM, grace period and SIGKILL follow
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue_local.node.containers import Container
 
-# What a sidecar gets at least, when the main containers used up all of the grace (kubelet:
+# A sidecar's minimum if the main containers used up the grace period (kubelet:
 # minimumGracePeriodInSeconds).
 _LEAST_SECONDS = 2.0
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class GracefulStop:
-    """One ending of a set of containers, whose deadline may still be moved forward."""
+    """The graceful end of several containers, whose deadline can be moved forward."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class GracefulStop:
             self._moved.set()
 
     async def run(self) -> None:
-        """End all containers; returns when none of their processes is left."""
+        """End all containers; return when none of their processes is left."""
         first = [c for c in self._containers if c.kind != "sidecar"]
         await asyncio.gather(*(self._stop(c) for c in first))
         for container in reversed([c for c in self._containers if c.kind == "sidecar"]):
@@ -67,7 +67,7 @@ class GracefulStop:
             await container.ended.wait()
 
     async def _until_deadline(self, future: asyncio.Future[Any]) -> bool:
-        """Wait for ``future``, at most until the deadline; return whether it came in time."""
+        """Wait for ``future`` until the deadline; return whether it completed in time."""
         loop = asyncio.get_running_loop()
         while not future.done() and loop.time() < self._deadline:
             self._moved.clear()

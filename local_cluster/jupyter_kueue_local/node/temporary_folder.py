@@ -1,8 +1,7 @@
 """A short path for the pods' temporary folders.
 
-``agent`` asks for it at its start and takes it away at a shutdown. Programs put sockets below
-TMPDIR, and a socket's path may have 107 bytes (unix(7)): Python's multiprocessing alone needs 32 of
-them, and the folder of a pod within a home folder the rest.
+Programs create sockets below TMPDIR, and a socket's path is limited to 107 bytes (unix(7)):
+Python's multiprocessing alone needs 32 of them, and a pod's folder within a home folder the rest.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ _RECORD = "short-path"
 
 
 def ensure_short_path(folder: Path, target: Path) -> Path:
-    """Return a short symbolic link to ``target``, the same one as before if it is still there.
+    """Return a short symbolic link to ``target``, the same one as before if it still exists.
 
-    ``folder`` remembers it. Containers that outlived an earlier agent go on using it.
+    ``folder`` remembers it. Containers that outlive an agent keep using it.
     """
     record = folder / _RECORD
     if record.exists():
@@ -38,7 +37,7 @@ def ensure_short_path(folder: Path, target: Path) -> Path:
 
 
 def remove_short_path(folder: Path) -> None:
-    """Take the link away, once no container uses it any more."""
+    """Remove the link, once no container uses it."""
     record = folder / _RECORD
     if record.exists():
         Path(record.read_text()).unlink(missing_ok=True)

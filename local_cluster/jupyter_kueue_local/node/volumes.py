@@ -1,8 +1,7 @@
-"""Makes a pod's volumes: folders of its own, or folders of the host.
+"""Provides a pod's volumes: folders of its own, or folders of the host.
 
-``pod_worker`` calls ``prepare_volumes`` before the first container and ``mount_path_mapping``
-before each. What cannot be mounted yet raises, and is tried again; what this node cannot mount at
-all is refused by ``admission`` before.
+A volume that cannot be mounted yet raises, and is tried again; ``admission`` refuses kinds that
+this node cannot mount.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Of a persistent volume, those kinds that are a folder of this machine.
+# The kinds of persistent volumes that are folders of this machine.
 _LOCAL_VOLUME_KINDS = ("hostPath", "local")
 _DEFAULT_MODE = 0o644
 _TOKEN_SECONDS = 3600
@@ -39,12 +38,12 @@ class MountError(errors.JupyterKueueError):
 
 
 class UnsupportedVolumeError(errors.JupyterKueueError):
-    """A volume that this node can never mount."""
+    """This node can never mount the volume."""
 
 
 @dataclass
 class VolumeSources:
-    """What the volumes of one pod are made from."""
+    """What the volumes of one pod are created from."""
 
     pod: Json
     folder: PodFolder
@@ -55,12 +54,12 @@ class VolumeSources:
 
 
 async def prepare_volumes(sources: VolumeSources) -> dict[str, Path]:
-    """Make or find every volume of the pod; return volume name -> host folder (or file).
+    """Create or find every volume of the pod; return volume name -> host folder (or file).
 
-    May be repeated: what an emptyDir holds stays, files that show objects are brought up to date.
+    Repeatable: the contents of an emptyDir stay, files from API objects are updated.
 
     Raises:
-        MountError: one is not there yet, or is not what it should be; try again later.
+        MountError: a volume does not exist yet or has the wrong type; try again later.
         UnsupportedVolumeError: a persistent volume is not a folder of this machine.
     """
     return {
@@ -70,7 +69,7 @@ async def prepare_volumes(sources: VolumeSources) -> dict[str, Path]:
 
 
 def shows_objects(pod: Json) -> bool:
-    """Return whether a volume shows what may change: Secrets, ConfigMaps, labels, tokens."""
+    """Return whether a volume shows data that may change: Secrets, ConfigMaps, labels, tokens."""
     kinds = ("secret", "configMap", "downwardAPI", "projected")
     return any(kind in volume for volume in pod["spec"].get("volumes", []) for kind in kinds)
 
@@ -81,7 +80,7 @@ def mount_path_mapping(
     variables: Mapping[str, str],
     termination_log: Path,
 ) -> PathMapping:
-    """Return the mapping of a container's mount paths, its termination log included.
+    """Return the mapping of a container's mount paths, including its termination log.
 
     Raises:
         MountError: a ``subPath`` leads out of its volume.

@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# A tool that looks for newer versions of itself would reach outside.
+# Tools must not look for newer versions of themselves on the network.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
@@ -68,7 +68,7 @@ clean:
 tools:
 	@scripts/check-tools
 
-# The marker files are newer than what they were installed from, or it is installed again.
+# A package set is installed again if its source is newer than its marker file.
 $(VENV)/.bootstrap: requirements/bootstrap.txt | tools
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/bootstrap.txt

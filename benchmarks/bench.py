@@ -1,4 +1,4 @@
-"""What every measurement is given: the cluster, a folder for its servers, and notebooks to run."""
+"""What every measurement uses: the cluster, a folder for its servers, and notebooks to run."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Bench:
     """A run of the benchmarks.
 
     Attributes:
-        folder: everything that is written lies below it.
-        cluster: the environment variables that lead to the local cluster.
-        is_own_cluster: it was started for this run and is forgotten afterwards.
+        folder: for everything that is written.
+        cluster: the environment variables of the local cluster.
+        is_own_cluster: whether the cluster was started for this run and is deleted afterwards.
         quick: fewer repetitions and smaller numbers.
     """
 
@@ -42,13 +42,13 @@ class Bench:
     quick: bool
 
     def ours(self, name: str) -> Ours:
-        """Return a server of ours, not started, with an owner that has no runs yet."""
+        """Return a server with jupyter-kueue, not started, with an owner that has no runs yet."""
         server = Ours(self.folder / f"ours-{name}", self.cluster, _new_owner(name))
         write_notebook(server.root / ONE_CELL, "print(1)")
         return server
 
     def ours_behind_scheduler(self, name: str, **settings: str) -> OursBehindScheduler:
-        """Return the same with jupyter-scheduler in front, whose backend it is.
+        """Return the same with jupyter-scheduler, whose backend it is.
 
         ``settings`` are environment variables.
         """
@@ -65,7 +65,7 @@ class Bench:
 
     @contextlib.contextmanager
     def cleaned(self, server: Ours) -> Iterator[Ours]:
-        """Run a server of ours, and delete its runs afterwards where the cluster stays."""
+        """Run a server with jupyter-kueue; delete its runs afterwards if the cluster is kept."""
         with server:
             try:
                 yield server
@@ -90,16 +90,17 @@ def write_notebook(path: Path, source: str) -> None:
 
 
 def write_held_notebook(path: Path, release: Path) -> None:
-    """Write a notebook whose cell ends when the file ``release`` is there."""
+    """Write a notebook whose cell ends when the file ``release`` exists."""
     source = f"import pathlib, time\nwhile not pathlib.Path({str(release)!r}).exists():\n"
     write_notebook(path, f"{source}    time.sleep(0.2)")
 
 
 @contextlib.contextmanager
 def started_cluster(chosen: str | None) -> Iterator[tuple[Path, dict[str, str], bool]]:
-    """Yield a folder to work in, the cluster's environment, and whether it is this run's own.
+    """Yield a folder to work in, the cluster's environment, and whether the cluster is this run's
+    own.
 
-    Without ``chosen``, the folder of a local cluster that runs, a new one is started, and forgotten
+    Without ``chosen``, the folder of a running local cluster, a new one is started, and deleted
     afterwards.
     """
     folder = Path(tempfile.mkdtemp(prefix="kueue-bench-"))
@@ -116,7 +117,7 @@ def started_cluster(chosen: str | None) -> Iterator[tuple[Path, dict[str, str], 
 
 
 def read_environment(cluster: Path) -> dict[str, str]:
-    """Return the variables that `jupyter kueue local env` exports, but for PATH."""
+    """Return the variables that `jupyter kueue local env` exports, except PATH."""
     exports = _local("env", cluster, stdout=subprocess.PIPE)
     found = {}
     for line in exports.splitlines():
@@ -129,7 +130,7 @@ def read_environment(cluster: Path) -> dict[str, str]:
 def cluster_versions(server: Ours) -> str:
     """Return the versions of Kubernetes and Kueue of the local cluster."""
     health = server.call("GET", "jupyter-kueue/health")
-    # A user of the local cluster may not read Kueue's own version: it is the one that is built.
+    # A user of the local cluster may not read Kueue's own version, which is the one that is built.
     kueue = health["kueue"]["version"] or KUEUE_VERSION
     return f"Kubernetes {health['kubernetes']['version']}, Kueue {kueue}"
 

@@ -1,4 +1,4 @@
-"""How long until a change in the cluster arrives at a listener of our `changes` stream."""
+"""How long a change in the cluster takes to arrive at a listener of the `changes` stream."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOW = (
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the delays; there is nothing to compare them with in stock."""
+    """Return the delays; stock has nothing to compare them with."""
     count = 10 if bench.quick else 30
     api, namespace = _batch_api(bench)
     delays = []
@@ -75,14 +75,14 @@ def _batch_api(bench: Bench) -> tuple[kubernetes.client.BatchV1Api, str]:
 
 @contextlib.contextmanager
 def _listening(server: Ours) -> Iterator[queue.Queue[Event]]:
-    """Collect the stream's events with the times they arrived at."""
+    """Collect the stream's events with their times of arrival."""
     events: queue.Queue[Event] = queue.Queue()
     connection = server.connect()
     connection.request("GET", "/jupyter-kueue/changes", headers=server.headers)
     stream = connection.getresponse()
 
     def read() -> None:
-        # Ends with the connection, whichever way that is closed.
+        # Ends with the connection, however that is closed.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             for line in stream:
                 if line.startswith(b"data:"):
@@ -99,7 +99,7 @@ def _listening(server: Ours) -> Iterator[queue.Queue[Event]]:
 
 
 def _arrival(events: queue.Queue[Event], run_id: str) -> float:
-    """Return when the event arrived that says that a run failed."""
+    """Return when the event of a run's failure arrived."""
     while True:
         arrived, event = events.get(timeout=PATIENCE_SECONDS)
         if event.get("run_id") == run_id and (event.get("run") or {}).get("state") == "failed":

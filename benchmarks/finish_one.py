@@ -1,4 +1,4 @@
-"""Create to finished of a one-cell notebook: ours, stock and bare nbclient, by turns."""
+"""From create to finished for a one-cell notebook: ours, stock and bare nbclient, in turns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LEAN_NBCLIENT = (
 
 @dataclass(frozen=True)
 class Phases:
-    """Where the seconds of one run of ours went, in order; they add up to the whole."""
+    """The seconds of one run of ours by phase, in order; their sum is the whole time."""
 
     submit: float
     until_stage_in: float
@@ -69,7 +69,7 @@ PHASES = {
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the times, the ratios, and where ours goes."""
+    """Return the times, the ratios, and the phases of ours."""
     rounds = 3 if bench.quick else 8
     with bench.cleaned(bench.ours("finish")) as ours, bench.stock("finish") as stock:
         records = Records(Bucket.open(Path(bench.cluster["JUPYTER_KUEUE_BUCKET"])), _slug(ours))
@@ -141,7 +141,7 @@ def _run_nbclient(bench: Bench, program: str, notebook: Path) -> float:
 
 
 def _phases(ours: Ours, records: Records, run_id: str, began: float, seconds: float) -> Phases:
-    """Read the marks that a run left; all clocks are this machine's."""
+    """Read the times that a run recorded; all clocks are this machine's."""
     facts = asyncio.run(records.load(run_id)).facts
     if facts is None or facts.result is None or not facts.attempts:
         raise RuntimeError(f"ours: {run_id} has no result to read")

@@ -1,4 +1,4 @@
-"""What runs cost the server: memory, processes and threads with 0, 10 and 100 runs that go on."""
+"""What runs cost the server: memory, processes and threads with 0, 10 and 100 unfinished runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 RUNNING = 10
 IN_ALL = 100
 MOST_BYTES_PER_JOB = 50_000
-# Python's pool of worker threads for an event loop: it fills as it is used, whatever for.
+# The size of Python's default thread pool, which fills up with use of any kind.
 POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
-# More than any queue has: these wait.
+# More than any queue has, so that these runs wait.
 TOO_MANY_GPUS = {"cpu": "100m", "memory": "512Mi", "gpus": 1000}
 HELD = "held.ipynb"
 SAMPLES = 5
@@ -48,7 +48,7 @@ class Footprint:
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the footprints and check that a run of ours costs the server next to nothing."""
+    """Return the footprints and check that a run of ours costs the server almost nothing."""
     ours = _measure_ours(bench)
     print(f"(footprint: ours done, {ours})", flush=True)
     stock = _measure_stock(bench)
@@ -116,14 +116,14 @@ def _measure_stock(bench: Bench) -> dict[int, Footprint]:
             running = [server.submit(HELD) for _ in range(RUNNING)]
             server.wait_for(running, BEGUN)
             found[RUNNING] = _look(server)
-        # Their end is not waited for: now and then one of stock's stays IN_PROGRESS for ever.
-        # What still runs ends with the server.
+        # Do not wait for their end: occasionally one of stock's stays IN_PROGRESS forever. The
+        # server's end stops them.
         return found
 
 
 @contextlib.contextmanager
 def _released(release: Path) -> Iterator[None]:
-    """Let the held notebooks end, whatever happens inside."""
+    """Let the held notebooks end, whatever happens in the context."""
     try:
         yield
     finally:
@@ -131,7 +131,7 @@ def _released(release: Path) -> Iterator[None]:
 
 
 def _look(server: Server) -> Footprint:
-    """Return the least of a few looks: what a request needs for a moment is not the run's."""
+    """Return the minimum of a few samples: a request's short-lived needs are not the run's."""
     looks = []
     for _ in range(SAMPLES):
         server.states()
@@ -143,7 +143,7 @@ def _look(server: Server) -> Footprint:
 def _measure_tree(tree: list[psutil.Process]) -> Footprint:
     rss = uss = processes = threads = 0
     for process in tree:
-        # A child may end just now; a zombie has no memory and is no process any more.
+        # A child may be ending; a zombie has no memory and does not count.
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             memory = process.memory_full_info()
             threads += process.num_threads()

@@ -1,4 +1,4 @@
-"""Kill -9 of a server and everything below it with five running runs, and a new start."""
+"""Kill -9 of a server and its descendants with five running runs, and a new start."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 COUNTS = (1_000, 10_000)
 PAGE = 100
-# What stock answers where nobody says how many.
+# Stock's default number of list entries.
 MANY = 1_000
 FIRST_PAGE, ALL = "page of 100", "1,000 at once"
 HOW = (
@@ -123,9 +123,9 @@ def _ask(ours: Ours, stock: Stock, count: int, turns: int) -> dict[str, dict[str
 
 
 def _complete(ours: Ours, runs: int) -> tuple[str, str]:
-    """Wait until the list holds all; return how long after the process's start it did, as text.
+    """Wait until the list is complete; return how long after the process's start it was, as text.
 
-    The server was started just now; its process says when.
+    The server has just been started; the start time comes from its process.
     """
     answered = time.time() - ours.process.create_time()
     wait_until(

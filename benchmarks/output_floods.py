@@ -1,4 +1,4 @@
-"""How late a stop and a time limit reach a kernel while what it put out is being read."""
+"""How late a stop and a time limit reach a kernel while its outputs are being read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOUND_SECONDS = 0.05
 LIMIT_SECONDS = 3
 PATIENCE_SECONDS = 120
 
-# What a cell puts out before it waits, or again and again while it does.
+# The outputs of a cell before it waits, or repeatedly while it does.
 ONCE = {
     "a line of {size} MB": "print('0' * {size}_000_000)",
     "{size} MB of short lines": "print('0123456\\n' * ({size} * 125_000))",
@@ -71,7 +71,7 @@ HOW = (
 
 
 class Ended(NamedTuple):
-    """How a run met its end, in seconds, and what was said and kept."""
+    """How a run ended, in seconds, and what was logged and kept."""
 
     late: float
     end: float
@@ -80,7 +80,7 @@ class Ended(NamedTuple):
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return how late each kind of output makes a stop, and a limit."""
+    """Return how much each kind of output delays a stop, and a limit."""
     size = 10 if bench.quick else 90
     kinds = {
         **{name.format(size=size): (code.format(size=size), "pass") for name, code in ONCE.items()},
@@ -123,7 +123,7 @@ def measure(bench: Bench) -> report.Section:
 
 
 def _run(folder: Path, source: str, *, stop: bool) -> Ended:
-    """Run a cell as the notebook container does, with this process for the containers beside it."""
+    """Run a cell like the notebook container; this process replaces the other containers."""
     shutil.rmtree(folder, ignore_errors=True)
     names = {
         pod_contract.ENV_CONTROL_DIR: "control",

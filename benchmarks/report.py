@@ -1,4 +1,4 @@
-"""What a benchmark run tells: tables, checks, the machine, as text and in docs/benchmarks.md.
+"""Results of a benchmark run: tables, checks, the machine, as text and in docs/benchmarks.md.
 
 Every measurement returns a ``Section``; ``run.py`` prints them and writes them. Measures nothing.
 """
@@ -33,7 +33,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Check:
-    """An aim, and whether it was met. ``what`` says both numbers."""
+    """A target, and whether it was met. ``what`` contains both numbers."""
 
     what: str
     is_met: bool
@@ -41,13 +41,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown; the first column is left-aligned, the others are numbers."""
+    """A table of texts; the first column is left-aligned, the others are numbers."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def as_markdown(self) -> str:
-        """Return the table with its columns aligned, so that it reads well as text too."""
+        """Return the table with aligned columns, so that it is also readable as text."""
         lines = [list(self.header), *(list(row) for row in self.rows)]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.header))]
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -63,7 +63,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One measurement's outcome."""
+    """The result of one measurement."""
 
     title: str
     how: str
@@ -107,17 +107,17 @@ def write(path: Path, measured: str) -> None:
 
 
 def seconds(values: Sequence[float]) -> str:
-    """Show the median of some times, with the least and the most."""
+    """Format the median of some times, with minimum and maximum."""
     return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
 
 
 def milliseconds(seconds: float) -> str:
-    """Show a short time."""
+    """Format a short time."""
     return f"{seconds * 1000:.1f} ms"
 
 
 def ratio(ours: float, other: float) -> str:
-    """Show how many times less than the other ours is, or more."""
+    """Format how many times smaller, or larger, ours is than the other."""
     if not ours or not other:
         return "-"
     return f"{other / ours:.1f} times less" if ours <= other else f"{ours / other:.1f} times more"

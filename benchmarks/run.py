@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 MEASUREMENTS = {
-    # First, as it takes no cluster: one that clears up thousands of runs would be in its way.
+    # First, because it needs no cluster: one that cleans up thousands of runs would disturb it.
     "output_floods": output_floods.measure,
     "finish_one": finish_one.measure,
     "ten_at_once": ten_at_once.measure,
@@ -94,7 +94,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # So that servers and cluster are ended on SIGTERM too.
+    # So that servers and cluster also end on SIGTERM.
     raise KeyboardInterrupt
 
 

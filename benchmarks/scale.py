@@ -1,4 +1,4 @@
-"""10,000 finished and 1,000 queued runs: every kind of list, the start, and who waits for whom."""
+"""10,000 finished and 1,000 queued runs: every kind of list, the start, and blocked requests."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ Json = dict[str, Any]
 
 FINISHED = 10_000
 QUEUED = 1_000
-ALL = FINISHED + QUEUED + 1  # and the one that holds the quota
+ALL = FINISHED + QUEUED + 1  # and the one that uses the quota
 PAGE = 100
 MOST_SECONDS_OF_OURS = 0.020
 MOST_SECONDS_BEHIND_SCHEDULER = 0.050
-# Of the time until Jupyter itself answers: how fast the machine is must not decide.
+# In multiples of the time until Jupyter itself answers, so that the machine's speed does not
+# decide.
 MOST_STARTS_OF_JUPYTER = 2.5
 MOST_SECONDS_OF_WAIT = 0.050
 STARTS = "it starts"
@@ -60,7 +61,7 @@ class Start:
 
 
 def measure(bench: Bench) -> report.Section:
-    """Return the times, checked against the aims."""
+    """Return the times, checked against the targets."""
     turns, starts = (15, 1) if bench.quick else (60, 3)
     bucket = Bucket.open(Path(bench.cluster["JUPYTER_KUEUE_BUCKET"]))
     ours = bench.ours_behind_scheduler("scale", JUPYTER_KUEUE_RESYNC_SECONDS=str(RESYNC_SECONDS))
@@ -96,7 +97,7 @@ def _measure(ours: OursBehindScheduler, turns: int, starts: int) -> report.Secti
         held_up.setdefault(STARTS, []).extend(answers)
         first = min(item.began + item.seconds for item in watch.answers if item.began >= began)
         started.append(Start(first - began, start))
-    # Times are taken while nobody else asks; who waits for whom is looked at by itself.
+    # Measured without other requests; blocking is measured separately.
     times, _ = _ask_all(ours, turns)
     with watching(ours) as watch:
         _, spans = _ask_all(ours, turns=8)
@@ -110,7 +111,7 @@ def _measure(ours: OursBehindScheduler, turns: int, starts: int) -> report.Secti
 
 
 def _complete(ours: OursBehindScheduler) -> float:
-    """Wait until the list holds all; return how long after the process's start it did."""
+    """Wait until the list is complete; return how long after the process's start it was."""
     wait_until(
         "the list is complete",
         lambda: ours.call("GET", f"{ours.jobs_path}?limit=0")["total"] == ALL,
@@ -121,7 +122,7 @@ def _complete(ours: OursBehindScheduler) -> float:
 def _ask_all(
     ours: OursBehindScheduler, turns: int
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, tuple[float, float]]]:
-    """Return the times by route and request, and when each route was asked."""
+    """Return the times by route and request, and when each route was requested."""
     times: dict[str, dict[str, list[float]]] = {}
     spans = {}
     for route, requests in (

@@ -1,4 +1,4 @@
-"""A schedule that is due every minute: how late its runs come, and what an edit takes to count."""
+"""A schedule that is due every minute: how late its runs are, and when an edit takes effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 EVERY_MINUTE = "* * * * *"
-# A schedule that is made or edited less than that before a minute may miss it.
+# A schedule that is created or edited later than that before a minute may miss it.
 SAFE_SECONDS = 5
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 90
@@ -46,7 +46,7 @@ HOW = (
 
 @dataclass
 class Run:
-    """One run: its name, its state, and the seconds after it was due that points were seen at."""
+    """One run: its name, its state, and each observed point in seconds after it was due."""
 
     name: str = ""
     state: str = ""
@@ -63,19 +63,19 @@ class Run:
 
 
 class Schedule(Protocol):
-    """A server's schedule that is due every minute. ``runs`` are by the minute, since 1970."""
+    """A server's schedule that is due every minute. ``runs`` are by minute, since 1970."""
 
     runs: dict[int, Run]
 
     def look(self) -> None:
-        """Note what is there of its runs."""
+        """Note the current state of its runs."""
 
     def edit(self, name: str) -> float:
-        """Rename it; return the seconds after which that counted."""
+        """Rename it; return the seconds until the new name applied."""
 
 
 class OurSchedule:
-    """Ours: a CronJob, its definition in the bucket."""
+    """Ours: a CronJob, with its definition in the bucket."""
 
     def __init__(self, bench: Bench, ours: Ours) -> None:
         self.runs: dict[int, Run] = {}
@@ -121,7 +121,7 @@ class OurSchedule:
         return seconds
 
     def delete(self) -> None:
-        """Delete it, so that it does not go on firing."""
+        """Delete it, so that it does not keep firing."""
         self._ours.call("DELETE", f"jupyter-kueue/schedules/{self._id}")
 
     def _revision(self) -> str:
@@ -133,7 +133,7 @@ class OurSchedule:
 
 
 class StockSchedule:
-    """Stock's: a row of its database, which its server looks at."""
+    """Stock's: a row in its database, which its server polls."""
 
     def __init__(self, stock: Stock) -> None:
         self.runs: dict[int, Run] = {}
@@ -167,7 +167,7 @@ def measure(bench: Bench) -> report.Section:
     """Return the delays of both, in the same minutes."""
     minutes, edits = (1, 3) if bench.quick else (4, 10)
     with bench.cleaned(bench.ours("schedule")) as ours, bench.stock("schedule") as stock:
-        ours.finish(ONE_CELL)  # what is imported at the first run is not counted
+        ours.finish(ONE_CELL)  # imports at the first run do not count
         stock.finish(ONE_CELL)
         mine, theirs = OurSchedule(bench, ours), StockSchedule(stock)
         try:
@@ -186,7 +186,7 @@ def measure(bench: Bench) -> report.Section:
 
 
 def _watch(schedules: Sequence[Schedule], minutes: int) -> list[int]:
-    """Look at the next runs until all have finished; return when they were due."""
+    """Watch the next runs until all have finished; return when they were due."""
     first = int(time.time() + SAFE_SECONDS) // 60 + 1
     due = list(range(first, first + minutes))
     while time.time() < due[-1] * 60 + PATIENCE_SECONDS:
@@ -236,5 +236,5 @@ def _section(
 
 
 def _seconds(runs: Sequence[Run], point: str) -> list[float]:
-    # Now and then one of stock's stays IN_PROGRESS for ever.
+    # Occasionally one of stock's stays IN_PROGRESS forever.
     return [run.seconds[point] for run in runs if point in run.seconds] or [float("inf")]

@@ -1,7 +1,7 @@
-"""Many runs at once: finished ones as each would have left them, and ones that wait for quota.
+"""Many runs at once: finished ones with all they would leave, and ones that wait for quota.
 
-Finished runs of ours are put into the bucket by the code that the service reads them with; those of
-stock are rows of its database. What waits is submitted as any other run. Measures nothing.
+Finished runs of ours are written to the bucket by the service's own code; those of stock are rows
+of its database. Waiting runs are submitted as usual. Measures nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SCHEDULER_STATUS = {"succeeded": "COMPLETED", "failed": "FAILED", "stopped": "S
 
 @dataclass(frozen=True)
 class FinishedJob:
-    """What ours and stock are told alike of a finished run, one a minute until now."""
+    """A finished run, the same for ours and stock; one per minute until now."""
 
     number: int
     created: dt.datetime
@@ -84,7 +84,7 @@ def finished_runs(count: int) -> list[FinishedJob]:
 
 
 async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
-    """Write finished runs as submission, runner and reconciler would have."""
+    """Write finished runs as submission, runner and reconciler do."""
     owner = Owner.of(owner_name)
     records, summaries = Records(bucket, owner.slug), Summaries(bucket, owner.slug)
     at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
@@ -109,12 +109,12 @@ async def seed_ours(bucket: Bucket, owner_name: str, count: int) -> None:
 
 
 async def unseed(bucket: Bucket, owner: str) -> None:
-    """Remove all that the bucket holds of an owner."""
+    """Remove everything of an owner from the bucket."""
     await bucket.delete_prefix(f"{names.owner_slug(owner)}/")
 
 
 def seed_stock(stock: Stock, count: int) -> None:
-    """Write finished runs as stock's scheduler and executor would have."""
+    """Write finished runs as stock's scheduler and executor do."""
     create_tables(stock.database)
     with create_session(stock.database)() as session:
         session.add_all(
@@ -139,10 +139,10 @@ def seed_stock(stock: Stock, count: int) -> None:
 
 @contextlib.contextmanager
 def full_queue(bench: Bench, ours: Ours, queued: int) -> Iterator[list[str]]:
-    """Have one run hold all GPUs while ``queued`` others wait for one; yield the ids of all.
+    """Have one run use all GPUs while ``queued`` others wait for one; yield the ids of all.
 
-    Kueue has looked at each of them by then, which takes it and the API server longer than the
-    submits took: what is measured after that does not compete with it for this machine.
+    By then Kueue has processed each of them, which takes longer than the submits: later
+    measurements do not compete with it for this machine.
     """
     queues = ours.call("GET", "jupyter-kueue/local-queues")["items"]
     gpus = next(item for item in queues if item["name"] == "team-a")["resources"][GPU_RESOURCE]
@@ -163,7 +163,7 @@ def full_queue(bench: Bench, ours: Ours, queued: int) -> Iterator[list[str]]:
 
 
 async def _count_looked_at(bench: Bench) -> int:
-    """Return how many Workloads Kueue has said anything of."""
+    """Return how many Workloads have a condition from Kueue."""
     kubeconfig = Path(bench.cluster["KUBECONFIG"])
     connection = await Connection.from_kubeconfig(kubeconfig, None)
     try:

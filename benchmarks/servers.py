@@ -1,9 +1,9 @@
-"""The servers that are compared, each a process of its own, and the same words for all.
+"""The servers that are compared, each a process of its own, with the same interface.
 
 Ours has jupyter-kueue and not jupyter-scheduler, stock the other way round; ours behind
-jupyter-scheduler has both. Else they are alike: same Python environment, same other extensions. The
-measurements start, ask, stop and kill them here; nothing here measures. Only processes that were
-started here are ended, by their pid.
+jupyter-scheduler has both. Otherwise they are equal: the same Python environment, the same other
+extensions. They are started, queried, stopped and killed here; nothing here measures. Only
+processes that were started here are ended, by their pid.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FINISHED = frozenset({SUCCEEDED, FAILED})
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 300
 STOP_SECONDS = 15
-# Settings of whoever runs the benchmark that the servers must not see.
+# The caller's settings that the servers must not see.
 HIDDEN_PREFIXES = ("JUPYTER_", "KUBE", "PYTEST")
 SMALL = {"cpu": "100m", "memory": "512Mi"}
 SUBMITS_AT_ONCE = 8
@@ -53,7 +53,7 @@ class Server:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.root = folder / "root"
-        # The same at each start, and known before.
+        # The same at each start, and known in advance.
         self.port = choose_port(set())
         self._folder = folder
         self._token = secrets.token_hex(16)
@@ -93,7 +93,7 @@ class Server:
         wait_until(f"{self.name} answers", self._answers)
 
     def stop(self) -> None:
-        """End the server, and what it started if that is still there."""
+        """Stop the server, and its descendants if any still exist."""
         if not hasattr(self, "process"):
             return
         tree = self.tree()
@@ -103,7 +103,7 @@ class Server:
         kill(left)
 
     def kill_tree(self) -> None:
-        """Kill -9 the server and everything it started, as a lost machine would."""
+        """Kill -9 the server and all its descendants, like a lost machine."""
         kill(self.tree())
 
     def tree(self) -> list[psutil.Process]:
@@ -114,9 +114,9 @@ class Server:
             return []
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
-        """Send a request, over a connection that is kept, and return the JSON answer."""
+        """Send a request over a persistent connection and return the JSON answer."""
         connection = self._connection or self.connect()
-        self._connection = None  # a broken one is not used again
+        self._connection = None  # a broken one is not reused
         answer = self._send(connection, method, path, body)
         self._connection = connection
         return answer
@@ -147,7 +147,7 @@ class Server:
         raise NotImplementedError
 
     def states(self) -> dict[str, str]:
-        """Return the state of every run by its id, in the words of this module."""
+        """Return the state of every run by id, in this module's terms."""
         raise NotImplementedError
 
     def state(self, run_id: str) -> str:
@@ -203,7 +203,7 @@ class Server:
 
 
 class Ours(Server):
-    """A server with jupyter-kueue, on the local cluster that ``environment`` names."""
+    """A server with jupyter-kueue, on the local cluster in ``environment``."""
 
     name = "ours"
     extensions: ClassVar = {"jupyter_kueue": True, "jupyter_scheduler": False}
@@ -221,7 +221,7 @@ class Ours(Server):
         return run_id
 
     def submit_many(self, notebook: str, count: int, **fields: Any) -> list[str]:
-        """Create many runs, some at a time, and return their ids."""
+        """Create many runs, several at a time, and return their ids."""
         body = _asked(notebook, fields)
 
         def submit_some(number: int) -> list[str]:
@@ -244,7 +244,7 @@ class Ours(Server):
         return {row["run_id"]: state_of_ours(row["state"]) for row in rows}
 
     def delete_all(self, state: str | None = None) -> None:
-        """Delete the owner's runs, or those in one state: a cluster that stays is as it was."""
+        """Delete the owner's runs, or those in one state, to leave the cluster as it was."""
         only = "" if state is None else f"&state={state}"
         while rows := self.call("GET", f"{self.jobs_path}?limit=100{only}")["items"]:
             ids = urllib.parse.urlencode([("run_id", row["run_id"]) for row in rows])
@@ -252,14 +252,14 @@ class Ours(Server):
 
 
 class OursBehindScheduler(Ours):
-    """The same with jupyter-scheduler, whose routes answer with our runs."""
+    """The same with jupyter-scheduler, whose routes return our runs."""
 
     name = "ours behind jupyter-scheduler"
     extensions: ClassVar = {"jupyter_kueue": True, "jupyter_scheduler": True}
 
 
 class Stock(Server):
-    """A server with jupyter-scheduler as it comes, its database in the server's own folder."""
+    """A server with an unmodified jupyter-scheduler and its database in the server's own folder."""
 
     name = "stock"
     extensions: ClassVar = {"jupyter_kueue": False, "jupyter_scheduler": True}
@@ -302,14 +302,14 @@ def _asked(notebook: str, fields: Json) -> Json:
 
 
 def state_of_ours(state: str) -> str:
-    """Return a state of ours in the words of this module."""
+    """Return a state of ours in this module's terms."""
     known = {"queued": WAITING, "starting": WAITING, "running": RUNNING, "succeeded": SUCCEEDED}
     return known.get(state, FAILED)
 
 
 def state_of_stock(run: Json) -> str:
-    """Return the state of a run of stock's in the words of this module."""
-    # It calls a run STOPPED until its process is up; nothing is ever stopped here.
+    """Return the state of a run of stock's in this module's terms."""
+    # A run is STOPPED until its process is up; nothing is ever stopped here.
     known = {
         "CREATED": WAITING,
         "QUEUED": WAITING,
@@ -334,12 +334,12 @@ def wait_until(
     patience: float = PATIENCE_SECONDS,
     pause: float = LOOK_SECONDS,
 ) -> None:
-    """Return once something holds; looks ten times a second, at both servers alike.
+    """Return once ``holds()`` is true; check ten times a second, for both servers alike.
 
-    ``pause`` in seconds is for looks that would themselves be what takes time.
+    ``pause`` in seconds is for checks that are themselves expensive.
 
     Raises:
-        TimeoutError: it does not hold after ``patience`` seconds.
+        TimeoutError: it is not true after ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
     while not holds():

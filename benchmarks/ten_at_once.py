@@ -34,7 +34,7 @@ def measure(bench: Bench) -> report.Section:
 
 
 def _run(server: Server) -> tuple[float, float, float]:
-    server.finish(ONE_CELL)  # what is imported at the first run is not counted
+    server.finish(ONE_CELL)  # imports at the first run do not count
     started = time.monotonic()
     runs = [server.submit(ONE_CELL) for _ in range(JOBS)]
     submitted = time.monotonic() - started

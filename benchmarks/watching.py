@@ -1,8 +1,7 @@
-"""A client of its own process that asks a server for something cheap, again and again.
+"""A client in its own process that repeatedly sends a cheap request to a server.
 
-How long it waits for an answer tells for how long the server's event loop did nothing else. A
-process of its own, so that what the measurement itself does is not counted: this file run as a
-program, which imports next to nothing.
+The time until an answer shows how long the server's event loop was blocked. The process is separate
+so that the measurement's own work does not count: this file as a program, with few imports.
 """
 
 from __future__ import annotations
@@ -22,34 +21,34 @@ if TYPE_CHECKING:
 
     from servers import Server
 
-# Jupyter's own, answered from memory.
+# Jupyter's own route, answered from memory.
 CHEAP = "/api"
-# Fifty times a second: more would be what holds the server up.
+# Fifty times a second: more would load the server.
 _PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Answer:
-    """When a request began, on the clock that all processes share, and how long it took."""
+    """When a request began, on a clock that all processes share, and how long it took."""
 
     began: float
     seconds: float
 
 
 class Watch:
-    """What was answered; complete once the ``watching`` block has ended."""
+    """The answers; complete once the ``watching`` context has ended."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
 
     def between(self, start: float, end: float) -> list[float]:
-        """Return how long the answers took that were asked for between two times."""
+        """Return the durations of the requests that began between two times."""
         return [item.seconds for item in self.answers if start <= item.began < end]
 
 
 @contextlib.contextmanager
 def watching(server: Server) -> Iterator[Watch]:
-    """Ask a server from now on, whether it is up yet or not."""
+    """Send requests to a server from now on, whether or not it is up yet."""
     asking = subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -70,7 +69,7 @@ def watching(server: Server) -> Iterator[Watch]:
 
 
 def ask_until_told() -> None:
-    """Ask whoever is named on standard input until something else is said there."""
+    """Send requests to the server named on standard input until another line arrives there."""
     asked = json.loads(sys.stdin.readline())
     answers: list[tuple[float, float]] = []
     connection = http.client.HTTPConnection("127.0.0.1", asked["port"], timeout=60)
@@ -80,7 +79,7 @@ def ask_until_told() -> None:
             connection.request("GET", CHEAP, headers=asked["headers"])
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
-            # Nobody listens yet.
+            # The server does not listen yet.
             connection.close()
         else:
             answers.append((began, time.monotonic() - began))

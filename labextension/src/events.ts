@@ -1,6 +1,6 @@
 /** Reads server-sent events (the HTML standard's format) from a streamed answer. */
 
-/** Return the `data` of each event as it comes, and null for each sign of life between them. */
+/** Yield the `data` of each event as it arrives, and null for each heartbeat between them. */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>
 ): AsyncGenerator<string | null, void> {
@@ -12,7 +12,7 @@ export async function* readEvents(
       if (done) {
         return;
       }
-      // The server separates with single line feeds; a block ends with an empty line.
+      // The server ends lines with a single line feed; an empty line ends a block.
       const blocks = (rest + value).split('\n\n');
       rest = blocks.pop() ?? '';
       for (const block of blocks) {
@@ -23,7 +23,7 @@ export async function* readEvents(
       }
     }
   } finally {
-    // A reader that leaves early closes the connection.
+    // Closes the connection if the caller stops early.
     await reader.cancel().catch(() => undefined);
   }
 }

@@ -1,4 +1,4 @@
-/** The plugins of this extension, and what it offers to others. */
+/** The plugins of this extension, and its API for others. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { runsPlugin } from './plugins/runs';
@@ -12,7 +12,7 @@ export type { IRunsProgress } from './tokens';
 export type * from './wire';
 type Plugins = JupyterFrontEndPlugin<unknown>[];
 
-/** Lab has registered the modules of all extensions by now, so a missing one is not installed. */
+/** Lab has registered the modules of all extensions by now; a missing one is not installed. */
 async function schedulerPlugins(): Promise<Plugins> {
   try {
     const { schedulerPlugin } = await import('./plugins/scheduler');

@@ -1,6 +1,6 @@
 /**
- * The one place that talks HTTP: requests below `jupyter-kueue/` with the server's own
- * authentication, and one kind of error for all that can go wrong.
+ * The only place that sends HTTP: requests below `jupyter-kueue/` with the server's authentication,
+ * and one type for all errors.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
@@ -10,18 +10,18 @@ import type { IErrorBody, ISentence } from './wire';
 /** The status of an answer without content to a request with If-None-Match. */
 export const NOT_MODIFIED = 304;
 
-/** What is wrong with each field of a request: its name as in `docs/rest.md`, and a sentence. */
+/** The error of each field of a request: its name as in `docs/rest.md`, and a sentence. */
 export type FieldErrors = Readonly<Record<string, string>>;
 
-/** A request that failed; `message` is a sentence for the user, but for the reason `offline`. */
+/** A failed request; `message` is a sentence for the user, except for the reason `offline`. */
 export class RequestError extends Error {
   /**
-   * @param status the HTTP status, 0 where the server did not answer at all.
-   * @param reason a code: `docs/rest.md` lists them; `offline` where it did not answer.
-   * @param message what the server says.
-   * @param fields what is wrong with fields of the request; none where that is not the reason.
-   * @param sentence what `message` is made of.
-   * @param fieldSentences what each of `fields` is made of.
+   * @param status the HTTP status, 0 if the server did not answer.
+   * @param reason a code listed in `docs/rest.md`; `offline` if the server did not answer.
+   * @param message the server's sentence.
+   * @param fields the errors of the request's fields, if these are the reason.
+   * @param sentence code and values of `message`.
+   * @param fieldSentences code and values of each of `fields`.
    */
   constructor(
     readonly status: number,
@@ -36,12 +36,14 @@ export class RequestError extends Error {
   }
 }
 
-/** Return any error as one of a request: what is no answer of the server means that it is away. */
+/**
+ * Return any error as a RequestError; an error without an answer means that the server is offline.
+ */
 export function asRequestError(error: unknown): RequestError {
   return error instanceof RequestError ? error : new RequestError(0, 'offline', messageOf(error));
 }
 
-/** Return the address of a route below `jupyter-kueue/`; the path's parts must be encoded. */
+/** Return the URL of a route below `jupyter-kueue/`; the path's parts must be encoded. */
 export function routeUrl(settings: ServerConnection.ISettings, path: string): string {
   return URLExt.join(settings.baseUrl, 'jupyter-kueue', path);
 }
@@ -73,13 +75,13 @@ async function errorOf(response: Response): Promise<RequestError> {
   try {
     return requestError(response.status, JSON.parse(text) as IErrorBody);
   } catch {
-    // Not ours: a proxy's page, or a server without this extension.
+    // Not this server's answer: a proxy's page, or a server without this extension.
     const message = `${response.status} ${response.statusText}`;
     return new RequestError(response.status, 'unexpected', message);
   }
 }
 
-/** Return an error as the server tells it. */
+/** Return the error in a server's answer. */
 export function requestError(status: number, body: IErrorBody): RequestError {
   const { reason, message, fields, sentence, field_sentences } = body;
   return new RequestError(status, reason, message, fields, sentence ?? null, field_sentences);

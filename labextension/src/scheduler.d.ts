@@ -1,6 +1,6 @@
 /**
- * The part of jupyter-scheduler's front end that this extension uses. Its package on the registry
- * carries no types and no built code; at run time the module comes from its own labextension.
+ * The part of jupyter-scheduler's front end that this extension uses. Its npm package contains
+ * neither types nor built code; at run time the module comes from its own labextension.
  */
 declare module '@jupyterlab/scheduler' {
   import type { Token } from '@lumino/coreutils';
@@ -12,9 +12,9 @@ declare module '@jupyterlab/scheduler' {
       readonly jobId?: string;
       /** Of a job definition. */
       readonly definitionId?: string;
-      /** Of a job, in jupyter-scheduler's words. */
+      /** Of a job, in jupyter-scheduler's terms. */
       readonly status?: string;
-      /** What the last attempt to create it was answered. */
+      /** The answer to the last attempt to create it. */
       readonly createError?: string;
       readonly createType?: 'Job' | 'JobDefinition';
       readonly environment?: string;

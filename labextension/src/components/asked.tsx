@@ -1,4 +1,4 @@
-/** What was asked for beyond the defaults, in detail views. */
+/** The requested values that differ from the defaults, in detail views. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 

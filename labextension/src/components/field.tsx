@@ -1,4 +1,4 @@
-/** A field of a form: its label, its input, and what is wrong with it. */
+/** A field of a form: its label, its input, and its error. */
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import React from 'react';
 
@@ -8,7 +8,7 @@ interface ITextFieldProps {
   readonly value: string;
   readonly placeholder?: string;
   readonly error?: string;
-  /** What is understood of what was typed. */
+  /** How the input is interpreted. */
   readonly hint?: string;
   readonly onChange: (value: string) => void;
 }

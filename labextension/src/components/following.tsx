@@ -1,10 +1,10 @@
-/** The bar above an open document of a run that has not ended: what it shows. */
+/** The status bar above an open document of an unfinished run. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 interface IFollowingProps {
   readonly text: string;
-  /** Whether a result can be opened in place of it. */
+  /** Whether a result can be opened instead. */
   readonly hasResult: boolean;
   readonly onOpenResult: () => void;
   readonly trans: TranslationBundle;

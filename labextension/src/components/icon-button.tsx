@@ -1,4 +1,4 @@
-/** A button that shows an icon alone; its label is read out and shown on hovering. */
+/** A button with only an icon; its label is its tooltip and is read aloud. */
 import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
@@ -10,7 +10,7 @@ interface IIconButtonProps {
   readonly onClick: (event: React.MouseEvent) => void;
 }
 
-/** A click on it is none on what it lies in. */
+/** A click on the button does not reach the elements around it. */
 export function IconButton(props: IIconButtonProps): React.JSX.Element {
   const { icon, label, isEnabled = true, tabIndex, onClick } = props;
   return (

@@ -13,7 +13,7 @@ export interface IRunOptions {
 
 interface IRunOptionsProps {
   readonly options: IRunOptions;
-  /** What the server said of each field. */
+  /** The server's error for each field. */
   readonly errors: FieldErrors;
   readonly onChange: (field: keyof IRunOptions, value: string) => void;
   readonly trans: TranslationBundle;

@@ -1,4 +1,4 @@
-/** A part of the panel under a heading that folds it away. */
+/** A collapsible part of the panel with a heading. */
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
@@ -30,7 +30,7 @@ interface IHeadingProps {
   readonly count?: string;
 }
 
-/** What a heading shows. */
+/** The content of a heading. */
 export function Heading({ title, isFolded, count }: IHeadingProps): React.JSX.Element {
   const icon = isFolded ? caretRightIcon : caretDownIcon;
   return (

@@ -1,6 +1,6 @@
 /**
- * The stream of changes, kept open while it is wanted: a connection that breaks or is silent for
- * too long is made anew, with growing pauses, and goes on after the last change that was received.
+ * The stream of changes, kept open while it is wanted. If the connection breaks or is silent for
+ * too long, it is opened again, with growing pauses, and continues after the last change received.
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
@@ -14,7 +14,7 @@ import type { Change } from '../wire';
 import type { Connection } from './connection';
 
 const PAUSES = { interval: 1000, backoff: true, max: 15_000 };
-/** The server gives a sign of life every 15 s: three missed ones, and the connection is dead. */
+/** The server sends a heartbeat every 15 s; after three missed ones the connection is dead. */
 const SILENCE_MS = 45_000;
 
 export class ChangeStream implements IDisposable {
@@ -68,14 +68,14 @@ export class ChangeStream implements IDisposable {
     this._set({ kind: 'closed' });
   }
 
-  /** Where the connection is lost, try again now. */
+  /** If the connection is lost, try again now. */
   retry(): void {
     if (this._connection.kind === 'lost') {
       void this._poll.refresh();
     }
   }
 
-  /** Make one connection and read from it to its end; fails if it did not come about. */
+  /** Open one connection and read it to its end; fails if it cannot be opened. */
   private async _listen(): Promise<void> {
     this._abort?.abort();
     const abort = new AbortController();
@@ -106,12 +106,12 @@ export class ChangeStream implements IDisposable {
     }
   }
 
-  /** Give the connection up unless there is a sign of life in time. */
+  /** Abort the connection unless a heartbeat arrives in time. */
   private _expectMore(): void {
     void this._silence.invoke().catch(() => undefined);
   }
 
-  /** The connection has ended; one that was closed on purpose says nothing. */
+  /** Handle the end of the connection, unless it was closed on purpose. */
   private _lose(abort: AbortController, error: RequestError): void {
     if (this._connection.kind === 'closed' || this._abort !== abort) {
       return;

@@ -1,15 +1,14 @@
 /**
- * The files of runs as a read-only drive of JupyterLab, `kueue:<run_id>/<path>`, and what they took
- * along, `kueue:inputs/<run_id>/<path>`, so that every viewer that Lab has opens them and nothing is
- * copied into the user's folders. While a run goes on its notebook and its log are what there is of
- * them so far.
+ * The files of runs as a read-only drive of JupyterLab, `kueue:<run_id>/<path>`, and their inputs,
+ * `kueue:inputs/<run_id>/<path>`, so that all of Lab's viewers open them and nothing is copied into
+ * the user's folders. For an unfinished run, the drive has its notebook and its log so far.
  *
- * Whatever does not lie in a run is taken for a path in the user's own files: what Lab saves in a
- * document's drive lands there.
+ * Any other path is a path among the user's own files, because Lab saves copies of a document to
+ * the document's drive.
  *
- * Whoever wrote a notebook may have written that it is trusted, and Lab would run the scripts in its
- * outputs with the user's session. Trust is what a user gives to a signed file in a folder of theirs,
- * so none of these has it: as Jupyter's contents manager does, the drive clears the marks.
+ * A notebook's author may have marked it as trusted, and Lab would then run the scripts in its
+ * outputs with the user's session. Only the user gives trust, to a signed file in their own folder,
+ * so the drive clears the marks, as Jupyter's contents manager does.
  */
 import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
@@ -33,7 +32,7 @@ export function drivePath(runId: string, path: string, kind: FileKind = 'files')
   return `${DRIVE_NAME}:${localPathOf({ runId, kind, path })}`;
 }
 
-/** Return which file of which run lies at a path of this drive; null where it is none of a run. */
+/** Return the run and file at a path of this drive; null if it is not a run's. */
 export function runFileAt(localPath: string): IRunFile | null {
   const parts = localPath.split('/').filter(part => part !== '');
   const kind: FileKind = parts[0] === INPUTS ? 'inputs' : 'files';
@@ -113,7 +112,7 @@ export class KueueDrive implements Contents.IDrive {
       : Promise.resolve(api.fileUrl(this.serverSettings, at));
   }
 
-  /** Save into the user's own files; what was opened from a run gets a name that is free there. */
+  /** Save to the user's own files; a document from a run gets a name that is free there. */
   async save(localPath: string, options: Partial<Contents.IModel> = {}): Promise<Contents.IModel> {
     const at = runFileAt(localPath);
     const path = at === null ? localPath : await freePath(this._own, PathExt.basename(at.path));
@@ -155,7 +154,7 @@ export class KueueDrive implements Contents.IDrive {
     return this._refuse();
   }
 
-  /** Return a notebook; the run's own as it stands, where it is no output yet or never became one. */
+  /** Return a notebook; the run's current one if it is not, or never became, an output. */
   private async _notebook(run: IRun, at: IRunFile, file: IFile): Promise<unknown> {
     const isOutput = FINISHED_STATES.includes(run.state) && run.files.includes(file);
     if (file.role === 'notebook' && !isOutput) {
@@ -197,12 +196,12 @@ export class KueueDrive implements Contents.IDrive {
   private _isDisposed = false;
 }
 
-/** Return a run's notebook by its name, which it has before there is an output of it. */
+/** Return a run's notebook by its name, even before there is an output of it. */
 export function notebookName(run: Pick<IRun, 'request'>): string {
   return PathExt.basename(run.request.input_path);
 }
 
-/** Return a file of a run; undefined where the run has none at that path. */
+/** Return a file of a run; undefined if the run has none at that path. */
 export function fileOf(run: IRun, { kind, path }: IRunFile): IFile | undefined {
   const listed = run[kind].find(file => file.path === path);
   const isNotebook = kind === 'files' && path === notebookName(run);

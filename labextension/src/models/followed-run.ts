@@ -1,6 +1,6 @@
 /**
- * How a run stands of which a document is open, asked for while somebody looks at it and until it has
- * ended; each time its document is brought up to date.
+ * The state of a run whose document is open. It is polled until the run has ended, while the
+ * document is visible, and each time the document is updated.
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
@@ -15,13 +15,13 @@ import type { IRun } from '../wire';
 import { FINISHED_STATES } from '../wire';
 
 const INTERVAL_MS = 3000;
-/** A big document is asked for more rarely, so that most of the time nothing is on its way. */
+/** A large document is fetched less often, so that the connection is idle most of the time. */
 const PAUSE_FACTOR = 10;
 
 export interface IFollowedRunOptions {
   readonly serverSettings: ServerConnection.ISettings;
   readonly runId: string;
-  /** Brings the document up to date with the run as it stands. */
+  /** Updates the document to the run's current state. */
   readonly update: (run: IRun) => Promise<void>;
 }
 
@@ -41,12 +41,12 @@ export class FollowedRun implements IDisposable {
     return this._changed;
   }
 
-  /** The run as the document shows it; null while it was never read. */
+  /** The run as the document shows it; null until it is first read. */
   get run(): IRun | null {
     return this._run;
   }
 
-  /** Why the document may be out of date; null while it is not. */
+  /** Why the document may be out of date; null if it is not. */
   get error(): RequestError | null {
     return this._error;
   }
@@ -71,7 +71,7 @@ export class FollowedRun implements IDisposable {
     }
   }
 
-  /** Ask now, and from now on. */
+  /** Poll now, and from now on. */
   start(): void {
     if (!this.isFinished && !this.isDisposed) {
       void this._poll.refresh();

@@ -1,12 +1,12 @@
 /**
- * Brings an open notebook up to date with what its run has made of it: cell by cell, so that what has
- * not changed is not drawn again and nothing scrolls.
+ * Updates an open notebook from its run cell by cell, so that unchanged cells are not rendered
+ * again and nothing scrolls.
  */
 import type { ICell, INotebookContent, IOutput } from '@jupyterlab/nbformat';
 import { isCode } from '@jupyterlab/nbformat';
 import { JSONExt } from '@lumino/coreutils';
 
-/** Lab's model of a notebook, as far as it counts here. */
+/** The parts of Lab's notebook model that are used here. */
 export interface INotebookCells {
   readonly cells: { readonly length: number; get(place: number): ICellModel };
 }
@@ -31,13 +31,13 @@ interface IOutputs {
   set(place: number, value: IOutput): void;
 }
 
-/** nbclient leaves out cells with this tag. */
+/** nbclient skips cells with this tag. */
 const SKIPPED = 'skip-execution';
 
 export class LiveNotebook {
   constructor(private readonly _model: INotebookCells) {}
 
-  /** Show new outputs and counts; returns false where the cells themselves are other ones. */
+  /** Show new outputs and counts; return false if the cells themselves differ. */
   update({ cells }: Pick<INotebookContent, 'cells'>): boolean {
     const models = this._models();
     if (models.length !== cells.length || !models.every((model, at) => isSame(model, cells[at]))) {
@@ -56,7 +56,7 @@ export class LiveNotebook {
     return true;
   }
 
-  /** Mark the cell that runs, counted as a run counts them from 1; null where none does. */
+  /** Mark the running cell by its number, from 1; null for none. */
   markRunning(number: number | null): void {
     const run = this._models()
       .filter(isCodeModel)
@@ -69,9 +69,9 @@ export class LiveNotebook {
     });
   }
 
-  /** Replace the outputs that differ: Lab draws those alone again. */
+  /** Replace the outputs that differ, so that Lab renders only those again. */
   private _showOutputs({ id, outputs }: ICodeCellModel, values: readonly IOutput[]): void {
-    // What Lab keeps of an output is not always what it was given.
+    // Lab may change an output when it stores it.
     const shown = this._shown.get(id) ?? outputs.toJSON();
     this._shown.set(id, values);
     if (values.length < outputs.length || shown.length !== outputs.length) {
@@ -95,7 +95,7 @@ export class LiveNotebook {
   private readonly _shown = new Map<string, readonly IOutput[]>();
 }
 
-/** Tell whether something is a notebook's model. */
+/** Return whether something is a notebook's model. */
 export function isNotebookModel(model: object): model is INotebookCells {
   return 'cells' in model;
 }

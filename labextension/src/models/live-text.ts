@@ -1,6 +1,6 @@
-/** Brings an open text up to date: what is new is added at its end, so that nothing scrolls. */
+/** Updates an open text; new text is appended, so that nothing scrolls. */
 
-/** Lab's model of a text, as far as it counts here. */
+/** The parts of Lab's text model that are used here. */
 export interface IText {
   readonly sharedModel: {
     getSource(): string;
@@ -9,7 +9,7 @@ export interface IText {
   };
 }
 
-/** Show a text; returns whether that changed anything. */
+/** Show a text; return whether anything changed. */
 export function updateText({ sharedModel }: IText, text: string): boolean {
   const shown = sharedModel.getSource();
   const whole = asShown(text);
@@ -24,12 +24,12 @@ export function updateText({ sharedModel }: IText, text: string): boolean {
   return true;
 }
 
-/** Tell whether something is a text's model. */
+/** Return whether something is a text's model. */
 export function isText(model: object): model is IText {
   return 'sharedModel' in model && 'updateSource' in (model.sharedModel as object);
 }
 
-/** Return a text with its lines ended as Lab ends them when it opens a file. */
+/** Return a text with the line ends that Lab uses for open files. */
 function asShown(text: string): string {
   return text.replace(text.includes('\r\n') ? /\r\n/g : /\r/g, '\n');
 }

@@ -1,4 +1,4 @@
-/** Notebooks as Jupyter's contents manager hands them out, with nothing of them trusted. */
+/** Notebooks in the form of Jupyter's contents manager, without any trust. */
 import { PathExt } from '@jupyterlab/coreutils';
 import type { INotebookContent } from '@jupyterlab/nbformat';
 import { isCode } from '@jupyterlab/nbformat';
@@ -8,9 +8,8 @@ export function isNotebookPath(path: string): boolean {
 }
 
 /**
- * Return a notebook as Jupyter's contents manager hands it out: texts that a file holds as lists of
- * lines are whole, and no cell says that it is trusted, of whatever format it is: in format 3 the
- * cells lie in worksheets.
+ * Return a notebook in the form of Jupyter's contents manager: lists of lines become texts, and no
+ * cell is marked as trusted, in any format: in format 3 the cells are in worksheets.
  */
 export function asContents(notebook: unknown): unknown {
   if (!isObject(notebook)) {
@@ -62,7 +61,7 @@ function outputAsContents(output: unknown): unknown {
   return cleaned;
 }
 
-/** Join the lines of each media type but JSON's, whose lists are values. */
+/** Join the lines of each media type except JSON's, whose lists are values. */
 function bundleAsContents(bundle: unknown): unknown {
   if (!isObject(bundle)) {
     return bundle;
@@ -73,7 +72,7 @@ function bundleAsContents(bundle: unknown): unknown {
   );
 }
 
-/** Return the text in a list of its lines, and anything else as it is. */
+/** Return a list of lines as a text, and anything else unchanged. */
 function joined(value: unknown): unknown {
   const isText = Array.isArray(value) && value.every(line => typeof line === 'string');
   return isText ? value.join('') : value;
@@ -83,7 +82,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Return the id of the cell in which a notebook failed: the last one that has an error. */
+/** Return the id of the cell in which a notebook failed: the last one with an error. */
 export function failingCell({ cells }: Pick<INotebookContent, 'cells'>): string | null {
   const failed = cells.filter(
     cell => isCode(cell) && cell.outputs.some(output => output.output_type === 'error')

@@ -1,11 +1,11 @@
-/** Puts files of runs among the user's own. */
+/** Copies files of runs to the user's own files. */
 import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
 
 import * as api from '../api';
 import type { IRunFile } from '../wire';
 
-/** Return the path, or one beside it that is free: `report.ipynb`, `report-Copy1.ipynb`. */
+/** Return the path, or a free one next to it: `report.ipynb`, `report-Copy1.ipynb`. */
 export async function freePath(own: Contents.IManager, path: string): Promise<string> {
   const extension = PathExt.extname(path);
   const stem = extension === '' ? path : path.slice(0, -extension.length);
@@ -17,7 +17,7 @@ export async function freePath(own: Contents.IManager, path: string): Promise<st
   }
 }
 
-/** Copy a run's file, byte by byte, into one of the user's folders; return where it is then. */
+/** Copy a run's file unchanged into one of the user's folders; return its path there. */
 export async function copyToFolder(
   settings: ServerConnection.ISettings,
   own: Contents.IManager,
@@ -37,7 +37,7 @@ export async function asBase64(blob: Blob): Promise<string> {
   return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
 }
 
-/** Tell whether the user has a file or folder at a path. */
+/** Return whether the user has a file or folder at a path. */
 export async function exists(own: Contents.IManager, path: string): Promise<boolean> {
   try {
     await own.get(path, { content: false });

@@ -1,6 +1,6 @@
 /**
- * How far the runs have come that go on: their rows do not tell, so it is asked for each of them,
- * every few seconds and only while somebody looks.
+ * The progress of running runs. Their rows do not contain it, so it is fetched for each of them,
+ * every few seconds and only while the panel is visible.
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
@@ -12,12 +12,12 @@ import * as api from '../api';
 import type { IProgress } from '../wire';
 
 const INTERVAL_MS = 3000;
-/** More than these are not asked for at once: a screen shows fewer. */
+/** No more than these are fetched at once: a screen shows fewer. */
 const MOST_RUNS = 20;
 
 export interface IProgressOptions {
   readonly serverSettings: ServerConnection.ISettings;
-  /** The runs that go on, the newest first. */
+  /** The running runs, newest first. */
   readonly running: () => readonly string[];
 }
 
@@ -38,7 +38,7 @@ export class ProgressModel implements IDisposable {
     return this._changed;
   }
 
-  /** What is known of a run that goes on. */
+  /** The progress of a running run, if known. */
   of(runId: string): IProgress | undefined {
     return this._progress.get(runId);
   }

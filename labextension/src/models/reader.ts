@@ -1,6 +1,6 @@
 /**
- * Reads one thing from the server when it is told to, never twice at once, and again with growing
- * pauses while that fails.
+ * Reads one value from the server on request, never twice at once, and retries failures with
+ * growing pauses.
  */
 import type { IDisposable } from '@lumino/disposable';
 import type { IPoll } from '@lumino/polling';
@@ -11,16 +11,16 @@ import { Signal } from '@lumino/signaling';
 import { asRequestError } from '../request';
 import type { Reading } from './connection';
 
-/** A value that is to be read again is asked for this much later. */
+/** The delay before an unsettled value is read again. */
 const UNSETTLED_MS = 4000;
 const RETRIES: IPoll.Frequency = { interval: 1000, backoff: true, max: 15_000 };
 
 export interface IReaderOptions<T> {
   readonly name: string;
   readonly read: () => Promise<T>;
-  /** After how many milliseconds it is read again unasked; never, if this is left out. */
+  /** The interval in milliseconds between unrequested reads; without it there are none. */
   readonly interval?: number;
-  /** Whether a value that was read is to be read again soon, as after a failure. */
+  /** Whether a value must be read again soon, as after a failure. */
   readonly isUnsettled?: (value: T) => boolean;
 }
 
@@ -55,7 +55,7 @@ export class Reader<T> implements IDisposable {
     }
   }
 
-  /** Read it now; returns once what was asked for is known or has failed. Never raises. */
+  /** Read it now; resolves once it has been read or reading has failed. Never rejects. */
   async refresh(): Promise<void> {
     if (this._running === null) {
       await this._poll.refresh();
@@ -86,7 +86,7 @@ export class Reader<T> implements IDisposable {
       let value: T;
       do {
         value = await read();
-        // Whoever asked meanwhile wants what is newer than this.
+        // A request during the read needs a newer value.
       } while (this._takeStale());
       const isSettled = isUnsettled?.(value) !== true;
       this._poll.frequency = isSettled

@@ -1,4 +1,6 @@
-/** What jupyter-scheduler's form was answered: `field: text; field: text`, by REST's names. */
+/**
+ * Parses errors shown in jupyter-scheduler's form: `field: text; field: text`, with REST's names.
+ */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { FieldErrors } from '../request';
@@ -16,13 +18,13 @@ const OWN_FIELDS = [
 ];
 
 export interface IRefusal {
-  /** What is wrong with those, by their names. */
+  /** The errors of these fields, by name. */
   readonly fields: FieldErrors;
-  /** The whole answer, with each field called as the form calls it. */
+  /** The whole answer, with the form's labels for fields. */
   readonly message: string;
 }
 
-/** Return what an answer says of fields; null where it names none. */
+/** Return the fields' errors in an answer; null if it names no field. */
 export function refusalOf(answer: string, trans: TranslationBundle): IRefusal | null {
   const labels = labelsOf(trans);
   const names = Object.keys(labels).join('|');

@@ -1,4 +1,4 @@
-/** Puts a changed run in the place of one that waits. */
+/** Replaces a waiting run with a changed one. */
 import type { ServerConnection } from '@jupyterlab/services';
 
 import * as api from '../api';
@@ -8,13 +8,13 @@ import { FINISHED_STATES } from '../wire';
 
 export interface IReplacement {
   readonly run: IRunRow;
-  /** Whether the other run began meanwhile: what it has done is not thrown away. */
+  /** Whether the other run has started meanwhile; its work is kept. */
   readonly hasStarted: boolean;
-  /** Why the other run was not stopped; null where that did not fail. */
+  /** Why the other run was not stopped; null if that did not fail. */
   readonly failure: Error | null;
 }
 
-/** Queue a run with changes, and only then stop the one that waits: there is always one of them. */
+/** Submit a changed run, and only then stop the waiting one, so that one of them always exists. */
 export async function replaceWaiting(
   model: IRunsModel,
   settings: ServerConnection.ISettings,

@@ -1,4 +1,4 @@
-/** The runs that are known, in the groups and the order in which they are shown. */
+/** The known runs, grouped and sorted for display. */
 import type { IRunRow, IPosition } from '../wire';
 import { UNFINISHED_STATES } from '../wire';
 
@@ -21,7 +21,7 @@ export class RunStore {
     return this._runs.get(runId);
   }
 
-  /** Take over a run; a change does not tell its position, which is then the one known so far. */
+  /** Store a run; a change has no position, so the last known one stays. */
   put(run: IRunRow): void {
     const position = run.position ?? this._runs.get(run.run_id)?.position ?? null;
     this._runs.set(run.run_id, run.state === 'queued' ? { ...run, position } : run);
@@ -33,7 +33,7 @@ export class RunStore {
     this._groups = null;
   }
 
-  /** Take over a waiting run's position alone: the rest that is known may be newer. */
+  /** Store only a waiting run's position; its other fields may be newer. */
   place({ run_id, position }: IRunRow): void {
     const known = this._runs.get(run_id);
     if (known?.state === 'queued' && !isSame(known.position, position)) {
@@ -42,7 +42,7 @@ export class RunStore {
     }
   }
 
-  /** Forget all and take these over. */
+  /** Replace all runs by these. */
   replace(runs: readonly IRunRow[]): void {
     this._runs = new Map(runs.map(run => [run.run_id, run]));
     this._groups = null;
@@ -53,8 +53,8 @@ export class RunStore {
 }
 
 /**
- * Return how many runs start before each of the waiting ones, by their ids; null where that is not
- * known. The server counts all that stand before a run, those too that cannot start.
+ * Return how many runs start before each waiting one, by id; null if unknown. The server counts all
+ * runs ahead of a run, including those that cannot start.
  */
 export function runsAhead(waiting: readonly IRunRow[]): ReadonlyMap<string, number | null> {
   const blocked = waiting.filter(isBlocked);
@@ -101,7 +101,7 @@ function isBlocked(run: IRunRow): boolean {
   return run.reason === 'blocked';
 }
 
-/** Return a waiting run's place in its queue; the last one, where that is not known. */
+/** Return a waiting run's place in its queue; the last one if it is unknown. */
 function placeOf(run: IRunRow): number {
   return run.position?.local_queue ?? Number.MAX_SAFE_INTEGER;
 }

@@ -1,14 +1,14 @@
-/** Which runs are selected in the panel, and where the keyboard is: as in any list. */
+/** The selected runs in the panel and the keyboard's position, as in other lists. */
 
 export interface ISelection {
   readonly runIds: ReadonlySet<string>;
-  /** Where a range with shift begins. */
+  /** The start of a range selected with Shift. */
   readonly anchor: string | null;
 }
 
 export const NOTHING_SELECTED: ISelection = { runIds: new Set(), anchor: null };
 
-/** Return the selection after a click on `runId`, one of `shown` in the order of the screen. */
+/** Return the selection after a click on `runId`, one of `shown` in display order. */
 export function select(
   selection: ISelection,
   runId: string,
@@ -30,12 +30,12 @@ export function select(
   return { runIds: new Set([runId]), anchor: runId };
 }
 
-/** Return the selection of all that is shown. */
+/** Return the selection of all shown runs. */
 export function selectAll(selection: ISelection, shown: readonly string[]): ISelection {
   return { runIds: new Set(shown), anchor: selection.anchor ?? shown[0] ?? null };
 }
 
-/** Return the selection without what is not there any more; the same object if all is. */
+/** Return the selection without runs that no longer exist; the same object if all exist. */
 export function retain(selection: ISelection, shown: readonly string[]): ISelection {
   const there = new Set(shown);
   const runIds = [...selection.runIds].filter(runId => there.has(runId));
@@ -48,8 +48,8 @@ export function retain(selection: ISelection, shown: readonly string[]): ISelect
 }
 
 /**
- * Return where the keyboard is once the rows have changed: where it was, if that is still there,
- * else at the row that came after it, else at the one before.
+ * Return the keyboard's position after the rows have changed: the same row if it still exists,
+ * otherwise the next one, otherwise the previous one.
  */
 export function successor(
   current: string | null,

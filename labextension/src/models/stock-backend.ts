@@ -1,9 +1,9 @@
 /**
- * What jupyter-scheduler's own backend has that is not shown here, until it is brought over or the
- * user does not want to be told.
+ * The jobs and definitions of jupyter-scheduler's own backend that are not shown here, until they
+ * are imported or the user dismisses the notice.
  *
- * It is counted when runs are read or change, a few seconds apart, and never again once there is
- * nothing: whoever has no such runs pays for one request.
+ * They are counted when runs are read or change, at intervals of a few seconds, and never again
+ * once there are none. Users without such jobs therefore pay for one request.
  */
 import type { ServerConnection } from '@jupyterlab/services';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -25,7 +25,7 @@ const SETTING = 'stockBackendNotice';
 export interface IStockBackendOptions {
   readonly serverSettings: ServerConnection.ISettings;
   readonly runs: IRunsModel;
-  /** Where it is kept that the user does not want to be told; null where nothing can be kept. */
+  /** Stores that the user dismissed the notice; null if nothing can be stored. */
   readonly preferences: Promise<ISettingRegistry.ISettings> | null;
 }
 
@@ -48,7 +48,7 @@ export class StockBackendModel implements IDisposable {
     return this._changed;
   }
 
-  /** What there is to be told; null for nothing. */
+  /** The counts to show; null for none. */
   get notice(): IStockBackend | null {
     return this._isWanted && !this._isDone ? known(this._count.reading) : null;
   }
@@ -67,7 +67,7 @@ export class StockBackendModel implements IDisposable {
     }
   }
 
-  /** Do not tell it again, in this page or any other. */
+  /** Do not show the notice again, in this page or any other. */
   async dismiss(): Promise<void> {
     this._isWanted = false;
     this._emit();

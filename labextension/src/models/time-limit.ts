@@ -1,18 +1,18 @@
-/** A time limit, as people write it and as the server takes it: in seconds. */
+/** A time limit as people write it, and in seconds as the server expects it. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const PART =
   /(\d+(?:[.,]\d+)?)\s*(days?|d|hours?|hrs?|h|minutes?|mins?|min|m|seconds?|secs?|sec|s)(?![a-z])\s*/gi;
 
-/** Return a time limit in seconds; null where it cannot be one. An empty text stays so. */
+/** Return a time limit in seconds; null if it is invalid. An empty text stays empty. */
 export function asSeconds(text: string): number | '' | null {
   const typed = text.trim();
   if (typed === '') {
     return '';
   }
   if (/^\d+$/.test(typed)) {
-    // Nobody types a number of seconds: a number alone is minutes.
+    // Nobody types a number of seconds: a plain number means minutes.
     return atLeastOne(Number(typed) * 60);
   }
   if (typed.replace(PART, '') !== '') {
@@ -25,7 +25,7 @@ export function asSeconds(text: string): number | '' | null {
   return atLeastOne(Math.round(seconds));
 }
 
-/** Return a number of seconds as people write it: `1 h 30 min`; `asSeconds` reads it back. */
+/** Return a number of seconds in readable form: `1 h 30 min`; `asSeconds` parses it. */
 export function shownTime(seconds: number): string {
   const parts = [
     [Math.floor(seconds / 3600), 'h'],
@@ -38,12 +38,12 @@ export function shownTime(seconds: number): string {
     .join(' ');
 }
 
-/** Return what is wrong with a time limit, as what would be right; empty where nothing is. */
+/** Return a hint about the valid form of a time limit; empty if it is valid. */
 export function timeError(text: string, trans: TranslationBundle): string {
   return asSeconds(text) === null ? trans.__('Enter a time, such as 30 min or 2 h') : '';
 }
 
-/** Return what is understood of a time limit, where that is not plain. */
+/** Return how a time limit is interpreted, if that is not obvious. */
 export function timeHint(text: string): string {
   const seconds = asSeconds(text);
   const shown = seconds === null || seconds === '' ? '' : shownTime(seconds);

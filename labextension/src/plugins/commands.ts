@@ -1,4 +1,4 @@
-/** Every action on runs, as commands of Lab: buttons, menus and other extensions call these. */
+/** Every action on runs, as a command of Lab for buttons, menus and other extensions. */
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import { FileDialog } from '@jupyterlab/filebrowser';
@@ -37,14 +37,14 @@ export interface ICommandsOptions {
   readonly trans: TranslationBundle;
   /** Bring the panel to the front. */
   readonly show: () => void;
-  /** Which runs a menu or a shortcut means, where the arguments name none. */
+  /** The runs that a menu or a shortcut applies to if the arguments name none. */
   readonly meantRunIds: () => readonly string[];
 }
 
-/** More than these, and it is shown how far their deletion has come. */
+/** For more runs than this, the progress of their deletion is shown. */
 const FEW = 20;
 
-/** Return the runs that a command's arguments name, else those that the panel means. */
+/** Return the runs in a command's arguments, otherwise the panel's. */
 export function runsMeant(
   args: Args,
   { model, meantRunIds }: Pick<ICommandsOptions, 'model' | 'meantRunIds'>
@@ -53,7 +53,7 @@ export function runsMeant(
   return runIds.flatMap(runId => model.run(runId) ?? []);
 }
 
-/** Add what can be done with runs. */
+/** Add the commands for runs. */
 export function addCommands(options: ICommandsOptions): void {
   const { commands, model, settings, trans, show } = options;
   const runs = (args: Args) => runsMeant(args, options);
@@ -63,7 +63,7 @@ export function addCommands(options: ICommandsOptions): void {
   const stoppable = (args: Args) =>
     runs(args).filter(run => UNFINISHED_STATES.includes(run.state) && run.state !== 'stopping');
   const names = (args: Args) => namesOf(runs(args), trans);
-  // What does not answer now is told at once, and not only once it is asked for again.
+  // An unavailable server is noticed at once, not only at the next request.
   const onError = (error: unknown) => {
     if (error instanceof RequestError && error.status === 503) {
       void model.refresh();
@@ -206,7 +206,7 @@ export function addCommands(options: ICommandsOptions): void {
     }
   });
 
-  /** Submit a run that waits with other values, in place of itself. */
+  /** Replace a waiting run with one with other values. */
   async function editWaiting(waiting: IRunRow): Promise<void> {
     const name = quoted(waiting.name, trans);
     const replacement = await askForRequest(
@@ -249,7 +249,7 @@ export function addCommands(options: ICommandsOptions): void {
   }
 }
 
-/** Open the form for a notebook, or the shorter one where jupyter-scheduler is not installed. */
+/** Open the form for a notebook, or a shorter one if jupyter-scheduler is not installed. */
 async function submit(path: string, options: ICommandsOptions): Promise<void> {
   const { commands, model, settings, trans } = options;
   if (commands.hasCommand(OPEN_FORM)) {
@@ -279,7 +279,7 @@ async function askForNotebook(
   const { button, value } = await FileDialog.getOpenFiles({
     manager: documents,
     title: trans.__('Choose a notebook'),
-    // Folders are ways to notebooks.
+    // Folders lead to notebooks.
     filter: ({ type }) => (type === 'notebook' || type === 'directory' ? {} : null)
   });
   const notebook = value?.find(({ type }) => type === 'notebook');
@@ -316,7 +316,7 @@ async function deleteRuns(
     })
     .finally(() => {
       if (progress !== null) {
-        // To dismiss what was updated a moment ago brings it back for good.
+        // Dismissing a notification right after an update would keep it open forever.
         const message = trans.__('%1 of %2 runs are deleted.', deleted, total);
         Notification.update({ id: progress, message, type: 'default', autoClose: SEEN_MS });
       }

@@ -1,4 +1,4 @@
-/** What can be done with the files of runs, as commands of Lab. */
+/** Commands of Lab for the files of runs. */
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import type { JupyterFrontEnd, ILayoutRestorer } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
@@ -30,7 +30,7 @@ export interface IFileCommandsOptions extends ICommandsOptions {
   readonly restorer: ILayoutRestorer | null;
 }
 
-/** Add the commands that open, copy and download what runs have made. */
+/** Add the commands that open, copy and download the outputs of runs. */
 export function addFileCommands(options: IFileCommandsOptions): void {
   const { app, commands, documents, settings, trans } = options;
   const own = app.serviceManager.contents;
@@ -150,7 +150,7 @@ export function addFileCommands(options: IFileCommandsOptions): void {
     return files.find(file => file.role === role);
   }
 
-  /** Return the file that the arguments name, else the notebooks of the runs that are meant. */
+  /** Return the file in the arguments, otherwise the selected runs' notebooks. */
   async function filesMeant(args: Args): Promise<readonly IRunFile[]> {
     if (typeof args.path === 'string') {
       return [{ runId: textArg(args, 'run_id'), kind: kindArg(args), path: args.path }];
@@ -213,7 +213,7 @@ function addFilesTab(
     failed,
     execute: args => {
       if (typeof args.run_id === 'string' && typeof args.name === 'string') {
-        // After a reload the run may not have been read yet.
+        // After a reload, the run may not have been read yet.
         open(args.run_id, args.name);
       } else {
         begun(args).forEach(run => open(run.run_id, run.name));

@@ -75,7 +75,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Without a selection a key means the row that it is pressed on. */
+/** Without a selection, a key applies to the row that has the focus. */
 function runIdsInFocus(): readonly string[] {
   const row = document.activeElement?.closest<HTMLElement>('[data-run-id]');
   return row?.dataset.runId === undefined ? [] : [row.dataset.runId];

@@ -1,4 +1,4 @@
-/** Makes results what they are: for reading, told apart from their sources, and to be run again. */
+/** Opens results for reading: marked as results, without a kernel, and with a way to rerun them. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -15,7 +15,7 @@ import { kueueIcon } from '../widgets/icon';
 import { showFailure } from '../widgets/reporting';
 import { saveAs } from '../widgets/save-as';
 
-/** What Lab's notebooks have, as far as it counts here. */
+/** The parts of Lab's notebook panels that are used here. */
 interface INotebookPanel extends IFollowedDocument {
   readonly toolbar: Toolbar;
 }
@@ -72,15 +72,15 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
         if (!at) {
           return;
         }
-        // No kernel is started for it, also where Lab itself opens it again after a reload. Lab
-        // draws a notebook before it fetches it, and looks for a kernel after that.
+        // No kernel is started for it, not even when Lab opens it again after a reload. Lab renders
+        // a notebook before it fetches it, and looks for a kernel after that.
         sessionContext.kernelPreference = {
           ...sessionContext.kernelPreference,
           shouldStart: false,
           autoStartDefault: false
         };
         widget.addClass('jp-Kueue-result');
-        // A notebook of an older format is converted, which is no change of the user's.
+        // An older format is converted, which is not a change by the user.
         void context.ready.then(() => {
           context.model.dirty = false;
           widget.title.icon = kueueIcon;
@@ -99,8 +99,8 @@ export const resultsPlugin: JupyterFrontEndPlugin<void> = {
 };
 
 /**
- * Show in a tab when its run ended, or was submitted: other runs have files of that name. Lab takes
- * another label for a wish to rename the file, so the style sheet shows it.
+ * Show in a tab when its run ended or was submitted, because other runs have files of the same
+ * name. Lab interprets another label as a rename of the file, so the style sheet shows it.
  */
 function tellApart({ title }: Widget, time: string | undefined): void {
   if (time !== undefined) {

@@ -1,4 +1,4 @@
-/** Provides the runs and queues, and their files as a drive. */
+/** Provides the runs and queues, and the runs' files as a drive. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -23,10 +23,10 @@ export const runsPlugin: JupyterFrontEndPlugin<IRunsModel> = {
 };
 
 /**
- * Open the file of a run that the page's address names, as it does after a reload.
+ * Open the file of a run that is named in the page's address, as after a reload.
  *
- * Lab leaves that to its file browser, which fails for a drive that no browser shows; it reads the
- * address later, when Lab has started.
+ * Lab leaves this to its file browser, which fails for a drive that no browser shows. Lab reads the
+ * address later, when it has started.
  */
 function openAddressed({ commands, restored, serviceManager }: JupyterFrontEnd): void {
   const path = PageConfig.getOption('treePath');

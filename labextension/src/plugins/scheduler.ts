@@ -1,8 +1,8 @@
 /**
- * Gives jupyter-scheduler's forms the queue's fields.
+ * Adds the queue's fields to jupyter-scheduler's forms.
  *
- * `index` loads this file only where jupyter-scheduler is installed: its token is an object of its
- * own module, which else nobody provides.
+ * `index` loads this file only if jupyter-scheduler is installed: its token is an object in its own
+ * module, which nothing else provides.
  */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Scheduler } from '@jupyterlab/scheduler';

@@ -1,6 +1,6 @@
 /**
- * What jupyter-scheduler shows as its additional options: the queue and the size in the create
- * form, the run's live state in a job's detail view, and what a job definition lacks in its own.
+ * The additional options in jupyter-scheduler's pages: queue and size in the create form, a run's
+ * live state in a job's detail view, and missing details of a job definition in its view.
  */
 import type { Scheduler } from '@jupyterlab/scheduler';
 import type { ServerConnection } from '@jupyterlab/services';
@@ -29,11 +29,11 @@ export type OptionsProps = Scheduler.IAdvancedOptionsProps & {
   readonly context: IOptionsContext;
 };
 
-// jupyter-scheduler's JobsView, whose values its props carry.
+// jupyter-scheduler's JobsView, whose values are in the props.
 const CREATE_FORM = 1;
 const JOB_DETAIL = 5;
 
-/** Return the component that jupyter-scheduler draws in its forms and views. */
+/** Return the component that jupyter-scheduler renders in its forms and views. */
 export function advancedOptions(
   context: IOptionsContext
 ): React.FC<Scheduler.IAdvancedOptionsProps> {
@@ -66,7 +66,7 @@ export function advancedOptions(
   };
 }
 
-/** What keeps runs from running; of what is merely worth knowing the panel tells. */
+/** What keeps runs from running; the panel shows notices that are only informative. */
 function whatIsMissing({ model, trans }: IOptionsContext) {
   const { interruption, isLoaded } = model;
   const problems = model.problems.filter(problem => problem.severity === 'error');

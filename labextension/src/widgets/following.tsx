@@ -1,7 +1,7 @@
 /**
- * Keeps an open notebook or log of a run up to date while the run goes on, and says so above it.
+ * Updates an open notebook or log while its run is running, with a status bar above it.
  *
- * Only a document that somebody sees is kept so, and only one without changes of the user's.
+ * Only a visible document without the user's changes is updated.
  */
 import type { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry';
 import type { INotebookContent } from '@jupyterlab/nbformat';
@@ -24,7 +24,7 @@ import type { IRun, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { showResult } from './result';
 
-/** What Lab's documents have, as far as it counts here. */
+/** The parts of Lab's documents that are used here. */
 export interface IFollowedDocument extends IDocumentWidget {
   readonly contentHeader: BoxPanel;
 }
@@ -127,7 +127,7 @@ class FollowingBar extends ReactWidget {
   private async _bringUpToDate(run: IRun): Promise<void> {
     const { context, file } = this._options;
     const role = fileOf(run, file)?.role;
-    // A document that was opened after the end needs no bar.
+    // A document that is opened after the end needs no bar.
     const isResult = context.contentsModel?.last_modified === run.finished_at;
     const isLive = role === 'log' ? isText(context.model) : this._notebook !== null;
     this._isNeeded = isLive && (role === 'notebook' || role === 'log') && !isResult;
@@ -182,7 +182,7 @@ class FollowingBar extends ReactWidget {
     }
   }
 
-  /** Return whether the user has changed the document: theirs is never written over. */
+  /** Return whether the user has changed the document: changes are never overwritten. */
   private _notesChange(): boolean {
     this._isChangedByUser = this._options.context.model.dirty;
     return this._isChangedByUser;

@@ -1,4 +1,4 @@
-/** What stands for this extension. */
+/** The icon of this extension. */
 import { LabIcon } from '@jupyterlab/ui-components';
 
 export const kueueIcon = new LabIcon({

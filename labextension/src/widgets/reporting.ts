@@ -1,4 +1,4 @@
-/** Commands whose errors reach the user and the caller alike. */
+/** Commands whose errors are shown to the user and also reach the caller. */
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
@@ -8,18 +8,18 @@ import { reasonOf, sentences } from '../models/words';
 
 export type Args = ReadonlyPartialJSONObject;
 
-/** Return an argument that is a text; an empty one where it is missing. */
+/** Return a text argument; an empty text if it is missing. */
 export function textArg(args: Args, name: string): string {
   const value = args[name];
   return typeof value === 'string' ? value : '';
 }
 
 export interface IReportedCommand extends CommandRegistry.ICommandOptions {
-  /** What did not happen if the command fails, as a sentence. */
+  /** A sentence that says what did not happen if the command fails. */
   readonly failed: (args: Args) => string;
 }
 
-/** Return a function that adds commands; one that fails says so, until the user has seen it. */
+/** Return a function that adds commands; a failure is shown until the user dismisses it. */
 export function reportingCommands(
   commands: CommandRegistry,
   trans: TranslationBundle,
@@ -43,15 +43,15 @@ export function reportingCommands(
   };
 }
 
-/** Say that something was not done, until the user has seen it. */
+/** Show that something was not done, until the user dismisses it. */
 export function showFailure(message: string): void {
   Notification.error(message, { autoClose: false });
 }
 
-/** How long is shown what was done. */
+/** How long a success is shown. */
 export const SEEN_MS = 5000;
 
-/** Say that something was done; `open` leads to it. */
+/** Show that something was done; `open` opens the result. */
 export function showSuccess(
   message: string,
   open?: { readonly label: string; readonly callback: () => void }
@@ -62,12 +62,12 @@ export function showSuccess(
   });
 }
 
-/** Say something that the user may want to know. */
+/** Show something that the user may want to know. */
 export function showHint(message: string): void {
   Notification.info(message, { autoClose: SEEN_MS });
 }
 
-/** Run a command from the panel: what goes wrong is told by the command itself. */
+/** Run a command from the panel; the command itself reports its errors. */
 export function execute(commands: CommandRegistry, id: string, args: Args = {}): void {
   commands.execute(id, args).catch((error: unknown) => console.debug(`${id} failed`, error));
 }

@@ -1,4 +1,6 @@
-/** Asks what a run, or the runs of a schedule, are to ask for; open until the server takes it. */
+/**
+ * The dialog for the values of a run, or of a schedule's runs; open until the server accepts them.
+ */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
@@ -16,7 +18,7 @@ import type { IEnvironment, ILocalQueue, IProfile, IRequest, RequestChanges } fr
 export interface IRequestDialogOptions<T> {
   readonly title: string;
   readonly accept: string;
-  /** What else happens, as a sentence. */
+  /** A sentence about what else happens. */
   readonly note?: string | undefined;
   readonly request: IRequest;
   readonly queues: readonly ILocalQueue[];
@@ -27,7 +29,7 @@ export interface IRequestDialogOptions<T> {
   readonly trans: TranslationBundle;
 }
 
-/** Return what `send` did with the changes; null if the user leaves it. */
+/** Return the result of `send` with the changes; null if the user cancels. */
 export async function showRequestDialog<T>(options: IRequestDialogOptions<T>): Promise<T | null> {
   const { title, accept, request, send, trans } = options;
   let draft = draftOf(request);
@@ -98,7 +100,7 @@ class RequestForm extends ReactWidget implements Dialog.IBodyWidget<IRequestDraf
   }
 }
 
-/** Return the errors but those of fields that have been changed since. */
+/** Return the errors except those of fields that have changed since. */
 function withoutChanged(
   errors: FieldErrors,
   before: IRequestDraft,

@@ -1,15 +1,15 @@
-/** Shows what a run has made, in a document that is open. */
+/** Shows a run's result in an open document. */
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import type { INotebookContent } from '@jupyterlab/nbformat';
 
 import { failingCell } from '../models/notebook-contents';
 import type { IRunRow } from '../wire';
 
-/** Have a document show what there is now, and the cell in which the notebook failed. */
+/** Show the current content in a document, and the cell in which the notebook failed. */
 export async function showResult(widget: IDocumentWidget, run: IRunRow): Promise<void> {
   const { context } = widget;
   await context.ready;
-  // What was opened while the run went on is not what there is now.
+  // A document that was opened during the run is out of date.
   const isOld =
     run.finished_at !== null && context.contentsModel?.last_modified !== run.finished_at;
   if (isOld && !context.model.dirty) {

@@ -77,7 +77,7 @@ export class RunFiles extends ReactWidget {
     );
   }
 
-  /** A run that ends has other files than one that goes on. */
+  /** The files of a run change when it ends. */
   private _onRuns(): void {
     const state = this._options.model.run(this.runId)?.state;
     if (state !== undefined && state !== this._state) {

@@ -1,4 +1,4 @@
-/** Saves a document of a run under a name of the user's among their own files. */
+/** Saves a document of a run among the user's own files. */
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
@@ -8,10 +8,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { exists, freePath } from '../models/own-files';
 
 /**
- * Ask for a path and save there; returns false if the user leaves it.
+ * Ask for a path and save there; return false if the user cancels.
  *
- * Lab's own dialog would propose the document's path, which has the run's id in it. Lab opens what was
- * saved in the place of the document.
+ * Lab's own dialog would propose the document's path, which contains the run's id. Lab opens the
+ * saved file in place of the document.
  */
 export async function saveAs(
   context: DocumentRegistry.Context,
@@ -30,7 +30,7 @@ export async function saveAs(
     return false;
   }
   const wasDirty = model.dirty;
-  // Lab closes the document once it is saved, and would ask about its changes first.
+  // Lab closes the document after saving it, and would ask about its changes first.
   model.dirty = false;
   try {
     const isNotebook = context.contentsModel?.type === 'notebook';

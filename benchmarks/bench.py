@@ -97,8 +97,7 @@ def write_held_notebook(path: Path, release: Path) -> None:
 
 @contextlib.contextmanager
 def started_cluster(chosen: str | None) -> Iterator[tuple[Path, dict[str, str], bool]]:
-    """Yield a folder to work in, the cluster's environment, and whether the cluster is this run's
-    own.
+    """Yield a folder to work in, the cluster's environment, and whether it is this run's own.
 
     Without ``chosen``, the folder of a running local cluster, a new one is started, and deleted
     afterwards.

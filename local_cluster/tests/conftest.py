@@ -1,4 +1,4 @@
-"""A second cluster, for tests that kill its parts; its folder's name is an awkward one."""
+"""A second cluster, for tests that kill its parts; its folder has an awkward name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HarmedCluster:
-    """A cluster that a test may break, driven by its command line as a person would."""
+    """A cluster that a test may break, controlled by its command line."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ class HarmedCluster:
         return done.stdout
 
     def try_kubectl(self, *arguments: str, stdin: str | None = None) -> bool:
-        """Return whether it worked."""
+        """Return whether kubectl succeeded."""
         return self._kubectl(arguments, stdin).returncode == 0
 
     def _kubectl(
@@ -68,7 +68,7 @@ class HarmedCluster:
         )
 
     def keep_something(self) -> None:
-        """Put an object into the cluster and one into the bucket, to be there after all harm."""
+        """Create an object in the cluster and one in the bucket that must survive all harm."""
         self.kubectl("create", "configmap", "kept", "--from-literal=a=1")
         obstore.put(self.bucket(), "kept", b"kept")
 
@@ -89,7 +89,7 @@ class HarmedCluster:
 
 
 def open_bucket(folder: Path) -> S3Store:
-    """Open the bucket that a credentials folder names, with obstore alone."""
+    """Open the bucket of a credentials folder, with obstore alone."""
     settings = {file.name: file.read_text() for file in folder.iterdir()}
     allow_http = settings.pop("allow_http") == "true"
     store = from_url(
@@ -115,6 +115,6 @@ def _harmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HarmedCluster]
 
 @pytest.fixture
 def harmed_cluster(_harmed: HarmedCluster) -> HarmedCluster:
-    """The cluster that may be broken, whole again and with something to lose."""
+    """The cluster that may be broken, repaired and with something to lose."""
     _harmed.run("up")
     return _harmed

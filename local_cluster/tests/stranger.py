@@ -1,12 +1,12 @@
-"""Asks ports as another user of the machine would, or a web page: without any credential.
+"""Connects to ports like another user of the machine, or a web page: without any credential.
 
-``python stranger.py UID PORT…`` prints one JSON object a line for each answer that it got. It is a
-program of its own because a process that has become somebody else stays so.
+``python stranger.py UID PORT…`` prints one JSON object per line for each answer. It is a separate
+program because a process that has changed its user cannot change back.
 """
 
 from __future__ import annotations
 
-# Loaded now: Python's own files may lie where the stranger cannot read.
+# Loaded now, because the other user may not be able to read Python's files.
 import encodings.idna  # noqa: F401
 import http.client
 import json
@@ -20,8 +20,8 @@ from typing import Any
 Answer = dict[str, Any]
 
 _TIMEOUT_SECONDS = 5.0
-# What each kind of part would tell or do: health, metrics, versions, profiles; etcd's gateway; the
-# object store's tokens, volumes, collections, files; webhooks; a kubelet's logs.
+# What each kind of part could reveal or do: health, metrics, versions, profiles; etcd's gateway;
+# the object store's tokens, volumes, collections, files; webhooks; a kubelet's logs.
 _PATHS = (
     *("/", "/health", "/healthz", "/livez", "/readyz", "/version", "/metrics", "/configz"),
     *("/debug/pprof/", "/openapi/v2", "/api", "/apis", "/status", "/flagz", "/statusz"),
@@ -87,7 +87,7 @@ def main() -> None:
         os.setgroups([])
         os.setgid(uid)
         os.setuid(uid)
-    # Most of the time is spent waiting for doors that stay closed.
+    # Most of the time is spent waiting for ports that do not answer.
     with ThreadPoolExecutor(2 * len(ports)) as pool:
         for told in pool.map(_ask, ports * 2, [False] * len(ports) + [True] * len(ports)):
             for answer in told:
@@ -109,7 +109,7 @@ def _ask(port: int, secure: bool) -> list[Answer]:
 
 
 def _speaks(port: int, secure: bool) -> bool:
-    """Return whether anything at all is answered, so that a closed door is tried only once."""
+    """Return whether the port answers at all, so that a closed one is tried only once."""
     return bool(_exchange(port, secure, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) or bool(
         _exchange(port, secure, _HTTP2)
     )

@@ -1,4 +1,4 @@
-"""The cluster belongs to the user who started it: all others of the machine are refused."""
+"""The cluster belongs to the user who started it: all other users of the machine are refused."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.integration
 NOBODY = 65534
 LISTEN = "0A"
 REFUSALS = {400, 401, 403, 405}
-# That it lives, in no words at all: obstore knows no client certificates, so its port has to be
-# open to be asked.
+# Health with an empty body: obstore does not support client certificates, so this port must be
+# open.
 LIVES = ("GET /healthz", "GET /readyz", "GET /status")
 
 
@@ -38,7 +38,7 @@ def socket_inodes(pid: int) -> set[str]:
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = str(descriptor.readlink())
-        except OSError:  # closed just now
+        except OSError:  # it has just been closed
             continue
         if target.startswith("socket:["):
             found.add(target.removeprefix("socket:[").removesuffix("]"))
@@ -46,7 +46,7 @@ def socket_inodes(pid: int) -> set[str]:
 
 
 def listening_ports(cluster: LocalCluster) -> dict[int, str]:
-    """Return each TCP port on which a process of the cluster listens, with the address."""
+    """Return each TCP port on which a process of the cluster listens, with its address."""
     mine = set().union(*(socket_inodes(pid) for pid in pids(cluster)))
     found = {}
     for table in ("tcp", "tcp6"):
@@ -89,7 +89,7 @@ def test_no_port_answers_a_stranger_with_anything_but_a_refusal(
     named = {
         port: name for name, port in StateFolder(local_cluster.dir).load_settings().ports.items()
     }
-    # Loopback alone, in the byte order of /proc/net/tcp.
+    # Loopback only, in the byte order of /proc/net/tcp.
     assert set(ports.values()) == {"0100007F"}
     assert set(ports) <= set(named), "a port that nobody chose"
     assert len(ports) >= 15

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 READ = {"get", "list", "watch"}
-# Everything that a namespace's user may do there, and nothing else may be found.
+# Everything that a namespace's user may do there; nothing else is allowed.
 IN_OWN_NAMESPACE = {
     "jobs.batch": READ | {"create", "delete", "patch"},
     "cronjobs.batch": READ | {"create", "delete", "patch"},
@@ -37,12 +37,12 @@ IN_OWN_NAMESPACE = {
     "resourceflavors.kueue.x-k8s.io": READ,
     "workloadpriorityclasses.kueue.x-k8s.io": READ,
 }
-# What discovery and asking about oneself need: every authenticated user of Kubernetes has these.
+# Needed for discovery and self-reviews: every authenticated user of Kubernetes has these.
 OF_EVERYBODY = ("selfsubject", "[/")
 
 
 def permissions(cluster: LocalCluster, kubeconfig: Path, namespace: str) -> dict[str, set[str]]:
-    """Return resource -> verbs as the API server itself lists them."""
+    """Return resource -> verbs as the API server lists them."""
     listed = cluster.kubectl("auth", "can-i", "--list", "-n", namespace, kubeconfig=kubeconfig)
     found: dict[str, set[str]] = {}
     for line in listed.splitlines()[1:]:
@@ -123,7 +123,7 @@ def test_a_users_certificate_opens_none_of_the_parts(local_cluster: LocalCluster
 
 
 def answer_to_a_user(cluster: LocalCluster, port: int) -> bytes:
-    """Return what a TLS port says to a certificate that only the API server should accept."""
+    """Return the answer of a TLS port to a certificate that only the API server should accept."""
     certificates = StateFolder(cluster.dir).certificates
     context = ssl.create_default_context()
     context.check_hostname = False

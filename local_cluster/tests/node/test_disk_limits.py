@@ -46,7 +46,7 @@ VOLUMES = [
             usage(v1=90, shared=10, c1=1),
             "Pod ephemeral local storage usage exceeds the total limit of containers 100Mi. ",
         ),
-        # What lies in memory is not on the disk.
+        # Volumes in memory do not use the disk.
         (usage(v1=90, v3=10, shared=10), None),
         (usage(c1=41), 'Container c1 exceeded its local ephemeral storage limit "40Mi". '),
     ],
@@ -83,7 +83,7 @@ def evicted(pods: Pods, name: str, message: str) -> None:
     failed = pods.wait_for_phase(name, "Failed")
     assert failed["status"]["reason"] == "Evicted"
     assert failed["status"]["message"] == message
-    # A limit of its own is no disruption from outside (kubelet: evictPod without a condition).
+    # Exceeding a pod's own limit is not a disruption (kubelet: evictPod without a condition).
     assert not condition_of(failed, "DisruptionTarget")
     assert status_of(failed)["state"]["terminated"]["exitCode"] == 43
     assert pods.wait_for_event(name, "Evicted") == message
@@ -108,7 +108,7 @@ def test_a_volume_beyond_its_limit_evicts_its_pod(pods: Pods) -> None:
     )
     evicted(pods, "grows", 'Usage of EmptyDir volume "work" exceeds the limit "60Mi". ')
     assert pods.get("stays")["status"]["phase"] == "Running"
-    # Its own files are gone from the disk, what it said is not.
+    # Its own files are gone from the disk, but its log is not.
     assert not (pods.folder("grows") / "volumes").exists()
 
 

@@ -28,8 +28,7 @@ lab: $(VENV)/.labextension
 test: $(VENV)/.test $(VENV)/.labextension browser
 	cd labextension && jlpm test
 	@# More than there are cores: tests wait most of their time.
-	PYTHONPATH="$(CURDIR)/tests/lean_imports" \
-	  python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
+	python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
 chaos: $(VENV)/.test
 	python -m tests.chaos $(ARGS)

@@ -40,6 +40,25 @@ def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_nbformat_gets_the_real_jsonschema_without_its_slow_checkers() -> None:
+    script = """
+import importlib.util, sys
+from jupyter_kueue.runner.shared import slow_imports
+with slow_imports.left_out():
+    import jsonschema, nbformat
+print([name for name in slow_imports.SLOW_AND_UNUSED if name in sys.modules])
+print([name for name in slow_imports.SLOW_AND_UNUSED if not importlib.util.find_spec(name)])
+try:
+    nbformat.validate({"nbformat": 4, "nbformat_minor": 5, "metadata": 7, "cells": []})
+except jsonschema.ValidationError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == ["[]", "[]", "7 is not of type 'object'"], done.stderr
+
+
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_what_goes_into_a_users_image_is_old_enough(name: str) -> None:
     ast.parse(modules()[name], filename=name, feature_version=OLDEST_PYTHON)

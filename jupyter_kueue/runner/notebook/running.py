@@ -122,7 +122,7 @@ class Kernel(NamedTuple):
 
 def _import_ahead() -> None:
     """Import what the run needs while the inputs are being fetched."""
-    with slow_imports.left_out(), slow_imports.jsonschema_left_out():
+    with slow_imports.left_out():
         for module in ("kernel_launch", "cells"):
             try:
                 importlib.import_module(f"jupyter_kueue.runner.notebook.{module}")
@@ -280,7 +280,7 @@ class _Attempt:
         self._elsewhere = Elsewhere(workspace, kernel.environment.get("HOME"))
         path = workspace / run["notebook"]
         kernel_name = run.get("kernel_name") or _named_kernel(path) or pod_contract.DEFAULT_KERNEL
-        with slow_imports.left_out(), slow_imports.jsonschema_left_out():
+        with slow_imports.left_out():
             kernel_launch = importlib.import_module("jupyter_kueue.runner.notebook.kernel_launch")
             launched = await kernel_launch.launch(
                 kernel_name, path.parent, kernel.environment, kernel.early

@@ -1,5 +1,5 @@
 # Everything a person or CI does here. `make` alone lists it.
-.PHONY: help demo lab test chaos bench lint lint-python lint-labextension format lock screenshot clean tools browser
+.PHONY: help demo lab test test-unit chaos bench lint lint-python lint-labextension format lock screenshot clean tools browser
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,7 @@ help:
 	@echo "make demo   run a notebook through a real local Kueue, start to end"
 	@echo "make lab    JupyterLab on the local cluster, ready to use"
 	@echo "make test   all tests; ARGS='-k name' narrows those in Python"
+	@echo "make test-unit  the pure tests alone, in seconds"
 	@echo "make chaos  runs of all kinds under random faults; ARGS='--minutes 20 --seed 7'"
 	@echo "make bench  measure against stock jupyter-scheduler; ARGS=--write renews docs/benchmarks.md"
 	@echo "make lint   formatting, types, layers, spelling"
@@ -29,6 +30,9 @@ test: $(VENV)/.test $(VENV)/.labextension browser
 	cd labextension && jlpm test
 	@# More than there are cores: tests wait most of their time.
 	python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
+
+test-unit: $(VENV)/.test
+	python -m pytest --pure -q -n 2 $(ARGS)
 
 chaos: $(VENV)/.test
 	python -m tests.chaos $(ARGS)

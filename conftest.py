@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("patient")
 
+pytest_plugins = ["tests.support.tiers"]
+
 _EXISTING_CLUSTER = "JUPYTER_KUEUE_TEST_CLUSTER"
 _OWN_CLUSTER = "OWN_TEST_CLUSTER"
 _KUEUE = "apis/kueue.x-k8s.io/v1beta2"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import zipfile
     from collections.abc import Callable
 
+pytestmark = pytest.mark.programs
+
 REPOSITORY = Path(__file__).parents[1]
 
 

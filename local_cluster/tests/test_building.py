@@ -13,6 +13,8 @@ from jupyter_kueue_local.errors import LocalClusterError
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.programs
+
 # Stands in for the Go tool chain, whose real build takes ten minutes: notes what it is asked to
 # build, and fails where it is told to.
 FAKE_GO = """#!/bin/sh

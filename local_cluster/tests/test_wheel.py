@@ -13,6 +13,8 @@ from tests.wheels import build_wheel, entry_points_of, file_of, metadata_of, sou
 if TYPE_CHECKING:
     import zipfile
 
+pytestmark = pytest.mark.programs
+
 PROJECT = Path(__file__).parents[1]
 
 

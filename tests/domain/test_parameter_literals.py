@@ -112,6 +112,7 @@ def run_bash(source: str, tmp_path: Path) -> list[str]:
     return [part.decode() for part in done.stdout.split(b"\0")[:-1]]
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("at_once", [slice(0, 7), slice(7, 14), slice(14, None)])
 def test_bash(tmp_path: Path, at_once: slice) -> None:
     values = [*ODD_TEXTS[at_once], "ü" * 3_000 + "\x03\x04", 7, -2.5, True, None, 10**1500]
@@ -128,6 +129,7 @@ def test_bash(tmp_path: Path, at_once: slice) -> None:
         assert run_bash(source, tmp_path) == [text]
 
 
+@pytest.mark.programs
 def test_bash_evaluates_no_text_for_a_notebooks_declarations(tmp_path: Path) -> None:
     source = "declare -i x=1\n" + parameter_literals.write_cell({"x": "a[$(echo 1 >&2)]"}, BASH)
     assert run_bash(source, tmp_path) == ["a[$(echo 1 >&2)]"]

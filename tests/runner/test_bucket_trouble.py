@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Seaweed]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.runner.pod import Job
 
+pytestmark = pytest.mark.programs
+
 SECRET = "the bucket's credential"
 PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAA"

@@ -24,6 +24,7 @@ def modules() -> dict[str, str]:
     }
 
 
+@pytest.mark.programs
 def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
     script = (
         "import sys, jupyter_kueue.runner.notebook.execute\n"
@@ -40,6 +41,7 @@ def test_execute_imports_neither_server_nor_cluster_nor_bucket() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.programs
 def test_nbformat_gets_the_real_jsonschema_without_its_slow_checkers() -> None:
     script = """
 import importlib.util, sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nbformat
+import pytest
 import zmq
 from jupyter_client.manager import AsyncKernelManager
 
@@ -12,6 +13,8 @@ from jupyter_kueue.runner.notebook import kernel_client
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.programs
 
 
 async def test_a_kernel_that_is_not_there_yet_is_looked_for_again_soon(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_half_a_character_is_read_back() -> None:
 
 
 def test_large_json_is_the_same_in_another_layout() -> None:
-    data = [{"a": [1, "b", None], "ü": {"x": 1.5}}] * 50_000
+    data = [{"a": [1, "b", None], "ü": {"x": 1.5}}] * 35_000
     notebook = v4.new_notebook(cells=[v4.new_code_cell("")])
     shown = v4.new_output("display_data", data={"application/json": data, "text/plain": "a\nb"})
     notebook.cells[0].outputs = [shown, shown]

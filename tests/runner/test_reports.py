@@ -167,6 +167,7 @@ def test_what_is_no_file_is_not_there(tmp_path: Path) -> None:
     assert reports.read_progress(tmp_path / "link") is None
 
 
+@pytest.mark.programs
 def test_a_sparse_report_of_a_terabyte_costs_no_memory(tmp_path: Path) -> None:
     for name in (pod_contract.ENDED_FILE, pod_contract.PROGRESS_FILE):
         with (tmp_path / name).open("wb") as file:

@@ -23,6 +23,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.programs
+
 HANDLERS = Path(jupyter_scheduler.__file__).parent / "tests" / "test_handlers.py"
 CONFTEST = Path(__file__).with_name("upstream_conftest.py")
 THEIR_CLASS = "jupyter_scheduler.scheduler.Scheduler."

@@ -128,6 +128,7 @@ def test_health_without_a_cluster(unconnected: Server):
     assert all(item["fix"] for item in report["problems"])
 
 
+@pytest.mark.programs
 def test_a_setting_that_cannot_be(tmp_path: Path):
     environment = {"JUPYTER_KUEUE_MAX_TIMEOUT_SECONDS": "two"}
     with running_server(tmp_path, environment) as server:
@@ -312,6 +313,7 @@ def test_a_cursor_of_another_server_is_a_gap(unconnected: Server):
         assert lines[3] == "event: gap"
 
 
+@pytest.mark.programs
 def test_the_server_stops_while_somebody_listens(tmp_path: Path):
     environment = {"KUBECONFIG": str(tmp_path / "none")}
     with running_server(tmp_path, environment) as server, server.stream("changes") as response:
@@ -326,6 +328,7 @@ def test_the_token_is_in_no_log_line(unconnected: Server):
     assert TOKEN not in unconnected.log.read_text()
 
 
+@pytest.mark.programs
 def test_importing_the_extension_imports_nothing_slow():
     code = """
 import sys, json, jupyter_server.serverapp

@@ -54,6 +54,7 @@ def is_named(pattern: IgnorePattern | None, path: str) -> bool:
     )
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("seed", range(3))
 def test_it_names_what_it_names_for_git(tmp_path: Path, seed: int):
     chance = random.Random(seed)

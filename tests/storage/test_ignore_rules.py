@@ -17,6 +17,8 @@ from jupyter_kueue.storage.input_upload import InputLimits, find_input
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.programs
+
 LIMITS = InputLimits(max_notebook_bytes=2**20, max_folder_files=100, max_folder_bytes=2**20)
 TREE = (
     *("a b.txt", "keep.txt", "x.log", "Grüße 😀.csv", "#odd"),

@@ -149,6 +149,7 @@ def test_a_notebook_over_the_limit_names_it(root: Path):
     assert list(caught.value.fields) == ["input_path"]
 
 
+@pytest.mark.programs
 def test_a_large_notebook_is_parsed_outside_of_this_process(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from jupyter_kueue_local.node.container_logs import Record
 
+pytestmark = pytest.mark.programs
+
 DEADLINE_SECONDS = 20
 
 

@@ -29,7 +29,8 @@ from jupyter_kueue_local.access import namespace_access, users_namespace
 from jupyter_kueue_local.object_store import bucket_credentials, bucket_secret, write_bucket_folder
 from jupyter_kueue_local.quotas import team_objects
 from jupyter_kueue_local.state_folder import StateFolder
-from tests.api_server import ApiServer
+from tests.support.api_server import ApiServer
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -270,7 +271,7 @@ def _make_namespace(
         cluster.api_server.apply(_collection(item), item)
     teams = ("team-a", "team-b")
     queues = f"{_KUEUE}/namespaces/{name}/localqueues"
-    cluster.api_server.until("the queues are active", queues, _are_active)
+    until(lambda: cluster.api_server.items(queues), "the queues are active", holds=_are_active)
     env = {
         **cluster.env,
         "KUBECONFIG": str(user_kubeconfig),
@@ -316,7 +317,7 @@ def _delete_namespace(cluster: LocalCluster, namespace: Namespace) -> None:
         api_server.delete(path, propagationPolicy="Background")
     pods = f"api/v1/namespaces/{namespace.name}/pods"
     api_server.delete(pods, gracePeriodSeconds=1)
-    api_server.until("no pod is left", pods, lambda items: not items)
+    until(lambda: not api_server.items(pods), "no pod is left")
     for name in namespace.cluster_queues:
         api_server.delete(f"{_KUEUE}/clusterqueues/{name}")
     api_server.delete(f"{_KUEUE}/cohorts/{namespace.name}")

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 from servers import Ours, OursBehindScheduler, Stock
 
 from jupyter_kueue_local.building import KUEUE_VERSION
+from tests.support.notebooks import write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ class Bench:
     def ours(self, name: str) -> Ours:
         """Return a server with jupyter-kueue, not started, with an owner that has no runs yet."""
         server = Ours(self.folder / f"ours-{name}", self.cluster, _new_owner(name))
-        write_notebook(server.root / ONE_CELL, "print(1)")
+        write_notebook(server.root, ONE_CELL, "print(1)")
         return server
 
     def ours_behind_scheduler(self, name: str, **settings: str) -> OursBehindScheduler:
@@ -54,13 +54,13 @@ class Bench:
         """
         folder = self.folder / f"ours-{name}"
         server = OursBehindScheduler(folder, {**self.cluster, **settings}, _new_owner(name))
-        write_notebook(server.root / ONE_CELL, "print(1)")
+        write_notebook(server.root, ONE_CELL, "print(1)")
         return server
 
     def stock(self, name: str) -> Stock:
         """Return a server of stock jupyter-scheduler, not started, with an empty database."""
         server = Stock(self.folder / f"stock-{name}")
-        write_notebook(server.root / ONE_CELL, "print(1)")
+        write_notebook(server.root, ONE_CELL, "print(1)")
         return server
 
     @contextlib.contextmanager
@@ -78,21 +78,10 @@ def _new_owner(name: str) -> str:
     return f"bench-{name}-{uuid.uuid4().hex[:8]}"
 
 
-def write_notebook(path: Path, source: str) -> None:
-    """Write a notebook with one cell for this environment's Python kernel."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source)],
-        metadata={
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-        },
-    )
-    path.write_text(nbformat.writes(notebook))
-
-
 def write_held_notebook(path: Path, release: Path) -> None:
     """Write a notebook whose cell ends when the file ``release`` exists."""
     source = f"import pathlib, time\nwhile not pathlib.Path({str(release)!r}).exists():\n"
-    write_notebook(path, f"{source}    time.sleep(0.2)")
+    write_notebook(path.parent, path.name, f"{source}    time.sleep(0.2)")
 
 
 @contextlib.contextmanager

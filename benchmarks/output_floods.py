@@ -12,11 +12,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-import nbformat
 import report
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.runner.staging import notebook_modules
+from tests.support.notebooks import write_notebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,8 +140,7 @@ def _run(folder: Path, source: str, *, stop: bool) -> Ended:
         pod_contract.ENV_KERNEL_NAME: pod_contract.DEFAULT_KERNEL,
         pod_contract.ENV_TERMINATION_LOG: str(folder / "termination-log"),
     }
-    cells = [nbformat.v4.new_code_cell(source)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "workspace" / "flood.ipynb")
+    write_notebook(folder / "workspace", "flood.ipynb", source)
     run = {"notebook": "flood.ipynb", "kernel_name": pod_contract.DEFAULT_KERNEL}
     if not stop:
         run["cell_timeout_seconds"] = LIMIT_SECONDS

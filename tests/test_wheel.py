@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.wheels import build_wheel, entry_points_of, file_of, metadata_of, sources_of
+from tests.support.wheels import build_wheel, entry_points_of, file_of, metadata_of, sources_of
 
 if TYPE_CHECKING:
     import zipfile

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -20,7 +19,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from conftest import new_namespace
 from jupyter_kueue_local.ports import listens
-from tests.ports import free_port
+from tests.support.polling import until
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,11 +108,10 @@ class Lab:
     def run_to_end(self, request: dict[str, Any]) -> Any:
         """Submit a run and return it once it has ended."""
         run_id = self.call("POST", "runs", request)["run_id"]
-        deadline = time.monotonic() + PATIENCE
-        while (run := self.call("GET", f"runs/{run_id}"))["finished_at"] is None:
-            assert time.monotonic() < deadline, f"still {run['state']}: {run['message']}"
-            time.sleep(0.2)
-        return run
+        return until(
+            lambda: self.call("GET", f"runs/{run_id}"),
+            holds=lambda run: run["finished_at"] is not None,
+        )
 
     def wait_until_stored(self, page: Page, widget: str) -> None:
         """Wait until Lab has stored that a widget is in front, else a reload may not show it.
@@ -120,14 +119,13 @@ class Lab:
         Lab does so about a second later, and not again if the server does not answer then.
         """
         workspace = page.url.partition("/workspaces/")[2].partition("?")[0].partition("/")[0]
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def fronts() -> list[Any]:
             stored = self.call("GET", f"/lab/api/workspaces/{workspace}")["data"]
             layout = stored.get("layout-restorer:data", {})
-            if widget in [layout.get(area, {}).get("current") for area in ("main", "left")]:
-                return
-            assert time.monotonic() < deadline, f"{widget} is not in front: {layout}"
-            time.sleep(0.1)
+            return [layout.get(area, {}).get("current") for area in ("main", "left")]
+
+        until(fronts, f"{widget} is in front", holds=lambda found: widget in found)
 
     def clear(self) -> None:
         """Delete all runs, schedules, kernels and files, for the next test."""
@@ -261,14 +259,15 @@ def running_lab(
 
 
 def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while server.poll() is None and time.monotonic() < deadline:
+    def answers() -> bool:
+        if server.poll() is not None:
+            pytest.fail(f"JupyterLab did not start:\n{lab.log.read_text()[-4000:]}")
         with (
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{lab.url}api/status?token={TOKEN}", timeout=10),
         ):
             # Else a stranger answers, which was quicker to take the port.
-            if listens(server.pid, lab.port):
-                return
-        time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{lab.log.read_text()[-4000:]}")
+            return listens(server.pid, lab.port)
+        return False
+
+    until(answers, f"JupyterLab answers; {lab.log} says why not")

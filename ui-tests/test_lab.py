@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
+
+from tests.support.notebooks import write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,11 +97,8 @@ def test_a_run_submitted_on_the_local_cluster_and_its_outputs_opened_in_lab(
 
 def _a_file_of_a_user_runs_nothing_in_the_browser(page: Page, lab: Lab) -> None:
     """Called with a server that runs: what a notebook writes may be anything."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(f"open('page.html', 'w').write({SCRIPT!r})")],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, lab.root / "writer.ipynb")
+    source = f"open('page.html', 'w').write({SCRIPT!r})"
+    write_notebook(lab.root, "writer.ipynb", source)
     run = lab.run_to_end({"input_path": "writer.ipynb"})
     assert run["state"] == "succeeded", run["message"]
     url = lab.rest_url(f"runs/{run['run_id']}/files/page.html")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jupyter_core.paths
-import nbformat
 import pytest
 from jupyter_scheduler.orm import Job as StockJob
 from jupyter_scheduler.orm import JobDefinition, create_session, create_tables
@@ -25,6 +24,7 @@ from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.run_records import Records
 from jupyter_kueue.storage.summaries import Summaries
+from tests.support.notebooks import write_notebook
 
 from .accessibility import THEMES, choose_theme, expect_accessible
 from .test_upstream_dialog import Jobs, expect_idle
@@ -79,14 +79,6 @@ class Panel:
         self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
-def write_notebook(lab: Lab, path: str, *sources: str) -> str:
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    kernel = {"name": "python3", "display_name": "Python 3"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, lab.root / path)
-    return path
-
-
 def submit(lab: Lab, path: str, *, gpus: int = 0, **fields: Any) -> str:
     resources = {**SIZE, "gpus": gpus}
     body = {"input_path": path, "local_queue": "team-a", "resources": resources, **fields}
@@ -98,9 +90,9 @@ def write_notebooks(lab: Lab) -> Lab:
     """Write one that ends and one that does not."""
     # Files hold texts as lists of lines.
     two_lines = "# of two\nprint('one', 'two', 'three', sep='\\n')"
-    write_notebook(lab, "quick.ipynb", "print('made in the cluster')", two_lines)
+    write_notebook(lab.root, "quick.ipynb", "print('made in the cluster')", two_lines)
     endless = ["print('made so far')", "import time; time.sleep(3600)", "'never'"]
-    write_notebook(lab, "endless.ipynb", *endless)
+    write_notebook(lab.root, "endless.ipynb", *endless)
     return lab
 
 
@@ -173,7 +165,7 @@ def test_an_open_notebook_and_log_follow_their_run_to_its_end(
     )
     waits = [wait.format(str(gate), number) for number, gate in enumerate(gates)]
     fill = [f"print('line {number}\\n' * 30)" for number in range(3)]
-    write_notebook(lab, "gated.ipynb", *fill, *waits, "1 / 0")
+    write_notebook(lab.root, "gated.ipynb", *fill, *waits, "1 / 0")
     run_id = submit(lab, "gated.ipynb")
     expect(panel.row(run_id)).to_contain_text("cell 4 of 6")
 
@@ -225,7 +217,7 @@ def test_an_open_notebook_and_log_follow_their_run_to_its_end(
 def test_a_result_is_read_copied_changed_and_run_again(panel: Panel, lab: Lab):
     page = panel.page
     write_notebook(
-        lab,
+        lab.root,
         "fails.ipynb",
         *("print('x\\n' * 40)" for _ in range(5)),
         "open('found.csv', 'w').write('region,sales')",
@@ -303,7 +295,7 @@ def _a_result_is_saved_under_a_plain_name(page: Page) -> None:
 
 def test_many_tabs_of_results_keep_their_names_and_can_be_closed(panel: Panel, lab: Lab):
     page = panel.page
-    write_notebook(lab, "parts.ipynb", "for n in range(9): open(f'{n}.txt', 'w').write('x')")
+    write_notebook(lab.root, "parts.ipynb", "for n in range(9): open(f'{n}.txt', 'w').write('x')")
     run_id = submit(lab, "parts.ipynb")
     expect(panel.row_in("finished", run_id)).to_be_visible()
     panel.choose(run_id, "Show Files")
@@ -668,7 +660,7 @@ def test_it_tells_of_the_stock_backends_jobs_until_they_are_brought_over_or_unwa
 ):
     environment = {**namespace.env, "JUPYTER_KUEUE_RESYNC_SECONDS": "1"}
     lab = start_lab(environment)
-    write_notebook(lab, "quick.ipynb", "1")
+    write_notebook(lab.root, "quick.ipynb", "1")
     add_to_stock_backend(lab, runs=2, definitions=1)
     panel = Panel(page).open(lab)
     notice = panel.root.locator('[data-notice="stock-backend"]')

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
 
 from jupyter_kueue.storage.bucket import Bucket
+from tests.support.notebooks import write_notebook
+from tests.support.polling import until
 
 from .accessibility import THEMES, choose_theme, expect_accessible
 from .test_lab import open_lab, watch_console
@@ -104,26 +104,6 @@ class Jobs:
         return self
 
 
-def until(look: Callable[[], Any]) -> Any:
-    """Return what ``look`` gives once that is true in Python's sense."""
-    deadline = time.monotonic() + 120
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.1)
-    return seen
-
-
-def write_notebook(lab: Lab, path: str, source: str, parameters: str = "") -> None:
-    parameters_cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(
-        cells=[parameters_cell, nbformat.v4.new_code_cell(source)], metadata={"kernelspec": kernel}
-    )
-    target = lab.root / path
-    target.parent.mkdir(exist_ok=True)
-    nbformat.write(notebook, target)
-
-
 def job_named(lab: Lab, name: str, *states: str) -> Any:
     """Return the newest job of a name, once it is in one of the states."""
 
@@ -159,18 +139,18 @@ def is_ours(text: str) -> bool:
 def lab(shared_lab: Lab) -> Lab:
     lab = shared_lab
     write_notebook(
-        lab,
+        lab.root,
         "weekly.ipynb",
         "print(f'{region}: {weeks + 1} weeks')\nopen('sales.csv', 'w').write('made by the run')",
-        "region, weeks = 'none', 0",
+        parameters="region, weeks = 'none', 0",
     )
-    write_notebook(lab, "endless.ipynb", "import time; time.sleep(3600)")
+    write_notebook(lab.root, "endless.ipynb", "import time; time.sleep(3600)")
     for name in ("daily", "newer"):
         write_notebook(
-            lab,
+            lab.root,
             f"reports/{name}.ipynb",
             f"import time; print('{name}', region); time.sleep(seconds)",
-            "region, seconds = 'none', 0",
+            parameters="region, seconds = 'none', 0",
         )
     return lab
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.notebooks import write_notebook
+
 from .conftest import running_lab
 from .test_lab import open_lab, watch_console
 from .test_panel import Panel
-from .test_upstream_dialog import Jobs, is_ours, write_notebook
+from .test_upstream_dialog import Jobs, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +59,7 @@ def test_the_panel_says_what_is_missing_and_how_to_mend_it(page: Page, lab: Lab)
 
 
 def test_every_part_of_the_dialog_says_what_is_missing(page: Page, lab: Lab):
-    write_notebook(lab, "weekly.ipynb", "1")
+    write_notebook(lab.root, "weekly.ipynb", "1")
     problem = lab.call("GET", "health")["problems"][0]
     errors = watch_console(page)
     open_lab(page, lab)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,11 +74,7 @@ class User:
         return found
 
     def until(self, what: str, look: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"not in time: {what}"
-            time.sleep(0.1)
-        return found
+        return until(look, what)
 
     def until_event(self, name: str, reason: str) -> str:
         selector = f"--field-selector=involvedObject.name={name},reason={reason}"

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.polling import until
 
+if TYPE_CHECKING:
     from conftest import LocalCluster, Namespace
 
 pytestmark = pytest.mark.integration
@@ -62,7 +61,7 @@ class Queue:
             seen = self.conditions(name).get(condition, {})
             return seen if seen.get("status") == status else None
 
-        return wait_for(found, f"{name} {condition}={status}")
+        return until(found, f"{name} {condition}={status}")
 
     def positions(self, local_queue: str = "team-a") -> list[str]:
         """Return the pending Jobs of a LocalQueue in order, as the position API has them."""
@@ -80,14 +79,6 @@ class Queue:
 @pytest.fixture
 def queue(local_cluster: LocalCluster, namespace: Namespace) -> Queue:
     return Queue(local_cluster, namespace)
-
-
-def wait_for(found: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.1)
-    return value
 
 
 def test_a_job_with_the_label_is_suspended_by_the_webhook(queue: Queue) -> None:
@@ -116,7 +107,7 @@ def test_quota_borrowing_positions_and_reclaim(queue: Queue) -> None:
     queue.submit(job("urgent", priority="high", **gpu))
     # More urgent than what its own team has running.
     queue.await_condition("urgent", "Admitted")
-    waiting = wait_for(lambda: len(queue.positions()) == 2 and queue.positions(), "positions")
+    waiting = until(lambda: len(queue.positions()) == 2 and queue.positions(), "positions")
     (preempted,) = {"first", "borrower"} & set(waiting)
     assert set(waiting) == {"third", preempted}
     assert queue.await_condition(preempted, "Preempted")["reason"] == "InClusterQueue"

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,9 @@ import yaml
 from jupyter_kueue_local import processes
 from jupyter_kueue_local.lifecycle import PART_NAMES
 from jupyter_kueue_local.state_folder import StateFolder
+from tests.support.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conftest import LocalCluster
     from local_cluster.tests.conftest import HarmedCluster
 
@@ -128,7 +126,7 @@ def test_up_repairs_what_stops_while_it_waits_for_others(
     os.kill(before["kueue"] or 0, signal.SIGKILL)
     _await_end(harmed_cluster, "kueue")
     up = subprocess.Popen(harmed_cluster.command("up"), stdout=subprocess.PIPE, text=True)
-    _await(lambda: harmed_cluster.recorded("kueue").pid != before["kueue"])
+    until(lambda: harmed_cluster.recorded("kueue").pid != before["kueue"])
     os.kill(before[part] or 0, harm)
     said, _ = up.communicate(timeout=90)
     assert up.returncode == 0, said
@@ -264,16 +262,15 @@ def start_run(cluster: HarmedCluster, name: str, retries: int = 0) -> None:
 
 def wait_for_log(cluster: HarmedCluster, job: str) -> None:
     """Wait until a pod of the Job that is not ending has printed its line."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def is_printed() -> bool:
         pods = json.loads(cluster.kubectl("get", "pods", "-l", f"job-name={job}", "-o", "json"))[
             "items"
         ]
         running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
-        if running and "runs" in cluster.kubectl("logs", running[0]["metadata"]["name"]):
-            return
-        assert time.monotonic() < deadline, [pod["status"] for pod in pods]
-        time.sleep(0.2)
+        return bool(running) and "runs" in cluster.kubectl("logs", running[0]["metadata"]["name"])
+
+    until(is_printed, f"{job} has printed its line")
 
 
 def test_a_port_taken_by_another_program_is_left_to_it(harmed_cluster: HarmedCluster) -> None:
@@ -398,11 +395,11 @@ def test_kueue_holds_back_a_job_without_a_queue_even_without_the_policy(
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
     }
     try:
-        _await(lambda: harmed_cluster.try_kubectl("create", "-f", "-", stdin=json.dumps(job)))
+        until(lambda: harmed_cluster.try_kubectl("create", "-f", "-", stdin=json.dumps(job)))
         unsuspend = '{"spec": {"suspend": false}}'
         harmed_cluster.kubectl("patch", "job", "loose", "--type=merge", "-p", unsuspend)
         suspended = ("get", "job", "loose", "-o", "jsonpath={.spec.suspend}")
-        _await(lambda: harmed_cluster.kubectl(*suspended) == "true")
+        until(lambda: harmed_cluster.kubectl(*suspended) == "true")
         assert not harmed_cluster.kubectl("get", "pods", "-l", "job-name=loose", "-o", "name")
     finally:
         harmed_cluster.kubectl("delete", "job", "loose", "--ignore-not-found")
@@ -446,18 +443,8 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, cli) -> 
     assert "Traceback" not in failed.stderr
 
 
-def _await(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def _await_end(cluster: HarmedCluster, part: str) -> None:
     """Wait until a killed part is gone, and everything that it had."""
-    deadline = time.monotonic() + 10
     record = processes.load(cluster.folder / "parts" / part)
     assert record is not None
-    while record.alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not record.alive, f"{part} is gone")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jupyter_kueue import __version__
-from tests.wheels import build_wheel, entry_points_of, file_of, metadata_of, sources_of
+from tests.support.wheels import build_wheel, entry_points_of, file_of, metadata_of, sources_of
 
 if TYPE_CHECKING:
     import zipfile

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_kueue_local.lifecycle import PART_NAMES
 from jupyter_kueue_local.node.host_processes import MARK
-from tests.server import proxy as proxies
+from tests.support import proxy as proxies
 
 if TYPE_CHECKING:
     import random
@@ -193,7 +193,7 @@ class Faults:
         self.history.note(f"cut {name} for {seconds:.1f} s")
         way.down()
         self._wait(seconds)
-        if way._server is None:
+        if not way.is_up:
             way.up()
 
     def _hang(self) -> None:

@@ -8,13 +8,14 @@ import json
 import signal
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conftest import cluster_in, new_namespace, run_cli
 from jupyter_kueue_local import processes
 from jupyter_kueue_local.lifecycle import PART_NAMES
-from tests.server import proxy as proxies
 from tests.server.conftest import Server, running_server
+from tests.support import proxy as proxies
+from tests.support.notebooks import write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +155,7 @@ class Place:
             proxy.refuse = lambda _verb, _path: None
             proxy.lose = lambda _verb, _path, _status: False
             proxy.answers.set()
-            if proxy._server is None:
+            if not proxy.is_up:
                 proxy.up()
         if not self.local("up"):
             self.history.complain("local up did not repair it", "cluster")
@@ -165,29 +166,11 @@ class Place:
 
     def write_notebook(self, path: str, cells: list[str], beside: dict[str, str]) -> None:
         """Write a notebook, and files beside it, for both servers."""
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        body: dict[str, Any] = {
-            "cells": [
-                {
-                    "cell_type": "code",
-                    "id": f"c{number}",
-                    "metadata": {},
-                    "execution_count": None,
-                    "outputs": [],
-                    "source": source,
-                }
-                for number, source in enumerate(cells)
-            ],
-            "metadata": {"kernelspec": kernel},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
         for site in self.sites:
-            target = site.folder / "root" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(body))
+            root = site.folder / "root"
+            write_notebook(root, path, *cells)
             for name, text in beside.items():
-                (target.parent / name).write_text(text)
+                (root / path).with_name(name).write_text(text)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.domain import errors
 from jupyter_kueue_local.certificates import ensure_certificates
+from tests.support.polling import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -195,15 +196,6 @@ class Follower:
         self.reported.append((item["metadata"]["name"], gone))
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    """Return once the condition holds; a deadline away it is a failure."""
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.005)
-
-
 @contextlib.asynccontextmanager
 async def connection_to(address: str, folder: Path, **cluster: Any) -> AsyncIterator[Connection]:
     """Connect by a kubeconfig, as a server does."""
@@ -296,7 +288,7 @@ async def test_a_list_is_there_as_a_whole_before_it_counts_as_synced(
     await follower.watched.synced.wait()
     assert follower.names() == names
     assert sorted(follower.reported) == sorted((name, False) for name in names)
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     assert api.lists() == 1
     assert api.watched_from() == [str(api.version)]
 
@@ -306,11 +298,11 @@ async def test_changes_are_reported_as_they_come(
 ) -> None:
     api.put("old")
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     api.put("new")
     api.put("new", phase="Running")
     api.delete("old")
-    await until(follower.reported_gone)
+    await eventually(follower.reported_gone)
     assert follower.reported == [("old", False), ("new", False), ("new", False), ("old", True)]
     assert follower.names() == {"new"}
     assert follower.watched.items["uid-new"]["spec"] == {"phase": "Running"}
@@ -321,14 +313,14 @@ async def test_an_object_of_the_same_name_is_another_one(
     api: ApiServer, follow: Callable[[], Follower]
 ) -> None:
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     for number in (1, 2):
         api.put("again")
         item = api.items["again"]
         item["metadata"]["uid"] = f"uid-{number}"
-        await until(lambda uid=f"uid-{number}": uid in follower.watched.items)
+        await eventually(lambda uid=f"uid-{number}": uid in follower.watched.items)
         api.delete("again")
-        await until(lambda: not follower.watched.items)
+        await eventually(lambda: not follower.watched.items)
     assert follower.reported_gone() == ["again", "again"]
 
 
@@ -338,13 +330,13 @@ async def test_a_watch_that_ends_says_nothing_about_the_objects(
 ) -> None:
     api.put("one")
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     api.end_watches() if how == "ended" else api.cut_watches()
-    await until(lambda: len(api.watched_from()) == 2)
+    await eventually(lambda: len(api.watched_from()) == 2)
     assert follower.names() == {"one"}
     assert follower.reported == [("one", False)]
     api.put("two")
-    await until(lambda: follower.names() == {"one", "two"})
+    await eventually(lambda: follower.names() == {"one", "two"})
     assert follower.watched.error is None
 
 
@@ -352,11 +344,11 @@ async def test_after_a_quiet_end_the_watch_goes_on_where_it_was(
     api: ApiServer, follow: Callable[[], Follower]
 ) -> None:
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     api.put("one")
-    await until(lambda: follower.names() == {"one"})
+    await eventually(lambda: follower.names() == {"one"})
     api.end_watches()
-    await until(lambda: len(api.watched_from()) == 2)
+    await eventually(lambda: len(api.watched_from()) == 2)
     assert api.watched_from() == ["100", "101"]
     assert api.lists() == 1
 
@@ -365,12 +357,12 @@ async def test_a_bookmark_moves_the_place_and_reports_nothing(
     api: ApiServer, follow: Callable[[], Follower]
 ) -> None:
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     for _ in range(5):
         api.bookmark()
     api.forget()  # the place of the beginning is lost, the bookmark's is not
     api.end_watches()
-    await until(lambda: len(api.watched_from()) == 2)
+    await eventually(lambda: len(api.watched_from()) == 2)
     assert api.watched_from() == ["100", "105"]
     assert api.lists() == 1
     assert follower.reported == []
@@ -381,13 +373,13 @@ async def test_an_answer_that_is_older_than_what_was_watched_changes_nothing(
     api: ApiServer, follow: Callable[[], Follower]
 ) -> None:
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     api.put("changed", by="a write")
     api.put("deleted")
     answers = list(api.items.values())
     api.put("changed", by="somebody else")
     api.delete("deleted")
-    await until(lambda: ("deleted", True) in follower.reported)
+    await eventually(lambda: ("deleted", True) in follower.reported)
     for answer in answers:
         follower.watched.note(answer)
     [item] = follower.watched.items.values()
@@ -399,7 +391,7 @@ async def test_an_answer_that_is_newer_than_what_was_watched_counts_at_once(
 ) -> None:
     api.put("one", by="nobody")
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     late = [api.change("one", by=by) for by in ("somebody", "a write")]
     follower.watched.note(late[1]["object"])
     assert follower.names() == {"one"}
@@ -407,7 +399,7 @@ async def test_an_answer_that_is_newer_than_what_was_watched_counts_at_once(
     for event in late:
         api.tell(event)
     api.put("two")
-    await until(lambda: follower.names() == {"one", "two"})
+    await eventually(lambda: follower.names() == {"one", "two"})
     assert follower.watched.items["uid-one"]["spec"] == {"by": "a write"}
     assert follower.reported[reported:] == [("two", False)]
 
@@ -420,21 +412,21 @@ async def test_a_place_the_server_forgot_is_listed_anew(
     for name in ("stays", "changes", "goes"):
         api.put(name)
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     follower.reported.clear()
     api.end_watches()
     # While nobody watches: the follower can learn of these only by listing.
-    await until(lambda: not api.watchers)
+    await eventually(lambda: not api.watchers)
     api.put("changes", seen=True)
     api.delete("goes")
     api.put("comes")
     api.forget()
-    await until(lambda: follower.names() == {"stays", "changes", "comes"})
-    await until(lambda: api.watchers)
+    await eventually(lambda: follower.names() == {"stays", "changes", "comes"})
+    await eventually(lambda: api.watchers)
     assert sorted(follower.reported) == [("changes", False), ("comes", False), ("goes", True)]
     assert follower.watched.error is None
     api.put("later")
-    await until(lambda: "later" in follower.names())
+    await eventually(lambda: "later" in follower.names())
 
 
 async def test_a_server_that_is_down_for_a_while(
@@ -443,17 +435,17 @@ async def test_a_server_that_is_down_for_a_while(
     for name in ("stays", "goes"):
         api.put(name)
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     await api.stop()
-    await until(lambda: follower.watched.error)
+    await eventually(lambda: follower.watched.error)
     assert isinstance(follower.watched.error, errors.ClusterUnavailableError)
     assert follower.names() == {"stays", "goes"}  # the last that was known stays readable
     assert follower.watched.synced.is_set()
     api.delete("goes")
     api.put("comes")
     await api.start()
-    await until(lambda: follower.names() == {"stays", "comes"})
-    await until(lambda: follower.watched.error is None)
+    await eventually(lambda: follower.names() == {"stays", "comes"})
+    await eventually(lambda: follower.watched.error is None)
     assert follower.reported_gone() == ["goes"]
     # One line for one outage, however often it was tried.
     assert len([record for record in caplog.records if "watching path" in record.message]) == 1
@@ -485,7 +477,7 @@ async def test_a_server_that_is_not_up_yet(tmp_path: Path) -> None:
     async with connection_to(f"http://127.0.0.1:{api.port}", tmp_path) as connection:
         follower = Follower(connection)
         task = asyncio.create_task(follower.watched.run())
-        await until(lambda: follower.watched.error)
+        await eventually(lambda: follower.watched.error)
         assert not follower.watched.synced.is_set()
         api.put("one")
         await api.start()
@@ -502,9 +494,9 @@ async def test_a_server_that_turns_every_watch_away_does_not_stop_the_news(
 ) -> None:
     api.ends_watches_at_once = True
     follower = follow()
-    await until(lambda: len(api.watched_from()) >= 3)
+    await eventually(lambda: len(api.watched_from()) >= 3)
     api.put("one")
-    await until(lambda: follower.names() == {"one"})
+    await eventually(lambda: follower.names() == {"one"})
     assert api.lists() == 1
 
 
@@ -518,9 +510,9 @@ async def test_an_object_is_kept_as_it_was_trimmed(api: ApiServer, connection: C
         trim=lambda item: {"metadata": item["metadata"]},
     )
     task = asyncio.create_task(watched.run())
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     api.delete("one")
-    await until(lambda: len(seen) == 2)
+    await eventually(lambda: len(seen) == 2)
     assert [set(item) for item in seen] == [{"metadata"}, {"metadata"}]
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -531,10 +523,10 @@ async def test_an_object_as_big_as_they_get_comes_through(
     api: ApiServer, follow: Callable[[], Follower]
 ) -> None:
     follower = follow()
-    await until(lambda: api.watchers)
+    await eventually(lambda: api.watchers)
     # etcd refuses more than 1.5 MiB: https://etcd.io/docs/v3.6/dev-guide/limit/
     api.put("big", text="ü" * 250_000)
-    await until(lambda: follower.names() == {"big"})
+    await eventually(lambda: follower.names() == {"big"})
     assert len(follower.watched.items["uid-big"]["spec"]["text"]) == 250_000
 
 

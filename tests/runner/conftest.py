@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.runner.pod import Job
-from tests.runner.seaweed import Seaweed
+from tests.support.object_store import Seaweed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +18,13 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import errors
 from jupyter_kueue.runner.shared import stage_in_lock
 from jupyter_kueue.storage.bucket import Bucket
+from tests.support.notebooks import notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.runner.seaweed import Seaweed
+    from tests.support.object_store import Seaweed
 
 PACKAGE_PARENT = str(Path(jupyter_kueue.__file__).parents[1])
-PYTHON = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
 EXPORT_VOLUMES = {
     pod_contract.ENV_EXPORT_REQUEST_DIR: "export-request",
     pod_contract.ENV_EXPORT_DIR: "export",
@@ -38,37 +36,6 @@ VOLUMES = {
     pod_contract.ENV_CHECKPOINT_DIR: "checkpoints",
     pod_contract.ENV_SCRATCH_DIR: "scratch",
 }
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """Wait until ``condition`` is true and return what it returned."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
-        time.sleep(0.02)
-    return value
-
-
-def cell(source: str, *tags: str) -> dict[str, Any]:
-    return {
-        "id": uuid.uuid4().hex[:8],
-        "cell_type": "code",
-        "metadata": {"tags": list(tags)} if tags else {},
-        "execution_count": None,
-        "outputs": [],
-        "source": source,
-    }
-
-
-def notebook(*cells: Any, **metadata: Any) -> bytes:
-    """Return a notebook; a string is the source of a code cell."""
-    content = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": metadata or PYTHON,
-        "cells": [cell(one) if isinstance(one, str) else one for one in cells],
-    }
-    return json.dumps(content).encode()
 
 
 class Job:
@@ -237,7 +204,7 @@ class Pod:
         until(
             lambda: process.poll() is not None or stage_in_lock.is_held(folder) is False,
             "stage-in is done",
-            60,
+            seconds=60,
         )
         process.terminate()
         self.said, _ = process.communicate(timeout=60)

@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner import seaweed as stores
-from tests.runner.pod import Job, until
+from tests.runner.pod import Job
+from tests.support import object_store as stores
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

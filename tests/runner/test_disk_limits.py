@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import until
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_beyond_its_limit_a_pod_that_is_told_to_stop_ends_the_run_too(
     pod = run.pod(**own, **{pod_contract.ENV_VOLUME_LIMITS: limit})
     assert pod.stage_in() == 0
     pod.start()
-    until(lambda: (pod.attempt or {}).get("reason"), "it has noticed", 60)
+    until(lambda: (pod.attempt or {}).get("reason"), "it has noticed", seconds=60)
     pod.notebook.send_signal(signal.SIGTERM)
 
     assert pod.wait() in (pod_contract.EXIT_DISK_FULL_AT_STOP, pod_contract.EXIT_DISK_FULL)

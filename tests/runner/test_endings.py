@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import cell, until
+from tests.support.notebooks import cell
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

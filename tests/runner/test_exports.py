@@ -16,7 +16,8 @@ import pytest
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.runner.export import export
 from jupyter_kueue.runner.stage_out import export_requests
-from tests.runner.pod import PYTHON, cell, notebook, until
+from tests.support.notebooks import PYTHON, cell, notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ import pytest
 from nbclient import NotebookClient
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import notebook, until
+from tests.support.notebooks import notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -298,7 +299,7 @@ def test_nothing_is_lost_while_the_reader_has_no_turn(new_run: Callable[..., Job
     client = client_of(pod)
     client.suspend()
     (workspace / "go").touch()
-    until((workspace / "sent").exists, "all is sent", 60)
+    until((workspace / "sent").exists, "all is sent", seconds=60)
     client.resume()
 
     assert pod.wait() == 0, pod.log[-2000:]

@@ -13,7 +13,8 @@ import pytest
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.runner.shared import home
-from tests.runner.pod import notebook, until
+from tests.support.notebooks import notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from tests.runner.pod import until
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import until
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

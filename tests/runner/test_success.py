@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import cell
+from tests.support.notebooks import cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable

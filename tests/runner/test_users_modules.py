@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from tests.runner.pod import notebook
 from tests.runner.test_kernel_starts import kernelspec
+from tests.support.notebooks import notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from jupyter_scheduler.environments import StaticEnvironmentManager
 from jupyter_scheduler.executors import DefaultExecutionManager
 from jupyter_scheduler.models import (
@@ -26,6 +25,8 @@ from jupyter_scheduler.models import (
 from jupyter_scheduler.orm import Job, create_tables
 from jupyter_scheduler.scheduler import Scheduler
 from traitlets.config import Config
+
+from tests.support import notebooks
 
 BASICS = {"runtime_environment_name": "conda-lab", "output_formats": ["ipynb"]}
 
@@ -48,17 +49,7 @@ class Stock:
         )
 
     def write_notebook(self, path: str, *sources: str, parameters: str | None = None) -> str:
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        if parameters is not None:
-            tags = {"tags": ["parameters"]}
-            cells.insert(0, nbformat.v4.new_code_cell(parameters, metadata=tags))
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), target
-        )
-        return path
+        return notebooks.write_notebook(self.root, path, *sources, parameters=parameters)
 
     def job(self, path: str, *, status: Status | None = None, **fields: Any) -> str:
         """Do what ``Scheduler.create_job`` and the process of a job do; with ``status`` no run."""

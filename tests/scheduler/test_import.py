@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.scheduler import stock_jobs
 from tests.server.conftest import running_server
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,14 +50,6 @@ def environment(namespace: Namespace, folder: Path) -> dict[str, str]:
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
     }
-
-
-def until(answer: Callable[[], Any], is_there: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 90
-    while not is_there(got := answer()):
-        assert time.monotonic() < deadline, got
-        time.sleep(0.1)
-    return got
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +99,7 @@ def run_import(cli: Callable[..., Any], namespace: Namespace, folder: Path) -> C
 @contextlib.contextmanager
 def server_in(folder: Path, namespace: Namespace) -> Iterator[Server]:
     with running_server(folder, environment(namespace, folder), extensions=BOTH) as server:
-        until(lambda: server.request("GET", "runs").status, lambda status: status == 200)
+        until(lambda: server.request("GET", "runs").status, holds=lambda status: status == 200)
         yield server
 
 
@@ -130,7 +122,7 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         check_report(run_import(), made)
         listed = until(
             lambda: server.request("GET", "/scheduler/jobs").json,
-            lambda found: found["total_count"] == 4,
+            holds=lambda found: found["total_count"] == 4,
         )
         jobs = {job["name"]: job for job in listed["jobs"]}
         assert {name: job["status"] for name, job in jobs.items()} == {
@@ -146,7 +138,7 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         check_failure(server, made)
         until(
             lambda: server.request("GET", "stock-backend").json,
-            lambda found: (found["jobs"], found["schedules"]) == (0, len(IMPOSSIBLE)),
+            holds=lambda found: (found["jobs"], found["schedules"]) == (0, len(IMPOSSIBLE)),
         )
 
         # Nothing comes twice, and what is deleted here does not come back.
@@ -165,19 +157,19 @@ def test_everything_comes_over_while_a_server_runs(namespace, folder, made, run_
         job = server.request("POST", f"runs/{made['report']}/rerun", {"local_queue": "team-a"}).json
         ended = until(
             lambda: server.request("GET", f"runs/{job['run_id']}").json,
-            lambda found: found["finished_at"] is not None,
+            holds=lambda found: found["finished_at"] is not None,
         )
         assert ended["state"] == "succeeded", ended["message"]
 
         database.write_bytes(b"damaged " * 1000)
         until(
             lambda: server.request("GET", "stock-backend").json["problem"],
-            lambda problem: problem is not None and "is not a SQLite database" in problem,
+            holds=lambda problem: problem is not None and "is not a SQLite database" in problem,
         )
         database.unlink()
         until(
             lambda: server.request("GET", "stock-backend").json,
-            lambda found: found["database"] is None and found["problem"] is None,
+            holds=lambda found: found["database"] is None and found["problem"] is None,
         )
 
 
@@ -282,7 +274,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(namespace, folder, run
     with server_in(folder, namespace) as server:
         listed = until(
             lambda: server.request("GET", "runs?limit=500").json,
-            lambda found: found["total"] == MANY + 4,
+            holds=lambda found: found["total"] == MANY + 4,
         )
         assert {item["state"] for item in listed["items"]} == {"succeeded", "failed", "stopped"}
         one = next(item for item in listed["items"] if item["name"].startswith("many"))

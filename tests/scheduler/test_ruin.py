@@ -12,7 +12,6 @@ import http.client
 import json
 import re
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,8 +23,10 @@ from conftest import new_namespace
 from jupyter_kueue.domain import errors
 from jupyter_kueue.storage.bucket import Bucket
 from tests.scheduler.test_server import BOTH
-from tests.server import proxy as proxies
-from tests.server.conftest import running_server, write_notebook
+from tests.server.conftest import running_server
+from tests.support import proxy as proxies
+from tests.support.notebooks import write_notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +72,8 @@ class Place:
         self.running.close()
         opened = running_server(self.folder, self.environment, extensions=BOTH)
         self.server = self.running.enter_context(opened)
-        eventually(lambda: self.request("GET", "jobs").status == 200)
-        eventually(lambda: self.request("GET", "job_definitions").status == 200)
+        until(lambda: self.request("GET", "jobs").status == 200)
+        until(lambda: self.request("GET", "job_definitions").status == 200)
 
     def request(self, verb: str, path: str, body: Any = None) -> Answer:
         return self.server.request(verb, f"/scheduler/{path}", body)
@@ -132,19 +133,18 @@ class Place:
             job: Json = self.get(f"jobs/{job_id}")
             return job if job["status"] == status else None
 
-        job: Json = eventually(found)
+        job: Json = until(found)
         return job
 
     # --- What must be so -------------------------------------------------------------------------
 
     def check(self) -> None:
         """Every list answers at once, and comes to show exactly what is expected."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (shown := self._shown()) != (self.expected, self.definitions):
-            assert time.monotonic() < deadline, _differences(
-                shown, (self.expected, self.definitions)
-            )
-            time.sleep(0.1)
+        until(
+            lambda: _differences(self._shown(), (self.expected, self.definitions)),
+            "every list shows what is expected",
+            holds=lambda differences: not differences,
+        )
         for status in STATUSES:
             count = self.get(f"jobs/count?status={status}")["count"]
             assert count == list(self.expected.values()).count(status), status
@@ -182,15 +182,6 @@ def _differences(
     ]
 
 
-def eventually(condition: Callable[[], Any]) -> Any:
-    """Return what ``condition`` gives once that is true."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
-    return answer
-
-
 @pytest.fixture(scope="module")
 def shared(
     local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
@@ -220,14 +211,14 @@ def shared(
 
 
 def _write_inputs(server: Server) -> None:
-    write_notebook(server, "one.ipynb", "1")
-    write_notebook(server, LONG_NAME, "1")
-    write_notebook(server, "slow.ipynb", "import time; time.sleep(3)")
-    write_notebook(server, "sleeps.ipynb", SLEEPS)
-    write_notebook(server, "fails.ipynb", "1 / 0")
-    write_notebook(server, "dies.ipynb", "import os; os._exit(1)")
-    write_notebook(server, "eats.ipynb", "x = [bytearray(2**24) for _ in range(10**4)]")
-    write_notebook(server, "folder/large.ipynb", "1")
+    write_notebook(server.root, "one.ipynb", "1")
+    write_notebook(server.root, LONG_NAME, "1")
+    write_notebook(server.root, "slow.ipynb", "import time; time.sleep(3)")
+    write_notebook(server.root, "sleeps.ipynb", SLEEPS)
+    write_notebook(server.root, "fails.ipynb", "1 / 0")
+    write_notebook(server.root, "dies.ipynb", "import os; os._exit(1)")
+    write_notebook(server.root, "eats.ipynb", "x = [bytearray(2**24) for _ in range(10**4)]")
+    write_notebook(server.root, "folder/large.ipynb", "1")
     (server.root / "folder" / "data.bin").write_bytes(b"x" * 200_000)
     (server.root / "text.ipynb").write_text("print('hello')")
 
@@ -363,7 +354,7 @@ def test_each_end_has_its_status_and_says_why(place: Place):
     # Where its files cannot be written this is said, and mended by asking again.
     folder = place.server.root / "jobs"
     for job_id in (of_definition, long_named):
-        eventually(lambda job_id=job_id: place.get(f"jobs/{job_id}")["downloaded"])
+        until(lambda job_id=job_id: place.get(f"jobs/{job_id}")["downloaded"])
     folder.rename(folder.with_name("kept"))
     folder.write_text("in the way")
     place.check()
@@ -404,7 +395,7 @@ def test_a_workload_that_is_deactivated(place: Place):
         owned = (item for item in place.objects("workloads") if job_id in item["metadata"]["name"])
         return next(owned, None)
 
-    name = eventually(workload)["metadata"]["name"]
+    name = until(workload)["metadata"]["name"]
     place.kubectl("patch", "workload", name, "--type=merge", "-p", '{"spec": {"active": false}}')
     place.expected[job_id] = "STOPPED"
     place.until(job_id, "STOPPED")
@@ -423,10 +414,10 @@ def test_a_queue_that_is_held_and_one_that_goes(place: Place):
 
     hold = '{"spec": {"stopPolicy": "Hold"}}'
     place.kubectl("patch", "localqueue", "team-b", "--type=merge", "-p", hold)
-    eventually(lambda: is_refused("queue: team-b is not accepting runs: an admin paused it"))
+    until(lambda: is_refused("queue: team-b is not accepting runs: an admin paused it"))
     place.check()
     place.kubectl("delete", "localqueue", "team-b")
-    eventually(lambda: is_refused("queue: there is no queue team-b"))
+    until(lambda: is_refused("queue: there is no queue team-b"))
     place.check()
     assert place.get(f"jobs/{waiting}")["status_message"] is None
     kept = {"name": "team-b", "namespace": place.namespace.name}
@@ -451,10 +442,10 @@ def test_a_cron_job_that_is_paused_moved_and_deleted(place: Place):
     place.check()
     # A time that nobody sees would be kept to in silence; a pause stays through it.
     place.kubectl(*patch, '{"spec": {"schedule": "* * * * *"}}')
-    eventually(is_as_defined)
+    until(is_as_defined)
     place.check()
     place.kubectl("delete", "cronjob", name)
-    eventually(is_as_defined)
+    until(is_as_defined)
     place.definitions[definition_id] = True
 
 
@@ -575,7 +566,7 @@ def test_lists_answer_while_cluster_or_bucket_are_down(wire: Place, which: str):
     assert len(wire.get("job_definitions")["job_definitions"]) == len(wire.definitions)
     away.up()
     wire.check()
-    eventually(lambda: wire.request("DELETE", f"jobs/{job_id}").status == 204)
+    until(lambda: wire.request("DELETE", f"jobs/{job_id}").status == 204)
     del wire.expected[job_id]
 
 
@@ -646,7 +637,7 @@ def test_a_server_that_is_killed_in_the_middle(wire: Place):
             f"nb-{deleted}",
         }
 
-    eventually(has_what_was_asked)
+    until(has_what_was_asked)
 
 
 def test_records_that_somebody_damaged(wire: Place):
@@ -692,7 +683,7 @@ def test_records_that_somebody_damaged(wire: Place):
 
     # A server that runs knows the jobs that it has read; the next one reads all of it.
     # What it puts into the index after this would be shown for what was damaged.
-    eventually(lambda: asyncio.run(is_in_the_index()))
+    until(lambda: asyncio.run(is_in_the_index()))
     asyncio.run(write())
     wire.definitions[on_demand] = False
     wire.check()
@@ -720,9 +711,7 @@ def test_records_that_somebody_damaged(wire: Place):
         del wire.definitions[definition_id]
     wire.check()
     gone = {f"nb-{job_id}" for job_id in queued[:4]} | {f"nb-{definition}"}
-    eventually(
-        lambda: not gone & {item["metadata"]["name"] for item in wire.objects("jobs,cronjobs")}
-    )
+    until(lambda: not gone & {item["metadata"]["name"] for item in wire.objects("jobs,cronjobs")})
     assert wire.get(f"jobs/{kept}")["status"] == "COMPLETED"
 
 
@@ -736,11 +725,11 @@ def test_in_the_end_all_of_it_can_be_deleted(place: Place):
     assert place.request("DELETE", f"batch/jobs?{query}").status == 204
     place.expected.clear()
     place.check()
-    eventually(lambda: not place.objects("jobs,cronjobs,pods,workloads"))
+    until(lambda: not place.objects("jobs,cronjobs,pods,workloads"))
     bucket = Bucket.open(place.namespace.bucket_dir)
 
     def is_clean() -> bool:
         keys = [item.key for item in asyncio.run(bucket.list(f"{OWNER}/"))]
         return all("/deleted" in key or "/index/" in key for key in keys)
 
-    eventually(is_clean)
+    until(is_clean)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 
-from tests.server.conftest import running_server, write_notebook
+from tests.server.conftest import running_server
+from tests.support.notebooks import write_notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.server.conftest import Server
 
 pytestmark = pytest.mark.integration
@@ -40,19 +39,11 @@ def job(path: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def until(answer: Callable[[], Any], is_there: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 120
-    while not is_there(got := answer()):
-        assert time.monotonic() < deadline, got
-        time.sleep(0.1)
-    return got
-
-
 def run_to_download(server: Server, path: str, **fields: Any) -> Any:
     job_id = server.request("POST", "/scheduler/jobs", job(path, **fields)).json["job_id"]
     return until(
         lambda: server.request("GET", f"/scheduler/jobs/{job_id}").json,
-        lambda shown: shown["downloaded"],
+        holds=lambda shown: shown["downloaded"],
     )
 
 
@@ -64,7 +55,7 @@ def test_the_installed_file_is_the_one_in_the_repository():
 
 def test_a_job_is_run_and_downloaded_by_itself(namespace, tmp_path):
     with running_server(tmp_path, namespace.env, extensions=BOTH) as server:
-        write_notebook(server, "deep/a.ipynb", "print('it ran')")
+        write_notebook(server.root, "deep/a.ipynb", "print('it ran')")
         done = run_to_download(server, "deep/a.ipynb")
 
         assert done["status"] == "COMPLETED"
@@ -106,7 +97,7 @@ def test_what_ended_while_no_server_ran_is_downloaded_by_the_next(
 ):
     environment = {**namespace.env, "JUPYTERHUB_USER": "tess"}
     with running_server(tmp_path, environment, extensions=BOTH) as server:
-        write_notebook(server, "a.ipynb", "import time; time.sleep(3)")
+        write_notebook(server.root, "a.ipynb", "import time; time.sleep(3)")
         job_id = server.request("POST", "/scheduler/jobs", job("a.ipynb")).json["job_id"]
     local_cluster.kubectl(
         "wait",
@@ -120,12 +111,12 @@ def test_what_ended_while_no_server_ran_is_downloaded_by_the_next(
     with running_server(tmp_path, environment, extensions=BOTH) as server:
         shown = until(
             lambda: server.request("GET", f"/scheduler/jobs/{job_id}").json,
-            lambda shown: shown.get("downloaded"),
+            holds=lambda shown: shown.get("downloaded"),
         )
         assert shown["status"] == "COMPLETED"
     # A server of another folder leaves it alone, and shows it all the same.
     with running_server(tmp_path / "other", environment, extensions=BOTH) as server:
-        write_notebook(server, "b.ipynb", "1")
+        write_notebook(server.root, "b.ipynb", "1")
         run_to_download(server, "b.ipynb")
         names = {path.name for path in (server.root / "jobs").iterdir()}
         assert f"a-{job_id}" not in names
@@ -145,11 +136,11 @@ def test_a_full_disk_is_told_and_the_download_can_be_repeated(namespace, tmp_pat
         seen = Path(f"/proc/{lab.process.pid}/root{jobs}")
         ballast = seen / "ballast"
         ballast.write_bytes(b"x" * (2 * 2**20 - 2**16))
-        write_notebook(lab, "a.ipynb", "print('it ran')")
+        write_notebook(lab.root, "a.ipynb", "print('it ran')")
         job_id = lab.request("POST", "/scheduler/jobs", job("a.ipynb")).json["job_id"]
         until(
             lambda: lab.request("GET", f"/scheduler/jobs/{job_id}").json,
-            lambda shown: shown["status"] == "COMPLETED",
+            holds=lambda shown: shown["status"] == "COMPLETED",
         )
 
         asked = f"/scheduler/jobs/{job_id}/download_files"
@@ -175,10 +166,10 @@ def test_a_full_disk_is_told_and_the_download_can_be_repeated(namespace, tmp_pat
 def test_without_a_cluster_jupyter_starts_and_the_dialog_says_what_is_missing(tmp_path):
     environment = {"KUBECONFIG": str(tmp_path / "none")}
     with running_server(tmp_path, environment, extensions=BOTH) as server:
-        write_notebook(server, "a.ipynb", "1")
+        write_notebook(server.root, "a.ipynb", "1")
         [only] = until(
             lambda: server.request("GET", "/scheduler/runtime_environments").json,
-            lambda found: "JUPYTER_KUEUE_BUCKET" in found[0]["description"],
+            holds=lambda found: "JUPYTER_KUEUE_BUCKET" in found[0]["description"],
         )
         assert only["name"] == only["label"] == "default"
         for method, path, body in (

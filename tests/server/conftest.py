@@ -8,15 +8,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 
 from jupyter_kueue_local.ports import listens
-from tests.ports import free_port
+from tests.support.polling import until
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,16 +157,16 @@ def running_server(
 
 
 def _wait_until_it_answers(server: Server, path: str = "/api/status") -> None:
-    deadline = time.monotonic() + 120
-    while True:
+    def answers() -> bool:
+        if server.process.poll() is not None:
+            pytest.fail(f"The server did not start: {server.log.read_text()[-2000:]}")
         with contextlib.suppress(OSError):
             # Else a stranger answers, which was quicker to take the port.
             is_ours = listens(server.process.pid, server.port)
-            if is_ours and server.request("GET", path).status == 200:
-                return
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"The server did not start: {server.log.read_text()[-2000:]}")
-        time.sleep(0.05)
+            return is_ours and server.request("GET", path).status == 200
+        return False
+
+    until(answers, f"{path} answers; {server.log} says why not")
 
 
 @contextlib.contextmanager
@@ -178,28 +177,14 @@ def connected_server(folder: Path, environment: Mapping[str, str]) -> Iterator[S
         yield server
 
 
-def write_notebook(server: Server, path: str, *sources: str) -> str:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    target = server.root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), target)
-    return path
-
-
 def submit(server: Server, path: str, **fields: Any) -> Answer:
     body = {"input_path": path, "local_queue": "team-a", "resources": SIZE, **fields}
     return server.request("POST", "runs", body)
 
 
-def until(server: Server, run_id: str, is_there: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 90
-    while True:
-        run = server.request("GET", f"runs/{run_id}").json
-        if is_there(run):
-            return run
-        assert time.monotonic() < deadline, run
-        time.sleep(0.1)
+def until_run(server: Server, run_id: str, is_there: Callable[[Any], bool]) -> Any:
+    """Return a run once ``is_there`` holds for it."""
+    return until(lambda: server.request("GET", f"runs/{run_id}").json, holds=is_there)
 
 
 def ended(run: Any) -> bool:

@@ -8,14 +8,14 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import obstore
 import pytest
 
 from jupyter_kueue.domain import names
 from jupyter_kueue.storage.bucket import Bucket
+from tests.support.notebooks import write_notebook
 
-from .conftest import connected_server, ended, submit, until, write_notebook
+from .conftest import connected_server, ended, submit, until_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +42,8 @@ def server(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("bad-input")
     with connected_server(folder, {**local_cluster.env, "JUPYTERHUB_USER": OWNER}) as found:
         fill(found.root)
-        write_notebook(found, "a.ipynb", "1")
-        write_notebook(found, "linked/a.ipynb", "1")
+        write_notebook(found.root, "a.ipynb", "1")
+        write_notebook(found.root, "linked/a.ipynb", "1")
         yield found
 
 
@@ -51,7 +51,7 @@ def fill(root: Path) -> None:
     """Make what is no usable input: links, folders, devices, files that are no notebooks."""
     outside = root.parent / "outside"
     outside.mkdir()
-    nbformat.write(nbformat.v4.new_notebook(), outside / "secret.ipynb")
+    write_notebook(outside, "secret.ipynb")
     (root / "link.ipynb").symlink_to(outside / "secret.ipynb")
     (root / "folder-link").symlink_to(outside)
     (root / "nowhere.ipynb").symlink_to(root / "gone.ipynb")
@@ -207,7 +207,7 @@ def test_a_notebook_over_the_limit(server: Server, local_cluster: Any):
 
 
 def test_a_folder_of_10000_files(server: Server, local_cluster: Any):
-    write_notebook(server, "many/a.ipynb", "1")
+    write_notebook(server.root, "many/a.ipynb", "1")
     for number in range(10_000):
         (server.root / "many" / f"{number}.txt").touch()
     answer = submit(server, "many/a.ipynb", include_folder=True)
@@ -242,7 +242,7 @@ def test_odd_names_are_fine_and_inert(server: Server, local_cluster: Any):
     answer = submit(server, "a.ipynb", name=name, tags=["<b>", "😀"])
     assert answer.status == 201, answer.body
     run_id = answer.json["run_id"]
-    job = until(server, run_id, ended)
+    job = until_run(server, run_id, ended)
     assert (job["state"], job["name"], job["tags"]) == ("succeeded", name, ["<b>", "😀"])
     listed = server.request("GET", "runs")
     assert listed.headers["Content-Type"].startswith("application/json")
@@ -255,7 +255,7 @@ def test_odd_names_are_fine_and_inert(server: Server, local_cluster: Any):
 
 def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     work = server.root / "hidden-things"
-    path = write_notebook(server, "hidden-things/a.ipynb", "1")
+    path = write_notebook(server.root, "hidden-things/a.ipynb", "1")
     (work / ".env").write_text("TOKEN=secret")
     (work / ".ssh").mkdir()
     (work / ".ssh" / "id_ed25519").write_text("secret")
@@ -278,7 +278,7 @@ def test_hidden_files_stay_at_home_and_the_answers_say_so(server: Server):
     run = submit(server, path, include_folder=True).json
     assert run["left_behind"]["paths"] == [".ssh/"]
 
-    hidden = write_notebook(server, "hidden-things/.ssh/b.ipynb", "1")
+    hidden = write_notebook(server.root, "hidden-things/.ssh/b.ipynb", "1")
     answer = submit(server, hidden)
     assert answer.status == 422
     assert "is hidden" in answer.json["fields"]["input_path"]

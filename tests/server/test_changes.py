@@ -11,8 +11,9 @@ from tornado.websocket import websocket_connect
 
 from jupyter_kueue.domain import run_row
 from jupyter_kueue.events.run_state import SCHEMA_ID
+from tests.support.notebooks import write_notebook
 
-from .conftest import connected_server, next_event, submit, write_notebook
+from .conftest import connected_server, next_event, submit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def server(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("changes")
     owner = {"JUPYTERHUB_USER": f"changes-{folder.name}"}
     with connected_server(folder, {**local_cluster.env, **owner}) as found:
-        write_notebook(found, "a.ipynb", "import time", "time.sleep(1)")
+        write_notebook(found.root, "a.ipynb", "import time", "time.sleep(1)")
         yield found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,9 @@ from jupyter_kueue.domain.run_record import RunRecord
 from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage.bucket import Bucket
-from tests.server.conftest import running_server, submit, until, write_notebook
+from tests.server.conftest import running_server, submit, until_run
+from tests.support.notebooks import write_notebook
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,14 +162,11 @@ def test_what_others_left_costs_its_own_rows(namespace: Any, local_cluster: Any,
     )
     environment = {**namespace.env, "JUPYTERHUB_USER": OWNER}
     with running_server(tmp_path / "server", environment, extensions=EXTENSIONS) as server:
-        path = write_notebook(server, "fine.ipynb", "1 + 1")
+        path = write_notebook(server.root, "fine.ipynb", "1 + 1")
         fine = submit(server, path).json["run_id"]
-        until(server, fine, lambda run: run["state"] == "succeeded")
+        until_run(server, fine, lambda run: run["state"] == "succeeded")
 
-        deadline = time.monotonic() + 60
-        while id_of(9) not in (runs := listed(server)):
-            assert time.monotonic() < deadline, list(runs)
-            time.sleep(0.1)
+        runs = until(lambda: listed(server), holds=lambda runs: id_of(9) in runs)
         unreadable = {key for key, run in runs.items() if run["reason"] == "unreadable"}
         assert unreadable == {id_of(number) for number in range(1, 6)}
         assert runs[fine]["state"] == "succeeded"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,14 @@ import pytest
 
 from jupyter_kueue.domain import names
 from jupyter_kueue.storage.bucket import Bucket
+from tests.support import proxy as proxies
+from tests.support.notebooks import write_notebook
+from tests.support.polling import until
 
-from . import proxy as proxies
-from .conftest import (
-    connected_server,
-    ended,
-    next_event,
-    running_server,
-    submit,
-    until,
-    write_notebook,
-)
+from .conftest import connected_server, ended, next_event, running_server, submit, until_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .conftest import Answer, Server
@@ -63,8 +56,8 @@ def shared(local_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "JUPYTER_KUEUE_RESYNC_SECONDS": "2",
     }
     with connected_server(folder / "server", environment) as server:
-        write_notebook(server, "a.ipynb", "1")
-        write_notebook(server, "slow.ipynb", "import time", "time.sleep(4)")
+        write_notebook(server.root, "a.ipynb", "1")
+        write_notebook(server.root, "slow.ipynb", "import time", "time.sleep(4)")
         yield Place(server, cluster, bucket, environment)
     cluster.down()
     bucket.down()
@@ -78,17 +71,7 @@ def place(shared: Place) -> Iterator[Place]:
         proxy.refuse = lambda _verb, _path: None
         proxy.down()
         proxy.up()
-    eventually(lambda: shared.server.request("GET", "health").json["ok"])
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    """Return what ``condition`` gives once that is true."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"never came true; the last answer was {answer!r}"
-        # Many a look is a kubectl: others need the processor too.
-        time.sleep(0.25)
-    return answer
+    until(lambda: shared.server.request("GET", "health").json["ok"])
 
 
 def at_once(server: Server, verb: str, path: str, body: Any = None) -> Answer:
@@ -103,7 +86,7 @@ def refused_submit(server: Server) -> Answer:
 
 def submitted(server: Server, path: str = "a.ipynb") -> dict[str, Any]:
     """Submit until it goes through, as a user would who reads Retry-After."""
-    answer = eventually(lambda: (found := submit(server, path)).status == 201 and found)
+    answer = until(lambda: (found := submit(server, path)).status == 201 and found)
     run: dict[str, Any] = answer.json
     return run
 
@@ -145,12 +128,12 @@ def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
     run_id = running["run_id"]
     with server.stream("changes") as changes:
         assert next_event(changes)["event"] == "hello"
-        until(server, run_id, lambda run: run["state"] == "running")
+        until_run(server, run_id, lambda run: run["state"] == "running")
         place.cluster.down()
         message = unavailable(refused_submit(server), "cluster-unavailable")
         assert "Try again in a moment" in message or "broke" in message
         # Shown as they were until that is noticed.
-        eventually(lambda: at_once(server, "GET", "local-queues").status == 503)
+        until(lambda: at_once(server, "GET", "local-queues").status == 503)
         assert listed_ids(server) == {run_id}
         assert at_once(server, "GET", f"runs/{run_id}").json["state"] == "running"
         health = at_once(server, "GET", "health").json
@@ -168,8 +151,8 @@ def test_an_api_server_that_is_down(place: Place, local_cluster: Any):
                 states += [change["run"]["state"]] if change["run_id"] == run_id else []
     assert not {"failed", "stopped"} & set(states)
     again = submitted(server)
-    assert until(server, again["run_id"], ended)["state"] == "succeeded"
-    eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
+    assert until_run(server, again["run_id"], ended)["state"] == "succeeded"
+    until(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
 @pytest.mark.parametrize("verb", ["stop", "delete"])
@@ -186,9 +169,9 @@ def test_what_was_promised_is_done_later(place: Place, local_cluster: Any, verb:
     assert run_id in run_ids(local_cluster)
     place.cluster.refuse = lambda _verb, _path: None
     if verb == "stop":
-        assert until(server, run_id, ended)["state"] == "stopped"
-    eventually(lambda: run_id not in run_ids(local_cluster))
-    eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
+        assert until_run(server, run_id, ended)["state"] == "stopped"
+    until(lambda: run_id not in run_ids(local_cluster))
+    until(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
 def test_an_api_server_that_hangs(place: Place, local_cluster: Any):
@@ -200,8 +183,8 @@ def test_an_api_server_that_hangs(place: Place, local_cluster: Any):
         assert at_once(place.server, "GET", "runs").status == 200
         assert at_once(place.server, "GET", "health").json["ok"] is False
     again = submitted(place.server)
-    assert until(place.server, again["run_id"], ended)["state"] == "succeeded"
-    eventually(lambda: nothing_is_left_but_what_is_listed(place.server, local_cluster))
+    assert until_run(place.server, again["run_id"], ended)["state"] == "succeeded"
+    until(lambda: nothing_is_left_but_what_is_listed(place.server, local_cluster))
 
 
 def test_health_tells_of_what_requests_still_meet(place: Place):
@@ -211,13 +194,13 @@ def test_health_tells_of_what_requests_still_meet(place: Place):
     place.cluster.refuse = no_lists
     place.cluster.down()  # what is being watched, too
     place.cluster.up()
-    eventually(lambda: refused_submit(place.server).status == 503)
+    until(lambda: refused_submit(place.server).status == 503)
     health = at_once(place.server, "GET", "health").json
     assert health["kubernetes"]["version"]
     assert (health["ok"], len(health["problems"])) == (False, 1), health["problems"]
     assert "If this lasts" in health["problems"][0]["fix"]
     place.cluster.refuse = lambda _verb, _path: None
-    eventually(lambda: at_once(place.server, "GET", "health").json["ok"])
+    until(lambda: at_once(place.server, "GET", "health").json["ok"])
     submitted(place.server)
 
 
@@ -226,7 +209,7 @@ def test_a_server_that_starts_during_an_outage(place: Place, tmp_path: Path, wha
     away: proxies.Proxy = getattr(place, what)
     away.down()
     with running_server(tmp_path, place.environment) as server:
-        write_notebook(server, "a.ipynb", "1")
+        write_notebook(server.root, "a.ipynb", "1")
         unavailable(refused_submit(server), f"{what}-unavailable")
         unavailable(at_once(server, "GET", "runs"), f"{what}-unavailable")
         health = at_once(server, "GET", "health").json
@@ -234,7 +217,7 @@ def test_a_server_that_starts_during_an_outage(place: Place, tmp_path: Path, wha
         assert all(item["fix"] for item in health["problems"])
         away.up()
         run = submitted(server)
-        assert until(server, run["run_id"], ended)["state"] == "succeeded"
+        assert until_run(server, run["run_id"], ended)["state"] == "succeeded"
         assert server.request("GET", "health").json["ok"] is True
 
 
@@ -249,8 +232,8 @@ def test_a_bucket_that_is_down(place: Place, local_cluster: Any):
     assert (health["ok"], health["bucket"]["ok"]) == (False, False)
     place.bucket.up()
     run = submitted(server)
-    assert until(server, run["run_id"], ended)["state"] == "succeeded"
-    eventually(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
+    assert until_run(server, run["run_id"], ended)["state"] == "succeeded"
+    until(lambda: nothing_is_left_but_what_is_listed(server, local_cluster))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +261,7 @@ def test_a_bucket_that_takes_nothing(
 def test_a_cluster_without_kueue(place: Place, tmp_path: Path):
     place.cluster.refuse = proxies.without_kueue
     with running_server(tmp_path, {**place.environment, "JUPYTERHUB_USER": "kueueless"}) as server:
-        write_notebook(server, "a.ipynb", "1")
+        write_notebook(server.root, "a.ipynb", "1")
         for answer in (refused_submit(server), at_once(server, "GET", "local-queues")):
             message = unavailable(answer, "not-configured")
             assert "Kueue is not installed in this cluster" in message
@@ -289,4 +272,4 @@ def test_a_cluster_without_kueue(place: Place, tmp_path: Path):
         # Installed while the server runs: no restart is needed.
         place.cluster.refuse = lambda _verb, _path: None
         run = submitted(server)
-        assert until(server, run["run_id"], ended)["state"] == "succeeded"
+        assert until_run(server, run["run_id"], ended)["state"] == "succeeded"

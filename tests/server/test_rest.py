@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import connected_server, ended, next_event, submit, until, write_notebook
+from tests.support.notebooks import write_notebook
+
+from .conftest import connected_server, ended, next_event, submit, until_run
 from .test_openapi import validate
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def check_changes(server: Server, run_id: str) -> None:
     assert (rerun.status, rerun.json["rerun_of"]) == (201, run_id)
     validate(rerun.json, "RunRow")
     assert server.request("POST", f"runs/{rerun.json['run_id']}/stop").status == 200
-    stopped = until(server, rerun.json["run_id"], ended)
+    stopped = until_run(server, rerun.json["run_id"], ended)
     assert stopped["state"] in ("stopped", "succeeded")
 
     unknown = "00000000-0000-4000-8000-000000000000"

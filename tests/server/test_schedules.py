@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import SIZE, connected_server, ended, next_event, until, write_notebook
+from tests.support.notebooks import write_notebook
+
+from .conftest import SIZE, connected_server, ended, next_event, until_run
 from .test_openapi import validate
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def server(namespace: Any, tmp_path: Path) -> Iterator[Server]:
 
 
 def test_a_schedule_from_create_to_delete(server: Server):
-    path = write_notebook(server, "nightly.ipynb", "print('n is', n)")
+    path = write_notebook(server.root, "nightly.ipynb", "print('n is', n)")
     body = {"input_path": path, "local_queue": "team-a", "resources": SIZE, "schedule": FAR}
     with server.stream("changes") as changes:
         assert next_event(changes)["event"] == "hello"
@@ -63,7 +65,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
         validate(run.json, "RunRow")
         run_id = run.json["run_id"]
         assert run.headers["Location"] == f"/jupyter-kueue/runs/{run_id}"
-        assert until(server, run_id, ended)["state"] == "succeeded"
+        assert until_run(server, run_id, ended)["state"] == "succeeded"
         assert b"n is 7" in server.request("GET", f"runs/{run_id}/logs").body
         runs = server.request("GET", f"runs?schedule_id={schedule_id}").json
         assert [item["run_id"] for item in runs["items"]] == [run_id]
@@ -79,7 +81,7 @@ def test_a_schedule_from_create_to_delete(server: Server):
 
 
 def test_what_is_wrong_is_said_field_by_field(server: Server):
-    path = write_notebook(server, "a.ipynb", "print(1)")
+    path = write_notebook(server.root, "a.ipynb", "print(1)")
 
     refused = server.request(
         "POST",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 import os
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 import yaml
 from traitlets.config import Config
@@ -20,17 +17,15 @@ from jupyter_kueue import config
 from jupyter_kueue.domain.run_request import parse_run_request
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.application import Application
-from tests.server import proxy as proxies
+from tests.support import notebooks
+from tests.support import proxy as proxies
+from tests.support.polling import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from jupyter_kueue.service.runs.runs import Runs
-
-# Each look asks the bucket and the cluster: others need the processor too.
-LOOK_SECONDS = 0.1
-PATIENCE_SECONDS = 90.0
 
 Json = dict[str, Any]
 
@@ -53,24 +48,17 @@ class Session:
         run, _ = await self.runs.submit(parse_run_request(body))
         return run
 
-    async def until(
-        self, run_id: str, is_there: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS
-    ) -> Json:
+    async def until(self, run_id: str, is_there: Callable[[Json], bool]) -> Json:
         """Return the run once ``is_there`` holds for it; a run that ends first is a failure."""
-        run: Json = {}
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    run = await self.runs.get(run_id)
-                    if is_there(run):
-                        return run
-                    if run["state"] in FINISHED_STATES:
-                        break
-                    await asyncio.sleep(LOOK_SECONDS)
-        except TimeoutError:
-            pass
-        shown = {key: run.get(key) for key in ("state", "reason", "message", "detail", "attempts")}
-        pytest.fail(f"the run never got there: {json.dumps(shown, indent=1)}")
+
+        async def look() -> Json:
+            run = await self.runs.get(run_id)
+            if run["state"] in FINISHED_STATES and not is_there(run):
+                pytest.fail(f"the run never got there: {json.dumps(_shown(run), indent=1)}")
+            return run
+
+        run: Json = await eventually(look, run_id, holds=is_there)
+        return run
 
     async def until_state(self, run_id: str, *states: str) -> Json:
         """Return the run once it is in one of ``states``."""
@@ -81,22 +69,8 @@ class Session:
         return await self.until(run_id, lambda run: run["state"] in FINISHED_STATES)
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
-    """Return what ``condition`` (or its coroutine) gives once that is true."""
-    answer: Any = None
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                began = time.monotonic()
-                answer = condition()
-                if asyncio.iscoroutine(answer):
-                    answer = await answer
-                if answer:
-                    return answer
-                # Many a look is a kubectl: others need the processor too.
-                await asyncio.sleep(max(LOOK_SECONDS, 2 * (time.monotonic() - began)))
-    except TimeoutError:
-        pytest.fail(f"never came true; the last answer was {answer!r}")
+def _shown(run: Json) -> Json:
+    return {key: run.get(key) for key in ("state", "reason", "message", "detail", "attempts")}
 
 
 @pytest.fixture(name="eventually")
@@ -172,17 +146,7 @@ def write_notebook(root: Path) -> Callable[..., str]:
     """Writes a notebook of code cells below the root and returns its path."""
 
     def write(path: str, *sources: str, parameters: str | None = None) -> str:
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        if parameters is not None:
-            cells.insert(
-                0, nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-            )
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
-        return path
+        return notebooks.write_notebook(root, path, *sources, parameters=parameters)
 
     return write
 

@@ -15,7 +15,7 @@ import pytest
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
-from tests.server import proxy
+from tests.support import proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

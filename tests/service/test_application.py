@@ -18,7 +18,7 @@ from jupyter_kueue.domain import errors
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.readiness import State
 from jupyter_kueue.service.runs.run_index import RunQuery
-from tests.server import proxy as proxies
+from tests.support import proxy as proxies
 
 if TYPE_CHECKING:
     import threading

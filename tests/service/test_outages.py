@@ -14,7 +14,7 @@ from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
-from tests.server import proxy as proxies
+from tests.support import proxy as proxies
 
 from .conftest import Session
 

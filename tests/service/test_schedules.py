@@ -14,8 +14,8 @@ from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service import health
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
-from tests.server import proxy
 from tests.service.test_health import namespace_role
+from tests.support import proxy
 
 pytestmark = pytest.mark.integration
 

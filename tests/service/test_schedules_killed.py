@@ -15,7 +15,7 @@ from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.runs.run_index import RunQuery
 from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service import forked
-from tests.service.conftest import eventually
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import pytest
 from jupyter_kueue.domain import errors
 from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.service.runs.run_index import RunQuery
-from tests.server import proxy
+from tests.support import proxy
 
 pytestmark = pytest.mark.integration
 

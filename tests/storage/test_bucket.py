@@ -14,7 +14,7 @@ from obstore.exceptions import GenericError
 from jupyter_kueue.domain import errors
 from jupyter_kueue.storage import bucket_errors
 from jupyter_kueue.storage.bucket import PART_BYTES, Bucket
-from tests.runner import seaweed as stores
+from tests.support import object_store as stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_cluster.tests.node.pods import Pods, wait_until
+from local_cluster.tests.node.pods import Pods
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ def pods(local_cluster: Any) -> Iterator[Pods]:
     local_cluster.kubectl("create", "namespace", name)
     made = Pods(local_cluster, name)
     # No pod is accepted before its service account is there.
-    wait_until(lambda: made.kubectl("get", "serviceaccounts", "default", "--ignore-not-found"))
+    until(lambda: made.kubectl("get", "serviceaccounts", "default", "--ignore-not-found"))
     yield made
     made.kubectl("delete", "jobs,pods", "--all", "--grace-period=1", "--timeout=60s")
     local_cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 IMAGE = "jupyter-kueue/local:latest"
-DEADLINE_SECONDS = 60
-
-
-def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any:
-    """Return what ``condition`` returns once it is true."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        # Most looks are a kubectl: others need the processor too.
-        time.sleep(0.25)
-    return found
 
 
 def container(name: str, script: str, **fields: Any) -> Json:
@@ -99,7 +89,7 @@ class Pods:
             "wait",
             f"{kind}/{name}",
             f"--for=jsonpath={{{path}}}={value}",
-            f"--timeout={DEADLINE_SECONDS}s",
+            "--timeout=60s",
         )
         return self.get(name, kind)
 
@@ -160,7 +150,7 @@ class Pods:
             messages = [m for r, m in self.events(name) if r == reason and text in m]
             return messages[0] if messages else None
 
-        return str(wait_until(find, f"event {reason} {text} of {name}"))
+        return str(until(find, f"event {reason} {text} of {name}"))
 
     def folder(self, name: str) -> Path:
         """Return the node's folder of a pod."""

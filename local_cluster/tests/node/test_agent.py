@@ -23,8 +23,8 @@ from local_cluster.tests.node.pods import (
     pod_spec,
     simple_pod,
     status_of,
-    wait_until,
 )
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class Node:
     def end_agent(self, number: signal.Signals) -> None:
         pid = self.pid()
         os.kill(pid, number)
-        wait_until(lambda: not is_alive(pid), "the agent ends")
+        until(lambda: not is_alive(pid), "the agent ends")
 
     def start(self) -> None:
         self.cli("local", "up", "--dir", str(self.folder))
@@ -122,7 +122,7 @@ def restarted(pods: Pods, local_cluster: Any, cli: Callable[..., Any]) -> Restar
     node.kill_agent()
     for name in ("ends-well", "ends-badly"):
         made.let_end(name)
-        wait_until((made.folders[name] / "containers/main/0/exit").exists, f"{name} ends")
+        until((made.folders[name] / "containers/main/0/exit").exists, f"{name} ends")
     for pid in lost_shims:
         os.kill(pid, signal.SIGKILL)
     pods.kubectl("delete", "pod", "orphan", "--force", "--grace-period=0")
@@ -155,8 +155,8 @@ def test_what_ended_without_an_agent_is_told_by_the_next(
 
 
 def test_a_pod_deleted_without_an_agent_is_ended_by_the_next(restarted: Restarted) -> None:
-    wait_until(lambda: not any(map(is_alive, restarted.orphan_shims)), "its processes end")
-    wait_until(lambda: not restarted.folders["orphan"].exists(), "its folder is removed")
+    until(lambda: not any(map(is_alive, restarted.orphan_shims)), "its processes end")
+    until(lambda: not restarted.folders["orphan"].exists(), "its folder is removed")
 
 
 def test_shutdown_ends_pods_and_says_why(pods: Pods, node: Node) -> None:
@@ -193,7 +193,7 @@ def test_an_end_is_told_once_the_api_server_is_back(pods: Pods, node: Node) -> N
     os.kill(api_server, signal.SIGSTOP)
     try:
         (folder / "home" / "go").touch()
-        wait_until((folder / "containers/main/0/exit").exists, "the container ends")
+        until((folder / "containers/main/0/exit").exists, "the container ends")
     finally:
         os.kill(api_server, signal.SIGCONT)
     pods.wait_for_phase("unheard", "Succeeded")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import started_cluster
-from local_cluster.tests.node.pods import container, pod, pod_spec, wait_until
+from local_cluster.tests.node.pods import container, pod, pod_spec
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def test_a_full_disk_ends_nobody_who_is_there_and_lets_nobody_in(pods: Pods) -> 
     told = pods.folder("neighbour") / "volumes" / "work" / "now"
     pods.create(worker("filler", f"head -c 99999999 /dev/zero > /work/x; {UNTIL_TOLD}"))
     filler = pods.folder("filler") / "volumes" / "work" / "x"
-    wait_until(lambda: node_has_disk_pressure(pods), "the node says so")
+    until(lambda: node_has_disk_pressure(pods), "the node says so")
 
     pods.create(worker("bound", "true", nodeName="local-node"))
     refused = pods.wait_for_phase("bound", "Failed")

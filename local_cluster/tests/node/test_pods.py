@@ -18,9 +18,9 @@ from local_cluster.tests.node.pods import (
     pod_spec,
     simple_pod,
     status_of,
-    wait_until,
 )
-from tests.ports import free_port
+from tests.support.polling import until
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from local_cluster.tests.node.pods import Pods
@@ -106,8 +106,8 @@ def test_force_deletion_ends_the_processes_too(pods: Pods) -> None:
     pid = int(pods.wait_for_log("forced", "self").split()[1])
     folder = pods.folder("forced")
     pods.kubectl("delete", "pod", "forced", "--force", "--grace-period=0")
-    wait_until(lambda: not is_running(pid), "the process ends")
-    wait_until(lambda: not folder.exists(), "the folder is removed")
+    until(lambda: not is_running(pid), "the process ends")
+    until(lambda: not folder.exists(), "the folder is removed")
 
 
 def test_a_pre_stop_hook_runs_before_sigterm(pods: Pods) -> None:
@@ -319,7 +319,7 @@ def test_environment_and_volumes(pods: Pods, tmp_path_factory: pytest.TempPathFa
         ],
     )
     pods.create(pod("furnished", spec, labels={"a": "b"}))
-    done = wait_until(lambda: ended(pods, "furnished"), "the pod ends")
+    done = until(lambda: ended(pods, "furnished"), "the pod ends")
     assert done["status"]["phase"] == "Succeeded", pods.logs("furnished")
     space = pods.folder("furnished") / "volumes" / "space"
     lines = pods.logs("furnished").splitlines()

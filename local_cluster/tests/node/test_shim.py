@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import pytest
 
 from jupyter_kueue_local.node import shim
 from jupyter_kueue_local.node.container_logs import LogReader
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,14 +53,7 @@ class RunningShim:
             return reader.read()
 
     def wait_for(self, text: bytes) -> None:
-        wait_until(lambda: text in self.output())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
+        until(lambda: text in self.output())
 
 
 def is_running(pid: int) -> bool:
@@ -174,5 +167,5 @@ def test_the_process_dies_with_its_shim(run: Callable[..., RunningShim]) -> None
     one.wait_for(b"pid")
     pid = int(one.output().split()[1])
     one.process.kill()
-    wait_until(lambda: not is_running(pid))
+    until(lambda: not is_running(pid))
     assert not (one.folder / "exit").exists()

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from jupyter_kueue_local.ports import is_free
-from tests.ports import free_port
+from tests.support.polling import until
+from tests.support.ports import free_port
 
 BUCKET = "outputs"
 ADMIN = ("testkey", "testsecret")
@@ -98,13 +98,11 @@ class Seaweed:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "weed.log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "SeaweedFS does not answer"
-            time.sleep(0.05)
+        until(self._answers, "SeaweedFS answers")
 
     def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "weed.log").read_text()[-2000:]
         try:
             with urllib.request.urlopen(f"{self.endpoint}/healthz", timeout=1) as answer:
                 return bool(answer.status == 200)

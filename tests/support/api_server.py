@@ -6,7 +6,6 @@ A kubectl for each of it would take a tenth of a second of the processor: severa
 from __future__ import annotations
 
 import ssl
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, Any]
-
-DEADLINE_SECONDS = 60
-LOOK_SECONDS = 0.05
 
 
 class ApiServer:
@@ -55,13 +51,6 @@ class ApiServer:
         """Delete an object, or all of a collection; what is gone is no error."""
         body = {"kind": "DeleteOptions", "apiVersion": "v1", **options}
         self._call("DELETE", path, json=body)
-
-    def until(self, what: str, collection: str, holds: Any) -> None:
-        """Wait until ``holds(items of the collection)``."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not holds(items := self.items(collection)):
-            assert time.monotonic() < deadline, f"{what}: {items}"
-            time.sleep(LOOK_SECONDS)
 
     def _call(self, method: str, path: str, **request: Any) -> Json:
         answer = self._client.request(method, f"/{path}", **request)

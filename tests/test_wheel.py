@@ -31,7 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_it_carries_every_file_of_the_package(wheel: zipfile.ZipFile):
     carried = {name for name in wheel.namelist() if name.startswith("jupyter_kueue/")}
     assert carried == sources_of(REPOSITORY / "jupyter_kueue")
-    for needed in ("server/openapi.yaml", "runner/notebook/execute.py", "py.typed"):
+    for needed in ("runner/notebook/execute.py", "py.typed"):
         assert f"jupyter_kueue/{needed}" in carried
     assert any(name.startswith("jupyter_kueue/events/schemas/") for name in carried)
 

@@ -135,16 +135,10 @@ def parse(
     Raises:
         InvalidRequestError: naming every field that is missing, unknown or wrong.
     """
-    known = kind.fields
-    said_of: dict[str, Sentence] = {}
-    for key in sorted(body.keys() - known, key=str):
-        said_of[_name(below, shown_key(key))] = (unknown or {}).get(below) or say(
-            "field-unknown", "is an unknown field; known fields: {fields}", fields=sorted(known)
-        )
-    given = {key: value for key, value in body.items() if key in known}
-    nulls = [key for key, value in given.items() if value is None]
+    said_of = _unknown_fields(kind, body, below, unknown or {})
+    given = {key: value for key, value in body.items() if key in kind.fields}
     if not is_null_default:
-        for key in nulls:
+        for key in [key for key, value in given.items() if value is None]:
             said_of[_name(below, shown_key(key))] = say(
                 "field-no-text-but", "must be text, not {kind}", kind=kind_of(None)
             )
@@ -154,7 +148,7 @@ def parse(
         read = kind.adapter.validate_python(given)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            for field, said in _said(detail, missing or {}, unknown or {}).items():
+            for field, said in said_of_field(detail, missing or {}, unknown or {}).items():
                 said_of.setdefault(_name(below, field), said)
     for field, said in (wrong or {}).items():
         said_of.setdefault(field, said)
@@ -163,14 +157,60 @@ def parse(
     return read
 
 
+def check_part(
+    kind: Kind[Any],
+    part: Mapping[str, Any],
+    *,
+    unknown: Mapping[str, Sentence] | None = None,
+    wrong: Mapping[str, Sentence] | None = None,
+) -> None:
+    """Check some fields of an object whose other fields are known already.
+
+    Args:
+        kind: a dataclass.
+        part: the fields as sent; null stands for the default.
+        unknown: what to say of a field that is none, by the name of the field it is in.
+        wrong: what is wrong already, by field.
+
+    Raises:
+        InvalidRequestError: naming every field that is unknown or wrong.
+    """
+    said_of = {**(wrong or {}), **_unknown_fields(kind, part, "", unknown or {})}
+    given = {key: part[key] for key in part if key in kind.fields and part[key] is not None}
+    try:
+        kind.adapter.validate_python(given)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            # The fields that this object must have are among the others.
+            if detail["type"] not in _MISSING:
+                for field, said in said_of_field(detail, {}, unknown or {}).items():
+                    said_of.setdefault(field, said)
+    if said_of:
+        raise errors.InvalidRequestError(said_of)
+
+
+def _unknown_fields(
+    kind: Kind[Any], body: Mapping[str, Any], below: str, unknown: Mapping[str, Sentence]
+) -> dict[str, Sentence]:
+    known = kind.fields
+    return {
+        _name(below, shown_key(key)): unknown.get(below)
+        or say("field-unknown", "is an unknown field; known fields: {fields}", fields=sorted(known))
+        for key in sorted(body.keys() - known, key=str)
+    }
+
+
 def _name(below: str, field: str) -> str:
     return f"{below}.{field}" if below else field
 
 
-def _said(
+def said_of_field(
     detail: ErrorDetails, missing: Mapping[str, Sentence], unknown: Mapping[str, Sentence]
 ) -> dict[str, Sentence]:
-    """Return what is wrong, by the field's name as the user wrote it."""
+    """Return what one of pydantic's errors says, by the field's name as the user wrote it.
+
+    ``missing`` and ``unknown`` are those of ``parse``.
+    """
     *place, _ = parts = [shown_key(part) for part in detail["loc"]]
     field = ".".join(parts)
     raised = detail.get("ctx", {}).get("error")

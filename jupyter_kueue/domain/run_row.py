@@ -3,11 +3,13 @@
 Pure. Stored rows of finished runs are validated with these types (``storage.summaries``).
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
+from jupyter_kueue.domain.page import Page
 from jupyter_kueue.domain.parsing import Kind
 from jupyter_kueue.domain.run_record import LeftBehind
 from jupyter_kueue.domain.run_request import Resources, RunRequest
@@ -118,6 +120,12 @@ class RunRow(TypedDict):
     request: Annotated[RunRequest, Field(description="The request as it was sent.")]
 
 
+class RunList(Page):
+    """A page of runs."""
+
+    items: Sequence[RunRow]
+
+
 class Progress(TypedDict):
     """How far a run is."""
 
@@ -161,6 +169,12 @@ class RunFile(TypedDict):
             str, Field(description="Of an exported document: the output format that was asked for.")
         ]
     ]
+
+
+class FileList(Page):
+    """The files of a run."""
+
+    items: Sequence[RunFile]
 
 
 class LocatedFile(RunFile):

@@ -63,7 +63,7 @@ class ScheduleRequest(RunRequest):
 FIELDS = tuple(item.name for item in fields(ScheduleRequest))
 KIND = Kind(ScheduleRequest)
 # These need a cron expression.
-_OF_A_CLOCK = ("max_runs", "end_date", "starting_deadline_seconds")
+OF_A_CLOCK = ("max_runs", "end_date", "starting_deadline_seconds")
 
 
 def parse_schedule_request(body: Any) -> ScheduleRequest:
@@ -86,4 +86,4 @@ def _needs_schedule(body: Mapping[str, Any]) -> dict[str, Sentence]:
     if body.get("schedule") is not None:
         return {}
     said = say("needs-schedule", "needs a schedule; without one it runs only on demand")
-    return {key: said for key in _OF_A_CLOCK if body.get(key) is not None}
+    return {key: said for key in OF_A_CLOCK if body.get(key) is not None}

@@ -1,11 +1,13 @@
 """A schedule as lists show it: REST's fields, once. Pure."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic supports no other before Python 3.12
 
 from jupyter_kueue.domain.field_types import ConcurrencyPolicy
+from jupyter_kueue.domain.page import Page
 from jupyter_kueue.domain.run_row import ShownLeftBehind, State
 from jupyter_kueue.domain.schedule_request import ScheduleRequest
 from jupyter_kueue.domain.stored_types import Moment, RunId, Said
@@ -52,3 +54,9 @@ class ScheduleRow(TypedDict):
     request: Annotated[
         ScheduleRequest, Field(description="The request as it stands, changes included.")
     ]
+
+
+class ScheduleList(Page):
+    """A page of schedules."""
+
+    items: Sequence[ScheduleRow]

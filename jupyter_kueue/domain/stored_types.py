@@ -120,7 +120,7 @@ Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), _fits(
 Count = Annotated[int, Field(ge=0), _fits(is_count)]
 ObjectName = Annotated[str, _fits(names.is_dns_subdomain_value)]
 Flag = Annotated[bool, Strict()]
-# ``{"code", "values"}`` of a sentence; called Sentence in REST.
+# The code and values of a sentence, which REST describes as ``sentence_parts.Sentence``.
 Said = Annotated[
     dict[str, Any],
     _fits(lambda value: is_sentence(value, MAX_STATUS_LENGTH)),

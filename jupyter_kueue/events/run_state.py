@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from jupyter_events import EventLogger
 
+    from jupyter_kueue.domain.change import Published
+
 Json = dict[str, Any]
 
 SCHEMA_ID = "https://events.jupyter.org/jupyter_kueue/run_state/v1"
@@ -24,7 +26,7 @@ _FIELDS = ("run_id", "name", "state", "reason", "message", "local_queue")
 class Feed(Protocol):
     """The source of changes: ``service.changes``."""
 
-    def add_listener(self, listener: Callable[[Json], None]) -> None:
+    def add_listener(self, listener: Callable[[Published], None]) -> None:
         """Call ``listener`` with each future change."""
 
 
@@ -41,7 +43,7 @@ class _Emitter:
         self._event_logger = event_logger
         self._last: dict[str, tuple[str, str | None]] = {}
 
-    def on_change(self, change: Json) -> None:
+    def on_change(self, change: Published) -> None:
         """Emit an event if the run's state has changed."""
         if change["type"] == "run-deleted":
             run_id = change["run_id"]
@@ -53,7 +55,8 @@ class _Emitter:
             if self._last.get(run_id) == state:
                 return
             self._last[run_id] = state
-            self._emit({**{key: run[key] for key in _FIELDS}, "cursor": change["cursor"]})
+            shown: Json = dict(run)
+            self._emit({**{key: shown[key] for key in _FIELDS}, "cursor": change["cursor"]})
 
     def _emit(self, data: Json) -> None:
         self._event_logger.emit(schema_id=SCHEMA_ID, data=data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_scheduler.environments import EnvironmentManager
 from jupyter_scheduler.models import RuntimeEnvironment
@@ -14,9 +14,10 @@ from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_kueue.domain.choices import Choice
     from jupyter_kueue.service.application import Application
 
-Json = dict[str, Any]
+Entry = TypeVar("Entry", bound="Choice")
 
 
 class KueueEnvironmentManager(EnvironmentManager):
@@ -40,12 +41,15 @@ class KueueEnvironmentManager(EnvironmentManager):
             environments = await offers.list_environments()
             profiles = await offers.list_profiles()
         except errors.JupyterKueueError as error:
-            return [_environment({"name": DEFAULT_ENVIRONMENT, "description": error.message}, [])]
+            return [_environment(DEFAULT_ENVIRONMENT, error.message, None, [])]
         sizes = [profile["name"] for profile in _default_first(profiles)]
-        offered = _default_first(environments) or [
-            {"name": DEFAULT_ENVIRONMENT, "description": "No image is set for notebooks."}
+        if not environments:
+            no_image = "No image is set for notebooks."
+            return [_environment(DEFAULT_ENVIRONMENT, no_image, None, sizes)]
+        return [
+            _environment(item["name"], item["description"], item["image"], sizes)
+            for item in _default_first(environments)
         ]
-        return [_environment(item, sizes) for item in offered]
 
     def manage_environments_command(self) -> str:
         """Return an empty text: JupyterLab has no command that manages images."""
@@ -56,20 +60,22 @@ class KueueEnvironmentManager(EnvironmentManager):
         return dict(output_formats.labels())
 
 
-def _default_first(entries: Sequence[Json]) -> list[Json]:
+def _default_first(entries: Sequence[Entry]) -> list[Entry]:
     # The dialog selects the first one, whatever the declared default.
     return sorted(entries, key=lambda entry: not entry["default"])
 
 
-def _environment(entry: Json, sizes: list[str]) -> RuntimeEnvironment:
+def _environment(
+    name: str, description: str, image: str | None, sizes: list[str]
+) -> RuntimeEnvironment:
     return RuntimeEnvironment(
-        name=entry["name"],
+        name=name,
         # The dialog looks environments up by name and submits the label.
-        label=entry["name"],
-        description=entry["description"] or entry["name"],
+        label=name,
+        description=description or name,
         file_extensions=["ipynb"],
         output_formats=list(output_formats.offered()),
-        metadata={"image": entry["image"]} if "image" in entry else None,
+        metadata=None if image is None else {"image": image},
         compute_types=sizes or None,
         default_compute_type=sizes[0] if sizes else None,
         utc_only=False,

@@ -37,6 +37,12 @@ from traitlets import Type, Unicode
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, names, run_request, run_update, schedule_request
+from jupyter_kueue.domain.request_changes import (
+    parse_run_changes,
+    parse_run_now,
+    parse_schedule_changes,
+)
+from jupyter_kueue.domain.schedule_query import ScheduleQuery
 from jupyter_kueue.scheduler import (
     definition_models,
     job_models,
@@ -47,7 +53,6 @@ from jupyter_kueue.scheduler import (
 )
 from jupyter_kueue.scheduler.execution_manager import KueueExecutionManager
 from jupyter_kueue.scheduler.scheduler_errors import TokenUsedError, log_in_one_line, told
-from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,7 +156,7 @@ class KueueScheduler(BaseScheduler):
             if run_id is not None:
                 # A result is not below the root folder: the job reruns the result's own run.
                 asked = {key: body.get(key) for key in job_models.REQUEST_FIELDS}
-                return str((await runs.rerun(run_id, asked))["run_id"])
+                return str((await runs.rerun(run_id, parse_run_changes(asked)))["run_id"])
             token = model.idempotency_token or None
             request = run_request.parse_run_request({**body, "idempotency_key": token})
             try:
@@ -265,7 +270,7 @@ class KueueScheduler(BaseScheduler):
             if self._is_snapshot(changed.get("input_path"), request):
                 del changed["input_path"]
             if changed:
-                await schedules.update(schedule_id, changed)
+                await schedules.update(schedule_id, parse_schedule_changes(changed))
 
     async def delete_job_definition(self, job_definition_id: str) -> None:
         """Delete a definition and, as upstream does, its jobs; unfinished jobs are stopped.
@@ -313,7 +318,8 @@ class KueueScheduler(BaseScheduler):
         given = None if model.parameters is None else literals.read_all(model.parameters)
         with told():
             schedules = await self.schedules()
-            run = await schedules.run_now(names.plain_id(job_definition_id), given)
+            asked = parse_run_now({"parameters": given})
+            run = await schedules.run_now(names.plain_id(job_definition_id), asked)
         return str(run["run_id"])
 
     async def schedules(self) -> Schedules:

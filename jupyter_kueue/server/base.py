@@ -13,30 +13,31 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_kueue import patience
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import Sentence, foreign, say
-from jupyter_kueue.domain import errors, names, strict_json
+from jupyter_kueue.domain import errors, strict_json
 from jupyter_kueue.server import streams
 from jupyter_kueue.service import application
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Coroutine, Mapping
 
+    from jupyter_kueue.domain.error_body import Error
     from jupyter_kueue.server.streams import Streams
     from jupyter_kueue.service.application import Application
 
-Json = dict[str, Any]
+# Where all routes are, below the server's base URL.
+PREFIX = "jupyter-kueue"
 
 MAX_BODY_BYTES = 4 * 2**20
 # A body that is too large is read on up to here, and dropped: whoever still sends hears no answer.
 _HEARD_OUT_BYTES = 64 * 2**20
 
-# Jupyter's own query parameters, which any request may carry.
-_JUPYTER_PARAMETERS = frozenset({"token", "_xsrf", "no_track_activity"})
 # One reason for each status that Jupyter or tornado may answer with by itself.
 _REASONS = {
     400: "bad-request",
@@ -51,9 +52,14 @@ _REASONS = {
 # Else tornado reads up to half a gigabyte before anybody looks, and parses forms of that size.
 @web.stream_request_body
 class KueueHandler(APIHandler):
-    """Base of all handlers. Each verb carries ``@web.authenticated`` and ``@authorized``."""
+    """Base of all handlers. Each verb carries ``@web.authenticated`` and ``@authorized``.
+
+    Attributes:
+        sends_users_text: whether answers are what users wrote.
+    """
 
     auth_resource = "jupyter_kueue"
+    sends_users_text = False
 
     _stream: asyncio.Future[None] | None = None
     _body_bytes = 0
@@ -86,26 +92,6 @@ class KueueHandler(APIHandler):
             error = _too_large(say("body-too-long", "is too long"))
             self.send_error(error.status, exc_info=(type(error), error, None))
 
-    def run_id(self, text: str) -> str:
-        """Return the run id in ``text`` (``<id>`` or ``<backend>:<id>``), else NotFoundError."""
-        run_id = names.plain_id(text)
-        if not names.is_run_id(run_id):
-            raise errors.NotFoundError(
-                say("no-such-run", "There is no run {run}.", run=repr(text[:60]))
-            )
-        return run_id
-
-    def schedule_id(self, text: str) -> str:
-        """Return the schedule id in ``text``, as ``run_id`` does a run's."""
-        schedule_id = names.plain_id(text)
-        if not names.is_run_id(schedule_id):
-            raise errors.NotFoundError(
-                say(
-                    "no-such-schedule", "There is no schedule {schedule}.", schedule=repr(text[:60])
-                )
-            )
-        return schedule_id
-
     def json_body(self, *, required: bool = True) -> Any:
         """Return the body as strict JSON; ``{}`` for an empty one that is not required."""
         if self._body_bytes > MAX_BODY_BYTES:
@@ -119,84 +105,20 @@ class KueueHandler(APIHandler):
             said = say("body-no-json", "The body is not valid JSON: {problem}.", problem=what)
             raise web.HTTPError(400, "%s", said) from error
 
-    def check_query(self, *known: str, repeatable: tuple[str, ...] = ()) -> None:
-        """Refuse query parameters other than these, so that a slip is not taken for a filter.
-
-        Args:
-            known: those that may be given once.
-            repeatable: those that may be given several times.
-
-        Raises:
-            InvalidRequestError: naming each unknown parameter, and each given too often.
-        """
-        known += repeatable
-        wrong = {}
-        for name, values in self.request.query_arguments.items():
-            # JupyterLab appends the time, as a name without value, to get past caches.
-            is_time = name.isdigit() and not any(values)
-            if name not in known and name not in _JUPYTER_PARAMETERS and not is_time:
-                wrong[name[:100]] = (
-                    say(
-                        "query-unknown",
-                        "is an unknown query parameter; known parameters: {known}",
-                        known=known,
-                    )
-                    if known
-                    else say(
-                        "query-takes-none", "is an unknown query parameter; this route takes none"
-                    )
-                )
-            elif len(values) > 1 and name in known and name not in repeatable:
-                wrong[name] = say(
-                    "query-given-often",
-                    "is given {count} times; give it only once",
-                    count=len(values),
-                )
-        if wrong:
-            raise errors.InvalidRequestError(wrong)
-
-    def query_text(self, name: str) -> str | None:
-        """Return the query parameter ``name``, None where it is missing."""
-        return self.get_query_argument(name, None, strip=False)
-
-    def query_texts(self, name: str) -> tuple[str, ...]:
-        """Return each value of a query parameter that may be repeated."""
-        return tuple(self.get_query_arguments(name, strip=False))
-
-    def query_number(self, name: str, low: int, high: int) -> int | None:
-        """Return the query parameter ``name`` as a whole number, None where it is missing."""
-        text = self.query_text(name)
-        if text is None:
-            return None
-        is_number = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 - 64 bits
-        if not is_number or not low <= int(text) <= high:
-            raise errors.InvalidRequestError(
-                {
-                    name: say(
-                        "query-no-number",
-                        "must be a whole number from {low} to {high}, not {value}",
-                        low=low,
-                        high=high,
-                        value=repr(text[:40]),
-                    )
-                }
-            )
-        return int(text)
-
-    def query_flag(self, name: str) -> bool:
-        """Return the query parameter ``name`` as true or false; false where it is missing."""
-        text = self.query_text(name)
-        if text not in (None, "true", "false"):
-            raise errors.InvalidRequestError(
-                {
-                    name: say(
-                        "query-no-flag", "must be true or false, not {value}", value=repr(text[:40])
-                    )
-                }
-            )
-        return text == "true"
+    def query_values(self) -> dict[str, list[str]]:
+        """Return the values of each query parameter, as text."""
+        return {
+            name: self.get_query_arguments(name, strip=False)
+            for name in self.request.query_arguments
+        }
 
     # --- Answering -------------------------------------------------------------------------------
+
+    @property
+    def content_security_policy(self) -> str:
+        """Add a sandbox to what users wrote: were a browser to render it, it could do nothing."""
+        policy: str = super().content_security_policy
+        return f"{policy}; sandbox" if self.sends_users_text else policy
 
     def set_default_headers(self) -> None:
         """Let no cache keep what a run says about somebody's work."""
@@ -208,10 +130,14 @@ class KueueHandler(APIHandler):
         """Return None: where an answer has an ETag, its handler sets it."""
         return None
 
-    def answer(self, body: Mapping[str, object], status: int = 200) -> None:
-        """Finish with ``body`` as JSON."""
-        self.set_status(status)
-        self.finish(strict_json.encode(body))
+    @property
+    def is_finished(self) -> bool:
+        """Whether the whole answer was sent."""
+        return self._finished
+
+    def set_location(self, *path: str) -> None:
+        """Say where what was made is: at ``path`` below the prefix."""
+        self.set_header("Location", url_path_join(self.base_url, PREFIX, *path))
 
     async def send_stream(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run ``send``, which writes an answer bit by bit, until it ends or nobody listens."""
@@ -354,25 +280,25 @@ def _too_large(how: Sentence) -> errors.TooLargeError:
     )
 
 
-def said(error: errors.JupyterKueueError) -> Json:
+def said(error: errors.JupyterKueueError) -> Error:
     """Return what is answered of an error."""
     if isinstance(error, errors.InvalidRequestError | errors.TooLargeError):
         return _said(error.message, error.reason, error.fields)
     return _said(error.message, error.reason, {})
 
 
-def _said(message: Sentence, reason: str, fields: Mapping[str, Sentence]) -> Json:
+def _said(message: Sentence, reason: str, fields: Mapping[str, Sentence]) -> Error:
     """Return the same; where fields say it, they have the codes."""
     return {
         "message": message,
         "sentence": sentences.as_json(message),
         "reason": reason,
-        "fields": fields,
+        "fields": dict(fields),
         "field_sentences": {field: sentences.as_json(text) for field, text in fields.items()},
     }
 
 
-def _error_in(kwargs: Json) -> BaseException | None:
+def _error_in(kwargs: Mapping[str, Any]) -> BaseException | None:
     exc_info = kwargs.get("exc_info")
     error: BaseException | None = exc_info[1] if exc_info else None
     return error

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from jupyter_server.auth.decorator import authorized
-from tornado import web
+from typing import TYPE_CHECKING
 
-from jupyter_kueue.server.base import KueueHandler
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.local_queue_row import LocalQueueList
+    from jupyter_kueue.server.base import KueueHandler
 
 
-class LocalQueuesHandler(KueueHandler):
-    """``local-queues``."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """List the LocalQueues of the namespace, by name."""
-        self.check_query()
-        items = await (await self.kueue.queues()).list_local_queues()
-        self.answer({"items": items, "total": len(items), "next_cursor": None})
+async def list_local_queues(request: KueueHandler) -> LocalQueueList:
+    """List the LocalQueues of the namespace, by name."""
+    items = await (await request.kueue.queues()).list_local_queues()
+    return {"items": items, "total": len(items), "next_cursor": None}

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from jupyter_server.auth.decorator import authorized
-from tornado import web
+from typing import TYPE_CHECKING
 
-from jupyter_kueue.server.base import KueueHandler
-from jupyter_kueue.server.files import attachment, quoted_etag
+from jupyter_kueue.server.attachments import attachment, quoted_etag
+
+if TYPE_CHECKING:
+    from jupyter_kueue.server.base import KueueHandler
 
 
-class NotebookHandler(KueueHandler):
-    """``runs/{id}/notebook``."""
+async def get_notebook(request: KueueHandler, run_id: str) -> None:
+    """Send the notebook, or 304 while it is the one of If-None-Match."""
+    await _send(request, run_id, with_body=True)
 
-    @property
-    def content_security_policy(self) -> str:
-        """Add a sandbox: were a browser to render the notebook, it could do nothing."""
-        return f"{super().content_security_policy}; sandbox"
 
-    @web.authenticated
-    @authorized
-    async def get(self, run_id: str) -> None:
-        """Send the notebook, or 304 while it is the one of If-None-Match."""
-        await self._answer(run_id)
+async def head_notebook(request: KueueHandler, run_id: str) -> None:
+    """Send what ``get_notebook`` would, without the notebook."""
+    await _send(request, run_id, with_body=False)
 
-    @web.authenticated
-    @authorized
-    async def head(self, run_id: str) -> None:
-        """Send what ``get`` would, without the notebook."""
-        await self._answer(run_id)
 
-    async def _answer(self, run_id: str) -> None:
-        self.check_query()
-        known = self.request.headers.get("If-None-Match")
-        content = await (await self.kueue.runs()).notebook(self.run_id(run_id), known)
-        self.set_header("Cache-Control", "private, no-cache")
-        etag = quoted_etag(content.etag)
-        if etag is not None:
-            self.set_header("Etag", etag)
-        if content.chunks is None or (etag is not None and self.check_etag_header()):
-            self.set_status(304)
-            self.finish()
-            return
-        self.set_header("Content-Disposition", attachment(f"{run_id}.ipynb"))
-        self.set_header("Content-Length", str(content.size_bytes))
-        if self.request.method != "HEAD":
-            await self.send_chunks(content.chunks)
-        self.finish()
+async def _send(request: KueueHandler, run_id: str, *, with_body: bool) -> None:
+    known = request.request.headers.get("If-None-Match")
+    content = await (await request.kueue.runs()).notebook(run_id, known)
+    etag = quoted_etag(content.etag)
+    if etag is not None:
+        request.set_header("Etag", etag)
+    if content.chunks is None or (etag is not None and request.check_etag_header()):
+        request.set_status(304)
+        request.finish()
+        return
+    request.set_header("Content-Disposition", attachment(f"{run_id}.ipynb"))
+    request.set_header("Content-Length", str(content.size_bytes))
+    if with_body:
+        await request.send_chunks(content.chunks)
+    request.finish()

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from jupyter_server.auth.decorator import authorized
-from tornado import web
+from typing import TYPE_CHECKING
 
-from jupyter_kueue.server.base import KueueHandler
-
-
-class ProfilesHandler(KueueHandler):
-    """``profiles``."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """List the profiles, by name; one of them is the default."""
-        self.check_query()
-        items = await (await self.kueue.environments()).list_profiles()
-        self.answer({"items": items, "total": len(items), "next_cursor": None})
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.choices import EnvironmentList, ProfileList
+    from jupyter_kueue.server.base import KueueHandler
 
 
-class EnvironmentsHandler(KueueHandler):
-    """``environments``."""
+async def list_profiles(request: KueueHandler) -> ProfileList:
+    """List the profiles, by name; one of them is the default."""
+    items = await (await request.kueue.environments()).list_profiles()
+    return {"items": items, "total": len(items), "next_cursor": None}
 
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """List the environments, by name; one of them is the default."""
-        self.check_query()
-        items = await (await self.kueue.environments()).list_environments()
-        self.answer({"items": items, "total": len(items), "next_cursor": None})
+
+async def list_environments(request: KueueHandler) -> EnvironmentList:
+    """List the environments, by name; one of them is the default."""
+    items = await (await request.kueue.environments()).list_environments()
+    return {"items": items, "total": len(items), "next_cursor": None}

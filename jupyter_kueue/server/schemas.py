@@ -5,49 +5,96 @@ Each type's name is its schema's name. What a user sends may be null wherever it
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from jupyter_kueue.domain.request_changes import RunChanges, RunNow, ScheduleChanges
 from jupyter_kueue.domain.run_request import RunRequest
-from jupyter_kueue.domain.run_row import Run, RunFile, RunRow
 from jupyter_kueue.domain.run_update import RunUpdate
 from jupyter_kueue.domain.schedule_request import ScheduleRequest
-from jupyter_kueue.domain.schedule_row import ScheduleRow
+from jupyter_kueue.domain.sentence_parts import Sentence
+from jupyter_kueue.server import models
+from jupyter_kueue.server.query import schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Schema = dict[str, Any]
 
-_SENT = (RunRequest, ScheduleRequest)
-_ANSWERED = (RunRow, Run, RunFile, ScheduleRow)
+# Null stands for the default in these.
+_WITH_DEFAULTS = (RunRequest, ScheduleRequest, RunNow)
+# Each is some fields of a request.
+_CHANGES: dict[type, type] = {RunChanges: RunRequest, ScheduleChanges: ScheduleRequest}
+_AT_LEAST_ONE_FIELD = (RunUpdate, ScheduleChanges)
 _REFERENCES = "#/components/schemas/{model}"
 
 
-def schemas() -> dict[str, Schema]:
-    """Return the schemas by name."""
+def reference(model: type) -> Schema:
+    """Return the reference to a model's schema."""
+    return {"$ref": _REFERENCES.format(model=model.__name__)}
+
+
+def schemas(bodies: Iterable[type], answers: Iterable[type]) -> dict[str, Schema]:
+    """Return the schemas of models, and of all that these are made of, by their names."""
     made: dict[str, Schema] = {}
-    for declared in (*_SENT, RunUpdate, *_ANSWERED):
-        schema = TypeAdapter(declared).json_schema(ref_template=_REFERENCES)
-        made |= {name: _plain(part) for name, part in schema.pop("$defs", {}).items()}
-        made[declared.__name__] = _plain(schema)
-    for declared in _SENT:
-        made[declared.__name__] = _with_nulls(made[declared.__name__])
-    # A part of a request, each field of which may be left out.
-    made["Rerun"] = _changes(made["RunRequest"], "Fields of the request to change.")
-    made["ScheduleUpdate"] = {
-        **_changes(
-            made["ScheduleRequest"],
-            "Fields to change; null takes one back to its default. The files stay those that were "
-            "uploaded unless `input_path` or `include_folder` is given.",
-        ),
-        "minProperties": 1,
-    }
-    made["RunUpdate"]["minProperties"] = 1
+    for declared in (*answers, Sentence, models.Error):
+        made |= _schemas_of(declared.__name__, declared)
+    made |= _schemas_of("Change", models.Change)
+    # An answer has the fields that are declared, and no others.
+    made = {name: _closed(schema) for name, schema in made.items()}
+    for body in bodies:
+        declared = _CHANGES.get(body, body)
+        made |= _schemas_of(declared.__name__, declared)
+    for declared in _WITH_DEFAULTS:
+        if declared.__name__ in made:
+            made[declared.__name__] = _with_nulls(made[declared.__name__])
+    for body in bodies:
+        if body in _CHANGES:
+            made[body.__name__] = _part_of(made[_CHANGES[body].__name__], body)
+        if body in _AT_LEAST_ONE_FIELD:
+            made[body.__name__]["minProperties"] = 1
     return made
 
 
-def _changes(request: Schema, description: str) -> Schema:
+def parameters(query: type) -> list[Schema]:
+    """Return the OpenAPI parameters of a query's model."""
+    return [_parameter(name, schema) for name, schema in schema_of(query).items()]
+
+
+def _parameter(name: str, declared: Schema) -> Schema:
+    schema = _plain(declared)
+    if isinstance(schema.get("type"), list):
+        # Without a value it is left out, which null stands for.
+        schema["type"] = schema["type"][0]
+    is_required = "default" not in schema
+    if schema.get("default") in (None, [], ()):
+        schema.pop("default", None)
+    description = schema.pop("description", None)
+    return {
+        "name": name,
+        "in": "query",
+        **({"required": True} if is_required else {}),
+        **({"description": description} if description else {}),
+        "schema": schema,
+    }
+
+
+def _schemas_of(name: str, declared: Any) -> dict[str, Schema]:
+    schema = TypeAdapter(declared).json_schema(ref_template=_REFERENCES)
+    made = {part: _plain(found) for part, found in schema.pop("$defs", {}).items()}
+    # Of a recursive type, pydantic returns a reference to it among the others.
+    return made if name in made else {**made, name: _plain(schema)}
+
+
+def _closed(schema: Schema) -> Schema:
+    return {"additionalProperties": False, **schema} if "properties" in schema else schema
+
+
+def _part_of(request: Schema, changes: type) -> Schema:
     kept = {key: value for key, value in request.items() if key != "required"}
-    return {**kept, "description": description}
+    description = (changes.__doc__ or "").partition("\n\n    Attributes:")[0]
+    return {**kept, "description": " ".join(description.split())}
 
 
 def _with_nulls(schema: Schema) -> Schema:
@@ -72,7 +119,7 @@ def _nullable(field: Schema) -> Schema:
 
 def _plain(schema: Any) -> Any:
     """Return a schema without generated titles, and with ``null`` among the types of a value."""
-    if isinstance(schema, list):
+    if isinstance(schema, list | tuple):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
@@ -87,8 +134,20 @@ def _plain(schema: Any) -> Any:
         # Pydantic resolves a "$ref" itself, and knows no other schemas than its own.
         plain["$ref"] = _REFERENCES.format(model=plain.pop("x-schema"))
     options = plain.get("anyOf", ())
-    is_simple = len(options) == 2 and options[1] == {"type": "null"}  # noqa: PLR2004 - it, or null
-    if is_simple and isinstance(options[0].get("type"), str) and "enum" not in options[0]:
-        del plain["anyOf"]
-        plain = {**options[0], **plain, "type": [options[0]["type"], "null"]}
+    if options and all(_is_simple(option) for option in options):
+        kinds = [option["type"] for option in options]
+        bounds = [option for option in options if len(option) > 1]
+        if len(bounds) <= 1:
+            del plain["anyOf"]
+            plain = {**(bounds[0] if bounds else {}), **plain, "type": _types(kinds)}
     return plain
+
+
+def _is_simple(schema: Schema) -> bool:
+    return isinstance(schema.get("type"), str) and "enum" not in schema
+
+
+def _types(kinds: list[str]) -> str | list[str]:
+    # A whole number is a number, too.
+    kept = [kind for kind in kinds if not (kind == "integer" and "number" in kinds)]
+    return kept[0] if len(kept) == 1 else kept

@@ -11,14 +11,16 @@ import logging
 import secrets
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.condition_variable import ConditionVariable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-Json = dict[str, Any]
+    from jupyter_kueue.domain.change import ChangesMissed, Heartbeat, Published
+    from jupyter_kueue.domain.run_row import RunRow
+    from jupyter_kueue.domain.schedule_row import ScheduleRow
 
 KEPT = 2000
 HEARTBEAT_SECONDS = 15.0
@@ -33,10 +35,10 @@ class Changes:
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
         self._last = 0
-        self._kept: deque[tuple[int, Json]] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[int, Published]] = deque(maxlen=KEPT)
         self._news = ConditionVariable()
-        self._listeners: list[Callable[[Json], None]] = []
-        self._pending: set[str] = set()
+        self._listeners: list[Callable[[Published], None]] = []
+        self._are_queues_pending = False
         self._is_closed = False
 
     @property
@@ -44,42 +46,96 @@ class Changes:
         """The cursor of the newest change: listening from here misses nothing later."""
         return f"{self._epoch}-{self._last}"
 
-    def add_listener(self, listener: Callable[[Json], None]) -> None:
+    def add_listener(self, listener: Callable[[Published], None]) -> None:
         """Call ``listener`` with each change from now on."""
         self._listeners.append(listener)
 
-    def publish(self, change: Json) -> None:
+    def run_changed(self, row: RunRow) -> None:
+        """Publish a run that is new or has changed."""
+        run_id = row["run_id"]
+        self._publish(
+            lambda cursor: {"type": "run", "cursor": cursor, "run_id": run_id, "run": row}
+        )
+
+    def run_deleted(self, run_id: str) -> None:
+        """Publish that a run is gone."""
+        self._publish(
+            lambda cursor: {
+                "type": "run-deleted",
+                "cursor": cursor,
+                "run_id": run_id,
+                "run": None,
+            }
+        )
+
+    def schedule_changed(self, row: ScheduleRow) -> None:
+        """Publish a schedule that is new or has changed."""
+        schedule_id = row["schedule_id"]
+        self._publish(
+            lambda cursor: {
+                "type": "schedule",
+                "cursor": cursor,
+                "run_id": None,
+                "run": None,
+                "schedule_id": schedule_id,
+                "schedule": row,
+            }
+        )
+
+    def schedule_deleted(self, schedule_id: str) -> None:
+        """Publish that a schedule is gone."""
+        self._publish(
+            lambda cursor: {
+                "type": "schedule-deleted",
+                "cursor": cursor,
+                "run_id": None,
+                "run": None,
+                "schedule_id": schedule_id,
+                "schedule": None,
+            }
+        )
+
+    def queues_changed(self) -> None:
+        """Publish shortly that the queues changed, once for all changes until then.
+
+        They change in bursts, and whoever shows them fetches them again.
+        """
+        if not self._are_queues_pending:
+            self._are_queues_pending = True
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._publish_queues)
+
+    def _publish_queues(self) -> None:
+        self._are_queues_pending = False
+        self._publish(
+            lambda cursor: {
+                "type": "local-queues",
+                "cursor": cursor,
+                "run_id": None,
+                "run": None,
+            }
+        )
+
+    def _publish(self, change_at: Callable[[str], Published]) -> None:
         """Give a change its cursor and hand it to everybody who listens."""
         self._last += 1
-        numbered = {**change, "cursor": self.cursor}
-        self._kept.append((self._last, numbered))
+        change = change_at(self.cursor)
+        self._kept.append((self._last, change))
         self._news.notify_all()
         for listener in self._listeners:
             try:
-                listener(numbered)
+                listener(change)
             except Exception:
                 # Somebody else's handler of a Jupyter event, perhaps: the others listen, too.
                 log.exception("a listener failed on a change of run_id=%s", change["run_id"])
-
-    def publish_soon(self, kind: str) -> None:
-        """Publish ``{"type": kind}`` shortly, once for all that happen until then.
-
-        For what changes in bursts and is fetched anew by whoever shows it.
-        """
-        if kind not in self._pending:
-            self._pending.add(kind)
-            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._publish_pending, kind)
-
-    def _publish_pending(self, kind: str) -> None:
-        self._pending.discard(kind)
-        self.publish({"type": kind, "run_id": None, "run": None})
 
     def close(self) -> None:
         """End every subscription, now and later."""
         self._is_closed = True
         self._news.notify_all()
 
-    async def subscribe(self, since: str | None = None) -> AsyncIterator[Json]:
+    async def subscribe(
+        self, since: str | None = None
+    ) -> AsyncIterator[Published | ChangesMissed | Heartbeat]:
         """Yield the changes after ``since`` (None: from now), for ever.
 
         Yields ``{"type": "gap", "cursor"}`` first where changes after ``since`` are lost: fetch

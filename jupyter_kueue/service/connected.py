@@ -85,7 +85,7 @@ class Connected:
             settings.namespace or connection.namespace,
             owner.slug,
             on_run_change=known.mark,
-            on_queues=lambda: changes.publish_soon("local-queues"),
+            on_queues=changes.queues_changed,
             changed=changed,
         )
         self._reconciler = Reconciler(

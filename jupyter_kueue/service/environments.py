@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jupyter_kueue import patience
 from jupyter_kueue.cluster import resources
@@ -22,14 +21,16 @@ from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 from jupyter_kueue.service.short_lived_cache import Cached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence, Value
+    from jupyter_kueue.domain.choices import Choice, Environment, Profile
     from jupyter_kueue.domain.run_request import Resources, RunRequest
 
 Json = dict[str, Any]
+Entry = TypeVar("Entry", bound="Choice")
 
 LABEL_KIND = "jupyter-kueue/kind"
 PROFILE = "profile"
@@ -43,6 +44,11 @@ MAX_DESCRIPTION_LENGTH = 2000
 _MAX_WHY_LENGTH = 300
 
 log = logging.getLogger(__name__)
+
+
+class _Choices(NamedTuple):
+    profiles: list[Profile]
+    environments: list[Environment]
 
 
 class Environments:
@@ -59,26 +65,21 @@ class Environments:
         self._read = Cached(self._read_all)
         self.problems: tuple[Sentence, ...] = ()
 
-    async def list_profiles(self) -> list[Json]:
+    async def list_profiles(self) -> list[Profile]:
         """Return the profiles: the default one, then the others from the smallest to the largest.
 
-        Each is ``name``, ``display_name``, ``description``, ``cpu``, ``memory``, ``gpus``,
-        ``default``.
-
         Raises:
             ClusterUnavailableError: the ConfigMaps cannot be read at present.
         """
-        return (await self._read.get())[PROFILE]
+        return (await self._read.get()).profiles
 
-    async def list_environments(self) -> list[Json]:
+    async def list_environments(self) -> list[Environment]:
         """Return the environments, by name; exactly one has ``default`` true, if there are any.
 
-        Each is ``name``, ``display_name``, ``description``, ``image``, ``default``.
-
         Raises:
             ClusterUnavailableError: the ConfigMaps cannot be read at present.
         """
-        return (await self._read.get())[ENVIRONMENT]
+        return (await self._read.get()).environments
 
     async def resolve(self, request: RunRequest) -> tuple[Resources, str]:
         """Return the resources and the notebook container's image of a request.
@@ -91,18 +92,16 @@ class Environments:
         wrong: dict[str, Sentence] = {}
         resources_asked = request.resources
         if resources_asked is None:
-            profile = _choose(entries[PROFILE], request.profile)
+            profile = _choose(entries.profiles, request.profile)
             if profile is not None:
                 resources_asked = run_request.parse_resources(
-                    {key: profile[key] for key in ("cpu", "memory", "gpus")}
+                    {"cpu": profile["cpu"], "memory": profile["memory"], "gpus": profile["gpus"]}
                 )
             elif request.profile:
-                wrong["profile"] = _unknown("profile", request.profile, entries[PROFILE])
-        environment = _choose(entries[ENVIRONMENT], request.environment)
+                wrong["profile"] = _unknown(PROFILE, request.profile, entries.profiles)
+        environment = _choose(entries.environments, request.environment)
         if environment is None and request.environment:
-            wrong["environment"] = _unknown(
-                "environment", request.environment, entries[ENVIRONMENT]
-            )
+            wrong["environment"] = _unknown(ENVIRONMENT, request.environment, entries.environments)
         if wrong:
             raise errors.InvalidRequestError(wrong)
         if environment is None:
@@ -115,31 +114,29 @@ class Environments:
             )
         return resources_asked or run_request.Resources(), environment["image"]
 
-    async def _read_all(self) -> dict[str, list[Json]]:
+    async def _read_all(self) -> _Choices:
         problems: list[Sentence] = []
         config_maps = await self._config_maps()
         # In a thread: how long it takes depends on who may write ConfigMaps.
-        found = await asyncio.to_thread(self._found, config_maps, problems)
+        profiles, environments = await asyncio.to_thread(self._found, config_maps, problems)
         image = self._settings.image
-        names_used = {entry["name"] for entry in found[ENVIRONMENT]}
-        if image and DEFAULT_ENVIRONMENT not in names_used:
-            found[ENVIRONMENT].append(
+        if image and DEFAULT_ENVIRONMENT not in {entry["name"] for entry in environments}:
+            environments.append(
                 _environment(DEFAULT_ENVIRONMENT, {"image": image, "display_name": "Default"})
             )
         for problem in problems:
             if problem not in self.problems:
                 log.warning("%s", problem)
         self.problems = tuple(problems)
-        chosen = {kind: _with_one_default(entries) for kind, entries in found.items()}
-        return {**chosen, PROFILE: sorted(chosen[PROFILE], key=_size)}
+        return _Choices(
+            sorted(_with_one_default(profiles), key=_size), _with_one_default(environments)
+        )
 
-    def _found(self, config_maps: list[Json], problems: list[Sentence]) -> dict[str, list[Json]]:
+    def _found(self, config_maps: list[Json], problems: list[Sentence]) -> _Choices:
         settings = self._settings
-        return {
-            PROFILE: _merged(
-                "profiles", settings.profiles, config_maps, PROFILE, _profile, problems
-            ),
-            ENVIRONMENT: _merged(
+        return _Choices(
+            _merged("profiles", settings.profiles, config_maps, PROFILE, _profile, problems),
+            _merged(
                 "environments",
                 settings.environments,
                 config_maps,
@@ -147,7 +144,7 @@ class Environments:
                 _environment,
                 problems,
             ),
-        }
+        )
 
     async def _config_maps(self) -> list[Json]:
         try:
@@ -168,10 +165,10 @@ def _merged(
     configured: Mapping[str, Any],
     config_maps: list[Json],
     kind: str,
-    parse: Callable[[str, Any], Json],
+    parse: Callable[[str, Any], Entry],
     problems: list[Sentence],
-) -> list[Json]:
-    found: dict[str, Json] = {}
+) -> list[Entry]:
+    found: dict[str, Entry] = {}
 
     def add(where: str, name: str, value: Any, read: Callable[[Any], Any]) -> None:
         try:
@@ -223,21 +220,21 @@ def _merged(
     return list(found.values())
 
 
-def _profile(name: str, value: Any) -> Json:
+def _profile(name: str, value: Any) -> Profile:
     _check_fields(value, _PROFILE_FIELDS)
     amounts = {key: value[key] for key in ("cpu", "memory", "gpus") if key in value}
-    parsed = run_request.parse_resources(amounts)
-    return {**_described(name, value), **asdict(parsed), "default": value.get("default") is True}
+    size = run_request.parse_resources(amounts)
+    return {**_described(name, value), "cpu": size.cpu, "memory": size.memory, "gpus": size.gpus}
 
 
-def _environment(name: str, value: Any) -> Json:
+def _environment(name: str, value: Any) -> Environment:
     _check_fields(value, _ENVIRONMENT_FIELDS)
     image = value.get("image")
     if not isinstance(image, str) or not image.strip():
         raise ValueError(say("entry-names-no-image", "it has no image"))
     if problem := text_rules.problem(image, MAX_NAME_LENGTH):
         raise ValueError(say("entry-image", "its image {problem}", problem=problem))
-    return {**_described(name, value), "image": image, "default": value.get("default") is True}
+    return {**_described(name, value), "image": image}
 
 
 def _check_fields(value: Any, known: tuple[str, ...]) -> None:
@@ -255,7 +252,7 @@ def _check_fields(value: Any, known: tuple[str, ...]) -> None:
         )
 
 
-def _described(name: str, value: Json) -> Json:
+def _described(name: str, value: Json) -> Choice:
     described = {
         "name": name,
         "display_name": value.get("display_name") or name,
@@ -269,10 +266,15 @@ def _described(name: str, value: Json) -> Json:
             raise ValueError(
                 say("entry-field", "its {field} {problem}", field=field, problem=problem)
             )
-    return described
+    return {
+        "name": name,
+        "display_name": described["display_name"],
+        "description": described["description"],
+        "default": value.get("default") is True,
+    }
 
 
-def _with_one_default(entries: list[Json]) -> list[Json]:
+def _with_one_default(entries: list[Entry]) -> list[Entry]:
     """Return ``entries`` by name, one of them the default: the last that says so, else the first.
 
     ConfigMaps come after the settings, so their default wins.
@@ -281,21 +283,23 @@ def _with_one_default(entries: list[Json]) -> list[Json]:
     chosen = chosen or [entry["name"] for entry in entries if entry["name"] == DEFAULT_ENVIRONMENT]
     by_name = sorted(entries, key=lambda entry: str(entry["name"]))
     default = chosen[-1] if chosen else next((entry["name"] for entry in by_name), None)
-    return [{**entry, "default": entry["name"] == default} for entry in by_name]
+    for entry in by_name:
+        entry["default"] = entry["name"] == default
+    return by_name
 
 
-def _size(profile: Json) -> tuple[Any, ...]:
+def _size(profile: Profile) -> tuple[Any, ...]:
     """Return what profiles are sorted by: the default one first, then what is scarce."""
     amounts = (profile["gpus"], quantities.parse(profile["cpu"]))
     return (not profile["default"], *amounts, quantities.parse(profile["memory"]), profile["name"])
 
 
-def _choose(entries: list[Json], name: str | None) -> Json | None:
+def _choose(entries: list[Entry], name: str | None) -> Entry | None:
     wanted = (entry for entry in entries if (entry["name"] == name if name else entry["default"]))
     return next(wanted, None)
 
 
-def _unknown(kind: str, name: str, entries: list[Json]) -> Sentence:
+def _unknown(kind: str, name: str, entries: Sequence[Choice]) -> Sentence:
     known: Value = [entry["name"] for entry in entries] or say("there-is-none", "none")
     asked = repr(name[:80])
     if kind == PROFILE:

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
+    from jupyter_kueue.domain.choices import Profile
+    from jupyter_kueue.domain.health_report import (
+        BucketFound,
+        Health,
+        KubernetesFound,
+        KueueFound,
+        Problem,
+        Severity,
+    )
+    from jupyter_kueue.domain.local_queue_row import LocalQueue
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.cluster_state import ClusterView
 
@@ -37,8 +47,8 @@ OLDEST_KUBERNETES = (1, 34)
 KUEUE_API_VERSION = "v1beta2"
 TESTED_KUEUE = "v0.19"
 
-ERROR = "error"
-WARNING = "warning"
+ERROR: Severity = "error"
+WARNING: Severity = "warning"
 
 _KUEUE_INSTALLATION = "https://kueue.sigs.k8s.io/docs/installation/"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
@@ -51,14 +61,9 @@ _MAX_WHAT_LENGTH = 1000
 log = logging.getLogger(__name__)
 
 
-async def report(application: Application) -> Json:
-    """Return ``{"ok", "owner", "namespace", "kubernetes", "kueue", "bucket", "problems", ...}``.
-
-    ``ok`` is false if any of ``problems`` has the severity ``error``; each problem is ``what``,
-    ``fix``, ``severity`` and ``reason``, the code of the error behind it (None where there is
-    none).
-    """
-    body: Json = {
+async def report(application: Application) -> Health:
+    """Return what was found and what is missing; ``ok`` is false if any problem is an error."""
+    body: Health = {
         "ok": False,
         "version": __version__,
         "owner": None,
@@ -117,7 +122,7 @@ async def report(application: Application) -> Json:
     return body
 
 
-async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json]:
+async def _whatever_happens(check: Coroutine[Any, Any, list[Problem]]) -> list[Problem]:
     """Return what a check found; one that fails unforeseen says so and does not hide the others."""
     try:
         return await check
@@ -137,7 +142,7 @@ async def _whatever_happens(check: Coroutine[Any, Any, list[Json]]) -> list[Json
         ]
 
 
-async def _unreadable(application: Application) -> list[Json]:
+async def _unreadable(application: Application) -> list[Problem]:
     """Name what was found in bucket and cluster that is none of ours, or was damaged."""
     found = application.unreadable()
     named = [
@@ -164,7 +169,7 @@ async def _unreadable(application: Application) -> list[Json]:
     return named
 
 
-async def _settings(application: Application) -> list[Json]:
+async def _settings(application: Application) -> list[Problem]:
     settings = application.settings
     found = []
     if not settings.image and not settings.environments:
@@ -192,7 +197,9 @@ async def _settings(application: Application) -> list[Json]:
     return found
 
 
-async def _kubernetes(connection: Connection, cluster: ClusterView, shown: Json) -> list[Json]:
+async def _kubernetes(
+    connection: Connection, cluster: ClusterView, shown: KubernetesFound
+) -> list[Problem]:
     """Ask for the version, and look whether ``cluster`` is kept up to date."""
     shown["host"] = connection.host
     answer, problem = await _asked(connection.get("/version"))
@@ -207,8 +214,9 @@ async def _kubernetes(connection: Connection, cluster: ClusterView, shown: Json)
     return found
 
 
-def _kubernetes_version(shown: Json) -> list[Json]:
-    match = _VERSION.match(str(shown["version"]))
+def _kubernetes_version(shown: KubernetesFound) -> list[Problem]:
+    version = str(shown["version"])
+    match = _VERSION.match(version)
     if match is None:
         return []
     shown["supported"] = (int(match[1]), int(match[2])) >= OLDEST_KUBERNETES
@@ -220,7 +228,7 @@ def _kubernetes_version(shown: Json) -> list[Json]:
             say(
                 "kubernetes-too-old",
                 "Kubernetes {version} is older than the oldest supported version, {oldest}.",
-                version=shown["version"],
+                version=version,
                 oldest=oldest,
             ),
             say(
@@ -233,7 +241,7 @@ def _kubernetes_version(shown: Json) -> list[Json]:
     ]
 
 
-async def _kueue(connection: Connection, shown: Json) -> list[Json]:
+async def _kueue(connection: Connection, shown: KueueFound) -> list[Problem]:
     """Look at the API groups, which every user may read, and at the version if this one may."""
     group, problem = await _asked(connection.get("/apis/kueue.x-k8s.io"))
     if isinstance(problem, errors.NotFoundError):
@@ -292,7 +300,7 @@ async def _kueue(connection: Connection, shown: Json) -> list[Json]:
     return found
 
 
-async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
+async def _kueue_version(connection: Connection, shown: KueueFound) -> list[Problem]:
     """Read the version off the image of Kueue's Deployment, where Kueue's own manifests put it."""
     deployment, problem = await _asked(connection.get(resources.kueue_deployment()))
     if deployment is None:
@@ -335,7 +343,8 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
                 WARNING,
             )
         ]
-    shown["version"] = found[0]["version"]
+    version: str = found[0]["version"]
+    shown["version"] = version
     if found[0]["minor"] == TESTED_KUEUE:
         return []
     return [
@@ -344,7 +353,7 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
                 "kueue-not-as-tested",
                 "Kueue is {version}, but this version of jupyter-kueue has been "
                 "tested only with {tested}.",
-                version=shown["version"],
+                version=version,
                 tested=TESTED_KUEUE,
             ),
             say(
@@ -359,7 +368,7 @@ async def _kueue_version(connection: Connection, shown: Json) -> list[Json]:
     ]
 
 
-async def _permissions(connection: Connection, namespace: str) -> list[Json]:
+async def _permissions(connection: Connection, namespace: str) -> list[Problem]:
     missing, problem = await _asked(
         permissions.find_missing(connection, namespace, patience.HEALTH_CHECK_SECONDS)
     )
@@ -418,7 +427,7 @@ async def _permissions(connection: Connection, namespace: str) -> list[Json]:
     return found
 
 
-async def _local_queues(application: Application) -> list[Json]:
+async def _local_queues(application: Application) -> list[Problem]:
     items, problem = await _asked(_list_local_queues(application))
     if items is None:
         if isinstance(problem, errors.NotConfiguredError | errors.ClusterUnavailableError):
@@ -482,18 +491,18 @@ async def _local_queues(application: Application) -> list[Json]:
     return found + await _coverage(application, items, profiles)
 
 
-def _shown_message(local_queue: Json) -> Sentence:
+def _shown_message(local_queue: LocalQueue) -> Sentence:
     """Return why a queue takes no runs, from its row."""
     return run_facts.stored_sentence(local_queue["message"], local_queue["sentence"]) or foreign("")
 
 
-async def _list_local_queues(application: Application) -> list[Json]:
+async def _list_local_queues(application: Application) -> list[LocalQueue]:
     return await (await application.queues()).list_local_queues()
 
 
 async def _coverage(
-    application: Application, items: list[Json], profiles: list[Json]
-) -> list[Json]:
+    application: Application, items: list[LocalQueue], profiles: list[Profile]
+) -> list[Problem]:
     """Name the resources that runs request and a queue has no quota for: they never start."""
     found = []
     with_gpus = [profile["display_name"] for profile in profiles if profile["gpus"]]
@@ -531,7 +540,7 @@ async def _coverage(
     return found
 
 
-async def _bucket(application: Application, shown: Json) -> list[Json]:
+async def _bucket(application: Application, shown: BucketFound) -> list[Problem]:
     bucket = application.bucket
     if bucket is None:
         return []
@@ -553,7 +562,7 @@ async def _bucket(application: Application, shown: Json) -> list[Json]:
     ]
 
 
-def _reading(application: Application) -> list[Json]:
+def _reading(application: Application) -> list[Problem]:
     """Say what is not shown although the bucket takes and gives objects."""
     what = application.reading_problem
     # While the cluster is away, its own check says why nothing was read yet.
@@ -594,7 +603,7 @@ def _message(problem: errors.JupyterKueueError | None) -> Sentence:
     return problem.message
 
 
-def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
+def _cluster_problem(error: errors.JupyterKueueError | None) -> Problem:
     return _problem(
         error.message if error else say("cluster-not-answering", "The cluster does not answer."),
         say(
@@ -607,8 +616,8 @@ def _cluster_problem(error: errors.JupyterKueueError | None) -> Json:
 
 
 def _problem(
-    what: Sentence, fix: Sentence, severity: str = ERROR, *, reason: str | None = None
-) -> Json:
+    what: Sentence, fix: Sentence, severity: Severity = ERROR, *, reason: str | None = None
+) -> Problem:
     said = text_rules.said(what, _MAX_WHAT_LENGTH)
     return {
         "what": said,

@@ -1,33 +1,12 @@
-"""Pages of lists: their bounds, and the cursors that lead from one to the next. Pure."""
+"""The cursors that lead from one page of a list to the next. Pure."""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, strict_json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from jupyter_kueue.contract.sentences import Sentence
-
-MAX_LIMIT = 500
-
-
-def wrong_with_page(sort: str, limit: int, sort_fields: Sequence[str]) -> dict[str, Sentence]:
-    """Return what is out of bounds of a list's order and length, by field; empty if nothing is."""
-    wrong = {}
-    if sort.removeprefix("-") not in sort_fields:
-        wrong["sort"] = say(
-            "sort-unknown",
-            "must be one of {fields}, with - in front for descending order",
-            fields=sort_fields,
-        )
-    if not 0 <= limit <= MAX_LIMIT:
-        wrong["limit"] = say("number-out-of-range", "must be from 0 to {most}", most=MAX_LIMIT)
-    return wrong
 
 
 def write_cursor(key: tuple[Any, str], sort: str) -> str:

@@ -7,7 +7,7 @@ must not be an older one. It reads the database in a thread, and nothing at all 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.domain import errors
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from jupyter_kueue.domain.stock_backend_count import StockBackendCount
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.storage.bucket import Bucket
     from jupyter_kueue.storage.stock_imports import StockImports
-
-Json = dict[str, Any]
 
 # Its key in the settings of the web application.
 SETTING = "jupyter_kueue_stock_backend"
@@ -39,12 +38,8 @@ class StockBackend:
         self._find_database = find_database
         self._known: tuple[Bucket, StockImports] | None = None
 
-    async def count(self) -> Json:
-        """Return ``{"database", "jobs", "schedules", "problem", "problem_sentence"}``.
-
-        ``jobs`` are those that have ended, ``schedules`` the definitions; both are those that were
-        not brought over. ``database`` is None where there is none, ``problem`` says why it cannot
-        be read.
+    async def count(self) -> StockBackendCount:
+        """Return how much has not been imported yet.
 
         Raises:
             NotConfiguredError, UnavailableError: the bucket is not known, so neither is what was
@@ -52,8 +47,13 @@ class StockBackend:
         """
         self._application.check_possible()
         path = self._find_database()
-        nothing = dict.fromkeys(("database", "problem", "problem_sentence"))
-        body: Json = {**nothing, "jobs": 0, "schedules": 0}
+        body: StockBackendCount = {
+            "database": None,
+            "jobs": 0,
+            "schedules": 0,
+            "problem": None,
+            "problem_sentence": None,
+        }
         if path is None:
             return body
         database = StockDatabase(path)

@@ -40,10 +40,6 @@ def row(**fields: Any) -> Json:
     }
 
 
-def run(**fields: Any) -> Json:
-    return {"type": "run", "run_id": "1", "run": row(**fields)}
-
-
 def emitted(output: io.StringIO) -> list[Json]:
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
@@ -51,8 +47,8 @@ def emitted(output: io.StringIO) -> list[Json]:
 def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.StringIO]):
     changes, output = changes_and_output
     for state in run_row.STATES:
-        changes.publish(run(state=state))
-    changes.publish({"type": "run-deleted", "run_id": "1", "run": None})
+        changes.run_changed(row(state=state))
+    changes.run_deleted("1")
     events = emitted(output)
     assert [event["state"] for event in events] == [*run_row.STATES, "deleted"]
     assert {event["__schema__"] for event in events} == {run_state.SCHEMA_ID}
@@ -62,10 +58,10 @@ def test_each_change_of_state_is_an_event(changes_and_output: tuple[Changes, io.
 
 def test_what_is_no_change_of_state_is_no_event(changes_and_output: tuple[Changes, io.StringIO]):
     changes, output = changes_and_output
-    changes.publish(run(state="queued"))
-    changes.publish(run(state="queued", name="renamed"))
-    changes.publish({"type": "local-queues", "run_id": None, "run": None})
-    changes.publish(run(state="queued", reason="blocked", message="Will not start."))
+    changes.run_changed(row(state="queued"))
+    changes.run_changed(row(state="queued", name="renamed"))
+    changes.schedule_deleted("2")
+    changes.run_changed(row(state="queued", reason="blocked", message="Will not start."))
     reasons = [event["reason"] for event in emitted(output)]
     assert reasons == [None, "blocked"]
 

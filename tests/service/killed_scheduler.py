@@ -14,6 +14,7 @@ from pathlib import Path
 from jupyter_kueue import config
 from jupyter_kueue.cluster.connection import Connection
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.request_changes import parse_schedule_changes
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.storage.bucket import Bucket
@@ -84,7 +85,10 @@ async def main(root, action, step, schedule_id):
         }
         await schedules.create(parse_schedule_request(body))
     elif action == "edit":
-        await schedules.update(schedule_id, {"input_path": "second.ipynb", "name": f"at {step}"})
+        await schedules.update(
+            schedule_id,
+            parse_schedule_changes({"input_path": "second.ipynb", "name": f"at {step}"}),
+        )
     else:
         await schedules.delete(schedule_id)
     await application.stop()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.support import proxy
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import yaml
 from jupyter_kueue import config
 from jupyter_kueue.contract.sentences import foreign
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.service.application import Application
 from jupyter_kueue.service.readiness import State
-from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.support import proxy as proxies
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.run_update import RunUpdate
-from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,14 +18,18 @@ Json = dict[str, Any]
 
 def publish(changes: Changes, *numbers: int) -> None:
     for number in numbers:
-        changes.publish({"type": "run", "number": number})
+        changes.run_deleted(str(number))
 
 
 async def take(feed: AsyncIterator[Json], count: int) -> list[Any]:
-    """Return the next ``count`` changes: their numbers, or their types where they have none."""
+    """Return the next ``count`` changes: the runs they are of, or their types if of none."""
     async with asyncio.timeout(20):
         found = [await anext(feed) for _ in range(count)]
-    return [change.get("number", change["type"]) for change in found]
+    return [_shown(change) for change in found]
+
+
+def _shown(change: Json) -> int | str:
+    return int(change["run_id"]) if change.get("run_id") else change["type"]
 
 
 async def test_a_listener_gets_what_came_after_its_cursor() -> None:
@@ -155,7 +159,7 @@ async def test_a_quiet_feed_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch)
     async with asyncio.timeout(20):
         while (change := await anext(feed))["type"] == "heartbeat":
             pass
-    assert change["number"] == 2
+    assert change["run_id"] == "2"
 
 
 async def test_closing_ends_every_subscription() -> None:
@@ -173,13 +177,11 @@ async def test_a_burst_is_gathered_into_one_change() -> None:
     changes = Changes()
     feed = changes.subscribe(changes.cursor)
     for _ in range(100):
-        changes.publish_soon("local_queues")
-    changes.publish_soon("other")
-    async with asyncio.timeout(20):
-        found = [await anext(feed) for _ in range(2)]
-    assert [change["type"] for change in found] == ["local_queues", "other"]
-    changes.publish_soon("local_queues")
-    assert await take(feed, 1) == ["local_queues"]
+        changes.queues_changed()
+    assert await take(feed, 1) == ["local-queues"]
+    publish(changes, 1)
+    changes.queues_changed()
+    assert await take(feed, 2) == [1, "local-queues"]
 
 
 async def test_a_listener_in_this_process_hears_each_change_once_with_its_cursor() -> None:
@@ -188,5 +190,5 @@ async def test_a_listener_in_this_process_hears_each_change_once_with_its_cursor
     publish(changes, 1)
     changes.add_listener(heard.append)
     publish(changes, 2)
-    assert [change["number"] for change in heard] == [2]
+    assert [change["run_id"] for change in heard] == ["2"]
     assert heard[0]["cursor"] == changes.cursor

@@ -8,11 +8,11 @@ import pytest
 
 from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_query import RunQuery
+from jupyter_kueue.domain.schedule_query import ScheduleQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service import health
 from jupyter_kueue.service.readiness import State
-from jupyter_kueue.service.runs.run_index import RunQuery
-from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

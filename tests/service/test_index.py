@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_query import SORT_FIELDS, RunQuery
 from jupyter_kueue.domain.run_request import RunRequest
-from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, RunQuery
+from jupyter_kueue.service.runs.run_index import Entry, Index
 
 Json = dict[str, Any]
 

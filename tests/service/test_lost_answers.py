@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_kueue.domain.request_changes import parse_run_changes, parse_schedule_changes
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ async def test_run_again(
     async with open_session(**ways.settings) as session:
         first = await session.submit(path)
         with ways[where].losing_the_first_answer(verb, end) as is_lost:
-            again = await session.runs.rerun(first["run_id"], {})
+            again = await session.runs.rerun(first["run_id"], parse_run_changes({}))
         assert is_lost.is_set()
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
         assert (await session.runs.list(RunQuery()))["total"] == 2
@@ -67,7 +68,9 @@ async def test_schedule(open_session: Callable, ways: Any, write_notebook: Calla
         with ways["bucket"].losing_the_first_answer("PUT", end) as is_lost:
             made = await schedules.create(request)
         assert is_lost.is_set()
-        changed = await schedules.update(made["schedule_id"], {"name": "another name"})
+        changed = await schedules.update(
+            made["schedule_id"], parse_schedule_changes({"name": "another name"})
+        )
         assert changed["name"] == "another name"
         run = await schedules.run_now(made["schedule_id"])
         assert (await session.until_finished(run["run_id"]))["state"] == "succeeded"

@@ -9,9 +9,10 @@ import os
 import pytest
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.request_changes import parse_run_changes
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.run_request import parse_run_request
 from jupyter_kueue.domain.run_update import RunUpdate
-from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
 
@@ -258,7 +259,7 @@ async def test_run_again_with_other_parameters(session, root, write_notebook):
     await session.until_state(first["run_id"], "succeeded")
     (root / path).unlink()
 
-    second = await session.runs.rerun(first["run_id"], {"parameters": {"n": 3}})
+    second = await session.runs.rerun(first["run_id"], parse_run_changes({"parameters": {"n": 3}}))
     done = await session.until_state(second["run_id"], "succeeded")
 
     assert done["rerun_of"] == first["run_id"]

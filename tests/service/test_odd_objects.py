@@ -18,6 +18,7 @@ from obstore.store import MemoryStore
 from jupyter_kueue.domain import errors, job_manifest, names, run_facts, run_status, strict_json
 from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.domain.run_facts import ClusterFacts, Status
+from jupyter_kueue.domain.run_query import SORT_FIELDS, RunQuery
 from jupyter_kueue.domain.run_record import RunRecord
 from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.domain.schedule_record import ScheduleRecord
@@ -26,7 +27,7 @@ from jupyter_kueue.scheduler import definition_models, job_models
 from jupyter_kueue.service.cluster_state import ClusterView
 from jupyter_kueue.service.queues.local_queues import positions
 from jupyter_kueue.service.runs import jobs_without_record, run_view
-from jupyter_kueue.service.runs.run_index import SORT_FIELDS, Entry, Index, RunQuery
+from jupyter_kueue.service.runs.run_index import Entry, Index
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
 from jupyter_kueue.storage.bucket import Bucket

@@ -11,9 +11,10 @@ import pytest
 
 from jupyter_kueue import patience
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.request_changes import parse_run_changes
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.support import proxy as proxies
 
 from .conftest import Session
@@ -114,7 +115,10 @@ async def test_an_api_server_that_is_just_starting_is_away(
 
     async def is_told() -> bool:
         found = []
-        for work in (session.submit(path), session.runs.rerun(run["run_id"], {})):
+        for work in (
+            session.submit(path),
+            session.runs.rerun(run["run_id"], parse_run_changes({})),
+        ):
             with pytest.raises(errors.ClusterUnavailableError) as raised:
                 await work
             found.append(raised.value.message)

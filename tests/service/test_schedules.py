@@ -10,10 +10,15 @@ import time
 import pytest
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.request_changes import (
+    parse_run_changes,
+    parse_run_now,
+    parse_schedule_changes,
+)
+from jupyter_kueue.domain.run_query import RunQuery
+from jupyter_kueue.domain.schedule_query import ScheduleQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
 from jupyter_kueue.service import health
-from jupyter_kueue.service.runs.run_index import RunQuery
-from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service.test_health import namespace_role
 from tests.support import proxy
 
@@ -108,7 +113,7 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
 
     async with open_session() as session:
         schedules = await session.application.schedules()
-        await schedules.update(schedule["schedule_id"], {"active": False})
+        await schedules.update(schedule["schedule_id"], parse_schedule_changes({"active": False}))
         runs = await list_runs(session, schedule["schedule_id"])
         done = await session.until_finished(runs[0]["run_id"])
         assert done["run_id"] == job["metadata"]["uid"]
@@ -120,7 +125,9 @@ async def test_it_fires_with_no_server_up_and_the_run_is_like_any_other(
         log = b"".join([line async for line in await session.runs.logs(done["run_id"])])
         assert b"n is 5 1,2" in log
         assert b"['data.csv', 'fit.ipynb', 'out'] True" in log
-        again = await session.runs.rerun(done["run_id"], {"parameters": {"n": 6}})
+        again = await session.runs.rerun(
+            done["run_id"], parse_run_changes({"parameters": {"n": 6}})
+        )
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
         shown = await schedules.get(schedule["schedule_id"])
         assert shown["last_run"]["run_id"] == runs[-1]["run_id"]
@@ -166,28 +173,32 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
     schedule = await create(session, path, schedule=FAR, parameters={"n": 2})
     schedule_id = schedule["schedule_id"]
     schedules = await session.application.schedules()
-    assert (await schedules.update(schedule_id, {"active": False}))["active"] is False
+    assert (await schedules.update(schedule_id, parse_schedule_changes({"active": False})))[
+        "active"
+    ] is False
     before = fire(schedule_id)
     write_notebook("other/edited.ipynb", "print('other', n)", parameters="n = 1")
 
     changed = await schedules.update(
         schedule_id,
-        {
-            "name": "renamed",
-            "tags": ["b"],
-            "schedule": "30 2 * * mon",
-            "timezone": "Europe/Berlin",
-            "concurrency_policy": "Replace",
-            "starting_deadline_seconds": 600,
-            "end_date": "2999-01-01T00:00:00+01:00",
-            "max_runs": 7,
-            "parameters": {"n": 3},
-            "input_path": "other/edited.ipynb",
-            "local_queue": "team-b",
-            "resources": {"cpu": "200m", "memory": "256Mi"},
-            "timeout_seconds": 600,
-            "max_retries": 2,
-        },
+        parse_schedule_changes(
+            {
+                "name": "renamed",
+                "tags": ["b"],
+                "schedule": "30 2 * * mon",
+                "timezone": "Europe/Berlin",
+                "concurrency_policy": "Replace",
+                "starting_deadline_seconds": 600,
+                "end_date": "2999-01-01T00:00:00+01:00",
+                "max_runs": 7,
+                "parameters": {"n": 3},
+                "input_path": "other/edited.ipynb",
+                "local_queue": "team-b",
+                "resources": {"cpu": "200m", "memory": "256Mi"},
+                "timeout_seconds": 600,
+                "max_retries": 2,
+            }
+        ),
     )
 
     assert changed["active"] is False
@@ -222,7 +233,10 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
     assert (await session.runs.get(after))["name"] == "renamed"
 
     resumed = await schedules.update(
-        schedule_id, {"active": True, "timeout_seconds": None, "starting_deadline_seconds": None}
+        schedule_id,
+        parse_schedule_changes(
+            {"active": True, "timeout_seconds": None, "starting_deadline_seconds": None}
+        ),
     )
     assert resumed["active"] is True
     assert resumed["next_run_at"] is not None
@@ -237,8 +251,10 @@ async def test_an_edit_counts_from_the_next_run_on_and_a_paused_one_stays_paused
         return not (await schedules.get(schedule_id))["active"]
 
     await eventually(is_paused)
-    assert (await schedules.update(schedule_id, {"name": "third"}))["active"] is False
-    on_demand = await schedules.update(schedule_id, {"schedule": None})
+    assert (await schedules.update(schedule_id, parse_schedule_changes({"name": "third"})))[
+        "active"
+    ] is False
+    on_demand = await schedules.update(schedule_id, parse_schedule_changes({"schedule": None}))
     assert (on_demand["schedule"], on_demand["max_runs"]) == (None, None)
     await eventually(lambda: not local_cluster.get("cronjobs", "-n", namespace.name)["items"])
 
@@ -256,14 +272,16 @@ async def test_run_now_with_other_parameters_with_and_without_a_cron_expression(
 
     for schedule in (on_demand, paused):
         for parameters, printed in ((None, b"n is 2"), ({"n": 3}, b"n is 3")):
-            job = await schedules.run_now(schedule["schedule_id"], parameters)
+            job = await schedules.run_now(
+                schedule["schedule_id"], parse_run_now({"parameters": parameters})
+            )
             assert job["schedule_id"] == schedule["schedule_id"]
             done = await session.until_finished(job["run_id"])
             assert done["state"] == "succeeded"
             log = b"".join([line async for line in await session.runs.logs(job["run_id"])])
             assert printed in log
     with pytest.raises(errors.InvalidRequestError, match=r"parameters\.a b"):
-        await schedules.run_now(on_demand["schedule_id"], {"a b": 1})
+        await schedules.run_now(on_demand["schedule_id"], parse_run_now({"parameters": {"a b": 1}}))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +328,7 @@ async def test_a_bad_edit_changes_nothing(session, write_notebook, cron_job):
         ({}, "body"),
     ):
         with pytest.raises(errors.InvalidRequestError) as refused:
-            await schedules.update(schedule["schedule_id"], changes)
+            await schedules.update(schedule["schedule_id"], parse_schedule_changes(changes))
         assert set(refused.value.fields) == {field}
 
     assert await schedules.get(schedule["schedule_id"]) == schedule
@@ -354,7 +372,7 @@ async def test_a_deleted_schedule_leaves_its_runs_alone(
 
         await eventually(is_clean)
         assert local_cluster.get("cronjobs", "-n", namespace.name)["items"] == []
-        again = await session.runs.rerun(finished, {})
+        again = await session.runs.rerun(finished, parse_run_changes({}))
         assert (await session.until_finished(again["run_id"]))["state"] == "succeeded"
 
 
@@ -394,7 +412,9 @@ async def test_kubectls_pause_is_newer_than_the_answer_to_an_edit(
         schedule = await create(session, write_notebook("a.ipynb", "1"), schedule=FAR)
         schedule_id = schedule["schedule_id"]
         with ways.cluster.holding_the_first_answer("PATCH", f"nb-{schedule_id}") as is_held:
-            edit = asyncio.ensure_future(schedules.update(schedule_id, {"name": "renamed"}))
+            edit = asyncio.ensure_future(
+                schedules.update(schedule_id, parse_schedule_changes({"name": "renamed"}))
+            )
             await eventually(is_held.is_set)
             suspend(schedule_id)
 
@@ -458,7 +478,9 @@ async def test_no_run_after_max_runs_or_end_date(
         assert [run["state"] for run in runs] == ["succeeded"] * 2
         runs = await list_runs(session, dated["schedule_id"])
         assert [run["created_at"] for run in runs] == ["2025-02-19T13:20:00.000Z"]
-        raised = await schedules.update(counted["schedule_id"], {"max_runs": 3})
+        raised = await schedules.update(
+            counted["schedule_id"], parse_schedule_changes({"max_runs": 3})
+        )
         assert (raised["active"], raised["message"]) == (True, None)
         assert cron_job(counted["schedule_id"])["spec"]["suspend"] is False
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jupyter_kueue.domain import names
+from jupyter_kueue.domain.request_changes import parse_schedule_changes
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import RunQuery
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +60,7 @@ async def test_no_run_that_ended_keeps_the_next_from_firing_while_no_server_is_u
     async with open_session() as session:
         schedules = await session.application.schedules()
         for schedule_id in seen:
-            await schedules.update(schedule_id, {"active": False})
+            await schedules.update(schedule_id, parse_schedule_changes({"active": False}))
 
         async def ends(schedule_id):
             query = RunQuery(schedule_ids=(schedule_id,), sort="created_at")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_kueue.domain import names
+from jupyter_kueue.domain.run_query import RunQuery
+from jupyter_kueue.domain.schedule_query import ScheduleQuery
 from jupyter_kueue.domain.schedule_request import parse_schedule_request
-from jupyter_kueue.service.runs.run_index import RunQuery
-from jupyter_kueue.service.schedules.schedules import ScheduleQuery
 from tests.service import forked
 from tests.support.polling import eventually
 

@@ -9,7 +9,7 @@ import pytest
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import times
 from jupyter_kueue.domain.owner import Owner
-from jupyter_kueue.service.runs.runs import RunQuery
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.storage import open_runs
 from jupyter_kueue.storage.bucket import Bucket
 from jupyter_kueue.storage.open_runs import OpenRuns

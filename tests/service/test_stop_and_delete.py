@@ -7,8 +7,8 @@ import json
 import pytest
 
 from jupyter_kueue.domain import errors
+from jupyter_kueue.domain.run_query import RunQuery
 from jupyter_kueue.domain.run_update import RunUpdate
-from jupyter_kueue.service.runs.run_index import RunQuery
 from tests.support import proxy
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kueue.service.runs.run_index import RunQuery
+from jupyter_kueue.domain.run_query import RunQuery
 from tests.service import forked
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_kueue.service.runs.run_index import RunQuery
+from jupyter_kueue.domain.run_query import RunQuery
 
 pytestmark = pytest.mark.integration
 

@@ -37,8 +37,8 @@ SEND_MILLISECONDS = 1000
 # ``python -m ipykernel_launcher`` with these differences:
 # - It imports nothing from the notebook's folder, which may contain a ``calendar.py``, before the
 #   first cell.
-# - It does not import debugpy, because no debugger can connect. A notebook may still import it. A kernel
-#   with one cell takes 0.28 s of processor time instead of 0.37 s (a median of ten).
+# - It does not import debugpy, because no debugger can connect. A notebook may still import it.
+#   A kernel with one cell takes 0.28 s of processor time instead of 0.37 s (a median of ten).
 # - It freezes ipykernel's own objects, so that the garbage collector skips them: 0.28 s instead
 #   of 0.35 s.
 # - It ends the control thread before it exits: with ipykernel 7.4 every fifteenth kernel hangs

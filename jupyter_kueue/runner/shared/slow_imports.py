@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# nbformat imports jsonschema, which imports these if they are installed, as they are next to Jupyter
-# Server (``jsonschema[format-nongpl]``). They check IRIs, durations and URIs, formats that no
-# notebook schema uses; jsonschema works without them. Without them, the imports of ``execute`` take
-# 0.30 s of processor time instead of 2.05 s (a median of ten starts): rfc3987_syntax, which compiles
-# a grammar, takes 1.67 s of that, the other two 0.08 s.
+# nbformat imports jsonschema, which imports these if they are installed, as they are next to
+# Jupyter Server (``jsonschema[format-nongpl]``). They check IRIs, durations and URIs, formats that
+# no notebook schema uses; jsonschema works without them. Without them, the imports of ``execute``
+# take 0.30 s of processor time instead of 2.05 s (a median of ten starts): rfc3987_syntax, which
+# compiles a grammar, takes 1.67 s of that, the other two 0.08 s.
 SLOW_AND_UNUSED = ("rfc3987_syntax", "isoduration", "rfc3986_validator")
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.local_queue_row import Amount, LocalQueue, ResourceUsage
     from jupyter_kueue.service.cluster_state import ClusterView
 
 Json = dict[str, Any]
@@ -64,15 +65,8 @@ class Queues:
         self._places_since = 0
         self._strict: set[str] = set()
 
-    async def list_local_queues(self) -> list[Json]:
+    async def list_local_queues(self) -> list[LocalQueue]:
         """Return all LocalQueues as REST shows them, by name.
-
-        Each is ``name``, ``cluster_queue``, ``active``, ``message`` (why it is not active, else
-        None), ``pending`` and ``admitted`` (numbers of runs) and ``resources``: by name, ``used``
-        through this LocalQueue, ``cluster_queue_used`` through all LocalQueues of its ClusterQueue,
-        ``nominal``, ``borrowed`` and ``limit`` of the ClusterQueue, what is ``free`` for another
-        run now, and what its ClusterQueue has lent and can take back (``reclaimable``); cores,
-        bytes or pieces; None where this user may not read it.
 
         Raises:
             ClusterUnavailableError: the LocalQueues are not known at present.
@@ -331,7 +325,7 @@ def _most(cluster_queues: list[Json], cohorts: list[Json] | None) -> dict[str, d
     return found
 
 
-def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
+def _shown_or_named(local_queue: Json, quotas: _Quotas) -> LocalQueue:
     """Return what ``_shown`` does; of a queue in which something is odd, its name and what."""
     try:
         return _shown(local_queue, quotas)
@@ -340,25 +334,25 @@ def _shown_or_named(local_queue: Json, quotas: _Quotas) -> Json:
         # that is none must cost one queue.
         name = local_queue["metadata"]["name"]
         log.exception("local_queue=%s cannot be shown", name)
+        why = say(
+            "queue-not-understood",
+            "The cluster's data about it cannot be understood ({error}: {message}).",
+            error=type(error).__name__,
+            message=text_rules.shown_line(error, 200),
+        )
         return {
             "name": name,
             "cluster_queue": str(local_queue["spec"]["clusterQueue"]),
             "active": False,
-            "message": (
-                say(
-                    "queue-not-understood",
-                    "The cluster's data about it cannot be understood ({error}: {message}).",
-                    error=type(error).__name__,
-                    message=text_rules.shown_line(error, 200),
-                )
-            ),
+            "message": why,
+            "sentence": sentences.as_json(why),
             "pending": 0,
             "admitted": 0,
             "resources": {},
         }
 
 
-def _shown(local_queue: Json, quotas: _Quotas) -> Json:
+def _shown(local_queue: Json, quotas: _Quotas) -> LocalQueue:
     status = local_queue.get("status", {})
     name = local_queue["spec"]["clusterQueue"]
     why = _why_inactive(local_queue)
@@ -372,7 +366,7 @@ def _shown(local_queue: Json, quotas: _Quotas) -> Json:
         None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "borrowed")
     )
     of_resources = quota_limits.quotas(name, cluster_queues, quotas.cohorts)
-    rows = {}
+    rows: dict[str, ResourceUsage] = {}
     for resource in sorted({*used, *of_resources}):
         quota = of_resources.get(resource)
         rows[resource] = {
@@ -406,13 +400,13 @@ def _totals(status: Json, field: str) -> dict[str, Decimal]:
     return totals
 
 
-def _in(totals: dict[str, Decimal] | None, resource: str) -> float | int | None:
+def _in(totals: dict[str, Decimal] | None, resource: str) -> Amount | None:
     return None if totals is None else _number(totals.get(resource, Decimal(0)))
 
 
-def _known(value: Decimal | None) -> float | int | None:
+def _known(value: Decimal | None) -> Amount | None:
     return None if value is None else _number(value)
 
 
-def _number(value: Decimal) -> float | int:
+def _number(value: Decimal) -> Amount:
     return int(value) if value == value.to_integral_value() else float(value)

@@ -263,7 +263,7 @@ class KnownRuns:
             self._deleted.add(run_id)
         self._provisional.discard(run_id)
         if self.index.remove(run_id):
-            self._changes.publish({"type": "run-deleted", "run_id": run_id, "run": None})
+            self._changes.run_deleted(run_id)
 
     def _put(self, bucket: BucketFacts, status: Status) -> None:
         row = run_view.build_row(bucket, status)
@@ -279,4 +279,4 @@ class KnownRuns:
         if before is None or before.row != row:
             if before is None or before.row["state"] != row["state"]:
                 log.info("run_id=%s state=%s reason=%s", run_id, row["state"], row["reason"])
-            self._changes.publish({"type": "run", "run_id": run_id, "run": row})
+            self._changes.run_changed(row)

@@ -14,58 +14,23 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors
-from jupyter_kueue.domain.run_row import FINISHED_STATES, STATES
-from jupyter_kueue.service.paging import read_cursor, write_cursor, wrong_with_page
+from jupyter_kueue.domain.run_row import FINISHED_STATES
+from jupyter_kueue.service.paging import read_cursor, write_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_kueue.domain.run_facts import BucketFacts
+    from jupyter_kueue.domain.run_query import RunQuery, SortField
     from jupyter_kueue.domain.run_row import RunRow
 
 # What a list is sorted by: a field's text, and the run id where it is the same.
 SortKey = tuple[str, str]
 
-SortField = Literal["created_at", "name", "state", "local_queue", "finished_at"]
-SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
 # What a list is filtered by that few values are shared of.
 SharedField = Literal["state", "local_queue", "schedule_id"]
 _SHARED_FIELDS: tuple[SharedField, ...] = get_args(SharedField)
-
-
-@dataclass(frozen=True)
-class RunQuery:
-    """Which runs a list shows. Empty tuples do not filter.
-
-    Attributes:
-        text: found anywhere in name, id, input path or tags, in any case.
-        sort: a field of SORT_FIELDS, with ``-`` before it for the other way round.
-        cursor: from a list's ``next_cursor``.
-    """
-
-    states: tuple[str, ...] = ()
-    local_queues: tuple[str, ...] = ()
-    schedule_ids: tuple[str, ...] = ()
-    text: str | None = None
-    sort: str = "-created_at"
-    limit: int = 50
-    cursor: str | None = None
-
-    def check(self) -> None:
-        """Raise InvalidRequestError naming each field that is out of bounds."""
-        wrong = {}
-        unknown = [state for state in self.states if state not in STATES]
-        if unknown:
-            wrong["state"] = say(
-                "state-unknown",
-                "{value} is not a known state; known states: {states}",
-                value=repr(unknown[0][:40]),
-                states=STATES,
-            )
-        wrong |= wrong_with_page(self.sort, self.limit, SORT_FIELDS)
-        if wrong:
-            raise errors.InvalidRequestError(wrong)
 
 
 @dataclass

@@ -16,11 +16,9 @@ from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import as_json, say
 from jupyter_kueue.domain import errors, names, run_decisions, times
 from jupyter_kueue.domain.run_decisions import EndInCluster
-from jupyter_kueue.domain.run_request import parse_run_request
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.cluster_state import run_id_of
 from jupyter_kueue.service.runs import ending, missing_outputs, run_view
-from jupyter_kueue.service.runs.run_index import Entry, RunQuery
 from jupyter_kueue.storage import run_records
 
 if TYPE_CHECKING:
@@ -29,10 +27,20 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.request_changes import RunChanges
     from jupyter_kueue.domain.run_documents import Stop
     from jupyter_kueue.domain.run_facts import BucketFacts
+    from jupyter_kueue.domain.run_query import RunQuery
     from jupyter_kueue.domain.run_request import RunRequest
-    from jupyter_kueue.domain.run_row import LocatedFile, Position, Progress, Run, RunFile, RunRow
+    from jupyter_kueue.domain.run_row import (
+        LocatedFile,
+        Position,
+        Progress,
+        Run,
+        RunFile,
+        RunList,
+        RunRow,
+    )
     from jupyter_kueue.domain.run_update import RunUpdate
     from jupyter_kueue.service.changes import Changes
     from jupyter_kueue.service.cluster_state import ClusterView
@@ -45,14 +53,11 @@ if TYPE_CHECKING:
         Outputs,
     )
     from jupyter_kueue.service.runs.reconciler import Reconciler
-    from jupyter_kueue.service.runs.run_index import Index
+    from jupyter_kueue.service.runs.run_index import Entry, Index
     from jupyter_kueue.service.runs.submission import Submission, Submitted
     from jupyter_kueue.storage.run_records import Records
 
-Json = dict[str, Any]
 Answer = TypeVar("Answer")
-
-__all__ = ["RunQuery", "Runs"]
 
 _DELETED_AT_ONCE = 16
 
@@ -102,8 +107,8 @@ class Runs:
         submitted = await self._unless_it_hangs(self._submission.submit(request))
         return await self._shown(submitted), submitted.is_new
 
-    async def list(self, query: RunQuery) -> Json:
-        """Return ``{"items", "total", "next_cursor"}``, the items being list rows."""
+    async def list(self, query: RunQuery) -> RunList:
+        """Return a page of list rows."""
         rows, total, next_cursor = self._index.select(query)
         return {
             "items": self._all_positioned(rows),
@@ -150,7 +155,7 @@ class Runs:
             "file_error_sentences": {name: as_json(why) for name, why in files.items()},
         }
 
-    async def stop(self, run_id: str) -> RunRow:
+    async def stop(self, run_id: str) -> Run:
         """Stop a run in whatever state it is; one that has ended stays as it is.
 
         The partial notebook is saved. Returns the run.
@@ -194,7 +199,7 @@ class Runs:
         doomed |= {run_id for item in listed if (run_id := run_id_of(item)) is not None}
         await few_at_once(_DELETED_AT_ONCE, doomed, self._delete)
 
-    async def update(self, run_id: str, changes: RunUpdate) -> RunRow:
+    async def update(self, run_id: str, changes: RunUpdate) -> Run:
         """Change a run's name or tags, or its queue or priority while it waits; return it.
 
         Raises:
@@ -213,40 +218,17 @@ class Runs:
             log.warning("run_id=%s changed; the cluster is asked again: %s", run_id, error)
         return await self.get(run_id)
 
-    async def rerun(self, run_id: str, changes: Any) -> RunRow:
+    async def rerun(self, run_id: str, changes: RunChanges) -> RunRow:
         """Run a run again from the inputs it had, with ``changes`` to its request; return the new.
 
         Raises:
-            InvalidRequestError: naming each bad field.
+            InvalidRequestError: naming each field that does not fit the others.
             NotFoundError: there is no such run.
         """
         entry = self._entry(run_id)
         self._check_cluster()
-        if not isinstance(changes, dict):
-            raise errors.InvalidRequestError(
-                {"body": say("send-object-or-nothing", "send a JSON object or nothing")}
-            )
-        fixed = [
-            key for key in ("input_path", "include_folder", "idempotency_key") if key in changes
-        ]
-        if fixed:
-            raise errors.InvalidRequestError(
-                dict.fromkeys(
-                    fixed,
-                    say(
-                        "cannot-be-changed-same-files",
-                        "cannot be changed: the run starts from the same files",
-                    ),
-                )
-            )
         facts = await self._facts(run_id, entry)
-        before = facts.record.request.as_json()
-        del before["idempotency_key"]
-        if "resources" in changes:
-            before.pop("profile", None)
-        if "profile" in changes:
-            before.pop("resources", None)
-        request = parse_run_request({**before, **changes})
+        request = changes.applied_to(facts.record.request)
         return await self._shown(
             await self._unless_it_hangs(self._submission.rerun(facts.record, request))
         )

@@ -275,15 +275,7 @@ class ScheduleKeeper:
         """Stop showing a schedule that is not there any more."""
         if self._entries.pop(schedule_id, None) is not None:
             self._published.pop(schedule_id, None)
-            self._changes.publish(
-                {
-                    "type": "schedule-deleted",
-                    "run_id": None,
-                    "run": None,
-                    "schedule_id": schedule_id,
-                    "schedule": None,
-                }
-            )
+            self._changes.schedule_deleted(schedule_id)
 
     async def apply(
         self, schedule: ScheduleRecord, spec: RunSpec, runs_counted: int, *, dry_run: bool
@@ -345,15 +337,7 @@ class ScheduleKeeper:
             compared: ScheduleRow = {**row, "last_run": None, "next_run_at": None}
             if self._published.get(schedule_id) != compared:
                 self._published[schedule_id] = compared
-                self._changes.publish(
-                    {
-                        "type": "schedule",
-                        "run_id": None,
-                        "run": None,
-                        "schedule_id": schedule_id,
-                        "schedule": row,
-                    }
-                )
+                self._changes.schedule_changed(row)
 
     def _on_cron_job(self, item: Json, gone: bool) -> None:
         schedule_id = (item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID, "")

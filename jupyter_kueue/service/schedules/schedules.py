@@ -14,17 +14,16 @@ import datetime as dt
 import logging
 import re
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_kueue import patience
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import errors, names, run_request, schedule_request, times
+from jupyter_kueue.domain import errors, names, times
 from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.domain.run_record import RunSpec
 from jupyter_kueue.domain.run_request import Resources, RunRequest
 from jupyter_kueue.domain.schedule_record import ScheduleRecord, ScheduleRevision
-from jupyter_kueue.service.paging import read_cursor, write_cursor, wrong_with_page
+from jupyter_kueue.service.paging import read_cursor, write_cursor
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.storage.run_records import DELETED, FAILED_SUBMIT
@@ -33,9 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.request_changes import RunNow, ScheduleChanges
     from jupyter_kueue.domain.run_row import LocatedFile, RunRow
+    from jupyter_kueue.domain.schedule_query import ScheduleQuery, SortField
     from jupyter_kueue.domain.schedule_request import ScheduleRequest
-    from jupyter_kueue.domain.schedule_row import ScheduleRow
+    from jupyter_kueue.domain.schedule_row import ScheduleList, ScheduleRow
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.reconciler import Reconciler
     from jupyter_kueue.service.runs.submission import InputSource, Stage, Submission
@@ -43,12 +44,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SortField = Literal["created_at", "updated_at", "name", "next_run_at"]
-SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
-
 _OF_RUNS = frozenset(item.name for item in dataclasses.fields(RunRequest))
 _STAGED_ANEW = frozenset({"input_path", "include_folder"})
-_NEEDS_SCHEDULE = ("end_date", "max_runs", "starting_deadline_seconds")
 # How the API server calls what users call otherwise.
 _FIELD_NAMES = {
     "spec.schedule": "schedule",
@@ -72,31 +69,6 @@ _NEVER = say(
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ScheduleQuery:
-    """Which schedules a list shows. Empty tuples and None do not filter.
-
-    Attributes:
-        active: true for those that fire, false for those that are paused or have ended.
-        text: found anywhere in name, id, input path or tags, in any case.
-        sort: a field of SORT_FIELDS, with ``-`` before it for the other way round.
-        cursor: from a list's ``next_cursor``.
-    """
-
-    active: bool | None = None
-    local_queues: tuple[str, ...] = ()
-    text: str | None = None
-    sort: str = "-created_at"
-    limit: int = 50
-    cursor: str | None = None
-
-    def check(self) -> None:
-        """Raise InvalidRequestError naming each field that is out of bounds."""
-        wrong = wrong_with_page(self.sort, self.limit, SORT_FIELDS)
-        if wrong:
-            raise errors.InvalidRequestError(wrong)
 
 
 class Schedules:
@@ -140,8 +112,8 @@ class Schedules:
         """Return what cannot be understood: ``CronJob/<name>`` or a key of the bucket -> why."""
         return self._keeper.unreadable()
 
-    async def list(self, query: ScheduleQuery) -> Json:
-        """Return ``{"items", "total", "next_cursor"}``, from memory alone."""
+    async def list(self, query: ScheduleQuery) -> ScheduleList:
+        """Return a page of schedules, from memory alone."""
         query.check()
         field = cast("SortField", query.sort.removeprefix("-"))
         descending = query.sort.startswith("-")
@@ -244,11 +216,11 @@ class Schedules:
         log.info("schedule_id=%s created", schedule_id)
         return row
 
-    async def update(self, schedule_id: str, changes: Any) -> ScheduleRow:
-        """Change fields of a schedule's request and return it; they count from the next run on.
+    async def update(self, schedule_id: str, changes: ScheduleChanges) -> ScheduleRow:
+        """Change fields of a schedule's request, from its next run on, and return it.
 
-        ``{"active": false}`` pauses it; null takes a field back to its default. The inputs stay
-        those that were staged, unless ``input_path`` or ``include_folder`` is among the changes.
+        The uploaded files stay as they are unless ``input_path`` or ``include_folder`` is among
+        the changes.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -263,16 +235,15 @@ class Schedules:
         schedule = dataclasses.replace(
             before, request=request, updated_at=times.now(), revision="none"
         )
-        input_id = uuid.uuid4().hex if _STAGED_ANEW & set(changes) else before.input_id
-        spec, stage = await self._checked(
-            schedule, self._next_spec(old, request, set(changes), input_id)
-        )
+        fields = set(changes.values)
+        input_id = uuid.uuid4().hex if _STAGED_ANEW & fields else before.input_id
+        spec, stage = await self._checked(schedule, self._next_spec(old, request, fields, input_id))
         spec = await _staged(spec, stage, schedule)
         revision = _revision_of(spec, input_id, request)
         schedule = _with_revision(schedule, revision)
         await self._records.write_revision(schedule_id, revision)
         await self._records.write(schedule)
-        log.info("schedule_id=%s changed: %s", schedule_id, ", ".join(changes))
+        log.info("schedule_id=%s changed: %s", schedule_id, ", ".join(changes.values))
         return await self._keep(schedule, revision)
 
     async def delete(self, schedule_id: str, *, with_runs: bool = False) -> None:
@@ -322,8 +293,8 @@ class Schedules:
         await self._settle_deleted(schedule_id)
         log.info("schedule_id=%s deleted without a tombstone: %s", schedule_id, error)
 
-    async def run_now(self, schedule_id: str, parameters: Json | None = None) -> RunRow:
-        """Queue a run of it now, with other parameters if given; return the run.
+    async def run_now(self, schedule_id: str, asked: RunNow | None = None) -> RunRow:
+        """Queue a run of it now and return the run; ``asked`` is what it has otherwise.
 
         It counts for neither ``concurrency_policy`` nor ``max_runs``.
 
@@ -336,10 +307,9 @@ class Schedules:
         self._check_cluster()
         schedule = await self._read(schedule_id)
         revision = await self._revision(schedule)
-        asked = revision.spec.request.as_json()
-        if parameters is not None:
-            asked["parameters"] = parameters
-        request = run_request.parse_run_request(asked)
+        request = revision.spec.request
+        if asked is not None and asked.parameters is not None:
+            request = dataclasses.replace(request, parameters=asked.parameters)
         spec = await self._submission.renew(revision.spec, request)
         source = self._records.input_prefix(schedule_id, revision.input_id)
         submitted = await self._submission.submit_staged(
@@ -414,38 +384,16 @@ class Schedules:
     async def _revision(self, schedule: ScheduleRecord) -> ScheduleRevision:
         return await self._records.read_revision(schedule.schedule_id, schedule.revision)
 
-    def _changed(self, schedule: ScheduleRecord, changes: Any) -> ScheduleRequest:
+    def _changed(self, schedule: ScheduleRecord, changes: ScheduleChanges) -> ScheduleRequest:
         """Return the request with ``changes``; what kubectl paused stays paused."""
-        if not isinstance(changes, dict) or not changes:
-            raise errors.InvalidRequestError(
-                {
-                    "body": say(
-                        "send-object-with-changes", "send a JSON object with the fields to change"
-                    )
-                }
-            )
-        if "idempotency_key" in changes:
-            raise errors.InvalidRequestError(
-                {
-                    "idempotency_key": say(
-                        "key-cannot-be-changed",
-                        "cannot be changed: it identifies the request that created the schedule",
-                    )
-                }
-            )
-        asked = schedule.request.as_json()
+        request = schedule.request
         entry = self._keeper.get(schedule.schedule_id)
         cron_job = self._keeper.cron_job(schedule.schedule_id)
         is_over = schedule_view.is_over(schedule, entry.runs_counted, dt.datetime.now(dt.UTC))
         if cron_job is not None and not is_over:
-            asked["active"] = schedule_view.is_active(schedule, cron_job)
-        if "resources" in changes:
-            asked["profile"] = None
-        if "profile" in changes:
-            asked["resources"] = None
-        if "schedule" in changes and changes["schedule"] is None:
-            asked.update(dict.fromkeys(_NEEDS_SCHEDULE))
-        return schedule_request.parse_schedule_request({**asked, **changes})
+            is_active = schedule_view.is_active(schedule, cron_job)
+            request = dataclasses.replace(request, active=is_active)
+        return changes.applied_to(request)
 
     async def _next_spec(
         self, old: ScheduleRevision, request: ScheduleRequest, changed: set[str], input_id: str

@@ -496,7 +496,6 @@ export const SENTENCES: ReadonlyMap<string, Words> = new Map<string, Words>([
   ['schedule-unreadable', (trans, value) => trans.__('%1 Delete the schedule and create it again.', value('problem'))],
   ['schedules-being-read', (trans) => trans.__('The schedules are still being read. Try again in a moment.')],
   ['seconds', (trans, _, count) => trans._n('%1 second', '%1 seconds', count())],
-  ['send-object-or-nothing', (trans) => trans.__('send a JSON object or nothing')],
   ['send-object-with-changes', (trans) => trans.__('send a JSON object with the fields to change')],
   ['send-object-with-fields', (trans, value) => trans.__('send a JSON object with one or more of %1', value('fields'))],
   ['send-object-with-input-path', (trans) => trans.__('send a JSON object with at least input_path')],

@@ -153,7 +153,7 @@ class Connection:
         return await self._call("GET", path, params, timeout_seconds=timeout_seconds)
 
     async def list(
-        self, path: str, params: Params | None = None, *, trim: Callable[[Json], Json]
+        self, path: str, params: Params | None = None, *, trim: Callable[[Json], Mapping[str, Any]]
     ) -> Json:
         """GET the collection ``path`` and return the list object, each item reduced by ``trim``.
 
@@ -286,8 +286,8 @@ class Connection:
             raise self._not_the_api(text)
         return parsed
 
-    def _parsed_list(self, text: bytes, trim: Callable[[Json], Json]) -> Json:
-        """Return a list object, parsed item by item if it has the API server's usual form.
+    def _parsed_list(self, text: bytes, trim: Callable[[Json], Mapping[str, Any]]) -> Json:
+        """Return a list object, parsed item by item if it is as API servers write it.
 
         A thousand objects are tens of megabytes: parsing all at once would block other threads, and
         the objects need ten times as much memory before they are trimmed.
@@ -422,7 +422,7 @@ class Connection:
             _let_go(response)
 
 
-def _parse_items(text: str, trim: Callable[[Json], Json]) -> Json:
+def _parse_items(text: str, trim: Callable[[Json], Mapping[str, Any]]) -> Json:
     begin = text.index(_ITEMS) + len(_ITEMS)
     items, at = [], begin
     while text[at] != "]":

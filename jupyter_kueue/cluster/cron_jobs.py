@@ -11,6 +11,7 @@ from jupyter_kueue.domain import errors
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.domain.kubernetes_manifests import CronJobManifest
 
 Json = dict[str, Any]
 
@@ -26,8 +27,10 @@ async def get(connection: Connection, namespace: str, name: str) -> Json:
     return await connection.get(f"{resources.cron_jobs(namespace)}/{name}")
 
 
-async def apply(connection: Connection, cron_job: Json, *, dry_run: bool = False) -> Json:
-    """Create a CronJob or update the existing one; return the result.
+async def apply(
+    connection: Connection, cron_job: CronJobManifest, *, dry_run: bool = False
+) -> Json:
+    """Create a CronJob or bring the one of its name to this state; return what is there then.
 
     Server-side apply: a repeat changes nothing, and a missing field is removed. With ``dry_run`` it
     is only validated. With a ``resourceVersion`` in its metadata it is updated only if that is its

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, names
+from jupyter_kueue.domain import errors, kubernetes_objects, names
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.domain.kubernetes_manifests import JobManifest
+    from jupyter_kueue.domain.kubernetes_objects import Job, Object
 
 Json = dict[str, Any]
 
 
-async def create(connection: Connection, job: Json) -> Json:
-    """Create a Job and return it, or the existing one of the same run.
+async def create(connection: Connection, job: JobManifest) -> Job:
+    """Create a Job and return it; the same one, if it is there already.
 
     Its name is derived from the run id, so that a repeat after a lost answer finds the first Job.
 
@@ -25,6 +27,10 @@ async def create(connection: Connection, job: Json) -> Json:
             still being removed.
         ConflictError: an unrelated Job has that name.
     """
+    return kubernetes_objects.JOB.read_back(await _created(connection, job))
+
+
+async def _created(connection: Connection, job: JobManifest) -> Json:
     path = resources.jobs(job["metadata"]["namespace"])
     try:
         return await connection.create(path, job)
@@ -55,14 +61,14 @@ async def create(connection: Connection, job: Json) -> Json:
     return there
 
 
-def _is_same(job: Json, there: Json) -> bool:
+def _is_same(job: JobManifest, there: Json) -> bool:
     labels = there["metadata"].get("labels") or {}
     own = (names.LABEL_OWNER, names.LABEL_RUN_ID)
     return all(labels.get(label) == job["metadata"]["labels"].get(label) for label in own)
 
 
 async def find(connection: Connection, namespace: str, name: str) -> Json | None:
-    """Return the Job of that name, None if it does not exist."""
+    """Return the Job of that name with all its fields, None if there is none."""
     try:
         return await connection.get(f"{resources.jobs(namespace)}/{name}")
     except errors.NotFoundError:
@@ -71,13 +77,12 @@ async def find(connection: Connection, namespace: str, name: str) -> Json | None
 
 async def list_of_schedule(
     connection: Connection, namespace: str, owner_slug: str, schedule_id: str
-) -> list[Json]:
-    """Return the current Jobs of an owner's schedule."""
+) -> list[Object]:
+    """Return the Jobs of an owner's schedule as the API server has them now."""
     mine = {names.LABEL_OWNER: owner_slug, names.LABEL_SCHEDULE_ID: schedule_id}
     params = {"labelSelector": ",".join(f"{key}={value}" for key, value in mine.items())}
     listed = await connection.get(resources.jobs(namespace), params)
-    items: list[Json] = listed["items"]
-    return items
+    return [kubernetes_objects.OBJECT.read_back(item) for item in listed["items"]]
 
 
 async def delete(

@@ -51,6 +51,11 @@ def cluster_queues() -> str:
     return "/apis/kueue.x-k8s.io/v1beta2/clusterqueues"
 
 
+def cohorts() -> str:
+    """Return the path of Kueue's Cohorts."""
+    return "/apis/kueue.x-k8s.io/v1beta2/cohorts"
+
+
 def workload_priority_classes() -> str:
     """Return the path of Kueue's WorkloadPriorityClasses."""
     return "/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jupyter_kueue import patience
 from jupyter_kueue.backoff import Backoff
@@ -18,12 +18,13 @@ from jupyter_kueue.contract.sentences import foreign, say
 from jupyter_kueue.domain import errors, text_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jupyter_kueue.cluster.connection import Connection, Params
     from jupyter_kueue.contract.sentences import Sentence
 
 Json = dict[str, Any]
+T = TypeVar("T", bound="Mapping[str, Any]")
 
 # Stands for an object that is left out.
 _UNREADABLE: Json = {}
@@ -31,8 +32,8 @@ _UNREADABLE: Json = {}
 log = logging.getLogger(__name__)
 
 
-class Watched:
-    """All objects of one collection path, kept up to date.
+class Watched(Generic[T]):
+    """All objects at one collection path, kept up to date.
 
     Attributes:
         items: the objects by uid, reduced by ``trim``.
@@ -47,9 +48,9 @@ class Watched:
         connection: Connection,
         path: str,
         *,
-        on_change: Callable[[Json, bool], None],
+        on_change: Callable[[T, bool], None],
         params: Params | None = None,
-        trim: Callable[[Json], Json] = lambda item: item,
+        trim: Callable[[Json], T],
         changed: ConditionVariable | None = None,
     ) -> None:
         """Prepare; ``run`` does the work. ``on_change(object, gone)`` is called on each change.
@@ -65,7 +66,7 @@ class Watched:
         self._on_change = on_change
         self._trim = trim
         self._changed = changed or ConditionVariable()
-        self.items: dict[str, Json] = {}
+        self.items: dict[str, T] = {}
         self.unreadable: dict[str, Sentence] = {}
         self.synced = asyncio.Event()
         self.error: errors.JupyterKueueError | None = None
@@ -143,7 +144,7 @@ class Watched:
         if is_news and not self._knows_newer(trimmed):
             self._store(trimmed["metadata"]["uid"], trimmed)
 
-    def _knows_newer(self, item: Json) -> bool:
+    def _knows_newer(self, item: T) -> bool:
         known = self.items.get(item["metadata"]["uid"])
         if known is None:
             return False
@@ -181,7 +182,7 @@ class Watched:
         elif not self._knows_newer(trimmed):  # set by ``note``
             self._store(trimmed["metadata"]["uid"], trimmed)
 
-    def _store(self, uid: str, item: Json) -> None:
+    def _store(self, uid: str, item: T) -> None:
         old = self.items.get(uid)
         version = item["metadata"]["resourceVersion"]
         if old is not None and old["metadata"]["resourceVersion"] == version:
@@ -190,15 +191,15 @@ class Watched:
         if not self._tell(item, gone=False):
             self.items.pop(uid, None)
 
-    def _trimmed(self, item: Json) -> Json | None:
+    def _trimmed(self, item: Json) -> T | None:
         try:
             return self._trim(item)
         except Exception as error:  # noqa: BLE001 - see __init__
             self._note(item, error)
             return None
 
-    def _tell(self, item: Json, *, gone: bool) -> bool:
-        """Report a change; return whether that succeeded."""
+    def _tell(self, item: T, *, gone: bool) -> bool:
+        """Hand a change on; tell whether it was understood."""
         try:
             self._on_change(item, gone)
         except Exception as error:  # noqa: BLE001 - see __init__
@@ -206,7 +207,7 @@ class Watched:
             return False
         return True
 
-    def _note(self, item: Json, error: Exception) -> None:
+    def _note(self, item: Mapping[str, Any], error: Exception) -> None:
         name = _name_of(item)
         if name not in self.unreadable:
             log.warning("path=%s name=%s is not understood: %r", self._path, name, error)
@@ -224,6 +225,6 @@ def _is_older(version: str, other: str) -> bool:
     return version.isdecimal() and other.isdecimal() and int(version) < int(other)
 
 
-def _name_of(item: Json) -> str:
+def _name_of(item: Mapping[str, Any]) -> str:
     metadata = item.get("metadata") if isinstance(item, dict) else None
     return text_rules.shown_line(metadata.get("name") if isinstance(metadata, dict) else "", 253)

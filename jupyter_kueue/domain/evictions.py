@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
@@ -16,8 +16,7 @@ from jupyter_kueue.domain import quantities
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
-
-Json = dict[str, Any]
+    from jupyter_kueue.domain.kubernetes_objects import Pod
 
 REASON = "Evicted"
 
@@ -65,12 +64,12 @@ class Eviction:
         return self.reason == pod_contract.DISK_FULL
 
 
-def of(pod: Json) -> Eviction | None:
+def of(pod: Pod) -> Eviction | None:
     """Return why a pod was evicted, None if it was not."""
     status = pod.get("status", {})
     if status.get("reason") != REASON:
         return None
-    text = str(status.get("message") or "")
+    text = status.get("message", "")
     if match := _VOLUME.search(text):
         return _own(
             say(

@@ -6,7 +6,7 @@ docs/architecture.md describes the pod and the reasons for its exit-code rules.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import names, pod_limits, quantities
@@ -15,11 +15,23 @@ from jupyter_kueue.domain.pod_limits import PodLimits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jupyter_kueue.domain.kubernetes_manifests import (
+        Container,
+        EnvVar,
+        JobManifest,
+        JobManifestSpec,
+        JobTemplate,
+        PodFailureRule,
+        PodSpec,
+        PodTemplateOverlay,
+        SecurityContext,
+        TemplateMeta,
+        Volume,
+        VolumeMount,
+    )
     from jupyter_kueue.domain.run_record import RunRecord, RunSpec
 
-Json = dict[str, Any]
-
-# The reconciler deletes a finished Job long before this; it is a safety net.
+# A finished Job is deleted by the reconciler long before; this is the net under it.
 _KEEP_FINISHED_SECONDS = 7 * 24 * 3600
 # The run's own limit counts only the notebook's time. The Job's deadline is a safety net that
 # leaves room for pulling, staging and the upload.
@@ -28,7 +40,7 @@ _DEADLINE_MARGIN_SECONDS = 3600
 _TERMINATION_LOG = "/dev/termination-log"
 _HEED_COMMAND = ["python", "-I", "-S", "-c", pod_contract.HEED_PROGRAM]
 
-_CONTAINER_SECURITY: Json = {
+_CONTAINER_SECURITY: SecurityContext = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
@@ -72,7 +84,7 @@ class PodPolicy:
     limits: PodLimits = PodLimits()  # noqa: RUF009 - frozen itself
     run_as_user: int = 1000
     run_as_group: int = 100
-    template: Json = field(default_factory=dict)
+    template: PodTemplateOverlay = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,21 +100,24 @@ class _Identity:
     revision: str | None
 
 
-def build_job(record: RunRecord, policy: PodPolicy) -> Json:
+def build_job(record: RunRecord, policy: PodPolicy) -> JobManifest:
     """Return the suspended Job of a run, ready to be created in its namespace."""
     job = _job(record, policy, _Identity(record.run_id, record.schedule_revision))
     job["metadata"]["name"] = names.job_name(record.run_id)
     return job
 
 
-def build_job_template(spec: RunSpec, revision: str, policy: PodPolicy) -> Json:
-    """Return the template of a CronJob's Jobs (``jobTemplate``)."""
+def build_job_template(spec: RunSpec, revision: str, policy: PodPolicy) -> JobTemplate:
+    """Return what a CronJob makes its Jobs from (``jobTemplate``)."""
     job = _job(spec, policy, _Identity(None, revision))
-    kept = ("labels", "annotations")
-    return {"metadata": {key: job["metadata"][key] for key in kept}, "spec": job["spec"]}
+    metadata: TemplateMeta = {
+        "labels": job["metadata"]["labels"],
+        "annotations": job["metadata"]["annotations"],
+    }
+    return {"metadata": metadata, "spec": job["spec"]}
 
 
-def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> JobManifest:
     labels = {
         **({names.LABEL_RUN_ID: identity.run_id} if identity.run_id else {}),
         names.LABEL_OWNER: run.owner.slug,
@@ -118,7 +133,7 @@ def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
     queue_labels = {names.KUEUE_QUEUE_NAME: run.local_queue}
     if run.priority_class:
         queue_labels[names.KUEUE_PRIORITY_CLASS] = run.priority_class
-    spec: Json = {
+    spec: JobManifestSpec = {
         "suspend": True,
         "parallelism": 1,
         "completions": 1,
@@ -153,7 +168,7 @@ def _job(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
     }
 
 
-def _failure_rules() -> list[Json]:
+def _failure_rules() -> list[PodFailureRule]:
     return [
         {
             "action": "Ignore",
@@ -174,10 +189,10 @@ def _failure_rules() -> list[Json]:
     ]
 
 
-def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> PodSpec:
     exports = _exports(run)
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
-    spec: Json = {
+    spec: PodSpec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -199,7 +214,7 @@ def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
         ],
         "containers": [_notebook_container(run, policy, identity)],
         "volumes": [
-            *({"name": volume.name, "emptyDir": {}} for volume in volumes),
+            *(_empty_dir(volume) for volume in volumes),
             {"name": "bucket", "secret": {"secretName": policy.bucket_secret}},
         ],
     }
@@ -209,12 +224,16 @@ def _pod_spec(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
 _NOTHING = {"cpu": "0", "memory": "0"}
 
 
-def _sidecar(container: Json) -> Json:
+def _sidecar(container: Container) -> Container:
     return {**container, "restartPolicy": "Always"}
 
 
-def _with_requests(container: Json, requests: Json) -> Json:
+def _with_requests(container: Container, requests: dict[str, str]) -> Container:
     return {**container, "resources": {**container["resources"], "requests": requests}}
+
+
+def _empty_dir(volume: _Volume) -> Volume:
+    return {"name": volume.name, "emptyDir": {}}
 
 
 class _Volume(NamedTuple):
@@ -225,8 +244,8 @@ class _Volume(NamedTuple):
     writers: tuple[str, ...]
     readers: tuple[str, ...] = ()
 
-    def mount(self, container: str) -> list[Json]:
-        """Return its mount in a container, none if the container does not use it."""
+    def mount(self, container: str) -> list[VolumeMount]:
+        """Return its mount in a container, none where that has nothing to do with it."""
         if container in self.writers:
             return [{"name": self.name, "mountPath": self.path}]
         if container in self.readers:
@@ -268,10 +287,14 @@ _EXPORT_VOLUMES = (
     ),
     _Volume("export", pod_contract.EXPORT_MOUNT, (pod_contract.EXPORT,), (pod_contract.STAGE_OUT,)),
 )
-_BUCKET_MOUNT: Json = {"name": "bucket", "mountPath": pod_contract.BUCKET_MOUNT, "readOnly": True}
+_BUCKET_MOUNT: VolumeMount = {
+    "name": "bucket",
+    "mountPath": pod_contract.BUCKET_MOUNT,
+    "readOnly": True,
+}
 
 
-def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[Json]:
+def _mounts(container: str, volumes: Iterable[_Volume] = _VOLUMES) -> list[VolumeMount]:
     return [mount for volume in volumes for mount in volume.mount(container)]
 
 
@@ -281,7 +304,7 @@ def _exports(run: RunSpec) -> bool:
     return any(wanted != pod_contract.NOTEBOOK_FORMAT for wanted in formats)
 
 
-def _stage_in(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+def _stage_in(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Container:
     container = _staging_container(pod_contract.STAGE_IN, "stage_in", policy)
     container["env"] = [
         *_environment(run, policy, identity),
@@ -292,7 +315,7 @@ def _stage_in(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
     return container
 
 
-def _stage_out(run: RunSpec, policy: PodPolicy, identity: _Identity, *, exports: bool) -> Json:
+def _stage_out(run: RunSpec, policy: PodPolicy, identity: _Identity, *, exports: bool) -> Container:
     volumes = [*_VOLUMES, *(_EXPORT_VOLUMES if exports else [])]
     container = _staging_container(pod_contract.STAGE_OUT, "stage_out", policy)
     container["env"] = [
@@ -308,8 +331,8 @@ def _stage_out(run: RunSpec, policy: PodPolicy, identity: _Identity, *, exports:
     return container
 
 
-def _export(policy: PodPolicy) -> Json:
-    """Return the container that runs code of the notebook's author: it gets nothing else."""
+def _export(policy: PodPolicy) -> Container:
+    """Return the container that runs what a notebook's author wrote: it gets nothing else."""
     container = _staging_container(pod_contract.EXPORT, "export", policy)
     container["command"] = ["python", "-I", *container["command"][1:]]
     container["env"] = [
@@ -321,7 +344,7 @@ def _export(policy: PodPolicy) -> Json:
     return container
 
 
-def _staging_container(name: str, module: str, policy: PodPolicy) -> Json:
+def _staging_container(name: str, module: str, policy: PodPolicy) -> Container:
     return {
         "name": name,
         "image": policy.runner_image,
@@ -330,12 +353,14 @@ def _staging_container(name: str, module: str, policy: PodPolicy) -> Json:
             "requests": {"cpu": policy.staging_cpu, "memory": policy.staging_memory},
             "limits": {"memory": policy.staging_memory_limit},
         },
+        "env": [],
+        "volumeMounts": [],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _CONTAINER_SECURITY,
     }
 
 
-def _staging_environment(policy: PodPolicy) -> list[Json]:
+def _staging_environment(policy: PodPolicy) -> list[EnvVar]:
     return [
         _value(pod_contract.ENV_RUNNER_IMAGE, policy.runner_image),
         _value(pod_contract.ENV_BUCKET_DIR, pod_contract.BUCKET_MOUNT),
@@ -343,18 +368,18 @@ def _staging_environment(policy: PodPolicy) -> list[Json]:
     ]
 
 
-def _export_environment() -> list[Json]:
+def _export_environment() -> list[EnvVar]:
     return [
         _value(pod_contract.ENV_EXPORT_REQUEST_DIR, pod_contract.EXPORT_REQUEST_MOUNT),
         _value(pod_contract.ENV_EXPORT_DIR, pod_contract.EXPORT_MOUNT),
     ]
 
 
-def _value(name: str, value: str) -> Json:
+def _value(name: str, value: str) -> EnvVar:
     return {"name": name, "value": value}
 
 
-def _notebook_container(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Json:
+def _notebook_container(run: RunSpec, policy: PodPolicy, identity: _Identity) -> Container:
     wanted = run.resources
     limits = {"memory": wanted.memory}
     if wanted.gpus:
@@ -387,7 +412,7 @@ def _notebook_container(run: RunSpec, policy: PodPolicy, identity: _Identity) ->
     }
 
 
-def _environment(run: RunSpec, policy: PodPolicy, identity: _Identity) -> list[Json]:
+def _environment(run: RunSpec, policy: PodPolicy, identity: _Identity) -> list[EnvVar]:
     values = {
         pod_contract.ENV_OWNER: run.owner.slug,
         pod_contract.ENV_NAMESPACE: run.namespace,
@@ -401,35 +426,35 @@ def _environment(run: RunSpec, policy: PodPolicy, identity: _Identity) -> list[J
     }
     return [
         *_identity_variables(run, identity),
-        *({"name": name, "value": value} for name, value in values.items()),
+        *(_value(name, value) for name, value in values.items()),
         _field(pod_contract.ENV_POD_UID, "metadata.uid"),
         _field(pod_contract.ENV_POD_NAME, "metadata.name"),
     ]
 
 
-def _identity_variables(run: RunSpec, identity: _Identity) -> list[Json]:
+def _identity_variables(run: RunSpec, identity: _Identity) -> list[EnvVar]:
     if identity.run_id:
         return [{"name": pod_contract.ENV_RUN_ID, "value": identity.run_id}]
     return [
         _field(pod_contract.ENV_RUN_ID, f"metadata.labels['{names.BATCH_JOB_UID}']"),
         _field(pod_contract.ENV_JOB_NAME, f"metadata.labels['{names.BATCH_JOB_NAME}']"),
-        {"name": pod_contract.ENV_SCHEDULE_ID, "value": run.schedule_id},
-        {"name": pod_contract.ENV_SCHEDULE_REVISION, "value": identity.revision},
+        _value(pod_contract.ENV_SCHEDULE_ID, run.schedule_id or ""),
+        _value(pod_contract.ENV_SCHEDULE_REVISION, identity.revision or ""),
     ]
 
 
-def _user_value(name: str, value: str) -> Json:
-    """Return a variable whose value may contain ``$(...)``, which Kubernetes would expand."""
+def _user_value(name: str, value: str) -> EnvVar:
+    """Return a variable whose value may hold ``$(...)``, which Kubernetes would expand."""
     return {"name": name, "value": value.replace("$", "$$")}
 
 
-def _field(name: str, path: str) -> Json:
+def _field(name: str, path: str) -> EnvVar:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def _merged(spec: Json, template: Json) -> Json:
-    """Return ``spec`` merged with the admin's template; containers are not changed."""
-    merged = dict(spec)
+def _merged(spec: PodSpec, template: PodTemplateOverlay) -> PodSpec:
+    """Return ``spec`` with the admin's template laid over it; containers stay as they are."""
+    merged: dict[str, Any] = {**spec}
     for key, value in template.items():
         if key in ("containers", "initContainers", "restartPolicy"):
             continue
@@ -440,4 +465,4 @@ def _merged(spec: Json, template: Json) -> Json:
             merged[key] = [*old, *value]
         else:
             merged[key] = value
-    return merged
+    return cast("PodSpec", merged)

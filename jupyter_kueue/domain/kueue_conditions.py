@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract.sentences import all_of, both, say
 from jupyter_kueue.domain import quantities
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jupyter_kueue.contract.sentences import Sentence
-
-Json = dict[str, Any]
+    from jupyter_kueue.domain.kubernetes_objects import Condition, Workload
 
 _MISSING_QUEUE = re.compile(r"(LocalQueue|ClusterQueue) (\S+) (?:doesn't exist|is terminating)")
 _INACTIVE_QUEUE = re.compile(r"(LocalQueue|ClusterQueue) (\S+) is (?:inactive|stopped)")
@@ -49,19 +48,24 @@ _WRONG_NAMESPACE = "workload namespace doesn't match ClusterQueue selector"
 _MAX_SEARCHED = 4000
 
 
-def conditions(workload: Json) -> Mapping[str, Json]:
+def conditions(workload: Workload) -> Mapping[str, Condition]:
     """Return the Workload's conditions by type."""
-    found: list[Json] = workload.get("status", {}).get("conditions", [])
+    found = workload.get("status", {}).get("conditions", [])
     return {item["type"]: item for item in found}
 
 
-def is_true(condition: Json | None) -> bool:
-    """Return whether a condition exists and is True."""
+def condition_of(workload: Workload, kind: str) -> Condition:
+    """Return one of the Workload's conditions; one that Kueue has not set is Unknown."""
+    return conditions(workload).get(kind, {"type": kind, "status": "Unknown"})
+
+
+def is_true(condition: Condition | None) -> bool:
+    """Tell whether a condition is there and True."""
     return condition is not None and condition.get("status") == "True"
 
 
-def is_pending(workload: Json) -> bool:
-    """Return whether a Workload is in its queue: active, unfinished and without quota."""
+def is_pending(workload: Workload) -> bool:
+    """Tell whether a Workload stands in its queue: active, unfinished and without quota."""
     found = conditions(workload)
     return (
         workload["spec"].get("active", True)
@@ -71,14 +75,14 @@ def is_pending(workload: Json) -> bool:
 
 
 def blocked(
-    workload: Json, local_queue: str, most: Mapping[str, Decimal] | None = None
+    workload: Workload, local_queue: str, most: Mapping[str, Decimal] | None = None
 ) -> Sentence | None:
     """Return why a pending Workload cannot start without a change; None if it can.
 
     The arguments are those of ``waiting_status``.
     """
-    reserved = conditions(workload).get("QuotaReserved", {})
-    # Bounds the time of the searches, whose patterns may match in many places.
+    reserved = condition_of(workload, "QuotaReserved")
+    # What is looked for in it may be found in many places, and looked for from each of them.
     text = (reserved.get("message") or "")[:_MAX_SEARCHED]
     asked = workload["spec"].get("asked") or {}
     return _blocked(reserved.get("reason", ""), text, local_queue, asked) or _over(
@@ -87,7 +91,7 @@ def blocked(
 
 
 def waiting_status(
-    workload: Json,
+    workload: Workload,
     local_queue: str,
     now: dt.datetime,
     most: Mapping[str, Decimal] | None = None,
@@ -101,8 +105,7 @@ def waiting_status(
         now: the current time.
         most: the most that a run can ever have of each resource in this queue, None if unknown.
     """
-    found = conditions(workload)
-    reserved = found.get("QuotaReserved", {})
+    reserved = condition_of(workload, "QuotaReserved")
     detail = reserved.get("message") or None
     text = (detail or "")[:_MAX_SEARCHED]
     reason = reserved.get("reason", "")
@@ -132,12 +135,12 @@ def waiting_status(
         if is_next
         else _needs(text, workload["spec"].get("asked") or {})
     )
-    evicted = found.get("Evicted", {})
+    evicted = condition_of(workload, "Evicted")
     if is_true(evicted) or attempt > 1:
         paused = say(
             "paused",
             "Paused: {why}. It restarts automatically (attempt {attempt}).",
-            why=_interruption(evicted, found.get("Requeued", {})),
+            why=_interruption(evicted, condition_of(workload, "Requeued")),
             attempt=attempt,
         )
         return _queued(
@@ -177,8 +180,8 @@ def _held(kind: str, name: str, local_queue: str) -> Sentence:
     )
 
 
-def _interruption(evicted: Json, requeued: Json) -> Sentence:
-    """Return why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
+def _interruption(evicted: Condition, requeued: Condition) -> Sentence:
+    """Say why a run lost its quota (kueue pkg/scheduler/preemption, HumanReadable…Reasons)."""
     reason = evicted.get("reason") or requeued.get("reason")
     if reason != "Preempted":
         return _INTERRUPTIONS.get(
@@ -195,8 +198,10 @@ def _interruption(evicted: Json, requeued: Json) -> Sentence:
     return say("paused-others-need-place", "other runs needed its place")
 
 
-def _over(workload: Json, local_queue: str, most: Mapping[str, Decimal] | None) -> Sentence | None:
-    """Return that a run requests more than its queue can ever have, or None.
+def _over(
+    workload: Workload, local_queue: str, most: Mapping[str, Decimal] | None
+) -> Sentence | None:
+    """Say that a run asks for more than its queue could ever have.
 
     Kueue reports this for only one of several equal Workloads.
     """
@@ -309,7 +314,7 @@ def _number(text: str) -> Decimal:
         return Decimal(0)
 
 
-def _backoff(workload: Json, now: dt.datetime) -> dt.datetime | None:
+def _backoff(workload: Workload, now: dt.datetime) -> dt.datetime | None:
     at = workload.get("status", {}).get("requeueState", {}).get("requeueAt")
     moment = parse_time(at) if at else None
     return moment if moment and moment > now else None

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.kubernetes_objects import (
+        Condition,
+        ContainerState,
+        ContainerStateTerminated,
+        ContainerStatus,
+        Pod,
+    )
 
 
-def conditions(pod: Json) -> list[Json]:
+def conditions(pod: Pod) -> list[Condition]:
     """Return the pod's conditions."""
-    found: list[Json] = pod.get("status", {}).get("conditions") or []
-    return found
+    return pod.get("status", {}).get("conditions", [])
 
 
-def statuses(pod: Json) -> list[Json]:
+def statuses(pod: Pod) -> list[ContainerStatus]:
     """Return the status of each container, in the order in which the kubelet starts them."""
     status = pod.get("status", {})
     return [
-        *(status.get("initContainerStatuses") or []),
-        *(status.get("containerStatuses") or []),
+        *status.get("initContainerStatuses", []),
+        *status.get("containerStatuses", []),
     ]
 
 
-def status_of(pod: Json, name: str) -> Json:
-    """Return the status of one container, empty until the kubelet reports it."""
-    return next((item for item in statuses(pod) if item["name"] == name), {})
+def status_of(pod: Pod, name: str) -> ContainerStatus | None:
+    """Return the status of one container, None before the kubelet has reported one."""
+    return next((item for item in statuses(pod) if item["name"] == name), None)
 
 
-def terminated(pod: Json, name: str) -> Json | None:
-    """Return how a container ended, None until it has ended."""
-    ended: Json | None = status_of(pod, name).get("state", {}).get("terminated")
-    return ended
+def state_of(pod: Pod, name: str) -> ContainerState:
+    """Return the state of one container, empty before the kubelet has reported one."""
+    status = status_of(pod, name)
+    return {} if status is None else status.get("state", {})
 
 
-def waiting_reason(status: Json) -> str:
-    """Return why a container waits, as the kubelet spells it; empty if it does not wait."""
-    return str((status.get("state", {}).get("waiting") or {}).get("reason") or "")
+def terminated(pod: Pod, name: str) -> ContainerStateTerminated | None:
+    """Return how a container ended, None while it has not."""
+    return state_of(pod, name).get("terminated")
+
+
+def waiting_reason(status: ContainerStatus) -> str:
+    """Return why a container waits, as the kubelet spells it; empty where it does not wait."""
+    return status.get("state", {}).get("waiting", {}).get("reason", "")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.domain import quantities
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from jupyter_kueue.domain.kubernetes_manifests import Container, EnvVar, PodSpec, Volume
 
 # A staging container requests almost nothing; with a limit of that size it would crawl.
 _LEAST_CPU_LIMIT = "500m"
@@ -36,8 +37,8 @@ class PodLimits:
     volume_sizes: tuple[tuple[str, str | None], ...] = ()
 
 
-def applied(spec: Json, limits: PodLimits) -> Json:
-    """Return a pod's spec with these limits, and with variables that pass them to its notebook."""
+def applied(spec: PodSpec, limits: PodLimits) -> PodSpec:
+    """Return a pod's spec with the limits in it, and with what tells its notebook about them."""
     own = {item["name"] for item in spec["volumes"] if "emptyDir" in item}
     sizes = {name: size for name, size in limits.volume_sizes if size and name in own}
     names = [item["name"] for item in (*spec["initContainers"], *spec["containers"])]
@@ -53,7 +54,7 @@ def applied(spec: Json, limits: PodLimits) -> Json:
     }
 
 
-def _container(container: Json, limits: PodLimits) -> Json:
+def _container(container: Container, limits: PodLimits) -> Container:
     resources = container["resources"]
     requests, most = dict(resources["requests"]), dict(resources["limits"])
     if limits.cpu_limit is not None:
@@ -76,38 +77,35 @@ def _millicores(cores: float) -> str:
     return f"{round(cores * 1000)}m"
 
 
-def _volume(volume: Json, sizes: dict[str, str]) -> Json:
+def _volume(volume: Volume, sizes: dict[str, str]) -> Volume:
     if volume["name"] not in sizes:
         return volume
     return {**volume, "emptyDir": {**volume["emptyDir"], "sizeLimit": sizes[volume["name"]]}}
 
 
-def _told(containers: list[str], sizes: dict[str, str]) -> list[Json]:
+def _told(containers: list[str], sizes: dict[str, str]) -> list[EnvVar]:
     """Return the variables that ``runner.notebook.disk_use`` reads.
 
     The downward API provides the containers' limits, because a LimitRange may set them. Without a
     limit it reports the node's capacity.
     """
+    own = {name: int(quantities.parse(size)) for name, size in sizes.items()}
     return [
-        {
-            "name": pod_contract.ENV_VOLUME_LIMITS,
-            "value": json.dumps(
-                {name: int(quantities.parse(size)) for name, size in sizes.items()}
-            ),
-        },
-        *(
-            {
-                "name": pod_contract.ENV_DISK_LIMIT
-                if name == pod_contract.NOTEBOOK
-                else f"{pod_contract.ENV_DISK_LIMIT}_{number}",
-                "valueFrom": {
-                    "resourceFieldRef": {
-                        "containerName": name,
-                        "resource": "limits.ephemeral-storage",
-                        "divisor": "1",
-                    }
-                },
-            }
-            for number, name in enumerate(containers, 1)
-        ),
+        {"name": pod_contract.ENV_VOLUME_LIMITS, "value": json.dumps(own)},
+        *(_disk_limit(name, number) for number, name in enumerate(containers, 1)),
     ]
+
+
+def _disk_limit(container: str, number: int) -> EnvVar:
+    is_own = container == pod_contract.NOTEBOOK
+    variable = pod_contract.ENV_DISK_LIMIT
+    return {
+        "name": variable if is_own else f"{variable}_{number}",
+        "valueFrom": {
+            "resourceFieldRef": {
+                "containerName": container,
+                "resource": "limits.ephemeral-storage",
+                "divisor": "1",
+            }
+        },
+    }

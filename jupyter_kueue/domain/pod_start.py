@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import all_of, say
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jupyter_kueue.contract.sentences import Sentence
-
-Json = dict[str, Any]
+    from jupyter_kueue.domain.kubernetes_objects import ContainerStatus, Event, Pod
 
 # How long an obstacle that waiting cannot remove is shown before it fails the run: an admin who is
 # fixing it can see it, and a brief refusal does no harm.
@@ -107,8 +106,8 @@ def in_words(patience: dt.timedelta) -> Sentence:
 # --- Before there is a pod ----------------------------------------------------------------------
 
 
-def refusal(events: Iterable[Json], since: dt.datetime, patience: dt.timedelta) -> Obstacle | None:
-    """Return why the API server refuses a Job's pods, None if it has refused none.
+def refusal(events: Iterable[Event], since: dt.datetime, patience: dt.timedelta) -> Obstacle | None:
+    """Return why the API server takes no pod of a Job, None if it has refused none.
 
     Args:
         events: the Events about the Job.
@@ -227,7 +226,7 @@ def _amounts(text: str) -> dict[str, float]:
 
 
 def of_pod(
-    pod: Json, events: Iterable[Json] | None, environment: str, patience: dt.timedelta
+    pod: Pod, events: Iterable[Event] | None, environment: str, patience: dt.timedelta
 ) -> Obstacle | None:
     """Return why the containers of a pod with a node do not run, None if nothing is known.
 
@@ -251,9 +250,9 @@ def of_pod(
 
 
 def _of_container(
-    pod: Json,
-    status: Json,
-    events: list[Json],
+    pod: Pod,
+    status: ContainerStatus,
+    events: list[Event],
     environment: str,
     patience: dt.timedelta,
 ) -> Obstacle | None:
@@ -343,8 +342,8 @@ def _not_fetched(image: str, lasted: Sentence, *, is_staging: bool) -> tuple[Sen
     )
 
 
-def image_fault(pod: Json, environment: str) -> Obstacle | None:
-    """Return what an image lacks, as a container that has ended shows; None if unknown.
+def image_fault(pod: Pod, environment: str) -> Obstacle | None:
+    """Return what an image lacks, as a container says that has ended; None if it says nothing.
 
     A sidecar that ends is restarted again and again, so its last end counts as well.
     """
@@ -354,10 +353,10 @@ def image_fault(pod: Json, environment: str) -> Obstacle | None:
     return None
 
 
-def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
+def _fault_of(pod: Pod, status: ContainerStatus, image: str) -> Obstacle | None:
     is_staging = status["name"] in _STAGING
-    for key in ("state", "lastState"):
-        ended = status.get(key, {}).get("terminated")
+    for state in (status.get("state", {}), status.get("lastState", {})):
+        ended = state.get("terminated")
         if not ended:
             continue
         said = str(ended.get("message") or "")
@@ -376,7 +375,7 @@ def _fault_of(pod: Json, status: Json, image: str) -> Obstacle | None:
     return None
 
 
-def _no_python(pod: Json, image: str, *, is_staging: bool, detail: str) -> Obstacle:
+def _no_python(pod: Pod, image: str, *, is_staging: bool, detail: str) -> Obstacle:
     if is_staging:
         text = say(
             "runner-image-without-python",
@@ -392,7 +391,7 @@ def _no_python(pod: Json, image: str, *, is_staging: bool, detail: str) -> Obsta
     return Obstacle(pod_contract.NO_KERNEL, text, detail, _since(pod), text, _AT_ONCE)
 
 
-def _of_set_up(events: list[Json], patience: dt.timedelta) -> Obstacle | None:
+def _of_set_up(events: list[Event], patience: dt.timedelta) -> Obstacle | None:
     failed = [event for event in events if event["reason"] in _CANNOT_SET_UP]
     if not failed:
         return None
@@ -440,8 +439,8 @@ def _full_node(detail: str, since: dt.datetime | None, patience: dt.timedelta) -
     )
 
 
-def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None:
-    """Return which image is being pulled, None if none is."""
+def _pulling(pod: Pod, events: list[Event], environment: str) -> Obstacle | None:
+    """Return which image is being fetched, None where none is."""
     for status in pod_containers.statuses(pod):
         if not pod_containers.waiting_reason(status):
             continue
@@ -457,24 +456,26 @@ def _pulling(pod: Json, events: list[Json], environment: str) -> Obstacle | None
     return None
 
 
-def stand_ins(pod: Json) -> tuple[Json, ...]:
-    """Return substitutes for the events about a pod if nobody may read them.
+def stand_ins(pod: Pod) -> tuple[Event, ...]:
+    """Return what stands for the events about a pod where nobody may read them.
 
     Each waiting container counts as failing since the pod got its node, when the kubelet began to
     pull its images.
     """
+    since = rfc3339(_since(pod))
     return tuple(
         {
+            "metadata": {"creationTimestamp": since},
             "type": "Warning",
             "reason": "Failed",
-            "firstTimestamp": rfc3339(_since(pod)),
+            "firstTimestamp": since,
             "involvedObject": {"fieldPath": f"{{{status['name']}}}"},
         }
         for status in pod_containers.statuses(pod)
     )
 
 
-def _latest_of_pull(events: list[Json], container: str) -> Json | None:
+def _latest_of_pull(events: list[Event], container: str) -> Event | None:
     told = [
         event
         for event in events
@@ -484,8 +485,8 @@ def _latest_of_pull(events: list[Json], container: str) -> Json | None:
     return max(told, key=lambda event: (_last(event), event["reason"] != "Pulling"), default=None)
 
 
-def _failed_pull(events: list[Json], container: str) -> Json | None:
-    """Return the event about the failed pull of a container's image, None if there is none."""
+def _failed_pull(events: list[Event], container: str) -> Event | None:
+    """Return the event that says why fetching a container's image failed, None if it did not."""
     latest = _latest_of_pull(events, container)
     if latest is None or latest["reason"] != "Failed":
         return None
@@ -499,8 +500,8 @@ def _failed_pull(events: list[Json], container: str) -> Json | None:
     return max(why, key=_last, default=None)
 
 
-def _failing_since(container: str, events: Iterable[Json]) -> dt.datetime | None:
-    """Return when a container first failed to start, None if no event shows it.
+def _failing_since(container: str, events: Iterable[Event]) -> dt.datetime | None:
+    """Return when a container first failed to start, None while no event says so.
 
     Events are kept for an hour after their last repetition (kube-apiserver's --event-ttl).
     """
@@ -512,11 +513,11 @@ def _failing_since(container: str, events: Iterable[Json]) -> dt.datetime | None
     return min(told, default=None)
 
 
-def _is_about(event: Json, container: str) -> bool:
+def _is_about(event: Event, container: str) -> bool:
     return str(event.get("involvedObject", {}).get("fieldPath", "")).endswith(f"{{{container}}}")
 
 
-def bound_at(pod: Json) -> dt.datetime | None:
+def bound_at(pod: Pod) -> dt.datetime | None:
     """Return when a pod got its node, None while it has none."""
     for condition in pod_containers.conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "True":
@@ -524,21 +525,25 @@ def bound_at(pod: Json) -> dt.datetime | None:
     return None
 
 
-def _since(pod: Json) -> dt.datetime:
+def _since(pod: Pod) -> dt.datetime:
     return bound_at(pod) or parse_time(pod["metadata"]["creationTimestamp"])
 
 
-def _first(event: Json) -> dt.datetime:
-    return _moment(event, "firstTimestamp", "eventTime", "lastTimestamp")
+def _first(event: Event) -> dt.datetime:
+    return parse_time(
+        event.get("firstTimestamp")
+        or event.get("eventTime")
+        or event.get("lastTimestamp")
+        or event["metadata"]["creationTimestamp"]
+    )
 
 
-def _last(event: Json) -> dt.datetime:
-    series = event.get("series") or {}
-    if series.get("lastObservedTime"):
-        return parse_time(series["lastObservedTime"])
-    return _moment(event, "lastTimestamp", "eventTime", "firstTimestamp")
-
-
-def _moment(event: Json, *fields: str) -> dt.datetime:
-    at = next((event[field] for field in fields if event.get(field)), None)
-    return parse_time(at or event["metadata"]["creationTimestamp"])
+def _last(event: Event) -> dt.datetime:
+    series = event.get("series")
+    return parse_time(
+        (series.get("lastObservedTime") if series else None)
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event.get("firstTimestamp")
+        or event["metadata"]["creationTimestamp"]
+    )

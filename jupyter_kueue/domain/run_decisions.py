@@ -14,7 +14,7 @@ import dataclasses
 import datetime as dt
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jupyter_kueue import patience
 from jupyter_kueue.backoff import pause_by_age
@@ -26,9 +26,8 @@ from jupyter_kueue.domain.times import parse_time, rfc3339
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import Job, Pod
     from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts
-
-Json = dict[str, Any]
 
 # How long a tombstone stays: rows of finished runs outlive them in summaries and in other servers'
 # memory, and whatever a pod uploads late is removed.
@@ -127,7 +126,7 @@ class FindJob:
 class ReadEvents:
     """Read the events about an object; what was read less than so many seconds ago will do."""
 
-    about: Json
+    about: Job | Pod
     max_age_seconds: float
 
 
@@ -143,7 +142,7 @@ class Accept:
 class TakeIn:
     """Give a run that a CronJob made its records."""
 
-    job: Json
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -357,7 +356,7 @@ def _remove_job(
 def _go_on(
     bucket: BucketFacts,
     cluster: ClusterFacts,
-    about: Json | None,
+    about: Job | Pod | None,
     now: dt.datetime,
     *,
     starts: bool,
@@ -383,7 +382,7 @@ def _go_on(
     return tuple(actions)
 
 
-def _events_pause_seconds(about: Json, now: dt.datetime) -> float:
+def _events_pause_seconds(about: Job | Pod, now: dt.datetime) -> float:
     since = about.get("status", {}).get("startTime") or about["metadata"]["creationTimestamp"]
     return pause_by_age(
         _seconds(now - parse_time(since)),
@@ -452,7 +451,7 @@ def _without_record(facts: RunFacts, now: dt.datetime, rules: Rules) -> Decision
     return Decision(GONE, (RemoveLeftovers(names.job_name(facts.run_id)),))
 
 
-def is_scheduled(job: Json) -> bool:
+def is_scheduled(job: Job) -> bool:
     """Tell whether a CronJob made the Job, so that nobody submitted it."""
     labels = job["metadata"].get("labels") or {}
     own = (names.LABEL_SCHEDULE_ID, names.LABEL_REVISION)

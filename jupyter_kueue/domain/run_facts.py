@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import Event, Job, Pod, Workload
     from jupyter_kueue.domain.run_documents import Accepted, Attempt, Final, Meta, Result, Stop
     from jupyter_kueue.domain.run_record import RunRecord
     from jupyter_kueue.domain.run_row import State
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """The cluster's objects of one run, as raw JSON; not ``known`` before the first list.
+    """What the cluster says of one run; not ``known`` before the first list.
 
     Attributes:
         events: those about what keeps the run from starting: its Job if that gets no pod, otherwise
@@ -55,11 +54,11 @@ class ClusterFacts:
             None if unknown.
     """
 
-    job: Json | None = None
-    workload: Json | None = None
-    pods: tuple[Json, ...] = ()
+    job: Job | None = None
+    workload: Workload | None = None
+    pods: tuple[Pod, ...] = ()
     known: bool = True
-    events: tuple[Json, ...] | None = None
+    events: tuple[Event, ...] | None = None
     most: Mapping[str, Decimal] | None = None
 
 

@@ -7,7 +7,7 @@ The table that ``derive`` implements is in docs/architecture.md.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import both, foreign, say
@@ -17,13 +17,18 @@ from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import (
+        Condition,
+        ContainerStateTerminated,
+        Job,
+        Pod,
+        Workload,
+    )
     from jupyter_kueue.domain.pod_start import Obstacle
     from jupyter_kueue.domain.run_documents import Attempt, Final, Result
     from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts
 
-Json = dict[str, Any]
-
-# The reason of a run with an invalid object in bucket or cluster.
+# The reason of a run of which bucket or cluster hold something that is none of ours.
 UNREADABLE = "unreadable"
 
 # Kueue creates a Workload within a second or two. After this long without one, something is wrong.
@@ -100,7 +105,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
                 "queued",
                 "admission-check",
                 say("admission-check", "Next to run. The cluster is preparing a machine."),
-                found.get("Admitted", {}).get("message"),
+                kueue_conditions.condition_of(workload, "Admitted").get("message"),
             )
         return kueue_conditions.waiting_status(workload, queue, now, cluster.most)
     if pod is None and kueue_conditions.is_true(found.get("Evicted")):
@@ -123,8 +128,8 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
     return _of_pod(pod, bucket, times)
 
 
-def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
-    """Return the object whose events show why a run does not start, None if none is needed.
+def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Job | Pod | None:
+    """Return the object whose events say why a run does not start, None if none is needed.
 
     That is the Job if it should have a pod and has none, or the pod if its containers wait on its
     node.
@@ -136,13 +141,13 @@ def wants_events(cluster: ClusterFacts, now: dt.datetime) -> Json | None:
         return None
     if pod is None or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return job if now - _pod_wanted_since(job, pod) >= POD_PATIENCE else None
-    if "running" in pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {}):
+    if "running" in pod_containers.state_of(pod, pod_contract.NOTEBOOK):
         return None
     bound = pod_start.bound_at(pod)
     return pod if bound is not None and now - bound >= POD_PATIENCE else None
 
 
-def _pod_wanted_since(job: Json, pod: Json | None) -> dt.datetime:
+def _pod_wanted_since(job: Job, pod: Pod | None) -> dt.datetime:
     """Return since when a Job should have another pod than ``pod``, its last one."""
     resumed = parse_time(
         job.get("status", {}).get("startTime") or job["metadata"]["creationTimestamp"]
@@ -153,14 +158,14 @@ def _pod_wanted_since(job: Json, pod: Json | None) -> dt.datetime:
 
 
 def _obstacle(
-    bucket: BucketFacts, cluster: ClusterFacts, pod: Json | None, limits: Limits
+    bucket: BucketFacts, cluster: ClusterFacts, pod: Pod | None, limits: Limits
 ) -> Obstacle | None:
     """Return what keeps an admitted run from starting, None if it starts or runs."""
     job, image = cluster.job, bucket.record.image
     if job is None:
         return None
     if pod is not None and _is_alive(pod):
-        if "running" in pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {}):
+        if "running" in pod_containers.state_of(pod, pod_contract.NOTEBOOK):
             return None if _is_staged(pod, bucket) else pod_start.image_fault(pod, image)
         return pod_start.of_pod(pod, cluster.events, image, limits.start_timeout)
     if pod is not None and (fault := pod_start.image_fault(pod, image)):
@@ -170,7 +175,7 @@ def _obstacle(
 
 
 def _evicted(
-    bucket: BucketFacts, cluster: ClusterFacts, limits: Limits, times: Json
+    bucket: BucketFacts, cluster: ClusterFacts, limits: Limits, times: _Times
 ) -> Status | None:
     """Return the end of a run after too many evictions, None if another attempt may succeed."""
     found = [(pod, eviction) for pod in cluster.pods if (eviction := evictions.of(pod))]
@@ -185,9 +190,9 @@ def _evicted(
             )
     uids = {pod["metadata"]["uid"] for pod, _ in found}
     uids |= {
-        item.get("pod_uid")
+        uid
         for item in bucket.attempts
-        if item.get("reason") == pod_contract.EVICTED
+        if item.get("reason") == pod_contract.EVICTED and (uid := item.get("pod_uid"))
     }
     if len(uids) <= limits.max_evictions:
         return None
@@ -214,8 +219,8 @@ def _evicted(
     )
 
 
-def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) -> Status | None:
-    """Return the end of a run that keeps sending itself SIGTERM, None while it may be retried.
+def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: _Times) -> Status | None:
+    """Return the end of a run in which something sends SIGTERM, None while it may be retried.
 
     The Job does not count such an end, because pods are also deleted by SIGTERM; but then the pod
     or its node shows that.
@@ -237,7 +242,7 @@ def _ended_by_itself(bucket: BucketFacts, cluster: ClusterFacts, times: Json) ->
     )
 
 
-def _is_ended_by_itself(pod: Json) -> bool:
+def _is_ended_by_itself(pod: Pod) -> bool:
     ended = pod_containers.terminated(pod, pod_contract.NOTEBOOK) or {}
     return (
         pod.get("status", {}).get("phase") == "Failed"
@@ -248,8 +253,8 @@ def _is_ended_by_itself(pod: Json) -> bool:
     )
 
 
-def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None:
-    """Return the end of a run whose last attempt found that the run cannot succeed."""
+def _given_up(bucket: BucketFacts, at: str | None, times: _Times) -> Status | None:
+    """Return the end of a run whose last attempt found that going on makes no sense."""
     if not bucket.attempts:
         return None
     last = bucket.attempts[-1]
@@ -257,11 +262,11 @@ def _given_up(bucket: BucketFacts, at: str | None, times: Json) -> Status | None
     if reason not in (pod_contract.DISK_FULL, pod_contract.EVICTED):
         return None
     message = _said_by_runner(last)
-    return Status("failed", reason, message, **{**times, "finished_at": at})
+    return Status("failed", reason, message, **times, finished_at=at)
 
 
-def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
-    """Return the pods that have not ended.
+def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Pod]:
+    """Return the pods that still have to end.
 
     A pod on a lost node is never confirmed to be gone: it no longer counts long after its grace
     period, which its deletionTimestamp includes.
@@ -274,19 +279,19 @@ def remaining_pods(cluster: ClusterFacts, now: dt.datetime) -> list[Json]:
     ]
 
 
-def goes_on(pod: Json) -> bool:
+def goes_on(pod: Pod) -> bool:
     """Tell whether a pod runs or will run, and is not being deleted."""
     has_ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
     return "deletionTimestamp" not in pod["metadata"] and not has_ended
 
 
-def current_pod(cluster: ClusterFacts) -> Json | None:
-    """Return the newest pod that is not being deleted, None if there is none."""
+def current_pod(cluster: ClusterFacts) -> Pod | None:
+    """Return the newest pod that is not being deleted, None where there is none."""
     alive = [pod for pod in cluster.pods if "deletionTimestamp" not in pod["metadata"]]
     return max(alive, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
-def ended_pod(cluster: ClusterFacts) -> Json | None:
+def ended_pod(cluster: ClusterFacts) -> Pod | None:
     """Return the newest pod in which the notebook container has ended."""
     ended = [pod for pod in cluster.pods if pod_containers.terminated(pod, pod_contract.NOTEBOOK)]
     return max(ended, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
@@ -332,17 +337,24 @@ def _stop_message(bucket: BucketFacts) -> Sentence:
     return say("stopped-by", "Stopped by {user}.", user=by) if by else say("stopped", "Stopped.")
 
 
-def _times(bucket: BucketFacts, cluster: ClusterFacts) -> Json:
+class _Times(TypedDict):
+    """Fields of a Status."""
+
+    admitted_at: str | None
+    started_at: str | None
+
+
+def _times(bucket: BucketFacts, cluster: ClusterFacts) -> _Times:
     admitted = None
     if cluster.workload is not None:
         condition = kueue_conditions.conditions(cluster.workload).get("Admitted")
         if kueue_conditions.is_true(condition):
-            admitted = condition["lastTransitionTime"] if condition else None
+            admitted = condition.get("lastTransitionTime") if condition else None
     started = next((item.get("started_at") for item in bucket.attempts), None)
     for pod in cluster.pods:
-        state = pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {})
-        running = state.get("running") or state.get("terminated") or {}
-        started = started or running.get("startedAt")
+        state = pod_containers.state_of(pod, pod_contract.NOTEBOOK)
+        begun = state.get("running") or state.get("terminated")
+        started = started or (begun.get("startedAt") if begun else None)
     return {"admitted_at": admitted, "started_at": started}
 
 
@@ -371,7 +383,7 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     )
 
 
-def _without_workload(job: Json, queue: str, now: dt.datetime) -> Status:
+def _without_workload(job: Job, queue: str, now: dt.datetime) -> Status:
     created = parse_time(job["metadata"]["creationTimestamp"])
     if now - created < _WORKLOAD_PATIENCE:
         return Status("queued", "waiting", kueue_conditions.waits_for_turn(queue))
@@ -386,9 +398,9 @@ def _without_workload(job: Json, queue: str, now: dt.datetime) -> Status:
     )
 
 
-def _deactivated(workload: Json) -> Status:
-    evicted = kueue_conditions.conditions(workload).get("Evicted", {})
-    reason = str(evicted.get("reason", ""))
+def _deactivated(workload: Workload) -> Status:
+    evicted = kueue_conditions.condition_of(workload, "Evicted")
+    reason = evicted.get("reason", "")
     at = evicted.get("lastTransitionTime")
     detail = evicted.get("message")
     if "MaximumExecutionTimeExceeded" in reason:
@@ -419,9 +431,9 @@ def _deactivated(workload: Json) -> Status:
     return Status("stopped", "deactivated", said, detail, finished_at=at)
 
 
-def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
-    notebook = pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {})
-    staging = pod_containers.status_of(pod, pod_contract.STAGE_IN).get("state", {})
+def _of_pod(pod: Pod, bucket: BucketFacts, times: _Times) -> Status:
+    notebook = pod_containers.state_of(pod, pod_contract.NOTEBOOK)
+    staging = pod_containers.state_of(pod, pod_contract.STAGE_IN)
     is_staged = _is_staged(pod, bucket)
     if "running" in notebook and is_staged:
         return Status("running", None, None, **times)
@@ -459,8 +471,8 @@ def _of_pod(pod: Json, bucket: BucketFacts, times: Json) -> Status:
     return Status("starting", "starting", said, **times)
 
 
-def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
-    """Return whether a pod's inputs are staged: stage-in notes this in the attempt's record.
+def _is_staged(pod: Pod, bucket: BucketFacts) -> bool:
+    """Tell whether a pod's inputs are there: its stage-in says so in the attempt's record.
 
     A Job that was created elsewhere may have pods without a stage-in, which wait for nothing.
     """
@@ -470,26 +482,29 @@ def _is_staged(pod: Json, bucket: BucketFacts) -> bool:
     return any(item.get("pod_uid") == uid and item.get("is_staged") for item in bucket.attempts)
 
 
-def is_staging(pod: Json, bucket: BucketFacts) -> bool:
-    """Return whether a pod's notebook waits for its inputs, as far as is known."""
-    notebook = pod_containers.status_of(pod, pod_contract.NOTEBOOK).get("state", {})
+def is_staging(pod: Pod, bucket: BucketFacts) -> bool:
+    """Tell whether a pod's notebook waits for its inputs, as far as is known."""
+    notebook = pod_containers.state_of(pod, pod_contract.NOTEBOOK)
     return "running" in notebook and not _is_staged(pod, bucket)
 
 
-def _failed_staging(pod: Json, bucket: BucketFacts) -> Json | None:
-    """Return how stage-in ended before the inputs were staged, None if it did not."""
+def _failed_staging(pod: Pod, bucket: BucketFacts) -> ContainerStateTerminated | None:
+    """Return how stage-in ended before the inputs were there, None if it did not."""
     if _is_staged(pod, bucket):
         return None
     container = pod_containers.status_of(pod, pod_contract.STAGE_IN)
-    # It was killed and restarted, or ended with the pod.
-    ends = (container.get(key, {}).get("terminated") for key in ("lastState", "state"))
+    if container is None:
+        return None
+    # It was killed and started again, or has ended with the pod.
+    states = (container.get("lastState", {}), container.get("state", {}))
+    ends = (state.get("terminated") for state in states)
     return next(
         (end for end in ends if end and end.get("exitCode") != pod_contract.EXIT_SUCCEEDED), None
     )
 
 
-def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
-    """Return whether another pod follows a failed one, if the Job has not failed."""
+def _is_retried(pod: Pod, bucket: BucketFacts) -> bool:
+    """Tell whether another pod follows a failed one, if the Job is not said to have failed."""
     if pod.get("status", {}).get("phase") != "Failed":
         return False
     code = (pod_containers.terminated(pod, pod_contract.NOTEBOOK) or {}).get("exitCode")
@@ -499,20 +514,20 @@ def _is_retried(pod: Json, bucket: BucketFacts) -> bool:
     return not is_counted or bool(bucket.record.request.max_retries)
 
 
-def _is_disrupted(pod: Json) -> bool:
+def _is_disrupted(pod: Pod) -> bool:
     return any(
         item["type"] == "DisruptionTarget" and item["status"] == "True"
         for item in pod_containers.conditions(pod)
     )
 
 
-def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status:
+def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Condition) -> Status:
     detail = failed.get("message")
     pod = max(
         cluster.pods, key=lambda item: str(item["metadata"]["creationTimestamp"]), default=None
     )
     finished = failed.get("lastTransitionTime")
-    times = {**_times(bucket, cluster), "finished_at": finished}
+    times = _times(bucket, cluster)
     if failed.get("reason") == "DeadlineExceeded":
         return Status(
             "failed",
@@ -524,6 +539,7 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
             ),
             detail,
             **times,
+            finished_at=finished,
         )
     reason, message = _why(bucket, pod)
     retries = bucket.record.request.max_retries
@@ -534,15 +550,15 @@ def _failure(bucket: BucketFacts, cluster: ClusterFacts, failed: Json) -> Status
             what=message,
             count=retries,
         )
-    return Status("failed", reason, message, detail, **times)
+    return Status("failed", reason, message, detail, **times, finished_at=finished)
 
 
 # Exit codes that the program itself chose, whether or not it ran out of memory.
 _ENDS_OF_ITS_OWN = frozenset(pod_contract.EXIT_CODES.values()) - {pod_contract.EXIT_KERNEL_DIED}
 
 
-def _why(bucket: BucketFacts, pod: Json | None) -> tuple[str, Sentence]:
-    """Return why the last pod failed: the reason's code and a sentence."""
+def _why(bucket: BucketFacts, pod: Pod | None) -> tuple[str, Sentence]:
+    """Say why the last pod failed: the reason's code and a sentence."""
     last = bucket.attempts[-1] if bucket.attempts else {}
     if pod is None:
         reason = last.get("reason") or "node-lost"
@@ -614,7 +630,9 @@ def _out_of_memory(cell: int | None, amount: str, more: str) -> Sentence:
     )
 
 
-def _of_exit(ended: Json, cell: int | None, recorded: Sentence | None) -> tuple[str, Sentence]:
+def _of_exit(
+    ended: ContainerStateTerminated, cell: int | None, recorded: Sentence | None
+) -> tuple[str, Sentence]:
     code = ended.get("exitCode", 1)
     said = str(ended.get("message") or "").strip()
     outcome = pod_contract.OUTCOME_OF_EXIT_CODE.get(code)
@@ -708,15 +726,15 @@ _IN_CELL = {
 }
 
 
-def _condition(job: Json, kind: str) -> Json | None:
-    found: list[Json] = job.get("status", {}).get("conditions") or []
+def _condition(job: Job, kind: str) -> Condition | None:
+    found = job.get("status", {}).get("conditions", [])
     return next((item for item in found if item["type"] == kind and item["status"] == "True"), None)
 
 
-def is_ended(job: Json) -> bool:
+def is_ended(job: Job) -> bool:
     """Tell whether a Job is complete or has failed."""
     return any(_condition(job, kind) for kind in ("Complete", "Failed"))
 
 
-def _is_alive(pod: Json) -> bool:
+def _is_alive(pod: Pod) -> bool:
     return pod.get("status", {}).get("phase") in ("Pending", "Running")

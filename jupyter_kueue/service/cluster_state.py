@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.cluster.watching import Watched
@@ -16,10 +16,9 @@ from jupyter_kueue.condition_variable import ConditionVariable
 from jupyter_kueue.contract.sentences import foreign
 from jupyter_kueue.domain import (
     errors,
-    json_shapes,
+    kubernetes_objects,
     kueue_conditions,
     names,
-    times,
     workload_requests,
 )
 from jupyter_kueue.domain.run_facts import ClusterFacts
@@ -30,15 +29,20 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import (
+        Job,
+        LocalQueue,
+        Object,
+        Pod,
+        Workload,
+        WorkloadSpec,
+    )
+    from jupyter_kueue.domain.parsing import Kind
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-_METADATA = (
-    "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
-    "labels", "ownerReferences",
-)  # fmt: skip
 
 
 class ClusterView:
@@ -111,7 +115,7 @@ class ClusterView:
         )
 
     @property
-    def all(self) -> tuple[Watched, ...]:
+    def all(self) -> tuple[Watched[Job], Watched[Pod], Watched[Workload], Watched[LocalQueue]]:
         """The four watches."""
         return (self.jobs, self.pods, self.workloads, self.local_queues)
 
@@ -204,7 +208,7 @@ class ClusterView:
         """Return the ids of all runs that have a Job or a pod."""
         return {*self._job_uid, *self._pods}
 
-    def pending_workloads(self) -> list[Json]:
+    def pending_workloads(self) -> list[Workload]:
         """Return the namespace's Workloads that stand in a queue."""
         return [item for item in self.workloads.items.values() if kueue_conditions.is_pending(item)]
 
@@ -217,7 +221,7 @@ class ClusterView:
         job = self.jobs.items.get(self._job_uid.get(run_id, ""))
         return str(job["metadata"]["name"]) if job is not None else names.job_name(run_id)
 
-    def scheduled_jobs(self, schedule_id: str) -> list[Json]:
+    def scheduled_jobs(self, schedule_id: str) -> list[Job]:
         """Return the Jobs that a schedule's CronJob made."""
         return [
             item
@@ -227,7 +231,7 @@ class ClusterView:
             and names.LABEL_RUN_ID not in labels
         ]
 
-    def _job(self, item: Json, gone: bool) -> None:
+    def _job(self, item: Job, gone: bool) -> None:
         run_id = run_id_of(item)
         if run_id is None:
             return
@@ -241,7 +245,7 @@ class ClusterView:
             self._job_uid[run_id] = uid
         self._on_run_change(run_id, gone or _has_finished(item))
 
-    def _pod(self, item: Json, gone: bool) -> None:
+    def _pod(self, item: Pod, gone: bool) -> None:
         run_id = run_id_of(item)
         if run_id is None:
             return
@@ -254,7 +258,7 @@ class ClusterView:
             self._pods[run_id].add(uid)
         self._on_run_change(run_id, gone or _notebook_has_ended(item))
 
-    def _workload(self, item: Json, gone: bool) -> None:
+    def _workload(self, item: Workload, gone: bool) -> None:
         uid = item["metadata"]["uid"]
         standing = None if gone else _standing(item)
         if self._standings.pop(uid, None) != standing:
@@ -272,7 +276,7 @@ class ClusterView:
         self._on_queues()
 
 
-def _standing(workload: Json) -> Json:
+def _standing(workload: Workload) -> Json:
     """Return what a Workload's place in its queue depends on; Kueue writes much else into it."""
     spec, found = workload["spec"], kueue_conditions.conditions(workload)
     return {
@@ -285,7 +289,7 @@ def _standing(workload: Json) -> Json:
     }
 
 
-def run_id_of(item: Json) -> str | None:
+def run_id_of(item: Object) -> str | None:
     """Return which run a Job or a pod belongs to, None where it is none of ours."""
     labels = item["metadata"].get("labels") or {}
     run_id = labels.get(names.LABEL_RUN_ID) or labels.get(names.BATCH_JOB_UID)
@@ -295,144 +299,52 @@ def run_id_of(item: Json) -> str | None:
     return run_id if run_id and names.is_run_id(run_id) else None
 
 
-def _has_finished(job: Json) -> bool:
+def _has_finished(job: Job) -> bool:
     found = job.get("status", {}).get("conditions") or []
     return any(
         item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in found
     )
 
 
-def _notebook_has_ended(pod: Json) -> bool:
+def _notebook_has_ended(pod: Pod) -> bool:
     status = pod.get("status", {})
     return status.get("phase") in ("Succeeded", "Failed") or any(
         "terminated" in item.get("state", {}) for item in status.get("containerStatuses") or []
     )
 
 
-# What is read of each object. Any of it may have been written by hand: the API server checks what
-# it knows of, and neither conditions nor our labels are among that.
-_TEXT = (str, None)
-_TIME = (times.is_moment, None)
-_OBJECT = {
-    "name": str,
-    "uid": str,
-    "resourceVersion": str,
-    "creationTimestamp": times.is_moment,
-    "deletionTimestamp": _TIME,
-    "labels": (json_shapes.mapping(str, str), None),
-    "ownerReferences": ([{"uid": str}], None),
-}
-_CONDITION = {
-    "type": str,
-    "status": str,
-    "reason": _TEXT,
-    "message": _TEXT,
-    "lastTransitionTime": _TIME,
-}
-_CONDITIONS = ([_CONDITION], None)
-_ENDED = ({"exitCode": (json_shapes.number, None), "reason": _TEXT, "message": _TEXT}, None)
-_WAITING = ({"reason": _TEXT, "message": _TEXT}, None)
-_STATE = ({"running": (dict, None), "waiting": _WAITING, "terminated": _ENDED}, None)
-_CONTAINERS = ([{"name": str, "image": _TEXT, "state": _STATE, "lastState": _STATE}], None)
-_JOB = json_shapes.Kind(
-    {
-        "metadata": _OBJECT,
-        "spec": {"suspend": (bool, None)},
-        "status": ({"conditions": _CONDITIONS}, None),
-    }
-)
-_POD = json_shapes.Kind(
-    {
-        "metadata": _OBJECT,
-        "spec": {"nodeName": _TEXT},
-        "status": (
-            {
-                "phase": _TEXT,
-                "reason": _TEXT,
-                "message": _TEXT,
-                "conditions": _CONDITIONS,
-                "initContainerStatuses": _CONTAINERS,
-                "containerStatuses": _CONTAINERS,
-            },
-            None,
-        ),
-    }
-)
-_WORKLOAD = json_shapes.Kind(
-    {
-        "metadata": _OBJECT,
-        "spec": {
-            "queueName": _TEXT,
-            "priority": (json_shapes.number, None),
-            "active": (bool, None),
-        },
-        "status": (
-            {
-                "conditions": _CONDITIONS,
-                "requeueState": ({"requeueAt": _TIME}, None),
-                "schedulingStats": (
-                    {"evictions": ([{"count": (json_shapes.count, None)}], None)},
-                    None,
-                ),
-            },
-            None,
-        ),
-    }
-)
-_LOCAL_QUEUE = json_shapes.Kind(
-    {
-        "metadata": _OBJECT,
-        "spec": {"clusterQueue": str, "stopPolicy": _TEXT},
-        "status": ({"conditions": _CONDITIONS}, None),
-    }
-)
-
-
-def _checked(item: Json, kind: json_shapes.Kind) -> Json:
-    """Return an object that has the shape.
+def _trimmed(kind: Kind[T], item: Json) -> T:
+    """Return the fields of an object that are in use.
 
     Raises:
-        UnreadableError: it has not; where it differs.
+        UnreadableError: one of them is not as Kubernetes writes it.
     """
-    found = kind.difference(item)
-    if found is not None:
-        raise errors.UnreadableError(foreign(f"{found}."))
-    return item
+    try:
+        return kind.read_back(item)
+    except ValueError as error:
+        raise errors.UnreadableError(foreign(f"{error}.")) from None
 
 
-def _trim_metadata(item: Json) -> Json:
-    return {key: item["metadata"][key] for key in _METADATA if key in item["metadata"]}
+def _trim_job(item: Json) -> Job:
+    return _trimmed(kubernetes_objects.JOB, item)
 
 
-def _trim_local_queue(item: Json) -> Json:
-    _checked(item, _LOCAL_QUEUE)
-    return {
-        "metadata": _trim_metadata(item),
-        "spec": item["spec"],
-        "status": item.get("status") or {},
-    }
+def _trim_pod(item: Json) -> Pod:
+    return _trimmed(kubernetes_objects.POD, item)
 
 
-def _trim_job(item: Json) -> Json:
-    _checked(item, _JOB)
-    spec = {"suspend": item["spec"].get("suspend", False)}
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
+def _trim_local_queue(item: Json) -> LocalQueue:
+    return _trimmed(kubernetes_objects.LOCAL_QUEUE, item)
 
 
-def _trim_pod(item: Json) -> Json:
-    _checked(item, _POD)
-    spec = {"nodeName": item["spec"].get("nodeName")}
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
-
-
-def _trim_workload(item: Json) -> Json:
+def _trim_workload(item: Json) -> Workload:
     """Return a Workload with its requests, where they are readable, in place of its templates."""
-    _checked(item, _WORKLOAD)
-    spec = {key: value for key, value in item["spec"].items() if key != "podSets"}
+    served = _trimmed(kubernetes_objects.WORKLOAD, item)
+    spec = cast("WorkloadSpec", {**served["spec"]})
     pod_sets = item["spec"].get("podSets") or []
     try:
         spec["requests"] = workload_requests.total(pod_sets)
         spec["asked"] = workload_requests.of_notebook(pod_sets)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("workload=%s has odd requests: %r", item["metadata"]["name"], error)
-    return {"metadata": _trim_metadata(item), "spec": spec, "status": item.get("status") or {}}
+        log.warning("workload=%s has odd requests: %r", served["metadata"]["name"], error)
+    return {"metadata": served["metadata"], "spec": spec, "status": served.get("status", {})}

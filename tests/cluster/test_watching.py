@@ -184,7 +184,7 @@ class Follower:
 
     def __init__(self, connection: Connection) -> None:
         self.reported: list[tuple[str, bool]] = []
-        self.watched = Watched(connection, PATH, on_change=self._changed)
+        self.watched = Watched(connection, PATH, on_change=self._changed, trim=lambda item: item)
 
     def names(self) -> set[str]:
         return {item["metadata"]["name"] for item in self.watched.items.values()}

@@ -107,6 +107,7 @@ class ModelCluster:
                 "name": JOB_NAME,
                 "namespace": NAMESPACE,
                 "uid": JOB_UID,
+                "resourceVersion": "1",
                 "creationTimestamp": moment(),
                 "labels": {},
             },

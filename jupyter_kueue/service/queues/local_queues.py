@@ -10,13 +10,20 @@ import asyncio
 import datetime as dt
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from jupyter_kueue import patience
 from jupyter_kueue.cluster import resources
 from jupyter_kueue.contract import sentences
 from jupyter_kueue.contract.sentences import foreign, say
-from jupyter_kueue.domain import errors, kueue_conditions, quantities, text_rules
+from jupyter_kueue.domain import (
+    errors,
+    kubernetes_objects,
+    kueue_conditions,
+    quantities,
+    text_rules,
+)
+from jupyter_kueue.domain.names import MAX_NAME_LENGTH
 from jupyter_kueue.service.queues import quota_limits
 from jupyter_kueue.service.short_lived_cache import Cached
 
@@ -25,10 +32,19 @@ if TYPE_CHECKING:
 
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.contract.sentences import Sentence
-    from jupyter_kueue.domain.local_queue_row import Amount, LocalQueue, ResourceUsage
+    from jupyter_kueue.domain import local_queue_row
+    from jupyter_kueue.domain.kubernetes_objects import (
+        ClusterQueue,
+        Cohort,
+        FlavorReservation,
+        LocalQueue,
+        Workload,
+    )
+    from jupyter_kueue.domain.parsing import Kind
     from jupyter_kueue.service.cluster_state import ClusterView
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 # Usage is looked at while runs come and go; the lists are small.
 _QUOTA_SECONDS = 1.0
@@ -37,7 +53,6 @@ _LIMITS_SECONDS = 15.0
 # Kueue's default page is 1,000 Workloads; its cap is 100,000.
 _MOST_PENDING = 10_000
 
-_COHORTS = "/apis/kueue.x-k8s.io/v1beta2/cohorts"
 # Held back by its creator: in no queue (the reason of QuotaReserved, pkg/workload).
 _GATED = "AdmissionGated"
 # Evicted for these reasons, a Workload goes to the end of its queue (pkg/workload/workload.go).
@@ -49,8 +64,8 @@ log = logging.getLogger(__name__)
 class _Quotas(NamedTuple):
     """All ClusterQueues and Cohorts of the cluster; None where this user may not read them."""
 
-    cluster_queues: list[Json] | None
-    cohorts: list[Json] | None
+    cluster_queues: list[ClusterQueue] | None
+    cohorts: list[Cohort] | None
 
 
 class Queues:
@@ -65,7 +80,7 @@ class Queues:
         self._places_since = 0
         self._strict: set[str] = set()
 
-    async def list_local_queues(self) -> list[LocalQueue]:
+    async def list_local_queues(self) -> list[local_queue_row.LocalQueue]:
         """Return all LocalQueues as REST shows them, by name.
 
         Raises:
@@ -157,7 +172,7 @@ class Queues:
             self._places[local_queue] = positions(self._in_line(local_queue), local_queue)
         return self._places[local_queue]
 
-    def _in_line(self, local_queue: str) -> list[Json]:
+    def _in_line(self, local_queue: str) -> list[Workload]:
         """Return the Workloads that wait in a LocalQueue, without those that hold up nobody.
 
         One that can never start is passed over, except in a ClusterQueue that is StrictFIFO.
@@ -182,7 +197,7 @@ class Queues:
                 return quota_limits.covered_resources(item)
         return None
 
-    def _all(self) -> list[Json]:
+    def _all(self) -> list[LocalQueue]:
         watched = self._view.local_queues
         error = self._view.hangs or watched.error
         if error is not None:
@@ -208,8 +223,14 @@ class Queues:
             await asyncio.sleep(_LIMITS_SECONDS)
 
     async def _read_quotas(self) -> _Quotas:
-        cluster_queues = await self._read_all(resources.cluster_queues())
-        cohorts = await self._read_all(_COHORTS) if cluster_queues else None
+        cluster_queues = await self._read_all(
+            resources.cluster_queues(), kubernetes_objects.CLUSTER_QUEUE
+        )
+        cohorts = (
+            await self._read_all(resources.cohorts(), kubernetes_objects.COHORT)
+            if cluster_queues
+            else None
+        )
         self._strict = {
             item["metadata"]["name"]
             for item in cluster_queues or ()
@@ -218,15 +239,14 @@ class Queues:
         self._view.take_quota_limits(_most(cluster_queues or [], cohorts))
         return _Quotas(cluster_queues, cohorts)
 
-    async def _read_all(self, path: str) -> list[Json] | None:
+    async def _read_all(self, path: str, kind: Kind[T]) -> list[T] | None:
         try:
             answer = await self._connection.get(
                 path, timeout_seconds=patience.CLUSTER_DETAIL_SECONDS
             )
         except (errors.ForbiddenError, errors.NotFoundError):
             return None
-        items: list[Json] = answer["items"]
-        return items
+        return [item for served in answer["items"] if (item := _readable(served, kind))]
 
     async def _read_pending(self, local_queue: str) -> Mapping[str, int] | None:
         path = resources.pending_workloads(self._view.namespace, local_queue)
@@ -243,7 +263,16 @@ class Queues:
         }
 
 
-def positions(workloads: Iterable[Json], local_queue: str) -> dict[str, int]:
+def _readable(served: Json, kind: Kind[T]) -> T | None:
+    try:
+        return kind.read_back(served)
+    except ValueError as error:  # an odd one costs its own runs
+        name = text_rules.shown_line(served.get("metadata", {}).get("name"), MAX_NAME_LENGTH)
+        log.warning("%s cannot be understood: %s", name, error)
+        return None
+
+
+def positions(workloads: Iterable[Workload], local_queue: str) -> dict[str, int]:
     """Return the place in line (from 0) of each pending Workload of a LocalQueue, by its uid.
 
     It is Kueue's own order (pkg/cache/queue/cluster_queue.go), exact within a LocalQueue:
@@ -254,7 +283,7 @@ def positions(workloads: Iterable[Json], local_queue: str) -> dict[str, int]:
         for item in workloads
         if item["spec"].get("queueName") == local_queue
         and kueue_conditions.is_pending(item)
-        and kueue_conditions.conditions(item).get("QuotaReserved", {}).get("reason") != _GATED
+        and kueue_conditions.condition_of(item, "QuotaReserved").get("reason") != _GATED
     ]
     pending.sort(
         key=lambda item: (
@@ -266,7 +295,7 @@ def positions(workloads: Iterable[Json], local_queue: str) -> dict[str, int]:
     return {item["metadata"]["uid"]: place for place, item in enumerate(pending)}
 
 
-def _queued_since(workload: Json) -> dt.datetime:
+def _queued_since(workload: Workload) -> dt.datetime:
     evicted = kueue_conditions.conditions(workload).get("Evicted")
     since = workload["metadata"]["creationTimestamp"]
     if (
@@ -278,7 +307,7 @@ def _queued_since(workload: Json) -> dt.datetime:
     return dt.datetime.fromisoformat(since)
 
 
-def _why_inactive(local_queue: Json) -> Sentence | None:
+def _why_inactive(local_queue: LocalQueue) -> Sentence | None:
     """Return why a LocalQueue takes no runs, a sentence; None if it does."""
     found = local_queue.get("status", {}).get("conditions", [])
     active = next((item for item in found if item["type"] == "Active"), None)
@@ -308,7 +337,9 @@ def _why_inactive(local_queue: Json) -> Sentence | None:
             return foreign(str(active.get("message") or reason))
 
 
-def _most(cluster_queues: list[Json], cohorts: list[Json] | None) -> dict[str, dict[str, Decimal]]:
+def _most(
+    cluster_queues: list[ClusterQueue], cohorts: list[Cohort] | None
+) -> dict[str, dict[str, Decimal]]:
     """Return how much of each resource a run could ever have, by ClusterQueue; what can be told."""
     found = {}
     for name in (item["metadata"]["name"] for item in cluster_queues):
@@ -325,7 +356,7 @@ def _most(cluster_queues: list[Json], cohorts: list[Json] | None) -> dict[str, d
     return found
 
 
-def _shown_or_named(local_queue: Json, quotas: _Quotas) -> LocalQueue:
+def _shown_or_named(local_queue: LocalQueue, quotas: _Quotas) -> local_queue_row.LocalQueue:
     """Return what ``_shown`` does; of a queue in which something is odd, its name and what."""
     try:
         return _shown(local_queue, quotas)
@@ -352,21 +383,21 @@ def _shown_or_named(local_queue: Json, quotas: _Quotas) -> LocalQueue:
         }
 
 
-def _shown(local_queue: Json, quotas: _Quotas) -> LocalQueue:
+def _shown(local_queue: LocalQueue, quotas: _Quotas) -> local_queue_row.LocalQueue:
     status = local_queue.get("status", {})
     name = local_queue["spec"]["clusterQueue"]
     why = _why_inactive(local_queue)
-    used = _totals(status, "total")
+    used = _totals(status.get("flavorsReservation", []), "total")
     cluster_queues = quotas.cluster_queues or ()
     cluster_queue = next(
         (item for item in cluster_queues if item["metadata"]["name"] == name), None
     )
-    in_all = None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "total")
-    borrowed = (
-        None if cluster_queue is None else _totals(cluster_queue.get("status", {}), "borrowed")
-    )
+    in_all = borrowed = None
+    if cluster_queue is not None:
+        reserved = cluster_queue.get("status", {}).get("flavorsReservation", [])
+        in_all, borrowed = _totals(reserved, "total"), _totals(reserved, "borrowed")
     of_resources = quota_limits.quotas(name, cluster_queues, quotas.cohorts)
-    rows: dict[str, ResourceUsage] = {}
+    rows: dict[str, local_queue_row.ResourceUsage] = {}
     for resource in sorted({*used, *of_resources}):
         quota = of_resources.get(resource)
         rows[resource] = {
@@ -390,23 +421,25 @@ def _shown(local_queue: Json, quotas: _Quotas) -> LocalQueue:
     }
 
 
-def _totals(status: Json, field: str) -> dict[str, Decimal]:
+def _totals(
+    reserved: Iterable[FlavorReservation], field: Literal["total", "borrowed"]
+) -> dict[str, Decimal]:
     """Sum a status's reservations over flavors: what is reserved is what nobody else can have."""
     totals: dict[str, Decimal] = {}
-    for flavor in status.get("flavorsReservation") or []:
-        for resource in flavor.get("resources") or []:
+    for flavor in reserved:
+        for resource in flavor.get("resources", []):
             amount = quantities.reported(resource.get(field) or "0")
             totals[resource["name"]] = totals.get(resource["name"], Decimal(0)) + amount
     return totals
 
 
-def _in(totals: dict[str, Decimal] | None, resource: str) -> Amount | None:
+def _in(totals: dict[str, Decimal] | None, resource: str) -> local_queue_row.Amount | None:
     return None if totals is None else _number(totals.get(resource, Decimal(0)))
 
 
-def _known(value: Decimal | None) -> Amount | None:
+def _known(value: Decimal | None) -> local_queue_row.Amount | None:
     return None if value is None else _number(value)
 
 
-def _number(value: Decimal) -> Amount:
+def _number(value: Decimal) -> local_queue_row.Amount:
     return int(value) if value == value.to_integral_value() else float(value)

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_kueue.domain import quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Json = dict[str, Any]
+    from jupyter_kueue.domain.kubernetes_objects import (
+        ClusterQueue,
+        Cohort,
+        Quantity,
+        ResourceQuota,
+    )
+
 FlavorResource = tuple[str, str]
 
 _ZERO = Decimal(0)
@@ -59,7 +65,7 @@ class _Node:
     """A ClusterQueue or a Cohort in the tree of quotas; ``parent`` is the cohort's name."""
 
     parent: str | None
-    quotas: Mapping[FlavorResource, Json]
+    quotas: Mapping[FlavorResource, ResourceQuota]
     used: Mapping[FlavorResource, Decimal] = field(default_factory=dict)  # a ClusterQueue's
     members: list[_Node] = field(default_factory=list)
 
@@ -71,14 +77,14 @@ class _Amounts(NamedTuple):
     used: Decimal
 
 
-def covered_resources(cluster_queue: Json) -> frozenset[str]:
+def covered_resources(cluster_queue: ClusterQueue) -> frozenset[str]:
     """Return the resources that runs in this ClusterQueue may request at all."""
-    groups = cluster_queue["spec"].get("resourceGroups") or []
+    groups = cluster_queue["spec"].get("resourceGroups", [])
     return frozenset(name for group in groups for name in group.get("coveredResources", []))
 
 
 def quotas(
-    name: str, cluster_queues: Iterable[Json], cohorts: Iterable[Json] | None
+    name: str, cluster_queues: Iterable[ClusterQueue], cohorts: Iterable[Cohort] | None
 ) -> dict[str, Quota]:
     """Return the quota of each resource of the ClusterQueue ``name``; empty if it is not there.
 
@@ -103,7 +109,7 @@ def quotas(
 class _Tree:
     """The cohorts with their members. Each amount of a resource takes one pass, however deep."""
 
-    def __init__(self, cluster_queues: Iterable[Json], cohorts: Iterable[Json]) -> None:
+    def __init__(self, cluster_queues: Iterable[ClusterQueue], cohorts: Iterable[Cohort]) -> None:
         self.queues = {
             item["metadata"]["name"]: _Node(
                 item["spec"].get("cohortName") or None, dict(_entries(item)), dict(_reserved(item))
@@ -113,7 +119,7 @@ class _Tree:
         self._reclaiming = {
             id(self.queues[item["metadata"]["name"]])
             for item in cluster_queues
-            if (item["spec"].get("preemption") or {}).get("reclaimWithinCohort", "Never") != "Never"
+            if item["spec"].get("preemption", {}).get("reclaimWithinCohort", "Never") != "Never"
         }
         self._cohorts = {
             item["metadata"]["name"]: _Node(
@@ -139,7 +145,7 @@ class _Tree:
             kept = own.quota - lent
             beyond = free
             limit += kept
-            borrowing = node.quotas.get(key, {}).get("borrowingLimit")
+            borrowing = _quota(node, key).get("borrowingLimit")
             if borrowing is not None:
                 limit = min(limit, own.quota + _amount(borrowing))
                 used_in_parent = max(_ZERO, own.used - kept)
@@ -190,31 +196,35 @@ def _added_up(top: _Node, key: FlavorResource) -> dict[int, _Amounts]:
 
 def _lent(node: _Node, key: FlavorResource, quota: Decimal) -> Decimal:
     """Return what ``node`` lends of its quota: all, up to its lending limit."""
-    lending = node.quotas.get(key, {}).get("lendingLimit")
+    lending = _quota(node, key).get("lendingLimit")
     return quota if lending is None else min(quota, _amount(lending))
 
 
+def _quota(node: _Node, key: FlavorResource) -> ResourceQuota:
+    return node.quotas.get(key, {"name": key[1]})
+
+
 def _nominal(node: _Node, key: FlavorResource) -> Decimal:
-    return _amount(node.quotas.get(key, {}).get("nominalQuota"))
+    return _amount(_quota(node, key).get("nominalQuota"))
 
 
 def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return None if one is None or other is None else one + other
 
 
-def _reserved(cluster_queue: Json) -> Iterator[tuple[FlavorResource, Decimal]]:
+def _reserved(cluster_queue: ClusterQueue) -> Iterator[tuple[FlavorResource, Decimal]]:
     """Yield what is reserved of each flavor: what is reserved is what nobody else can have."""
-    for flavor in (cluster_queue.get("status") or {}).get("flavorsReservation") or []:
-        for resource in flavor.get("resources") or []:
+    for flavor in cluster_queue.get("status", {}).get("flavorsReservation", []):
+        for resource in flavor.get("resources", []):
             yield (flavor["name"], resource["name"]), _amount(resource.get("total"))
 
 
-def _entries(item: Json) -> Iterator[tuple[FlavorResource, Json]]:
-    for group in item["spec"].get("resourceGroups") or []:
+def _entries(item: ClusterQueue | Cohort) -> Iterator[tuple[FlavorResource, ResourceQuota]]:
+    for group in item["spec"].get("resourceGroups", []):
         for flavor in group.get("flavors", []):
             for resource in flavor.get("resources", []):
                 yield (flavor["name"], resource["name"]), resource
 
 
-def _amount(quantity: str | int | None) -> Decimal:
+def _amount(quantity: Quantity | None) -> Decimal:
     return _ZERO if quantity is None else quantities.reported(quantity)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import Job
     from jupyter_kueue.domain.run_decisions import Gone
     from jupyter_kueue.domain.run_documents import Meta, Stop
     from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Status
@@ -49,7 +50,7 @@ class _Submitted:
     """What a submit knows of its run before any watch shows it."""
 
     facts: BucketFacts
-    job: Json | None
+    job: Job | None
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class KnownRuns:
             self._stale.add(run_id)
         return self.queue.processed(run_id)
 
-    def note_submitted(self, facts: BucketFacts, job: Json | None) -> None:
+    def note_submitted(self, facts: BucketFacts, job: Job | None) -> None:
         """Note what a submit knows, so that its run need not be read to be shown.
 
         ``job`` is None where the API server was not asked for it again.

@@ -15,6 +15,7 @@ from jupyter_kueue.domain import run_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jupyter_kueue.domain.kubernetes_objects import Job
     from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.service.cluster_state import ClusterView
     from jupyter_kueue.service.runs.known_runs import KnownRuns
@@ -136,10 +137,10 @@ class Loading:
             await self._known.queue.process_all(failed)
 
 
-def _waits(job: Json) -> bool:
+def _waits(job: Job) -> bool:
     """Tell whether a Job is as its submit left it: nothing else can have happened to its run."""
     return (
-        bool(job["spec"]["suspend"])
+        bool(job["spec"].get("suspend"))
         and "deletionTimestamp" not in job["metadata"]
         and not run_status.is_ended(job)
     )

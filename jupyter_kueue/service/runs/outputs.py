@@ -15,7 +15,7 @@ from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import pods as cluster_pods
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import errors, run_documents
+from jupyter_kueue.domain import errors, pod_containers, run_documents
 from jupyter_kueue.service.runs import run_view
 from jupyter_kueue.storage import log_tail, object_names
 from jupyter_kueue.storage.file_marks import FileMarks
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.domain.kubernetes_objects import Pod
     from jupyter_kueue.domain.run_documents import ResultFile
     from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.domain.run_row import LocatedFile, Progress, RunFile
@@ -227,7 +228,7 @@ class Outputs:
                 return
             cursor = await self._next_change(run_id, cursor)
 
-    def _started_pod(self, run_id: str, seen: set[str]) -> Json | None:
+    def _started_pod(self, run_id: str, seen: set[str]) -> Pod | None:
         """Return the oldest pod, not ``seen``, whose notebook container has started."""
         found = [
             pod
@@ -328,10 +329,7 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _has_started(pod: Json) -> bool:
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    return any(
-        item["name"] == pod_contract.NOTEBOOK
-        and ("running" in item.get("state", {}) or "terminated" in item.get("state", {}))
-        for item in statuses
+def _has_started(pod: Pod) -> bool:
+    return not {"running", "terminated"}.isdisjoint(
+        pod_containers.state_of(pod, pod_contract.NOTEBOOK)
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.condition_variable import ConditionVariable
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import Job
     from jupyter_kueue.domain.run_documents import Meta, Stop
     from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.service.cluster_state import ClusterView
@@ -174,7 +175,7 @@ class Reconciler:
             self._known.note_written(run_id, stop=stop, meta=meta)
         await self._known.looked_at(run_id)
 
-    async def adopt(self, facts: BucketFacts, job: Json | None) -> RunRow:
+    async def adopt(self, facts: BucketFacts, job: Job | None) -> RunRow:
         """Show a run that was submitted just now, before any watch shows it; return its row.
 
         ``job`` is None where the API server was not asked for it again.

@@ -11,7 +11,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kueue.cluster import jobs as cluster_jobs
-from jupyter_kueue.domain import errors, names, run_decisions, times
+from jupyter_kueue.domain import (
+    errors,
+    kubernetes_objects,
+    names,
+    run_decisions,
+    run_status,
+    times,
+)
 from jupyter_kueue.domain.run_decisions import RunFacts, Stored
 from jupyter_kueue.service.runs import ending, jobs_without_record, leftovers
 from jupyter_kueue.storage import scheduled_runs
@@ -21,13 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_kueue.cluster.connection import Connection
+    from jupyter_kueue.domain.kubernetes_objects import Job
     from jupyter_kueue.domain.run_decisions import Action
     from jupyter_kueue.domain.run_documents import Accepted
     from jupyter_kueue.domain.run_facts import BucketFacts
     from jupyter_kueue.service.runs.start_events import StartEvents
     from jupyter_kueue.storage.run_records import Loaded, Records
-
-Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +85,8 @@ class Executor:
             case run_decisions.FindJob(name):
                 return await self._find_job(name, namespace, facts)
             case run_decisions.ReadEvents(about, max_age_seconds):
-                read = await self._start_events.read(run_id, namespace, about, max_age_seconds)
+                pod = run_status.current_pod(facts.cluster)
+                read = await self._start_events.read(run_id, namespace, about, pod, max_age_seconds)
                 return dataclasses.replace(
                     facts, cluster=dataclasses.replace(facts.cluster, events=read)
                 )
@@ -112,14 +119,15 @@ class Executor:
         return (known.record.namespace if known is not None else "") or self._namespace
 
     async def _find_job(self, name: str, namespace: str, facts: RunFacts) -> RunFacts:
-        job = await cluster_jobs.find(self._connection, namespace, name)
+        served = await cluster_jobs.find(self._connection, namespace, name)
+        job = None if served is None else _job_of(served)
         facts = dataclasses.replace(
             facts, is_confirmed=True, cluster=dataclasses.replace(facts.cluster, job=job)
         )
         has_record = facts.stored not in (Stored.EMPTY, Stored.LEFTOVERS, Stored.LOST)
-        if has_record or job is None or "deletionTimestamp" in job["metadata"]:
+        if has_record or served is None or job is None or "deletionTimestamp" in job["metadata"]:
             return facts
-        own_words = jobs_without_record.facts_of(job, facts.run_id)
+        own_words = jobs_without_record.facts_of(served, facts.run_id)
         return dataclasses.replace(facts, bucket=own_words)
 
     async def _accept(self, accepted: Accepted, facts: RunFacts) -> RunFacts:
@@ -128,13 +136,14 @@ class Executor:
             return dataclasses.replace(facts, stored=Stored.CLEARED, bucket=None)
         return _with_bucket(facts, dataclasses.replace(_bucket(facts), accepted=decided))
 
-    async def _take_in(self, job: Json, facts: RunFacts) -> RunFacts:
+    async def _take_in(self, job: Job, facts: RunFacts) -> RunFacts:
         metadata = job["metadata"]
-        schedule_id = metadata["labels"][names.LABEL_SCHEDULE_ID]
+        labels = metadata.get("labels", {})
+        schedule_id = labels[names.LABEL_SCHEDULE_ID]
         run = ScheduledRun(
             owner_slug=self._records.owner_slug,
             schedule_id=schedule_id,
-            revision=metadata["labels"][names.LABEL_REVISION],
+            revision=labels[names.LABEL_REVISION],
             run_id=facts.run_id,
             job_name=metadata["name"],
             created_at=times.rfc3339(times.parse_time(metadata["creationTimestamp"])),
@@ -160,6 +169,16 @@ class Executor:
         # What is there of one that was accepted after all has to be read.
         stored = Stored.EMPTY if accepted is None else Stored.UNREAD
         return dataclasses.replace(facts, stored=stored, bucket=None)
+
+
+def _job_of(served: dict[str, Any]) -> Job:
+    """Return a Job's fields in use; if one is odd, only those that its deletion needs."""
+    try:
+        return kubernetes_objects.JOB.read_back(served)
+    except ValueError as error:
+        found = kubernetes_objects.OBJECT.read_back(served)
+        log.warning("Job %s cannot be understood: %s", found["metadata"]["name"], error)
+        return {"metadata": found["metadata"], "spec": {}}
 
 
 def with_records(facts: RunFacts, loaded: Loaded) -> RunFacts:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_kueue.cluster import events
 from jupyter_kueue.domain import errors, pod_start
 
 if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
-
-Json = dict[str, Any]
+    from jupyter_kueue.domain.kubernetes_objects import Event, Job, Pod
 
 _READS_AT_ONCE = 4
 
@@ -28,7 +27,7 @@ class _Read(NamedTuple):
 
     uid: str
     at: float
-    events: tuple[Json, ...]
+    events: tuple[Event, ...]
 
 
 class StartEvents:
@@ -45,10 +44,11 @@ class StartEvents:
         self._is_forbidden = False
 
     async def read(
-        self, run_id: str, namespace: str, about: Json, max_age_seconds: float
-    ) -> tuple[Json, ...]:
+        self, run_id: str, namespace: str, about: Job | Pod, pod: Pod | None, max_age_seconds: float
+    ) -> tuple[Event, ...]:
         """Return the events about an object of a run, as of so many seconds ago at most.
 
+        ``pod`` is the run's newest, whose containers stand in where events may not be read.
         Where the cluster does not answer, what was read before is still true.
         """
         uid = about["metadata"]["uid"]
@@ -57,7 +57,7 @@ class StartEvents:
         known = before.events if before is not None and before.uid == uid else None
         if before is None or known is None or clock() - before.at >= max_age_seconds:
             async with self._slots:
-                found = await self._list(namespace, about)
+                found = await self._list(namespace, about, pod)
             known = found if found is not None else known or ()
             self._read[run_id] = _Read(uid, clock(), known)
         return known
@@ -66,7 +66,9 @@ class StartEvents:
         """Keep nothing of a run that has ended or is not shown any more."""
         self._read.pop(run_id, None)
 
-    async def _list(self, namespace: str, about: Json) -> tuple[Json, ...] | None:
+    async def _list(
+        self, namespace: str, about: Job | Pod, pod: Pod | None
+    ) -> tuple[Event, ...] | None:
         """Return the events about an object, None if the cluster does not answer."""
         try:
             found = await events.list_about(self._connection, namespace, about["metadata"]["uid"])
@@ -74,7 +76,7 @@ class StartEvents:
             if not self._is_forbidden:
                 log.warning("events cannot be read, runs that do not start say less: %s", error)
             self._is_forbidden = True
-            return pod_start.stand_ins(about)
+            return () if pod is None else pod_start.stand_ins(pod)
         except errors.JupyterKueueError as error:
             log.warning("the events about %s cannot be read: %s", about["metadata"]["name"], error)
             return None

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.config import Settings
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import Job
     from jupyter_kueue.domain.owner import Owner
     from jupyter_kueue.domain.run_request import RunRequest
     from jupyter_kueue.service.cluster_state import ClusterView
@@ -84,7 +85,7 @@ class Submitted:
     """
 
     facts: BucketFacts
-    job: Json | None
+    job: Job | None
     is_new: bool
 
 

@@ -19,7 +19,13 @@ from jupyter_kueue.backoff import Backoff
 from jupyter_kueue.cluster import cron_jobs, resources
 from jupyter_kueue.cluster.watching import Watched
 from jupyter_kueue.contract.sentences import say
-from jupyter_kueue.domain import cron_job_manifest, errors, names, text_rules
+from jupyter_kueue.domain import (
+    cron_job_manifest,
+    errors,
+    kubernetes_objects,
+    names,
+    text_rules,
+)
 from jupyter_kueue.domain.run_row import FINISHED_STATES
 from jupyter_kueue.service.schedules import schedule_view
 from jupyter_kueue.service.schedules.schedule_view import ScheduleRuns
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
     from jupyter_kueue.cluster.connection import Connection
     from jupyter_kueue.condition_variable import ConditionVariable
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_manifests import CronJobManifest
+    from jupyter_kueue.domain.kubernetes_objects import CronJob
     from jupyter_kueue.domain.run_record import RunSpec
     from jupyter_kueue.domain.schedule_record import ScheduleRecord
     from jupyter_kueue.domain.schedule_row import ScheduleRow
@@ -185,7 +193,7 @@ class ScheduleKeeper:
         entry = self._entries.get(schedule_id)
         return entry.runs_counted if entry is not None else 0
 
-    def cron_job(self, schedule_id: str) -> Json | None:
+    def cron_job(self, schedule_id: str) -> CronJob | None:
         """Return a schedule's CronJob as watched, None where there is none."""
         return self._watched.items.get(self._uid_of.get(schedule_id, ""))
 
@@ -302,8 +310,8 @@ class ScheduleKeeper:
             self._watched.note(applied)
 
     def _cron_job_of(
-        self, schedule: ScheduleRecord, spec: RunSpec, runs_counted: int, there: Json | None
-    ) -> Json:
+        self, schedule: ScheduleRecord, spec: RunSpec, runs_counted: int, there: CronJob | None
+    ) -> CronJobManifest:
         """Return what ``there``, the CronJob as last seen, is to become."""
         over = schedule_view.is_over(schedule, runs_counted, dt.datetime.now(dt.UTC))
         is_active = schedule.request.active
@@ -320,7 +328,7 @@ class ScheduleKeeper:
             cron_job["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"]
         return cron_job
 
-    async def _look_up_cron_job(self, schedule_id: str) -> Json | None:
+    async def _look_up_cron_job(self, schedule_id: str) -> CronJob | None:
         try:
             name = names.cron_job_name(schedule_id)
             found = await cron_jobs.get(self._connection, self._cluster.namespace, name)
@@ -339,7 +347,7 @@ class ScheduleKeeper:
                 self._published[schedule_id] = compared
                 self._changes.schedule_changed(row)
 
-    def _on_cron_job(self, item: Json, gone: bool) -> None:
+    def _on_cron_job(self, item: CronJob, gone: bool) -> None:
         schedule_id = (item["metadata"].get("labels") or {}).get(names.LABEL_SCHEDULE_ID, "")
         uid = item["metadata"]["uid"]
         if not names.is_run_id(schedule_id):
@@ -503,9 +511,8 @@ class ScheduleKeeper:
         if cron_job is not None:
             # Whoever changed when it fires with kubectl would see another time shown than kept.
             timing = cron_job_manifest.build_timing(record)
-            is_current = (
-                _definition_of(cron_job) == record.digest
-                and cron_job_manifest.timing_of(cron_job) == timing
+            is_current = _definition_of(cron_job) == record.digest and cron_job_manifest.has_timing(
+                cron_job, timing
             )
             if is_current and not (over and not cron_job["spec"]["suspend"]):
                 entry.problem = None
@@ -572,18 +579,10 @@ def _in_words(error: Exception) -> Sentence:
     )
 
 
-def _trim(item: Json) -> Json:
-    kept = ("name", "uid", "resourceVersion", "deletionTimestamp", "labels")
-    metadata = {key: item["metadata"][key] for key in kept if key in item["metadata"]}
-    annotations = item["metadata"].get("annotations") or {}
-    definition = annotations.get(names.ANNOTATION_DEFINITION)
-    metadata["annotations"] = {names.ANNOTATION_DEFINITION: definition}
-    suspend = item["spec"].get("suspend", False)
-    spec = {**cron_job_manifest.timing_of(item), "suspend": suspend}
-    return {"metadata": metadata, "spec": spec}
+def _trim(item: Json) -> CronJob:
+    return kubernetes_objects.CRON_JOB.read_back(item)
 
 
-def _definition_of(cron_job: Json) -> str | None:
+def _definition_of(cron_job: CronJob) -> str | None:
     """Return the digest of the definition that a CronJob was brought in line with."""
-    found: str | None = cron_job["metadata"]["annotations"].get(names.ANNOTATION_DEFINITION)
-    return found
+    return cron_job["metadata"].get("annotations", {}).get(names.ANNOTATION_DEFINITION)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jupyter_kueue.contract import sentences
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from jupyter_kueue.contract.sentences import Sentence
+    from jupyter_kueue.domain.kubernetes_objects import CronJob
     from jupyter_kueue.domain.run_row import RunRow
     from jupyter_kueue.domain.schedule_record import ScheduleRecord
     from jupyter_kueue.domain.schedule_row import LastRun, ScheduleRow
-
-Json = dict[str, Any]
 
 _WAITING = ("queued", "starting")
 
@@ -48,11 +47,11 @@ def is_over(record: ScheduleRecord, runs_counted: int, now: dt.datetime) -> bool
     return end_date is not None and now > parse_time(end_date)
 
 
-def is_active(record: ScheduleRecord, cron_job: Json | None) -> bool:
+def is_active(record: ScheduleRecord, cron_job: CronJob | None) -> bool:
     """Tell whether a schedule fires: its CronJob, which kubectl may have suspended, says so."""
     if cron_job is None:
         return bool(record.request.active)
-    return not cron_job["spec"]["suspend"]
+    return not cron_job["spec"].get("suspend")
 
 
 def next_run(record: ScheduleRecord, now: dt.datetime) -> dt.datetime | None:
@@ -91,7 +90,7 @@ def _zone(name: str) -> ZoneInfo | None:
 
 def build_row(
     record: ScheduleRecord,
-    cron_job: Json | None,
+    cron_job: CronJob | None,
     runs_counted: int,
     runs: ScheduleRuns,
     next_run_at: dt.datetime | None,

@@ -80,6 +80,7 @@ class _Agent:
             "/api/v1/pods",
             params={"fieldSelector": f"spec.nodeName={services.config.name}"},
             on_change=self._on_pod,
+            trim=lambda pod: pod,
         )
 
     async def run(self) -> None:

@@ -443,7 +443,7 @@ def test_a_waiting_run_is_stopped_and_deleting_asks_once_for_all(panel: Panel, l
     panel.page.keyboard.press("Delete")
     expect(dialog).to_contain_text("Delete 22 runs?")
     dialog.get_by_role("button", name="Delete").click()
-    toast = panel.page.locator(".Toastify__toast").filter(has_text="22 of 22 runs are deleted.")
+    toast = panel.page.locator(".Toastify__toast").filter(has_text="22 of 22 runs were deleted.")
     expect(toast).to_be_visible()
     expect(toast).to_have_count(0)
     for run_id in (blocked, *others):

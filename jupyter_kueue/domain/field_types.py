@@ -421,7 +421,7 @@ Cpus = Annotated[
 Memory = Annotated[
     str,
     BeforeValidator(
-        _amount(MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, say("range-of-memory", "1Mi and 1Pi"))
+        _amount(MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, say("range-of-memory", "1 MiB and 1 PiB"))
     ),
     WithJsonSchema({"type": ["string", "number"], "examples": ["4Gi"]}),
 ]

@@ -154,6 +154,22 @@ def waiting_status(
     return _queued("waiting", said, detail)
 
 
+def too_much_for_queue(
+    asked: Mapping[str, Decimal], local_queue: str, most: Mapping[str, Decimal] | None
+) -> Sentence | None:
+    """Say that a run whose Workload is not there yet asks for more than its queue could ever have.
+
+    Args:
+        asked: what the notebook asks for, by resource in base units.
+        local_queue: its queue's name.
+        most: how much of each resource a run could ever have there, None where it is not known.
+    """
+    for resource, amount in asked.items():
+        if most is not None and resource in most and amount > most[resource]:
+            return _too_much(resource, float(amount), float(most[resource]), local_queue)
+    return None
+
+
 def waits_for_turn(local_queue: str) -> Sentence:
     """Return the message of a run that waits, with no obstacle."""
     return say("waits-for-turn", "Waiting in {queue}.", queue=local_queue)
@@ -300,7 +316,7 @@ def _needs(text: str, asked: Mapping[str, Decimal]) -> Sentence | None:
     )
     return say(
         "asks-and-lacks",
-        "Waiting for {more} more (asks for {wanted}).",
+        "Waiting for {more} to become free (asks for {wanted}).",
         wanted=wanted,
         more=more,
     )

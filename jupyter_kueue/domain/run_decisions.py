@@ -249,7 +249,7 @@ def decide(facts: RunFacts, now: dt.datetime, rules: Rules) -> Decision:
         case Stored.LOST:
             return _without_records(facts, now, rules)
         case Stored.ENDED:
-            return Decision(None, _remove_job(facts.cluster, facts.finished_at, now, rules))
+            return _of_ended(facts, now, rules)
         case Stored.RECORDED:
             return _of_records(facts, now, rules)
 
@@ -257,6 +257,16 @@ def decide(facts: RunFacts, now: dt.datetime, rules: Rules) -> Decision:
 def is_provisional(bucket: BucketFacts) -> bool:
     """Tell whether what is shown of these facts is never stored, and read again each time."""
     return bucket.problem is not None or not bucket.is_recorded
+
+
+def _of_ended(facts: RunFacts, now: dt.datetime, rules: Rules) -> Decision:
+    cluster = facts.cluster
+    removal = _remove_job(cluster, facts.finished_at, now, rules)
+    has_job_ended = cluster.job is not None and run_status.is_ended(cluster.job)
+    if not removal and not has_job_ended and _in_cluster(cluster):
+        # What ended it in the cluster may have failed; the records say whether it may go on.
+        return Decision(None, (ReadRecords(),))
+    return Decision(None, removal)
 
 
 # --- A run with a record ------------------------------------------------------------------------

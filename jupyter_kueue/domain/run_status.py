@@ -7,15 +7,25 @@ The table that ``derive`` implements is in docs/architecture.md.
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
 from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import both, foreign, say
-from jupyter_kueue.domain import evictions, kueue_conditions, pod_containers, pod_start, quantities
+from jupyter_kueue.domain import (
+    evictions,
+    kueue_conditions,
+    names,
+    pod_containers,
+    pod_start,
+    quantities,
+)
 from jupyter_kueue.domain.run_facts import Limits, Status, stored_sentence
 from jupyter_kueue.domain.times import parse_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jupyter_kueue.contract.sentences import Sentence
     from jupyter_kueue.domain.kubernetes_objects import (
         Condition,
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     from jupyter_kueue.domain.pod_start import Obstacle
     from jupyter_kueue.domain.run_documents import Attempt, Final, Result
     from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts
+    from jupyter_kueue.domain.run_record import RunRecord
 
 # The reason of a run of which bucket or cluster hold something that is none of ours.
 UNREADABLE = "unreadable"
@@ -94,7 +105,7 @@ def derive(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime, limits:
         return evicted
     workload = cluster.workload
     if workload is None:
-        return _without_workload(job, queue, now)
+        return _without_workload(job, bucket.record, cluster.most, now)
     if not workload["spec"].get("active", True):
         return _deactivated(workload)
     found = kueue_conditions.conditions(workload)
@@ -383,7 +394,18 @@ def _without_job(bucket: BucketFacts, cluster: ClusterFacts, now: dt.datetime) -
     )
 
 
-def _without_workload(job: Job, queue: str, now: dt.datetime) -> Status:
+def _without_workload(
+    job: Job, record: RunRecord, most: Mapping[str, Decimal] | None, now: dt.datetime
+) -> Status:
+    # Known before Kueue has looked at it, so that nobody waits for what cannot come.
+    asked = {
+        "cpu": quantities.reported(record.resources.cpu),
+        "memory": quantities.reported(record.resources.memory),
+        names.GPU_RESOURCE: Decimal(record.resources.gpus),
+    }
+    queue = record.local_queue
+    if why := kueue_conditions.too_much_for_queue(asked, queue, most):
+        return Status("queued", "blocked", why)
     created = parse_time(job["metadata"]["creationTimestamp"])
     if now - created < _WORKLOAD_PATIENCE:
         return Status("queued", "waiting", kueue_conditions.waits_for_turn(queue))

@@ -93,6 +93,7 @@ class WorkQueue(Generic[Key]):
         # Who waits for the next processing of a key, and for the one that goes on.
         self._waiting: dict[Key, list[asyncio.Future[None]]] = {}
         self._served: dict[Key, list[asyncio.Future[None]]] = {}
+        self._has_ended = False
 
     def __len__(self) -> int:
         """Return how many keys wait for a worker; delayed ones do not count."""
@@ -156,6 +157,9 @@ class WorkQueue(Generic[Key]):
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_mark_retrieved)
+        if self._has_ended:
+            _end(future, _stopping())
+            return future
         self._waiting.setdefault(key, []).append(future)
         self.add(key)
         if key in self._line:
@@ -198,12 +202,11 @@ class WorkQueue(Generic[Key]):
             await asyncio.sleep(0)
 
     def _end_all(self) -> None:
+        self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._timer_at = None
-        stopping = errors.UnavailableError(
-            say("server-stopping", "The server is stopping. Try again in a moment.")
-        )
+        stopping = _stopping()
         for waiting in (*self._waiting.values(), *self._served.values()):
             for future in waiting:
                 _end(future, stopping)
@@ -244,6 +247,12 @@ class WorkQueue(Generic[Key]):
                 del self._due[key]
                 self.add(key)
         self._set_timer()
+
+
+def _stopping() -> errors.UnavailableError:
+    return errors.UnavailableError(
+        say("server-stopping", "The server is stopping. Try again in a moment.")
+    )
 
 
 def _mark_retrieved(future: asyncio.Future[None]) -> None:

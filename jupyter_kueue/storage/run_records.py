@@ -296,6 +296,11 @@ class Records:
         """Write one of a run's documents, replacing an existing one."""
         await self.bucket.put_json(f"{self.prefix(run_id)}{key}", document)
 
+    async def stop(self, run_id: str, stop: Stop) -> None:
+        """Write stop.json, with a mark of the change first, as ``change`` does."""
+        await self.bucket.put_json(self._changed_key(run_id), {"at": times.now()})
+        await self.write(run_id, pod_contract.STOP_KEY, stop)
+
     async def change(self, run_id: str, asked: Meta) -> Meta:
         """Merge ``asked`` into meta.json and return all of it.
 

@@ -6,7 +6,7 @@ import { RequestError } from '../src/request';
 
 const trans = nullTranslator.load('jupyter_kueue');
 const SINCE = new Date();
-const AT = SINCE.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+const AT = SINCE.toLocaleTimeString(undefined, { hour: 'numeric', minute: '2-digit' });
 const ALL_WELL: INoticeSources = {
   interruption: null,
   problems: [],

@@ -16,7 +16,7 @@ const GERMAN_OF_COUNTS: Readonly<Record<string, readonly [string, string]>> = {
 };
 const GERMAN: Readonly<Record<string, string>> = {
   'Waiting in %1.': 'Wartet in %1, bis es an der Reihe ist.',
-  'Waiting for %1 more (asks for %2).': 'Will %2; es fehlt noch %1.',
+  'Waiting for %1 to become free (asks for %2).': 'Will %2; es fehlt noch %1.',
   '%1 of memory': '%1 Speicher',
   '%1 was not kept: %2': '%1 wurde nicht behalten: %2',
   'must be a single line without control characters': 'muss eine Zeile sein'

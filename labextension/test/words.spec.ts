@@ -106,7 +106,7 @@ it('says what is free, and what more by taking back', () => {
     }
   };
   expect(freeText(queue, trans)).toBe(
-    '1 GPU, 6.8 CPUs, 20.8 GiB free (1 GPU more by taking back what it lent)'
+    '1 GPU, 6.8 CPUs, 20.8 GiB free (and 1 GPU that it can take back)'
   );
   expect(freeText({ ...queue, resources: {} }, trans)).toBeNull();
 });
@@ -178,4 +178,19 @@ it.each([
   const fields = Object.fromEntries(Object.entries(times).map(([key, value]) => [key, at(value)]));
   const run = row('a', { state, created_at: at('10:00'), ...fields });
   expect(sinceOf(run)).toBe(since === null ? null : at(since));
+});
+
+it('says when a run began again', () => {
+  const first = '2026-01-02T03:04:05.000Z';
+  const running = row('r', {
+    state: 'running',
+    message: 'Running.',
+    sentence: null,
+    started_at: first,
+    attempt_started_at: first
+  });
+  expect(sayingOf(running, trans)).toBe('Running.');
+  const again = { ...running, attempt_started_at: '2026-01-02T04:05:06.000Z' };
+  expect(sayingOf(again, trans)).toMatch(/^Running\. It started again at .+\.$/);
+  expect(sayingOf({ ...again, state: 'succeeded', message: null }, trans)).toBe('Succeeded.');
 });

@@ -331,14 +331,15 @@ def message_of(workload: dict[str, Any], most: dict[str, int] | None = None) -> 
 
 def test_what_it_asks_for_and_what_is_missing() -> None:
     one = workload_of("Pending", POD_SET + more("nvidia.com/gpu", "1"))
-    assert message_of(asking(one, gpu=4)) == "Waiting for 1 GPU more (asks for 4 GPUs)."
+    assert message_of(asking(one, gpu=4)) == "Waiting for 1 GPU to become free (asks for 4 GPUs)."
     memory = workload_of("Pending", POD_SET + more("memory", "1536Mi"))
     assert message_of(asking(memory, memory=4 * 2**30)) == (
-        "Waiting for 1.5 GiB of memory more (asks for 4 GiB of memory)."
+        "Waiting for 1.5 GiB of memory to become free (asks for 4 GiB of memory)."
     )
     both = workload_of("Pending", POD_SET + more("cpu", "500m") + ", " + more("memory", "2Gi"))
     assert message_of(asking(both, cpu=2, memory=4 * 2**30)) == (
-        "Waiting for 0.5 CPUs and 2 GiB of memory more (asks for 2 CPUs and 4 GiB of memory)."
+        "Waiting for 0.5 CPUs and 2 GiB of memory to become free "
+        "(asks for 2 CPUs and 4 GiB of memory)."
     )
 
 

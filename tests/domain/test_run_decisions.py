@@ -408,6 +408,11 @@ WITHOUT_A_RECORD = {
         "unknown",
         [],
     ),
+    "a row that is final, and its Job goes on: the records say whether it may": (
+        facts(Stored.ENDED, ClusterFacts(job()), finished_at=ENDED),
+        None,
+        [ReadRecords()],
+    ),
     "a row that is final stays": (facts(Stored.ENDED, finished_at=ENDED), None, []),
     "its Job goes after an hour": (
         facts(Stored.ENDED, ClusterFacts(job(COMPLETE)), finished_at="2026-01-01T00:00:00Z"),

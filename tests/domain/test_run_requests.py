@@ -189,8 +189,8 @@ _WRONG_RESOURCES = [
     ("cpu", float("nan"), "use for example"),
     ("cpu", {"count": 2}, "must be an amount such as 2, 500m or 4Gi, not an object"),
     ("memory", "4GB", "use for example 2, 500m or 4Gi"),
-    ("memory", "1", "must be between 1Mi and 1Pi"),
-    ("memory", "2Pi", "must be between 1Mi and 1Pi"),
+    ("memory", "1", "must be between 1 MiB and 1 PiB"),
+    ("memory", "2Pi", "must be between 1 MiB and 1 PiB"),
     ("memory", "", "use for example"),
     ("tpu", 1, "use cpu, memory or gpus"),
 ]

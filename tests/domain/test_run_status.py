@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_kueue.contract import pod_contract
-from jupyter_kueue.domain import run_row, run_status
+from jupyter_kueue.domain import quantities, run_row, run_status
 from jupyter_kueue.domain.owner import Owner
 from jupyter_kueue.domain.run_facts import BucketFacts, ClusterFacts, Limits, Status
 from jupyter_kueue.domain.run_record import RunRecord
@@ -187,6 +187,14 @@ def test_a_fresh_job_waits_for_kueue_to_see_it() -> None:
     found = derive(bucket(), job=job(suspend=True), now=early)
     assert (found.state, found.reason) == ("queued", "waiting")
     assert found.message == "Waiting in team-a."
+
+
+def test_a_fresh_job_that_asks_for_too_much_says_so_before_kueue_sees_it() -> None:
+    most = {"memory": quantities.parse("2Gi")}
+    status = derive(bucket(), job=job(suspend=True), most=most)
+    assert (status.state, status.reason) == ("queued", "blocked")
+    assert status.message is not None
+    assert status.message.startswith("Will not start: ")
 
 
 def test_a_job_that_kueue_never_takes_up_says_what_to_check() -> None:

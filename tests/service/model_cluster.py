@@ -200,6 +200,12 @@ class SeenCluster:
             | {kind: news}
         )
 
+    def cluster_queue_of(self, local_queue: str | None) -> str | None:
+        return None
+
+    def most_of(self, cluster_queue: str | None) -> None:
+        return None
+
     def facts(self, run_id: str) -> ClusterFacts:
         return self._seen if run_id == RUN_ID else ClusterFacts()
 

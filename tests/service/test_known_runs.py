@@ -147,3 +147,11 @@ async def test_a_run_that_is_looked_at_later_is_read_then(known):
     known.clock.advance(5)
     assert await known.queue.get() == RUN_ID
     assert known.taken().stored is Stored.UNREAD
+
+
+def test_a_submit_says_nothing_new_of_a_run_that_was_stopped_meanwhile():
+    known = Known()
+    stopped = dataclasses.replace(BUCKET, stop={"at": "2026-01-02T03:00:00Z", "by": "Tess"})
+    known.shows(RUNNING, stopped)
+    known.note_submitted(BUCKET, None)
+    assert known.take_facts(RUN_ID, NO_JOB).stored is Stored.UNREAD

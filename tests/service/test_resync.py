@@ -58,6 +58,14 @@ async def test_a_change_of_another_server_is_seen(servers, cluster, has_ended):
     assert (await compared(other))["name"] == "another"
 
 
+async def test_a_stop_is_seen_though_the_server_that_answered_it_died(servers, cluster):
+    one, other = servers
+    await submit(one, cluster)
+    await compared(other)
+    await one.records.stop(RUN_ID, {"at": moment(), "by": "Tess"})
+    assert (await compared(other))["state"] in ("stopping", "stopped")
+
+
 async def test_a_run_that_another_server_deleted_goes(servers, cluster):
     one, other = servers
     await submit(one, cluster)

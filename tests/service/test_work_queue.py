@@ -324,3 +324,12 @@ class Queues(RuleBasedStateMachine):
 
 
 TestQueues = Queues.TestCase
+
+
+async def test_who_comes_after_the_end_is_not_kept_waiting(queue):
+    async def nothing(_key: str) -> None: ...
+
+    async with working(queue, nothing):
+        await settled()
+    with pytest.raises(errors.UnavailableError, match="stopping"):
+        await queue.processed("late")

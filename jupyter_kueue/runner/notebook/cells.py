@@ -356,7 +356,7 @@ class Cells:
             pod_contract.INTERRUPTED,
             say(
                 "told-to-stop",
-                "The cluster stopped the run {where}. Earlier outputs are kept.",
+                "The cluster stopped the run {where}.",
                 where=self._where,
             ),
         )
@@ -482,8 +482,7 @@ def missing_kernel(name: str) -> Sentence:
     return say(
         "kernel-missing",
         "The kernel {kernel} is not installed in this environment (installed: "
-        "{installed}). Change the notebook's kernel, or choose another "
-        "environment.",
+        "{installed}). Choose another kernel or another environment.",
         kernel=repr(name),
         installed=installed,
     )

@@ -155,6 +155,9 @@ class KnownRuns:
         if submitted is not None:
             if cluster.job is None:
                 cluster = dataclasses.replace(cluster, job=submitted.job)
+            if entry is not None and (entry.facts is None or entry.facts.stop is not None):
+                # Stopped while it was submitted: its records know more than the submit does.
+                return dataclasses.replace(facts, bucket=entry.facts, cluster=cluster)
             return dataclasses.replace(
                 facts, stored=Stored.RECORDED, bucket=submitted.facts, cluster=cluster
             )

@@ -70,4 +70,5 @@ class OwedTombstones:
         for run_id, by in list(self._owed.items()):
             with contextlib.suppress(errors.BucketUnavailableError):
                 await self._records.write_tombstone(run_id, DELETED, by)
-                del self._owed[run_id]
+                # Another call may have written it meanwhile.
+                self._owed.pop(run_id, None)

@@ -283,7 +283,7 @@ class Reconciler:
         Raises:
             JupyterKueueError: why it has to be looked at again.
         """
-        facts = self._known.take_facts(run_id, self._cluster.facts(run_id))
+        facts = self._with_most(self._known.take_facts(run_id, self._cluster.facts(run_id)))
         try:
             await self._reconcile(facts)
         except errors.JupyterKueueError as error:
@@ -305,6 +305,14 @@ class Reconciler:
         else:
             self.unread.note(run_id, None)
             self._given_up.discard(run_id)
+
+    def _with_most(self, facts: RunFacts) -> RunFacts:
+        """Return facts with how much a run could ever have, before Kueue has made its Workload."""
+        if facts.cluster.workload is not None or facts.bucket is None:
+            return facts
+        queue = self._cluster.cluster_queue_of(facts.bucket.record.local_queue)
+        cluster = dataclasses.replace(facts.cluster, most=self._cluster.most_of(queue))
+        return dataclasses.replace(facts, cluster=cluster)
 
     async def _reconcile(self, facts: RunFacts) -> None:
         for _ in range(_MOST_DECISIONS):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_kueue.bounded_concurrency import few_at_once
 from jupyter_kueue.cluster import jobs as cluster_jobs
-from jupyter_kueue.contract import pod_contract
 from jupyter_kueue.contract.sentences import as_json, say
 from jupyter_kueue.domain import errors, names, run_decisions, times
 from jupyter_kueue.domain.run_decisions import EndInCluster
@@ -170,7 +169,7 @@ class Runs:
         self._check_cluster()
         await self._record(entry.facts)
         stop: Stop = {"at": times.now(), "by": entry.facts.record.owner.name}
-        await self._records.write(run_id, pod_contract.STOP_KEY, stop)
+        await self._records.stop(run_id, stop)
         await self._settle_if_possible(run_id, self._reconciler.settle(run_id, stop=stop))
         return await self.get(run_id)
 
@@ -443,6 +442,8 @@ class Runs:
         Raises:
             UnavailableError: the cluster or the bucket does not answer at all; the run stays.
         """
+        # A full bucket can be read; one that cannot be reached must not cost the run its Job.
+        await self._records.newest(run_id)
         pods = run_decisions.pods_to_end(self._cluster.facts(run_id))
         doomed = EndInCluster(self._cluster.job_name(run_id), pods)
         await self._unless_it_hangs(ending.end(self._connection, self._cluster.namespace, doomed))

@@ -27,7 +27,7 @@ export function RunOptionFields(props: IRunOptionsProps): React.JSX.Element {
       <TextField
         name="timeout"
         label={trans.__('Time limit')}
-        placeholder={trans.__('default')}
+        placeholder={trans.__('the longest allowed')}
         value={timeout}
         error={timeError(timeout, trans) || (errors.timeout ?? '')}
         hint={timeHint(timeout)}

@@ -94,7 +94,12 @@ function cpuQuantity(typed: string): string | null {
   }
   // jupyter-scheduler makes whole numbers of some fractions: thousandths are safe.
   const decimal = typed.replace(',', '.');
-  return /^(\d+\.\d*|\.\d+)$/.test(decimal) ? `${Math.round(1000 * Number(decimal))}m` : null;
+  if (!/^(\d+\.\d*|\.\d+)$/.test(decimal)) {
+    return null;
+  }
+  const thousandths = Math.round(1000 * Number(decimal));
+  // Too little to be one: the server says so of what was typed.
+  return thousandths === 0 ? decimal : `${thousandths}m`;
 }
 
 function memoryQuantity(typed: string): string | null {

@@ -20,6 +20,7 @@ import * as api from '../api';
 import type { FileKind, IFile, IRun, IRunFile } from '../wire';
 import { FINISHED_STATES } from '../wire';
 import { asContents, isNotebookPath } from './notebook-contents';
+import { plainLog } from './log-text';
 import { asBase64, freePath } from './own-files';
 
 export const DRIVE_NAME = 'kueue';
@@ -97,12 +98,12 @@ export class KueueDrive implements Contents.IDrive {
     }
     if (file.role === 'log' && !FINISHED_STATES.includes(run.state)) {
       const content = await api.readLog(this.serverSettings, run.run_id);
-      return { ...model, format: 'text', content };
+      return { ...model, format: 'text', content: plainLog(content) };
     }
     const blob = await api.readFile(this.serverSettings, at);
     return options.format === 'base64'
       ? { ...model, format: 'base64', content: await asBase64(blob) }
-      : { ...model, format: 'text', content: await blob.text() };
+      : { ...model, format: 'text', content: shownText(file, await blob.text()) };
   }
 
   getDownloadUrl(localPath: string): Promise<string> {
@@ -206,6 +207,10 @@ export function fileOf(run: IRun, { kind, path }: IRunFile): IFile | undefined {
   const listed = run[kind].find(file => file.path === path);
   const isNotebook = kind === 'files' && path === notebookName(run);
   return listed ?? (isNotebook ? { path, size_bytes: 0, role: 'notebook' } : undefined);
+}
+
+function shownText({ role }: IFile, text: string): string {
+  return role === 'log' ? plainLog(text) : text;
 }
 
 /** Return a file or folder without its content. */

@@ -49,7 +49,7 @@ export function runtime(run: IRunRow, trans: TranslationBundle): string | null {
 export function moment(time: string, now: Date): string {
   const date = new Date(time);
   return date.toDateString() === now.toDateString()
-    ? date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+    ? date.toLocaleTimeString(undefined, { hour: 'numeric', minute: '2-digit' })
     : date.toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
 }
 
@@ -169,13 +169,21 @@ export function sentences(...parts: readonly (string | null | undefined)[]): str
  */
 export function sayingOf(run: IRunRow, trans: TranslationBundle): string {
   const said = messageOf(run, trans) ?? stateName(run.state, trans);
-  const others = [...warningsOf(run, trans), leftBehindOf(run, trans)];
+  const others = [restartOf(run, trans), ...warningsOf(run, trans), leftBehindOf(run, trans)];
   if (run.state !== 'queued' || run.reason === 'blocked' || isNamedIn(run.sentence, run)) {
     return sentences(said, ...others);
   }
   const placed = trans.__('%1 · %2', said.replace(/\.$/, ''), run.local_queue);
   const rest = sentences(...others);
   return rest === '' ? placed : sentences(placed, rest);
+}
+
+/** Return when a run began again, null where it goes on with its first attempt or has ended. */
+function restartOf(run: IRunRow, trans: TranslationBundle): string | null {
+  const { started_at: first, attempt_started_at: latest } = run;
+  return run.state !== 'running' || first === null || latest == null || first === latest
+    ? null
+    : trans.__('It started again at %1.', moment(latest, new Date()));
 }
 
 /** Return what was said of a run when it was last known how it is; null stands for now. */
@@ -364,7 +372,7 @@ export function freeText(queue: ILocalQueue, trans: TranslationBundle): string |
   const said = trans.__('%1 free', left.join(trans.__(', ')));
   return back.length === 0
     ? said
-    : trans.__('%1 (%2 more by taking back what it lent)', said, back.join(trans.__(', ')));
+    : trans.__('%1 (and %2 that it can take back)', said, back.join(trans.__(', ')));
 }
 
 /** Return an amount with what it is of: `2 GPUs`, `6.8 CPUs`, `20.8 GiB`. */

@@ -172,7 +172,10 @@ export function addCommands(options: ICommandsOptions): void {
         trans.__('Edit %1', quoted(schedule.name, trans)),
         trans.__('Save'),
         { ...schedule.request, name: schedule.name },
-        changes => api.changeSchedule(settings, schedule.schedule_id, changes)
+        async changes =>
+          Object.keys(changes).length === 0
+            ? schedule
+            : await api.changeSchedule(settings, schedule.schedule_id, changes)
       );
     }
   });
@@ -214,7 +217,7 @@ export function addCommands(options: ICommandsOptions): void {
       trans.__('Submit again'),
       { ...waiting.request, name: waiting.name },
       changes => replaceWaiting(model, settings, waiting.run_id, changes),
-      trans.__('The run is queued with your changes, then the one that waits now is stopped.')
+      trans.__('A new run with your changes is queued, and then the waiting one is stopped.')
     );
     if (replacement === null) {
       return;
@@ -317,13 +320,17 @@ async function deleteRuns(
     .finally(() => {
       if (progress !== null) {
         // Dismissing a notification right after an update would keep it open forever.
-        const message = trans.__('%1 of %2 runs are deleted.', deleted, total);
+        const message = trans.__('%1 of %2 runs were deleted.', deleted, total);
         Notification.update({ id: progress, message, type: 'default', autoClose: SEEN_MS });
       }
     });
   const [first] = failures;
   if (first !== undefined) {
-    const what = trans._n('%1 run was not deleted.', '%1 runs were not deleted.', failures.length);
+    const [only] = runs;
+    const what =
+      total === 1 && only !== undefined
+        ? trans.__('%1 was not deleted.', quoted(only.name, trans))
+        : trans._n('%1 run was not deleted.', '%1 runs were not deleted.', failures.length);
     showFailure(sentences(what, reasonOf(first, trans)));
   }
 }

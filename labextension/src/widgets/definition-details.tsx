@@ -51,7 +51,7 @@ export function DefinitionDetails({ model, context }: OptionsProps): React.JSX.E
               {definition.runs === 0
                 ? trans.__('It has no runs yet.')
                 : trans._n(
-                    'Deleting this definition also deletes its %1 run and that run’s results.',
+                    'Deleting this definition also deletes its run and the run’s results.',
                     'Deleting this definition also deletes its %1 runs and their results.',
                     definition.runs
                   )}

@@ -18,6 +18,7 @@ import { fileOf } from '../models/drive';
 import { FollowedRun } from '../models/followed-run';
 import { isNotebookModel, LiveNotebook } from '../models/live-notebook';
 import { isText, updateText } from '../models/live-text';
+import { plainLog } from '../models/log-text';
 import { asContents } from '../models/notebook-contents';
 import { followingText } from '../models/words';
 import type { IRun, IRunFile } from '../wire';
@@ -175,7 +176,7 @@ class FollowingBar extends ReactWidget {
     }
     const scroller = document.node.querySelector('.cm-scroller');
     const isAtEnd = scroller !== null && isScrolledToEnd(scroller);
-    updateText(model, text);
+    updateText(model, plainLog(text));
     model.dirty = false;
     if (isAtEnd) {
       requestAnimationFrame(() => scroller.scrollTo({ top: scroller.scrollHeight }));

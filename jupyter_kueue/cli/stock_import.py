@@ -84,8 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from jupyter_kueue.scheduler.stock_import import StockImport  # noqa: PLC0415
 
     configured = configuration.load()
-    database = arguments.database or _configured_database(configured)
-    staging = arguments.staging or _configured_staging(configured, database)
+    database = arguments.database or configured_database(configured)
+    staging = arguments.staging or configured_staging(configured, database)
     root_dir = arguments.root_dir or Path(configured.ServerApp.get("root_dir") or ".")
     stock_import = StockImport(
         config.load(configured),
@@ -103,7 +103,12 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if report.failures else 0
 
 
-def _configured_database(configured: Config) -> Path:
+def configured_database(configured: Config) -> Path:
+    """Return the database of jupyter-scheduler that its configuration names, or its default.
+
+    Raises:
+        NotConfiguredError: it is not a file of SQLite.
+    """
     db_url = configured.SchedulerApp.get("db_url")
     path = stock_database.find_path(db_url, Path(jupyter_data_dir()))
     if path is None:
@@ -117,7 +122,12 @@ def _configured_database(configured: Config) -> Path:
     return path
 
 
-def _configured_staging(configured: Config, database: Path) -> Path:
+def configured_staging(configured: Config, database: Path) -> Path:
+    """Return the staging area that is configured, or the default, which is beside ``database``.
+
+    Raises:
+        NotConfiguredError: it is not a folder of this machine.
+    """
     for name in _SCHEDULERS:
         staging = configured[name].get("staging_path")
         if staging and "://" in staging:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # How far back from a log's end to search; a longer tail is cut in the middle of a line.
 MAX_TAIL_BYTES = 64 * 2**20
-_RANGE_BYTES = 2**20
+RANGE_BYTES = 2**20
 
 
 async def find_start(bucket: Bucket, key: str, lines: int) -> int | None:
@@ -33,7 +33,7 @@ async def find_start(bucket: Bucket, key: str, lines: int) -> int | None:
     oldest = max(0, end - MAX_TAIL_BYTES)
     left = lines
     while end > oldest:
-        start = max(oldest, end - _RANGE_BYTES)
+        start = max(oldest, end - RANGE_BYTES)
         part = b"".join([chunk async for chunk in await bucket.stream(key, start, end)])
         # A newline at the log's end ends its last line and begins none.
         at = len(part) - 1 if end == meta.size else len(part)

@@ -29,7 +29,7 @@ COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
 FINISHED_STATUSES = (COMPLETED, FAILED, STOPPED)
 
 _URL_SCHEME = "sqlite:///"
-_ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 200
 
 _COMMON = (
     "runtime_environment_name",
@@ -129,13 +129,13 @@ class StockDatabase:
                 names = ", ".join(f'"{column}"' for column in read)
                 query = (
                     f'SELECT rowid, {names} FROM "{table}" '  # noqa: S608 - this module's own names
-                    f"WHERE rowid > ? AND ({where}) ORDER BY rowid LIMIT {_ROWS_AT_ONCE}"
+                    f"WHERE rowid > ? AND ({where}) ORDER BY rowid LIMIT {ROWS_AT_ONCE}"
                 )
                 found = connection.execute(query, (after, *values)).fetchall()
             for number, *row in found:
                 after = number
                 yield {**dict.fromkeys(columns), **dict(zip(read, row, strict=True))}
-            if len(found) < _ROWS_AT_ONCE:
+            if len(found) < ROWS_AT_ONCE:
                 return
 
     def _columns(self, connection: sqlite3.Connection, table: str) -> frozenset[str]:

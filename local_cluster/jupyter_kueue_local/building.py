@@ -45,7 +45,7 @@ _LINK_FLAGS = (
 # is a package variable, the metrics server's a literal that is patched. Two more lines lack a
 # setting: the authority of the webhooks' clients, and anonymous access to health.
 _KUEUE_LINK_FLAGS = f" -X {_KUEUE_MODULE}/pkg/visibility.certDir=certs/visibility"
-_KUEUE_PATCHES = (
+KUEUE_PATCHES = (
     ("cmd/kueue/main.go", '"/etc/kueue/metrics/certs"', '"certs/metrics"'),
     (
         "pkg/config/config.go",
@@ -102,7 +102,7 @@ def find_build() -> ControlPlaneBuild:
     digest = hashlib.sha256()
     for pin in ("go.mod", "go.sum"):
         digest.update((_PINS / pin).read_bytes())
-    digest.update(repr((_LINK_FLAGS, _KUEUE_LINK_FLAGS, _KUEUE_PATCHES, _PROGRAMS)).encode())
+    digest.update(repr((_LINK_FLAGS, _KUEUE_LINK_FLAGS, KUEUE_PATCHES, _PROGRAMS)).encode())
     digest.update(f"{platform.system()}-{platform.machine()}".encode())
     return ControlPlaneBuild(_cache_folder() / digest.hexdigest()[:16])
 
@@ -270,7 +270,7 @@ def _patch_kueue(go: str, work: Path) -> Path:
     for folder, _, _ in os.walk(copy):
         # The module cache's folders are read-only, but the copy must be removable.
         Path(folder).chmod(0o700)
-    for file, before, after in _KUEUE_PATCHES:
+    for file, before, after in KUEUE_PATCHES:
         original = (source / file).read_text().splitlines(keepends=True)
         patched = [line.replace(before, after) for line in original]
         changed = sum(old != new for old, new in zip(original, patched, strict=True))

@@ -36,7 +36,7 @@ esac
 def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a fake ``go`` that is the only one to be found, and an empty cache."""
     module = tmp_path / "module"
-    for file, line, _ in building._KUEUE_PATCHES:
+    for file, line, _ in building.KUEUE_PATCHES:
         (module / file).parent.mkdir(parents=True)
         (module / file).write_text(f"a\n{line}\nb\n")
     for manifests in ("crd/bases", "webhook", "rbac"):

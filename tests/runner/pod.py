@@ -180,7 +180,9 @@ class Pod:
         }
         self.processes: list[subprocess.Popen[str]] = []
 
-    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    def start_python(
+        self, command: list[str], environment: dict[str, str]
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *command],
             env=environment,
@@ -193,7 +195,7 @@ class Pod:
         return process
 
     def start_stage_in(self) -> subprocess.Popen[str]:
-        return self._start(["-c", pod_contract.STAGING_PROGRAM, "stage_in"], self.staging)
+        return self.start_python(["-c", pod_contract.STAGING_PROGRAM, "stage_in"], self.staging)
 
     def stage_in(self) -> int:
         """Run stage-in until its work is done, and return its code as it is at the pod's end."""
@@ -211,13 +213,15 @@ class Pod:
         return process.returncode
 
     def start_sidecar(self) -> None:
-        self.sidecar = self._start(["-c", pod_contract.STAGING_PROGRAM, "stage_out"], self.staging)
+        self.sidecar = self.start_python(
+            ["-c", pod_contract.STAGING_PROGRAM, "stage_out"], self.staging
+        )
 
     def start_export(self) -> None:
         """Start the container for exports, if the run's formats ask for it."""
         if pod_contract.ENV_EXPORT_DIR in self.export_environment:
             program = ["-I", "-c", pod_contract.STAGING_PROGRAM, "export"]
-            self.export = self._start(program, self.export_environment)
+            self.export = self.start_python(program, self.export_environment)
 
     def start(self, *python_options: str) -> None:
         """Start the containers beside stage-in."""
@@ -227,7 +231,7 @@ class Pod:
 
     def start_notebook(self, *python_options: str) -> None:
         program = [*python_options, "-c", pod_contract.EXECUTE_PROGRAM]
-        self.notebook = self._start(program, self.environment)
+        self.notebook = self.start_python(program, self.environment)
 
     def wait(self, seconds: float = 60) -> int:
         """Wait for the notebook container's end and return its exit code."""

@@ -43,10 +43,10 @@ def made(tmp_path: Path, content: bytes, *formats: str) -> tuple[export_requests
     for one in (control, requests, folder):
         one.mkdir()
     (control / pod_contract.NOTEBOOK_FILE).write_bytes(content)
-    export_requests._request(control, requests, "train.ipynb", list(formats))
+    export_requests.request(control, requests, "train.ipynb", list(formats))
     source = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / "train.ipynb"
     problems = export.export(source, list(formats), folder)
-    return export_requests._collect(folder, list(formats), problems), folder
+    return export_requests.collect(folder, list(formats), problems), folder
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
         "sentences": {"2": {"code": "export-killed", "values": "odd"}, "x": ["odd"]},
     }
     (folder / pod_contract.EXPORT_REPLY_FILE).write_text(json.dumps(reply))
-    problems = export_requests._reply(folder)
-    exports = export_requests._collect(folder, ["html", "markdown", "pdf"], problems)
+    problems = export_requests.reported_problems(folder)
+    exports = export_requests.collect(folder, ["html", "markdown", "pdf"], problems)
     assert exports.files == {"train.html": "0/train.html"}
     assert set(exports.errors) == {"markdown", "pdf"}
     assert len(exports.errors["pdf"].encode()) < 20_000
@@ -190,12 +190,12 @@ def test_what_the_container_for_exports_leaves_is_taken_as_any_strangers(tmp_pat
 
 @pytest.mark.parametrize("reply", [b"[]", b"[" * 10_000, b'{"errors": 1}', b"\xff", b"{}"])
 def test_a_reply_that_is_none(tmp_path: Path, reply: bytes) -> None:
-    assert export_requests._reply(tmp_path) is None
+    assert export_requests.reported_problems(tmp_path) is None
     os.mkfifo(tmp_path / pod_contract.EXPORT_REPLY_FILE)
-    assert export_requests._reply(tmp_path) is None
+    assert export_requests.reported_problems(tmp_path) is None
     (tmp_path / pod_contract.EXPORT_REPLY_FILE).unlink()
     (tmp_path / pod_contract.EXPORT_REPLY_FILE).write_bytes(reply)
-    assert export_requests._reply(tmp_path) == {}
+    assert export_requests.reported_problems(tmp_path) == {}
 
 
 def test_more_files_than_anybody_asked_for(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ WITHOUT_PACKAGES = ("-I", "-S")  # stand for an image that has none
 
 def start_bare(pod: Pod, module: str) -> subprocess.Popen[str]:
     """Start a staging container from a runner image without the package."""
-    return pod._start([*WITHOUT_PACKAGES, "-c", pod_contract.STAGING_PROGRAM, module], pod.staging)
+    return pod.start_python(
+        [*WITHOUT_PACKAGES, "-c", pod_contract.STAGING_PROGRAM, module], pod.staging
+    )
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:
@@ -170,7 +172,7 @@ def test_sigterm_in_a_containers_first_moments(new_run: Callable[..., Job], tmp_
         cwd=pod.folder,
     )
     pod.processes.append(notebook_container)  # type: ignore[arg-type]
-    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
+    hook = pod.start_python(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(0.5)  # it waits for as long as the signal would be lost
     (tmp_path / "go").touch()
@@ -181,7 +183,7 @@ def test_sigterm_in_a_containers_first_moments(new_run: Callable[..., Job], tmp_
 
 def test_the_hook_leaves_half_of_the_grace_period(new_run: Callable[..., Job]) -> None:
     pod = new_run("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "0.4"})
-    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
+    hook = pod.start_python(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     assert hook.wait(10) == 0
 
 
@@ -189,5 +191,5 @@ def test_the_hook_does_not_wait_for_a_notebook_that_runs(new_run: Callable[..., 
     pod = new_run("1").pod(**{pod_contract.ENV_GRACE_PERIOD: "3600"})
     pod.start_notebook()
     until((pod.folder / "control" / pod_contract.LISTENING_FILE).exists, "it listens")
-    hook = pod._start(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
+    hook = pod.start_python(["-I", "-S", "-c", pod_contract.HEED_PROGRAM], pod.environment)
     assert hook.wait(10) == 0

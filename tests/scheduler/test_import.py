@@ -306,25 +306,43 @@ def add_finished_jobs(folder: Path, count: int) -> None:
         session.commit()
 
 
-def test_a_configured_database_and_staging_area_are_found(tmp_path, monkeypatch):
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """Gives what a Jupyter configuration file with these lines says."""
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    database = stock_import._configured_database(configuration.load())
+
+    def load(*lines):
+        (tmp_path / "jupyter_server_config.py").write_text("\n".join(lines))
+        return configuration.load()
+
+    return load
+
+
+def test_database_and_staging_area_are_in_jupyters_data_folder_by_default(configured, tmp_path):
+    database = stock_import.configured_database(configured())
     assert database == tmp_path / "data" / "scheduler.sqlite"
-    staging = stock_import._configured_staging(configuration.load(), database)
+    staging = stock_import.configured_staging(configured(), database)
     assert staging == tmp_path / "data" / "scheduler_staging_area"
-    (tmp_path / "jupyter_server_config.py").write_text(
-        "c.SchedulerApp.db_url = 'sqlite:////srv/jobs.sqlite'\n"
-        "c.Scheduler.staging_path = '/srv/staging'\n"
-    )
-    database = stock_import._configured_database(configuration.load())
-    assert database == Path("/srv/jobs.sqlite")
-    assert stock_import._configured_staging(configuration.load(), database) == Path("/srv/staging")
-    (tmp_path / "jupyter_server_config.py").write_text(
-        "c.SchedulerApp.db_url = 'mysql://somewhere/jobs'\n"
-        "c.Scheduler.staging_path = 's3://bucket/staging'\n"
-    )
+
+
+def test_a_configured_database_is_found(configured):
+    given = configured("c.SchedulerApp.db_url = 'sqlite:////srv/jobs.sqlite'")
+    assert stock_import.configured_database(given) == Path("/srv/jobs.sqlite")
+
+
+def test_a_configured_staging_area_is_found(configured, tmp_path):
+    given = configured("c.Scheduler.staging_path = '/srv/staging'")
+    assert stock_import.configured_staging(given, tmp_path / "a.sqlite") == Path("/srv/staging")
+
+
+def test_a_database_that_is_not_sqlite_has_to_be_given(configured):
+    given = configured("c.SchedulerApp.db_url = 'mysql://somewhere/jobs'")
     with pytest.raises(errors.NotConfiguredError, match="--database"):
-        stock_import._configured_database(configuration.load())
+        stock_import.configured_database(given)
+
+
+def test_a_staging_area_elsewhere_has_to_be_given(configured, tmp_path):
+    given = configured("c.Scheduler.staging_path = 's3://bucket/staging'")
     with pytest.raises(errors.NotConfiguredError, match="--staging"):
-        stock_import._configured_staging(configuration.load(), database)
+        stock_import.configured_staging(given, tmp_path / "a.sqlite")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    monkeypatch.setattr(log_tail, "_RANGE_BYTES", 7)
+    monkeypatch.setattr(log_tail, "RANGE_BYTES", 7)
     monkeypatch.setattr(log_tail, "MAX_TAIL_BYTES", 100)
     return Bucket.open(f"file://{tmp_path}/bucket")
 

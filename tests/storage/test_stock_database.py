@@ -60,7 +60,7 @@ def test_columns_that_an_older_release_lacks_are_none(tmp_path: Path):
 
 
 def test_many_are_read_a_few_at_a_time_without_a_lock(tmp_path: Path):
-    count = 3 * stock_database._ROWS_AT_ONCE + 1
+    count = 3 * stock_database.ROWS_AT_ONCE + 1
     path = tmp_path / "many.sqlite"
     rows = ", ".join(f"('{number}', 'STOPPED', 'a.ipynb', 1)" for number in range(count))
     database = make(path, f"CREATE TABLE jobs ({FEW_COLUMNS})", f"INSERT INTO jobs VALUES {rows}")

@@ -66,7 +66,7 @@ async def export(control_folder: Path, name: str, formats: list[str]) -> Exports
     if not requests or not made:
         return Exports(errors=dict.fromkeys(wanted, NO_CONTAINER))
     try:
-        await asyncio.to_thread(_request, control_folder, Path(requests), name, wanted)
+        await asyncio.to_thread(request, control_folder, Path(requests), name, wanted)
     except OSError as error:
         why = say(
             "export-not-requested",
@@ -77,7 +77,7 @@ async def export(control_folder: Path, name: str, formats: list[str]) -> Exports
     rounds = -(-len(wanted) // pod_contract.EXPORTS_AT_ONCE)
     deadline = time.monotonic() + rounds * pod_contract.EXPORT_SECONDS + MARGIN_SECONDS
     folder = Path(made)
-    while (reply := _reply(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
+    while (reply := reported_problems(folder)) is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another container's doing
         await asyncio.sleep(POLL_SECONDS)
     if reply is None:
         why = say(
@@ -86,10 +86,10 @@ async def export(control_folder: Path, name: str, formats: list[str]) -> Exports
             container=pod_contract.EXPORT,
         )
         return Exports(errors=dict.fromkeys(wanted, why))
-    return await asyncio.to_thread(_collect, folder, wanted, reply)
+    return await asyncio.to_thread(collect, folder, wanted, reply)
 
 
-def _request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
+def request(control_folder: Path, requests: Path, name: str, wanted: list[str]) -> None:
     """Write the request and a copy of the notebook, whose name determines the exports' names."""
     copy = requests / pod_contract.EXPORT_NOTEBOOK_FOLDER / name
     copy.parent.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def _request(control_folder: Path, requests: Path, name: str, wanted: list[str])
     control.write(requests / pod_contract.EXPORT_REQUEST_FILE, {"name": name, "formats": wanted})
 
 
-def _reply(folder: Path) -> dict[str, Sentence] | None:
+def reported_problems(folder: Path) -> dict[str, Sentence] | None:
     """Return the number of each failed format -> why, as the container says; None before that."""
     try:
         with UntrustedFolder(folder) as opened:
@@ -119,7 +119,7 @@ def _reply(folder: Path) -> dict[str, Sentence] | None:
     return {}
 
 
-def _collect(folder: Path, wanted: list[str], problems: dict[str, Sentence]) -> Exports:
+def collect(folder: Path, wanted: list[str], problems: dict[str, Sentence]) -> Exports:
     """Take what lies in each format's folder, within limits."""
     exports = Exports(folder)
     for number, output_format in enumerate(wanted):

@@ -325,7 +325,7 @@ def test_a_token_that_stands_for_another_job(place: Place):
 
 
 def test_each_end_has_its_status_and_says_why(place: Place):
-    write_notebook(place.server, "short.ipynb", "1")
+    write_notebook(place.server.root, "short.ipynb", "1")
     definition_id = place.define(input_uri="short.ipynb")
     # A definition's runs start from its own copy.
     (place.server.root / "short.ipynb").unlink()

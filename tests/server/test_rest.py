@@ -31,7 +31,10 @@ def server(namespace: Any, tmp_path: Path) -> Iterator[Server]:
 
 def test_a_run_from_submit_to_its_files(server: Server):
     path = write_notebook(
-        server, "reports/Grüße 1.ipynb", "print('hello')", "open('ünï.txt', 'w').write('x' * 100)"
+        server.root,
+        "reports/Grüße 1.ipynb",
+        "print('hello')",
+        "open('ünï.txt', 'w').write('x' * 100)",
     )
     with server.stream("changes") as changes:
         assert next_event(changes)["event"] == "hello"

@@ -14,7 +14,7 @@ help:
 	@echo "make test-unit  the pure tests alone, in seconds"
 	@echo "make chaos  runs of all kinds under random faults; ARGS='--minutes 20 --seed 7'"
 	@echo "make bench  measure against stock jupyter-scheduler; ARGS=--write renews docs/benchmarks.md"
-	@echo "make lint   formatting, types, layers, spelling"
+	@echo "make lint   formatting, types, layers, spelling, generated files"
 	@echo "make lock   compile requirements/*.txt anew"
 	@echo "make screenshot  take the README's picture anew"
 
@@ -48,9 +48,11 @@ lint-python: $(VENV)/.test
 	mypy
 	lint-imports --no-cache
 	scripts/sentences --check
+	scripts/reference --check
 	codespell jupyter_kueue local_cluster tests ui-tests conftest.py docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 
 lint-labextension: $(VENV)/.labextension
+	scripts/rest-types --check
 	cd labextension && jlpm lint
 
 format: $(VENV)/.test $(VENV)/.labextension

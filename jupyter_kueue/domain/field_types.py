@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationI
 from jupyter_kueue.contract.sentences import Sentence, say
 from jupyter_kueue.domain import names, quantities, text_rules, times
 from jupyter_kueue.domain.names import MAX_NAME_LENGTH
+
+
+@dataclass(frozen=True)
+class EnvironmentParameter:
+    """A mark of a field: its key in jupyter-scheduler's ``runtime_environment_parameters``."""
+
+    key: str
+
 
 # Limits of a request. A request above a team's quota is accepted and shown as blocked; one above
 # these limits is a mistake.
@@ -409,7 +418,7 @@ Parameters = Annotated[
     dict[str, Any],
     BeforeValidator(_parameters),
     AfterValidator(_not_too_large),
-    WithJsonSchema({"type": "object"}),
+    WithJsonSchema({"type": "object", "additionalProperties": True}),
 ]
 Cpus = Annotated[
     str,

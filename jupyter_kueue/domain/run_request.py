@@ -15,6 +15,7 @@ from jupyter_kueue.domain import errors, parameter_languages, parameter_literals
 from jupyter_kueue.domain.field_types import (
     Annotations,
     Cpus,
+    EnvironmentParameter,
     Flag,
     Gpus,
     InputPath,
@@ -37,9 +38,13 @@ class Resources:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    cpu: Annotated[Cpus, Field(description="CPUs, such as `2` or `500m`.")] = "1"
-    memory: Annotated[Memory, Field(description="Bytes as a Kubernetes quantity.")] = "2Gi"
-    gpus: Annotated[Gpus, Field(description="GPUs, whole ones.")] = 0
+    cpu: Annotated[
+        Cpus, EnvironmentParameter("cpu"), Field(description="CPUs, such as `2` or `500m`.")
+    ] = "1"
+    memory: Annotated[
+        Memory, EnvironmentParameter("memory"), Field(description="Bytes as a Kubernetes quantity.")
+    ] = "2Gi"
+    gpus: Annotated[Gpus, EnvironmentParameter("gpus"), Field(description="Whole GPUs.")] = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the amounts as they are stored and shown."""
@@ -70,14 +75,18 @@ class RunRequest:
 
     input_path: Annotated[
         InputPath,
-        Field(description="The notebook below the server's root, such as `reports/weekly.ipynb`."),
+        Field(
+            description="The notebook's path inside the server's root folder, such as "
+            "`reports/weekly.ipynb`."
+        ),
     ]
     name: Annotated[
         Name | None,
-        Field(description="Any text of one line; the file's name if left out."),
+        Field(description="Any single line of text; the file's name if left out."),
     ] = None
     local_queue: Annotated[
         LocalQueueName | None,
+        EnvironmentParameter("queue"),
         Field(
             description="The queue; the configured one if left out, else `default`, else the first "
             "active one."
@@ -89,11 +98,18 @@ class RunRequest:
     ] = None
     resources: Annotated[
         AskedResources | None,
-        Field(description="What the notebook may use; those of the default profile if left out."),
+        Field(
+            description='A size, such as `{"cpu": "2", "memory": "4Gi", "gpus": 1}`; the default '
+            "profile's if left out."
+        ),
     ] = None
-    environment: Annotated[Name | None, Field(description="An image from `environments`.")] = None
+    environment: Annotated[
+        Name | None, Field(description="An image from `environments`; the default one if left out.")
+    ] = None
     kernel_name: Annotated[
-        Name | None, Field(description="The kernel; the notebook's own if left out.")
+        Name | None,
+        EnvironmentParameter("kernel"),
+        Field(description="The kernel; the notebook's own if left out."),
     ] = None
     parameters: Annotated[
         Parameters,
@@ -103,34 +119,40 @@ class RunRequest:
         ),
     ] = field(default_factory=dict)
     output_formats: Annotated[
-        OutputFormats, Field(description="`ipynb`, `html` and what nbconvert knows.")
+        OutputFormats, Field(description="`ipynb`, `html` and the other formats of nbconvert.")
     ] = ("ipynb",)
     include_folder: Annotated[
-        Flag, Field(description="Whether the files of the notebook's folder are uploaded too.")
+        Flag, Field(description="Whether the other files in the notebook's folder are uploaded.")
     ] = False
     priority_class: Annotated[
-        PriorityClassName | None, Field(description="A WorkloadPriorityClass.")
+        PriorityClassName | None,
+        EnvironmentParameter("priority"),
+        Field(description="A WorkloadPriorityClass; the queue's default if left out."),
     ] = None
     timeout_seconds: Annotated[
-        Seconds | None, Field(description="Longest time for the notebook.")
+        Seconds | None,
+        EnvironmentParameter("timeout"),
+        Field(description="Time limit for the notebook; none if left out."),
     ] = None
     cell_timeout_seconds: Annotated[
-        Seconds | None, Field(description="Longest time for one cell.")
+        Seconds | None, Field(description="Time limit for one cell; none if left out.")
     ] = None
     max_retries: Annotated[
         Retries,
+        EnvironmentParameter("max_retries"),
         Field(
-            description="More attempts after a failure of the machine; a failed cell is not tried "
-            "again."
+            description="Further attempts after a failure of the machine; a failed cell is not "
+            "retried."
         ),
     ] = 0
     tags: Annotated[Tags, Field(description="Short texts to find runs by.")] = ()
     annotations: Annotated[
         Annotations,
-        Field(description="What a client wants to keep with the run; it means nothing to it."),
+        Field(description="Named texts that a client wants to keep with the run."),
     ] = field(default_factory=dict)
     idempotency_key: Annotated[
-        Name | None, Field(description="The same key again gives the run that is there.")
+        Name | None,
+        Field(description="A repeated request with the same key returns the existing run."),
     ] = None
 
     def as_json(self) -> dict[str, Any]:

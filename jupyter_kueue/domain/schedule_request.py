@@ -14,6 +14,7 @@ from jupyter_kueue.domain import run_request
 from jupyter_kueue.domain.field_types import (
     CronExpression,
     EndDate,
+    EnvironmentParameter,
     Flag,
     MaxRuns,
     Policy,
@@ -33,24 +34,41 @@ class ScheduleRequest(RunRequest):
     schedule: Annotated[
         CronExpression | None,
         Field(
-            description="A cron expression of five fields as Kubernetes reads it, such as "
-            "`0 9 * * 1-5`; null: on demand only."
+            description="A cron expression with five fields, in Kubernetes' syntax, such as "
+            "`0 9 * * 1-5` or `@daily`; runs only on demand if left out."
         ),
     ] = None
     timezone: Annotated[
         TimeZone | None,
-        Field(description="A time zone of the IANA database, such as `Europe/Berlin`; null: UTC."),
+        Field(description="The name of a time zone, such as `Europe/Berlin`; UTC if left out."),
     ] = None
-    active: Annotated[Flag, Field(description="false pauses it.")] = True
+    active: Annotated[Flag, Field(description="`false`: it does not fire until it is resumed.")] = (
+        True
+    )
     concurrency_policy: Annotated[
-        Policy, Field(description="What happens when a run is due and the one before goes on.")
+        Policy,
+        EnvironmentParameter("concurrency_policy"),
+        Field(
+            description="What happens when a run is due and the previous one has not ended: "
+            "`Forbid` skips the new one, `Allow` starts both, `Replace` stops the old one."
+        ),
     ] = "Forbid"
     starting_deadline_seconds: Annotated[
-        StartingDeadline | None, Field(description="How late a missed run may still start.")
+        StartingDeadline | None,
+        EnvironmentParameter("starting_deadline_seconds"),
+        Field(
+            description="How late a missed run may still start; any time until the next run if "
+            "left out."
+        ),
     ] = None
-    end_date: Annotated[EndDate | None, Field(description="No run is due after it.")] = None
+    end_date: Annotated[
+        EndDate | None,
+        EnvironmentParameter("end_date"),
+        Field(description="No run is due after this time."),
+    ] = None
     max_runs: Annotated[
         MaxRuns | None,
+        EnvironmentParameter("max_runs"),
         Field(description="How often it fires; runs on demand are not counted."),
     ] = None
 

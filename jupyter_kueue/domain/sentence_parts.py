@@ -8,7 +8,8 @@ from typing_extensions import (  # pydantic reads no others before Python 3.12
     TypedDict,
 )
 
-SentenceValue = TypeAliasType("SentenceValue", "str | int | float | list[SentenceValue] | Sentence")
+SentencePart = TypeAliasType("SentencePart", "str | int | float | Sentence")
+SentenceValue = TypeAliasType("SentenceValue", "SentencePart | list[SentencePart]")
 
 
 class Sentence(TypedDict):

@@ -8,6 +8,7 @@ from jupyter_scheduler.models import DescribeJobDefinition
 
 from jupyter_kueue.domain import field_types
 from jupyter_kueue.scheduler import job_models, literals
+from jupyter_kueue.scheduler.environment_parameters import RUN_FIELDS, RUN_KEYS, SCHEDULE_KEYS
 
 if TYPE_CHECKING:
     from jupyter_scheduler.models import CreateJobDefinition, UpdateJobDefinition
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Keys of runtime_environment_parameters for schedules only.
-_SCHEDULE_KEYS = ("concurrency_policy", "starting_deadline_seconds", "end_date", "max_runs")
-_KEYS = (*job_models.RUN_KEYS, *_SCHEDULE_KEYS)
+_KEYS = (*RUN_KEYS, *SCHEDULE_KEYS)
 _DEFAULT_POLICY = field_types.CONCURRENCY_POLICIES[0]
 
 
@@ -59,7 +58,7 @@ def changes(model: UpdateJobDefinition, request: ScheduleRequest) -> Json:
     given: Json = {}
     if "runtime_environment_parameters" in sent:
         given = _read(sent["runtime_environment_parameters"])
-        changed |= dict.fromkeys((*job_models.FIELDS_OF_KEYS, *_SCHEDULE_KEYS)) | given
+        changed |= dict.fromkeys((*RUN_FIELDS.values(), *SCHEDULE_KEYS)) | given
     if "runtime_environment_parameters" in sent or "compute_type" in sent:
         changed["profile"] = sent.get("compute_type", request.profile)
         changed["resources"] = given.get("resources")
@@ -74,7 +73,7 @@ def describe(row: ScheduleRow) -> DescribeJobDefinition:
     """Return a schedule's list row as jupyter-scheduler's job definition."""
     request = row["request"]
     fields = job_models.shared_fields(request)
-    given = {key: getattr(request, key) for key in _SCHEDULE_KEYS}
+    given = {key: getattr(request, key) for key in SCHEDULE_KEYS}
     if given["concurrency_policy"] == _DEFAULT_POLICY:
         given["concurrency_policy"] = None
     own = {key: value for key, value in given.items() if value is not None}
@@ -108,6 +107,6 @@ def unreadable(row: ScheduleRow) -> DescribeJobDefinition:
 
 
 def _read(values: Json | None) -> Json:
-    own = {key: value for key, value in (values or {}).items() if key in _SCHEDULE_KEYS and value}
-    of_runs = {key: value for key, value in (values or {}).items() if key not in _SCHEDULE_KEYS}
+    own = {key: value for key, value in (values or {}).items() if key in SCHEDULE_KEYS and value}
+    of_runs = {key: value for key, value in (values or {}).items() if key not in SCHEDULE_KEYS}
     return {**job_models.read_environment_parameters(of_runs, _KEYS), **own}

@@ -21,6 +21,7 @@ from jupyter_scheduler.pydantic_v1 import PrivateAttr
 from jupyter_kueue.contract.sentences import say
 from jupyter_kueue.domain import errors, names, text_rules, times
 from jupyter_kueue.scheduler import literals
+from jupyter_kueue.scheduler.environment_parameters import AMOUNTS, RUN_FIELDS, RUN_KEYS, TEXTS
 from jupyter_kueue.scheduler.output_formats import NOTEBOOK
 from jupyter_kueue.service.environments import DEFAULT_ENVIRONMENT
 
@@ -57,19 +58,12 @@ _RESULT = re.compile(
 _STEM_BYTES = 200
 _NO_NAME = "notebook.ipynb"
 
-# Keys of runtime_environment_parameters, and the fields of a request that they set.
-_TEXTS = {"queue": "local_queue", "priority": "priority_class", "kernel": "kernel_name"}
-_NUMBERS = {"timeout": "timeout_seconds", "max_retries": "max_retries"}
-_AMOUNTS = ("cpu", "memory", "gpus")
-RUN_KEYS = (*_TEXTS, *_AMOUNTS, *_NUMBERS)
 _PARAMETERS = DescribeJob.__fields__["runtime_environment_parameters"]
 # The fields of upstream's job that make up a request, except its files and its token.
 REQUEST_FIELDS = (
     *("name", "environment", "profile", "resources", "parameters", "output_formats", "tags"),
-    *("annotations", *_TEXTS.values(), *_NUMBERS.values()),
+    *("annotations", *RUN_FIELDS.values()),
 )
-# All fields except ``resources``, which a profile can replace.
-FIELDS_OF_KEYS = (*_TEXTS.values(), *_NUMBERS.values())
 
 
 class KueueJob(DescribeJob):
@@ -151,9 +145,12 @@ def read_environment_parameters(values: Json | None, known: tuple[str, ...] = RU
             }
         )
     # It also converts texts that look like numbers, but a queue may be called 7.
-    fields: Json = {field: str(given[key]) for key, field in _TEXTS.items() if key in given}
-    fields |= {field: given[key] for key, field in _NUMBERS.items() if key in given}
-    amounts = {key: given[key] for key in _AMOUNTS if key in given}
+    fields: Json = {
+        field: str(given[key]) if key in TEXTS else given[key]
+        for key, field in RUN_FIELDS.items()
+        if key in given
+    }
+    amounts = {key: given[key] for key in AMOUNTS if key in given}
     if amounts:
         fields["resources"] = amounts
     return fields
@@ -191,7 +188,7 @@ def request_body(
 
 def write_environment_parameters(request: RunRequest) -> Json | None:
     """Return the ``runtime_environment_parameters`` that correspond to a request."""
-    values: Json = {key: getattr(request, field) for key, field in {**_TEXTS, **_NUMBERS}.items()}
+    values: Json = {key: getattr(request, field) for key, field in RUN_FIELDS.items()}
     values |= {} if request.resources is None else request.resources.as_json()
     # Zero retries are the default.
     return {key: value for key, value in values.items() if value} or None

@@ -15,7 +15,16 @@ let run: FollowedRun;
 
 function runIn(state: RunState, progress: IProgress | null = null): IRun {
   const finished_at = state === 'running' ? null : '2026-11-26T11:00:00Z';
-  return { ...row('a', { state, finished_at }), progress, error: null, files: [], inputs: [] };
+  return {
+    ...row('a', { state, finished_at }),
+    progress,
+    attempts: [],
+    error: null,
+    files: [],
+    inputs: [],
+    format_errors: {},
+    file_errors: {}
+  };
 }
 
 beforeEach(() => {

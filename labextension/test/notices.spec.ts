@@ -21,14 +21,19 @@ function lines(sources: Partial<INoticeSources>): readonly string[] {
 
 const CLUSTER_DOWN = {
   what: 'The Kubernetes API at https://127.0.0.1:1 does not answer (Connect call failed).',
+  what_sentence: null,
   fix: 'Check that the cluster is up.',
+  fix_sentence: null,
   severity: 'error',
   reason: 'cluster-unavailable'
 } as const;
 const RIGHT = {
   what: 'Not allowed: list clusterqueues',
+  what_sentence: null,
   fix: 'Ask.',
-  severity: 'warning'
+  fix_sentence: null,
+  severity: 'warning',
+  reason: null
 } as const;
 
 describe('notices', () => {
@@ -89,7 +94,13 @@ describe('notices', () => {
   });
 
   it('tell what the stock backend has', () => {
-    const stockBackend = { database: 'x', jobs: 2, schedules: 1, problem: null };
+    const stockBackend = {
+      database: 'x',
+      jobs: 2,
+      schedules: 1,
+      problem: null,
+      problem_sentence: null
+    };
     expect(lines({ stockBackend })).toEqual([
       'jupyter-scheduler’s own backend has 2 jobs and 1 job definition that you do not see here.'
     ]);

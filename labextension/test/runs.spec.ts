@@ -64,7 +64,7 @@ it('follows the changes', async () => {
   await follow();
   server.tell({ type: 'run', cursor: '2', run_id: 'b', run: row('b', { state: 'running' }) });
   await until(() => model.groups.running.length === 1);
-  server.tell({ type: 'run-deleted', cursor: '3', run_id: 'a' });
+  server.tell({ type: 'run-deleted', cursor: '3', run_id: 'a', run: null });
   await until(() => model.groups.waiting.length === 0);
 });
 
@@ -108,7 +108,7 @@ it('asks what is wrong when the queues cannot be read, and again when they can',
   server.answers.set('local-queues', () => refusal(503, 'cluster-unavailable'));
   const problem = { what: 'It is away.', fix: 'Wait.', severity: 'error' };
   server.answers.set('health', () => ({ ok: false, settings: {}, problems: [problem] }));
-  server.tell({ type: 'local-queues', cursor: '2' });
+  server.tell({ type: 'local-queues', cursor: '2', run_id: null, run: null });
   await until(() => model.problems.length === 1);
   expect(model.queues).toHaveLength(1);
   expect(model.interruption?.error.reason).toBe('cluster-unavailable');

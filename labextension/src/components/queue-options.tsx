@@ -99,12 +99,12 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
       {field(
         'cpu',
         trans.__('CPU'),
-        of(profile?.cpu == null ? unset : shownAmount('cpu', String(profile.cpu)))
+        of(profile?.cpu == null ? unset : shownAmount('cpu', profile.cpu))
       )}
       {field(
         'memory',
         trans.__('Memory'),
-        of(profile?.memory == null ? unset : shownAmount('memory', String(profile.memory)))
+        of(profile?.memory == null ? unset : shownAmount('memory', profile.memory))
       )}
     </div>
   );

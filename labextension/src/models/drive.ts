@@ -157,7 +157,7 @@ export class KueueDrive implements Contents.IDrive {
 
   /** Return a notebook; the run's current one if it is not, or never became, an output. */
   private async _notebook(run: IRun, at: IRunFile, file: IFile): Promise<unknown> {
-    const isOutput = FINISHED_STATES.includes(run.state) && run.files.includes(file);
+    const isOutput = FINISHED_STATES.includes(run.state) && run.files.some(known => known === file);
     if (file.role === 'notebook' && !isOutput) {
       return await api.readNotebook(this.serverSettings, run.run_id);
     }

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 
 import type { RequestError } from '../request';
-import type { IRunRow, ISentence, SentenceValue } from '../wire';
+import type { IRunRow, ISentence, SentencePart, SentenceValue } from '../wire';
 import { SENTENCES } from './catalogue';
 
 const ENGLISH = { trans: nullTranslator.load('jupyter_kueue') };
@@ -37,7 +37,7 @@ export function warningsOf(
   { warnings, warning_sentences }: Pick<IRunRow, 'warnings' | 'warning_sentences'>,
   trans: TranslationBundle
 ): readonly string[] {
-  return warnings.map((warning, at) => translated(warning, warning_sentences?.[at], trans));
+  return warnings.map((warning, at) => translated(warning, warning_sentences[at], trans));
 }
 
 /** Return what did not go along with a run, null where nothing stayed behind. */
@@ -101,6 +101,6 @@ function inWords({ code, values }: ISentence, trans: TranslationBundle): string 
   return unknown.length === 0 ? whole : null;
 }
 
-function isList(value: SentenceValue | undefined): value is readonly SentenceValue[] {
+function isList(value: SentenceValue | undefined): value is readonly SentencePart[] {
   return Array.isArray(value);
 }

@@ -525,7 +525,8 @@ async def test_two_servers_see_each_others_schedules(open_session, write_noteboo
             return [item["name"] for item in found["items"]] == ["asked", "fired"]
 
         await eventually(names)
-        await theirs.update(fired["schedule_id"], {"active": False, "name": "renamed"})
+        changes = parse_schedule_changes({"active": False, "name": "renamed"})
+        await theirs.update(fired["schedule_id"], changes)
         await theirs.delete(asked["schedule_id"])
 
         async def is_seen():

@@ -1,8 +1,8 @@
 """What was found of the setup and what is missing: REST's fields, once. Pure."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 from jupyter_kueue.domain.stored_types import Said
@@ -56,6 +56,20 @@ class BucketFound(TypedDict):
     ok: Annotated[bool | None, Field(description="Whether it answers as it must.")]
 
 
+@with_config(ConfigDict(extra="allow"))
+class ShownSettings(TypedDict, total=False):
+    """The settings in force, without credentials: these, and the others of docs/configuration.md.
+
+    It is empty if the settings are invalid.
+    """
+
+    local_queue: Annotated[str | None, Field(description="The queue of runs that name none.")]
+    staging_cpu: Annotated[str, Field(description="CPUs that each staging container requests.")]
+    staging_memory: Annotated[
+        str, Field(description="Memory that each staging container requests.")
+    ]
+
+
 class Health(TypedDict):
     """What was found, what is missing and how to fix it."""
 
@@ -67,6 +81,6 @@ class Health(TypedDict):
     kueue: KueueFound
     bucket: BucketFound
     settings: Annotated[
-        dict[str, Any], Field(description="The settings in force, without credentials.")
+        ShownSettings, Field(description="The settings in force, without credentials.")
     ]
     problems: list[Problem]

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import logging
 import re
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_kueue import __version__, patience
@@ -35,12 +35,11 @@ if TYPE_CHECKING:
         KueueFound,
         Problem,
         Severity,
+        ShownSettings,
     )
     from jupyter_kueue.domain.local_queue_row import LocalQueue
     from jupyter_kueue.service.application import Application
     from jupyter_kueue.service.cluster_state import ClusterView
-
-Json = dict[str, Any]
 
 # What this version is tested with: Kueue 0.19 itself asks for Kubernetes 1.34.
 OLDEST_KUBERNETES = (1, 34)
@@ -629,14 +628,14 @@ def _problem(
     }
 
 
-def _shown_settings(settings: Settings) -> Json:
+def _shown_settings(settings: Settings) -> ShownSettings:
     """Return the settings in force, less what an admin may have hidden in them."""
     shown = dataclasses.asdict(settings)
     # Its parts alone: an environment variable in it may be a credential.
     shown["pod_template"] = dict.fromkeys(sorted(settings.pod_template), "…")
     if settings.bucket:
         shown["bucket"] = _without_credentials(settings.bucket)
-    return shown
+    return cast("ShownSettings", shown)
 
 
 @overload

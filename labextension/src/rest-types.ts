@@ -661,6 +661,21 @@ export interface components {
             /** @description The code of the error behind it, or null. */
             readonly reason: string | null;
         };
+        /**
+         * @description The settings in force, without credentials: these, and the others of docs/configuration.md.
+         *
+         *     It is empty if the settings are invalid.
+         */
+        readonly ShownSettings: {
+            /** @description The queue of runs that name none. */
+            readonly local_queue?: string | null;
+            /** @description CPUs that each staging container requests. */
+            readonly staging_cpu?: string;
+            /** @description Memory that each staging container requests. */
+            readonly staging_memory?: string;
+        } & {
+            readonly [key: string]: unknown;
+        };
         /** @description What was found, what is missing and how to fix it. */
         readonly Health: {
             /** @description Whether no problem is an `error`. */
@@ -674,9 +689,7 @@ export interface components {
             readonly kueue: components["schemas"]["KueueFound"];
             readonly bucket: components["schemas"]["BucketFound"];
             /** @description The settings in force, without credentials. */
-            readonly settings: {
-                readonly [key: string]: unknown;
-            };
+            readonly settings: components["schemas"]["ShownSettings"];
             readonly problems: readonly components["schemas"]["Problem"][];
         };
         /** @description What `jupyter kueue import` has not imported yet. */
@@ -1102,6 +1115,7 @@ export type BucketFound = components['schemas']['BucketFound'];
 export type KubernetesFound = components['schemas']['KubernetesFound'];
 export type KueueFound = components['schemas']['KueueFound'];
 export type Problem = components['schemas']['Problem'];
+export type ShownSettings = components['schemas']['ShownSettings'];
 export type Health = components['schemas']['Health'];
 export type StockBackendCount = components['schemas']['StockBackendCount'];
 export type Sentence = components['schemas']['Sentence'];

@@ -104,10 +104,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   get defaultQueue(): string | null {
     const configured = known(this._health.reading)?.settings.local_queue;
     const names = (this.queues ?? []).filter(queue => queue.active).map(queue => queue.name);
-    if (typeof configured === 'string') {
-      return configured;
-    }
-    return names.find(name => name === 'default') ?? names[0] ?? null;
+    return configured ?? names.find(name => name === 'default') ?? names[0] ?? null;
   }
 
   get staging(): IResources | null {

@@ -336,7 +336,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "profiles",
         profiles.list_profiles,
-        "The sizes that runs can have.",
+        "The sizes that runs can have: the default one, then from the smallest to the largest.",
         "choices",
         {200: Answer("The profiles.")},
         _AWAY,

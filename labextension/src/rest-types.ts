@@ -152,6 +152,11 @@ export interface components {
             readonly admitted_at: string | null;
             /** Format: date-time */
             readonly started_at: string | null;
+            /**
+             * Format: date-time
+             * @description When its latest attempt began; null before the first.
+             */
+            readonly attempt_started_at: string | null;
             /** Format: date-time */
             readonly finished_at: string | null;
             /**
@@ -298,6 +303,11 @@ export interface components {
             readonly admitted_at: string | null;
             /** Format: date-time */
             readonly started_at: string | null;
+            /**
+             * Format: date-time
+             * @description When its latest attempt began; null before the first.
+             */
+            readonly attempt_started_at: string | null;
             /** Format: date-time */
             readonly finished_at: string | null;
             /**
@@ -330,9 +340,17 @@ export interface components {
             readonly format_errors: {
                 readonly [key: string]: string;
             };
+            /** @description Of each of `format_errors`. */
+            readonly format_error_sentences: {
+                readonly [key: string]: components["schemas"]["Sentence"] | null;
+            };
             /** @description The files that were not kept, and why. */
             readonly file_errors: {
                 readonly [key: string]: string;
+            };
+            /** @description Of each of `file_errors`. */
+            readonly file_error_sentences: {
+                readonly [key: string]: components["schemas"]["Sentence"] | null;
             };
         };
         /** @description The files of a run. */
@@ -818,7 +836,7 @@ export interface components {
             readonly cursor: string;
         };
         readonly Change: components["schemas"]["StreamStarted"] | components["schemas"]["RunChanged"] | components["schemas"]["RunDeleted"] | components["schemas"]["ScheduleChanged"] | components["schemas"]["ScheduleDeleted"] | components["schemas"]["QueuesChanged"] | components["schemas"]["ChangesMissed"];
-        /** @description The fields to change; ``None`` leaves one as it is. */
+        /** @description The fields to change; ``None`` leaves a field unchanged. */
         readonly RunUpdate: {
             /**
              * @description At any time.

@@ -97,6 +97,7 @@ it('says what is free, and what more by taking back', () => {
     cluster_queue: 'team-b',
     active: true,
     message: null,
+    sentence: null,
     pending: 0,
     admitted: 0,
     resources: {
@@ -129,7 +130,11 @@ describe('a waiting run', () => {
     const waiting = row('a', { message: 'Waiting for 1 GPU.', sentence });
     expect(sayingOf(waiting, trans)).toBe('Waiting for 1 GPU · team-a');
     const left = { count: 1, paths: ['.env'], ignored_count: 0, ignored_paths: [] };
-    const left_behind = { ...left, message: 'Hidden files were not uploaded: .env.' };
+    const left_behind = {
+      ...left,
+      message: 'Hidden files were not uploaded: .env.',
+      sentence: null
+    };
     expect(sayingOf({ ...waiting, left_behind }, trans)).toBe(
       'Waiting for 1 GPU · team-a. Hidden files were not uploaded: .env.'
     );

@@ -95,7 +95,7 @@ export function AmountFields(props: IAmountFieldsProps): React.JSX.Element {
   const unset = trans.__('default');
   return (
     <div className="jp-Kueue-amounts">
-      {field('gpus', trans.__('GPUs'), of(profile === null ? unset : String(profile.gpus ?? 0)))}
+      {field('gpus', trans.__('GPUs'), of(profile === null ? unset : String(profile.gpus)))}
       {field(
         'cpu',
         trans.__('CPU'),

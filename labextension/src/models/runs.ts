@@ -109,9 +109,14 @@ export class RunsModel implements IRunsModel, IDisposable {
 
   get staging(): IResources | null {
     const settings = known(this._health.reading)?.settings;
-    return settings === undefined
-      ? null
-      : { cpu: settings.staging_cpu ?? null, memory: settings.staging_memory ?? null };
+    if (settings === undefined) {
+      return null;
+    }
+    const { staging_cpu: cpu, staging_memory: memory } = settings;
+    return {
+      ...(cpu === undefined ? {} : { cpu }),
+      ...(memory === undefined ? {} : { memory })
+    };
   }
 
   get problems(): readonly IProblem[] {

@@ -178,11 +178,11 @@ it('says since when states may be others', async () => {
   await follow();
   expect(staleSince(model)).toBeNull();
   server.answers.set('local-queues', () => refusal(403, 'forbidden'));
-  server.tell({ type: 'local-queues', cursor: '2' });
+  server.tell({ type: 'local-queues', cursor: '2', run_id: null, run: null });
   await until(() => model.interruption !== null);
   expect(staleSince(model)).toBeNull();
   server.answers.set('local-queues', () => refusal(503, 'cluster-unavailable'));
-  server.tell({ type: 'local-queues', cursor: '3' });
+  server.tell({ type: 'local-queues', cursor: '3', run_id: null, run: null });
   await until(() => staleSince(model) !== null);
   server.answers.set('local-queues', () => page([TEAM_A as never]));
   await until(() => model.interruption === null);

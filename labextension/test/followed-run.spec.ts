@@ -23,7 +23,9 @@ function runIn(state: RunState, progress: IProgress | null = null): IRun {
     files: [],
     inputs: [],
     format_errors: {},
-    file_errors: {}
+    format_error_sentences: {},
+    file_errors: {},
+    file_error_sentences: {}
   };
 }
 

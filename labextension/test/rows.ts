@@ -18,6 +18,7 @@ export function row(runId: string, fields: Partial<IRunRow> = {}): IRunRow {
     created_at: '2026-11-26T10:00:00Z',
     admitted_at: null,
     started_at: null,
+    attempt_started_at: null,
     finished_at: null,
     updated_at: null,
     resources: { cpu: '1', memory: '2Gi', gpus: 0 },

@@ -17,7 +17,8 @@ export class Server {
   });
 
   /** Tell those who listen; without a listener nothing is kept. */
-  tell(change: Change): void {
+  /** Send a change, or as much of one as a test is about. */
+  tell(change: Pick<Change, 'type' | 'cursor'> & Partial<Change>): void {
     this._send(`data: ${JSON.stringify(change)}\n\n`);
   }
 

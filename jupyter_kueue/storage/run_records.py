@@ -409,7 +409,8 @@ class Records:
             f"{prefix}{pod_contract.DELETED_KEY}",
         )
         await self.bucket.delete([record])
-        await self.bucket.delete([key for key in keys if key not in (record, tombstone)])
+        others = [key for key in keys if key not in (record, tombstone)]
+        await self.bucket.delete([*others, self._changed_key(run_id)])
         for key in [key for key in self.unreadable if key.startswith(prefix)]:
             del self.unreadable[key]
 

@@ -62,7 +62,7 @@ _FILTER = _WithoutTraceback()
 
 
 def log_in_one_line() -> None:
-    """Have jupyter-scheduler's handlers leave out the tracebacks of what ``told`` makes.
+    """Have jupyter-scheduler's handlers log refusals and outages in one line, without a traceback.
 
     They log each error as they answer it; a notebook that is refused is not a fault of the server.
     """

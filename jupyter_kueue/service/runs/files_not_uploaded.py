@@ -29,7 +29,7 @@ def shown(left_behind: LeftBehind | None) -> ShownLeftBehind | None:
         return None
     said = []
     if left_behind["count"]:
-        # No path of theirs is the example: it might well be the one with the secrets.
+        # The example is never a path of the user: that file may contain secrets.
         hidden = say(
             "hidden-files-stayed",
             "Hidden files were not uploaded: {paths}. To include one, add a "
